@@ -1,0 +1,109 @@
+"""Files as every room above handles them: opened with our errors, replaced whole, and hashed once.
+
+    path ──open_regular──> a binary file | NotFound | InvalidInput
+    text ──write_atomic──> the file, old or new, never half
+    (path, size, modification time) ──remembered──> what was computed from the file before
+
+A cache is a convenience: a damaged one is begun anew, one that cannot be written is done without.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import stat
+import tempfile
+from collections.abc import Callable
+from io import BufferedReader
+from pathlib import Path
+from typing import Any
+
+from pluralism_local.errors import InvalidInput, NotFound
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """Open a regular file for reading bytes.
+
+    Raises:
+        NotFound: there is no such file.
+        InvalidInput: a folder, a device or a pipe (which might never end), or not readable.
+    """
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISREG(mode):
+            return path.open("rb")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotFound(f"There is no file {path}.") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InvalidInput(f"{str(path)!r} cannot be read: {reason}.") from error
+    kind = "a folder" if stat.S_ISDIR(mode) else "a device or a pipe"
+    raise InvalidInput(f"{path} is {kind}, not a file.")
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Replace `path` by a file with this text (UTF-8); readers see the old one or the new one.
+
+    Makes the folders above it. A symbolic link is followed, so that it stays a link.
+
+    Raises:
+        OSError: the folder cannot be written; `path` is untouched.
+    """
+    path = path.resolve()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
+    ) as file:
+        temporary = Path(file.name)
+        try:
+            file.write(text)
+            file.close()
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def remembered(path: Path, what: str, compute: Callable[[], str], cache: Path | None) -> str:
+    """`compute()`, or its earlier result under the name `what` for the same file.
+
+    The same file means equal resolved path, size and modification time (ns). The results lie in the JSON file
+    `cache`; None computes always. Files that are gone are forgotten.
+    """
+    before = _stamp(path)
+    if cache is None or before is None:
+        return compute()
+    key = str(path.resolve())
+    entry = _read_entries(cache).get(key, {})
+    found = entry.get(what)
+    if isinstance(found, str) and entry.get("stamp") == before:
+        return found
+    value = compute()
+    if _stamp(path) == before:  # else somebody is still writing it
+        entries = _read_entries(cache)
+        entry = entries.get(key, {})
+        kept = entry if entry.get("stamp") == before else {}
+        entries[key] = {**kept, "stamp": before, what: value}
+        present = {name: entry for name, entry in entries.items() if _stamp(Path(name)) is not None}
+        with contextlib.suppress(OSError):
+            write_atomic(cache, json.dumps(present, indent=1) + "\n")
+    return value
+
+
+def _stamp(path: Path) -> list[int] | None:
+    """[bytes, modification time in ns], or None if there is no such file."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _read_entries(cache: Path) -> dict[str, dict[str, Any]]:
+    try:
+        entries = json.loads(cache.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    if not isinstance(entries, dict):
+        return {}
+    return {name: entry for name, entry in entries.items() if isinstance(entry, dict)}
