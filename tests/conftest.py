@@ -21,7 +21,7 @@ def starter_path() -> Path:
 @pytest.fixture(autouse=True)
 def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty PLOCAL_HOME, and no other PLOCAL_ variable of the person who runs the tests."""
-    for name in os.environ:
+    for name in list(os.environ):
         if name.startswith("PLOCAL_"):
             monkeypatch.delenv(name)
     home = tmp_path_factory.mktemp("home")
