@@ -1,4 +1,4 @@
-"""LoRA adapters for tests: seeded random matrices of the base's shapes, written by llama.cpp's own library."""
+"""LoRA adapters for tests: seeded random matrices of the base's shapes, in the GGUF that llama.cpp loads."""
 
 from __future__ import annotations
 
