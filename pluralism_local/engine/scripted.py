@@ -1,0 +1,347 @@
+"""A deterministic stand-in for a language model: for demonstrations, and for tests of all but the text.
+
+    Request ──> first matching reply of the script, else text derived from a hash ──> one delta per word
+    OptionRequest ──> first matching entry of the script, else masses derived from a hash
+
+A token is a word. Everything else is kept as a real engine has it: the context overflows, `max_tokens`
+cuts off, stop texts end, the seed matters when the temperature is above 0, an adapter at scale 0 is the
+base, other scales change the text, stopping keeps what there was. It is used when asked for by name
+(``-m scripted:``) and never in place of something else.
+
+A script is JSON: {"replies": [{"match": "substring", "text": "…"}, {"pattern": "regex", "text": "…"}],
+"distributions": [{"match": "…", "mass": {"A": 0.5, "B": 0.2}}]}; entries are tried in order against the
+conversation written as ``role: content`` lines, with ``adapter: <sha256>`` last where there is one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self, TypeGuard, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+
+from pluralism_local.engine.base import Capabilities, ShouldStop, never
+from pluralism_local.errors import (
+    Cancelled,
+    ContextOverflow,
+    EngineFailure,
+    InvalidInput,
+    NotFound,
+    Unsupported,
+)
+from pluralism_local.types import (
+    AdapterRef,
+    Completion,
+    EngineEvent,
+    Finish,
+    Message,
+    ModelInfo,
+    OptionDistribution,
+    OptionRequest,
+    Request,
+    TextDelta,
+    TextDone,
+    TextStarted,
+    Usage,
+)
+
+EVERYTHING = Capabilities(adapters=True, distribution="exact", batched=True, counts_tokens=True)
+HEADER_TOKENS = 4  # what each message costs beside its words, and the answer's header once
+
+_SENTENCES = (
+    "For some people {topic} is first of all a matter of {value}.",
+    "Others hold that {value} weighs more when it comes to {topic}.",
+    "What {topic} means in practice depends on who bears the cost.",
+    "There is a case for {value}, and a case against haste.",
+    "Those closest to {topic} ought to be asked before anything is decided.",
+    "Rules about {topic} work best where {value} is already shared.",
+    "A careful answer would try {topic} on a small scale and look at {value}.",
+    "Nobody should claim that {topic} settles the question of {value}.",
+)
+# words of five letters or more that prompts and these sentences are made of, and that are no topic
+_NO_TOPIC = frozenset(
+    "about after against already answer anything before cared claim closest comes comment comments could costs "
+    "decided depends diverse every first following given haste instruction likely little matter means might nobody "
+    "others ought passage passages people perspectives please practice question reflect respond response rules "
+    "scale select settles shared should situation small some their there these those weighs where which whether "
+    "while would works number expert experts explanation bears careful asked values value makes other".split()
+)
+_VALUES = ("fairness", "freedom", "safety", "trust", "tradition", "care", "responsibility", "privacy")
+
+
+class _Entry(BaseModel):
+    """Where an entry applies: exactly one of `match` (a substring) and `pattern` (a regular expression)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    match: str | None = None
+    pattern: re.Pattern[str] | None = None
+
+    @model_validator(mode="after")
+    def _one_condition(self) -> Self:
+        if (self.match is None) == (self.pattern is None):
+            raise ValueError("give either 'match' or 'pattern'")
+        return self
+
+    def applies(self, text: str) -> bool:
+        if self.pattern is not None:
+            return self.pattern.search(text) is not None
+        return self.match is not None and self.match in text
+
+
+_EntryT = TypeVar("_EntryT", bound=_Entry)
+
+
+class _Reply(_Entry):
+    text: str
+
+
+class _Weights(_Entry):
+    mass: dict[str, float]
+
+    @field_validator("mass")
+    @classmethod
+    def _is_probability(cls, mass: dict[str, float]) -> dict[str, float]:
+        if any(not 0 <= value <= 1 for value in mass.values()) or sum(mass.values()) > 1 + 1e-9:
+            raise ValueError("masses lie in [0, 1] and sum to at most 1")
+        return mass
+
+
+class _Script(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    replies: list[_Reply] = []
+    distributions: list[_Weights] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of the engine, as recorded in `ScriptedEngine.calls`."""
+
+    kind: Literal["generate", "distribution"]
+    requests: tuple[Request, ...] | tuple[OptionRequest, ...]
+
+
+class ScriptedEngine:
+    """A `LanguageModel` that computes nothing but hashes. See the module for what it promises.
+
+    Args:
+        script: a JSON file of replies; None derives everything from the requests.
+        capabilities: pretend to be able to do less.
+        context: tokens (words) that prompt and answer may take together.
+        record: keep every call in `calls`.
+
+    Raises:
+        NotFound: `script` is not there.
+        InvalidInput: `script` is no script; the message names the place.
+    """
+
+    def __init__(
+        self,
+        script: Path | None = None,
+        *,
+        capabilities: Capabilities = EVERYTHING,
+        context: int = 4096,
+        record: bool = False,
+    ) -> None:
+        self._script = _Script() if script is None else _read_script(script)
+        self._info = ModelInfo(f"scripted:{script or ''}", "scripted", context=context)
+        self._capabilities = capabilities
+        self._context = context
+        self._record = record
+        self._closed = False
+        self.calls: list[Call] = []
+
+    @property
+    def info(self) -> ModelInfo:
+        """Id ``scripted:`` or ``scripted:FILE``; no file, hence no hash."""
+        return self._info
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Everything, unless told to pretend otherwise."""
+        return self._capabilities
+
+    def generate(
+        self, requests: Sequence[Request], *, should_stop: ShouldStop = never
+    ) -> Iterator[EngineEvent]:
+        """As the protocol says; requests take turns, one word each."""
+        self._begin("generate", tuple(requests))
+        for request in requests:
+            self._check(request.messages, request.adapter, request.sampling.max_tokens)
+        started = time.perf_counter()
+        answers = [self._answer(request) for request in requests]
+        said: list[list[str]] = [[] for _ in requests]
+        for index, request in enumerate(requests):
+            yield TextStarted(index, _length(request.messages), 0)
+        running = list(range(len(requests)))
+        while running:
+            stopped = should_stop()
+            for index in tuple(running):
+                words, finish = answers[index]
+                if not stopped and len(said[index]) < len(words):
+                    word = words[len(said[index])]
+                    said[index].append(word)
+                    yield TextDelta(index, word)
+                    continue
+                running.remove(index)
+                usage = Usage(_length(requests[index].messages), 0, len(said[index]))
+                if stopped and len(said[index]) < len(words):
+                    finish = "cancelled"
+                seconds = time.perf_counter() - started
+                yield TextDone(index, Completion("".join(said[index]), finish, usage, seconds))
+
+    def distribution(
+        self, requests: Sequence[OptionRequest], *, should_stop: ShouldStop = never
+    ) -> list[OptionDistribution]:
+        """As the protocol says; `method` is ``"scripted"``."""
+        self._begin("distribution", tuple(requests))
+        if self._capabilities.distribution == "none":
+            raise Unsupported("This scripted model was told not to give probabilities.")
+        found = []
+        for request in requests:
+            self._check(request.messages, request.adapter, 1)
+            if should_stop():
+                raise Cancelled
+            found.append(self._weigh(request))
+        return found
+
+    def count_tokens(self, messages: Sequence[Message]) -> int | None:
+        """Words, and `HEADER_TOKENS` for each message and for the answer's header."""
+        return _length(messages) if self._capabilities.counts_tokens else None
+
+    def close(self) -> None:
+        """Refuse further work."""
+        self._closed = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        self.close()
+
+    def _begin(
+        self,
+        kind: Literal["generate", "distribution"],
+        requests: tuple[Request, ...] | tuple[OptionRequest, ...],
+    ) -> None:
+        if self._closed:
+            raise EngineFailure("The scripted model has been closed.")
+        if self._record:
+            self.calls.append(Call(kind, requests))
+
+    def _check(self, messages: tuple[Message, ...], adapter: AdapterRef | None, room: int) -> None:
+        if adapter is not None and not self._capabilities.adapters:
+            raise Unsupported("This scripted model was told not to take adapters.")
+        needed = _length(messages) + room
+        if needed > self._context:
+            raise ContextOverflow(
+                f"The prompt and the answer need {needed:,} tokens; the context holds {self._context:,}.",
+                "Shorten the prompt or lower --max-tokens.",
+                needed=needed,
+                available=self._context,
+            )
+
+    def _answer(self, request: Request) -> tuple[list[str], Finish]:
+        """The words that will be said and how the text ends."""
+        seed = str(request.sampling.seed) if request.sampling.temperature > 0 else "greedy"
+        reply = _first(self._script.replies, request.messages, request.adapter)
+        if reply is not None:
+            text = reply.text
+        else:
+            text = _invent(request.messages, _digest(request.messages, request.adapter, seed))
+        pieces = re.findall(r"\s*\S+|\s+$", text)
+        kept = "".join(pieces[: request.sampling.max_tokens])
+        finish: Finish = "length" if len(pieces) > request.sampling.max_tokens else "stop"
+        ends = [position for stop in request.sampling.stop if (position := kept.find(stop)) >= 0]
+        if ends:
+            kept, finish = kept[: min(ends)], "stop"
+        return re.findall(r"\s*\S+|\s+$", kept), finish
+
+    def _weigh(self, request: OptionRequest) -> OptionDistribution:
+        scripted = _first(self._script.distributions, request.messages, request.adapter)
+        if scripted is not None:
+            mass = tuple(scripted.mass.get(option.strip(), 0.0) for option in request.options)
+        else:
+            digest = _digest(request.messages, request.adapter, "options")
+            logits = [_unit(digest, option.strip()) * 3 for option in (*request.options, "\0none of them")]
+            total = sum(math.exp(logit) for logit in logits)
+            mass = tuple(math.exp(logit) / total for logit in logits[:-1])
+        assigned = sum(mass)
+        count = len(mass)
+        return OptionDistribution(
+            options=request.options,
+            p=tuple(value / assigned for value in mass) if assigned > 0 else (1 / count,) * count,
+            mass=mass,
+            unassigned_mass=min(1.0, max(0.0, 1 - assigned)),
+            bounds=tuple((value, value) for value in mass),
+            method="scripted" if assigned > 0 else "uniform",
+        )
+
+
+def _read_script(path: Path) -> _Script:
+    try:
+        return _Script.model_validate_json(path.read_bytes())
+    except FileNotFoundError as error:
+        raise NotFound(f"The script {path} is not there.", "Name a JSON file after 'scripted:'.") from error
+    except OSError as error:
+        raise InvalidInput(f"The script {path} cannot be read: {error.strerror}.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise InvalidInput(
+            f"The script {path} is not valid at {place}: {first['msg']}.",
+            'It looks like {"replies": [{"match": "…", "text": "…"}], "distributions": []}.',
+        ) from error
+
+
+def _first(
+    entries: Sequence[_EntryT], messages: tuple[Message, ...], adapter: AdapterRef | None
+) -> _EntryT | None:
+    """The first entry that applies to the conversation."""
+    lines = [f"{message.role}: {message.content}" for message in messages]
+    if _acts(adapter):
+        lines.append(f"adapter: {adapter.sha256}")
+    text = "\n".join(lines)
+    return next((entry for entry in entries if entry.applies(text)), None)
+
+
+def _acts(adapter: AdapterRef | None) -> TypeGuard[AdapterRef]:
+    """Scale 0 is the base model itself."""
+    return adapter is not None and adapter.scale != 0
+
+
+def _length(messages: Sequence[Message]) -> int:
+    return HEADER_TOKENS + sum(HEADER_TOKENS + len(message.content.split()) for message in messages)
+
+
+def _digest(messages: tuple[Message, ...], adapter: AdapterRef | None, salt: str) -> bytes:
+    parts = [salt, f"{adapter.sha256}*{adapter.scale!r}" if _acts(adapter) else ""]
+    parts += [part for message in messages for part in (message.role, message.content)]
+    return hashlib.sha256("\0".join(parts).encode()).digest()
+
+
+def _unit(digest: bytes, salt: str) -> float:
+    """A number in [0, 1) that depends on both."""
+    return int.from_bytes(hashlib.sha256(digest + salt.encode()).digest()[:7]) / 2**56
+
+
+def _invent(messages: tuple[Message, ...], digest: bytes) -> str:
+    """Three to six short sentences about the long words of the last message."""
+    words = re.findall(r"[^\W\d_]{5,}", messages[-1].content.lower()) if messages else []
+    topics = [word for word in dict.fromkeys(words) if word not in (*_NO_TOPIC, *_VALUES)] or ["this"]
+    count = 3 + digest[0] % 4
+    first = digest[1] % len(_SENTENCES)
+    return " ".join(
+        _SENTENCES[(first + number) % len(_SENTENCES)].format(
+            topic=topics[digest[2 + number] % len(topics)], value=_VALUES[digest[10 + number] % len(_VALUES)]
+        )
+        for number in range(count)
+    )

@@ -1,0 +1,94 @@
+"""Which community? The LLM picks a number: a comment's (steerable) or an expert's (moe).
+
+    text ending in "… from 1 to k:" ──> probabilities of "1".."k"  ──> Selection("probabilities")
+                                    └─> the LLM's words, read      ──> Selection("parsed")
+                                        └─ no number among them    ──> Selection("fallback")
+
+The fallback is the member of the highest weight, the first of equals; the released code draws at random,
+which would not repeat. Probabilities are asked for up to nine choices: from ten on "1" also begins "10", what
+comes right after the prompt no longer tells the two apart, and the words are read instead.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from pluralism_local.communities import Member
+from pluralism_local.engine.base import ShouldStop
+from pluralism_local.modes.answering import FAILURES, weigh
+from pluralism_local.modes.comments import closing
+from pluralism_local.modes.draft import Draft
+from pluralism_local.types import Request, Sampling, Selection, TextDone
+
+MOST_WEIGHED = 9
+WORDS = Sampling(temperature=0.0, max_tokens=20)  # tokens: as in the released code
+
+
+def read_number(said: str, count: int) -> int | None:
+    """The first whole number in 1..count that stands in `said` (``"3."`` counts, ``"3.5"`` does not)."""
+    for number in re.findall(r"(?<![\w.,])[0-9]+(?:[.,][0-9]+)*(?!\w)", said):
+        if number.isdigit() and len(number) <= len(str(count)) and 1 <= int(number) <= count:
+            return int(number)
+    return None
+
+
+def choose(
+    draft: Draft, members: Sequence[Member], text: str, *, should_stop: ShouldStop
+) -> Selection | None:
+    """Let the LLM choose one of `members` (at least one); fills `draft.selection`.
+
+    Returns None when stopped, or failed after there were comments; the draft then says which.
+    """
+    selection = None
+    if len(members) == 1:
+        selection = Selection(members[0].community.id, "fallback")
+        draft.warn(f"There was nothing to choose: {selection.community} was the only one.")
+    else:
+        if draft.llm.capabilities.distribution != "none" and len(members) <= MOST_WEIGHED:
+            selection = _by_probability(draft, members, text, should_stop)
+        if selection is None and draft.complete:
+            selection = _by_words(draft, members, text, should_stop)
+    draft.selection = selection
+    return selection
+
+
+def _by_probability(
+    draft: Draft, members: Sequence[Member], text: str, should_stop: ShouldStop
+) -> Selection | None:
+    """None also when no number had any probability."""
+    numbers = tuple(str(number) for number in range(1, len(members) + 1))
+    found = weigh(draft, [text], numbers, stage="selection", should_stop=should_stop)
+    if found is None or found[0].method == "uniform":
+        return None
+    probabilities = {member.community.id: p for member, p in zip(members, found[0].p, strict=True)}
+    return Selection(max(probabilities, key=probabilities.__getitem__), "probabilities", probabilities)
+
+
+def _by_words(
+    draft: Draft, members: Sequence[Member], text: str, should_stop: ShouldStop
+) -> Selection | None:
+    said, request = "", Request(draft.ask.to_llm(text), WORDS)
+    with draft.timed("selection"):
+        try:
+            with closing(draft.llm.generate([request], should_stop=should_stop)) as events:
+                for event in events:
+                    if isinstance(event, TextDone):
+                        said = event.completion.text.strip()
+                        draft.spend("llm", event.completion.usage)
+                        if event.completion.finish == "cancelled":
+                            draft.stop()
+        except FAILURES as error:
+            if not draft.comments:
+                raise
+            draft.fail(error)
+    if not draft.complete:
+        return None
+    number = read_number(said, len(members))
+    if number is not None:
+        return Selection(members[number - 1].community.id, "parsed", said=said)
+    heaviest = max(members, key=lambda member: member.weight).community.id
+    draft.warn(
+        f"The model named none of the numbers; {heaviest} was taken, the first by weight, then by order."
+    )
+    return Selection(heaviest, "fallback", said=said)

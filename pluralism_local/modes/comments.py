@@ -1,0 +1,172 @@
+"""The comment stage that all modes share: m_i = c_i(q) (Modular Pluralism §2).
+
+    members ──find_voices──> Voice… ──write_comments──> one call of the engine
+            ──> CommentStarted, CommentDelta…, CommentDone
+
+All communities go into one call, so that an engine can share their prefix and batch them. A community's seed
+depends on the ask's seed and its own id alone: adding a community leaves the others' comments as they were.
+Empty, cut-off and stopped comments stay in the result, each kind with a warning.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from pluralism_local.communities import Member
+from pluralism_local.engine.base import LanguageModel, ShouldStop
+from pluralism_local.errors import Unsupported
+from pluralism_local.modes.ask import Ask
+from pluralism_local.modes.draft import Draft
+from pluralism_local.types import (
+    AdapterRef,
+    Comment,
+    CommentDelta,
+    CommentDone,
+    CommentStarted,
+    Completion,
+    EngineEvent,
+    Message,
+    Request,
+    Sampling,
+    TextDelta,
+    TextDone,
+    TextStarted,
+)
+
+Problem = Literal["empty", "cut off", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """A member as it will speak: through its adapter, or its persona alone if the model takes no adapters."""
+
+    member: Member
+    adapter: AdapterRef | None
+
+    @property
+    def id(self) -> str:
+        """The community's id."""
+        return self.member.community.id
+
+
+def find_voices(draft: Draft, members: Sequence[Member], communities: LanguageModel) -> list[Voice]:
+    """How each member can speak through this model; a persona that stands in for an adapter is a warning.
+
+    Raises:
+        Unsupported: a community has an adapter and no persona, and the model takes no adapters.
+    """
+    voices = [Voice(member, member.adapter) for member in members]
+    if communities.capabilities.adapters:
+        return voices
+    adapted = [voice for voice in voices if voice.adapter is not None]
+    mute = [voice.id for voice in adapted if not voice.member.community.persona]
+    if mute:
+        raise Unsupported(
+            f"{communities.info.id} takes no adapters, and without one these communities cannot speak: "
+            f"{', '.join(mute)}.",
+            "Run the communities on a local model, or choose communities that have a persona.",
+        )
+    if adapted:
+        names = ", ".join(voice.id for voice in adapted)
+        draft.warn(f"{communities.info.id} takes no adapters; through their persona alone speak: {names}.")
+    return [replace(voice, adapter=None) for voice in voices]
+
+
+def comment_seed(seed: int, community: str) -> int:
+    """The community's own seed, in [0, 2**32): a stable hash of the ask's seed and the community's id."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{community}".encode()).digest()[:4], "big")
+
+
+def write_comments(
+    draft: Draft, voices: Sequence[Voice], text: str, *, communities: LanguageModel, should_stop: ShouldStop
+) -> Iterator[CommentStarted | CommentDelta | CommentDone]:
+    """Let every voice comment on `text`, in one call; fills `draft.comments` in the voices' order.
+
+    When stopped, the draft is marked incomplete and keeps what was said.
+    """
+    sampling = draft.comment_sampling or draft.ask.comment
+    requests = [_request(draft.ask, voice, text, sampling) for voice in voices]
+    done: dict[int, Comment] = {}
+    with (
+        draft.timed("comments"),
+        closing(communities.generate(requests, should_stop=should_stop)) as events,
+    ):
+        for event in events:
+            voice = voices[event.index]
+            match event:
+                case TextStarted():
+                    yield CommentStarted(voice.id)
+                case TextDelta():
+                    yield CommentDelta(voice.id, event.text)
+                case TextDone():
+                    done[event.index] = _comment(voice, event.completion)
+                    draft.comments = [done[index] for index in sorted(done)]
+                    draft.spend("communities", event.completion.usage)
+                    yield CommentDone(done[event.index])
+    _report(draft, sampling)
+    if should_stop() or any(comment.problem == "stopped" for comment in draft.comments):
+        draft.stop()
+
+
+def spoken(comments: Sequence[Comment]) -> list[Comment]:
+    """The comments that say something."""
+    return [comment for comment in comments if comment.text.strip()]
+
+
+@contextmanager
+def closing(events: Iterator[EngineEvent]) -> Iterator[Iterator[EngineEvent]]:
+    """Close an engine's iterator at the end of the block, which cancels what is unfinished."""
+    try:
+        yield events
+    finally:
+        close = getattr(events, "close", None)
+        if close is not None:
+            close()
+
+
+def _request(ask: Ask, voice: Voice, text: str, sampling: Sampling) -> Request:
+    persona = voice.member.community.system(ask.question)
+    system = () if persona is None else (Message("system", persona),)
+    return Request(
+        messages=(*system, *ask.history, Message("user", text)),
+        sampling=replace(sampling, seed=comment_seed(sampling.seed, voice.id)),
+        adapter=voice.adapter,
+    )
+
+
+def _comment(voice: Voice, completion: Completion) -> Comment:
+    problem: Problem | None = None
+    if completion.finish == "cancelled":
+        problem = "stopped"
+    elif not completion.text.strip():
+        problem = "empty"
+    elif completion.finish == "length":
+        problem = "cut off"
+    return Comment(
+        community=voice.id,
+        text=completion.text.strip(),
+        finish=completion.finish,
+        usage=completion.usage,
+        seconds=completion.seconds,
+        weight=voice.member.weight,
+        adapter_sha256=voice.adapter.sha256 if voice.adapter else None,
+        scale=voice.adapter.scale if voice.adapter else None,
+        problem=problem,
+    )
+
+
+def _report(draft: Draft, sampling: Sampling) -> None:
+    """One sentence for each kind of problem, naming the communities."""
+    said = {
+        "empty": "Nothing was said by",
+        "cut off": f"Cut off at {sampling.max_tokens:,} tokens and used as it is was the comment of",
+        "stopped": "Stopped before the end was the comment of",
+    }
+    for problem, sentence in said.items():
+        names = [comment.community for comment in draft.comments if comment.problem == problem]
+        if names:
+            draft.warn(f"{sentence}: {', '.join(names)}.")

@@ -1,0 +1,116 @@
+"""A result in the making: what the stages of a mode add up to.
+
+    stages ──comments, selection, answer, warnings, usage, seconds, prompts──> Draft ──result──> Result
+
+It is filled while a mode runs, so that stopping or failing at any moment leaves a Result with what there is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pluralism_local.engine.base import LanguageModel
+from pluralism_local.errors import PlocalError
+from pluralism_local.modes.ask import Ask
+from pluralism_local.prompts import Prompt
+from pluralism_local.types import Aggregate, Comment, Finish, Result, Sampling, Selection, Usage
+
+Stage = Literal["comments", "selection", "answer"]
+ModelRole = Literal["communities", "llm"]
+
+
+@dataclass
+class Draft:
+    """One ask's result so far; see `Result` for the fields' meaning.
+
+    Attributes:
+        communities: the communities' model; None while none was needed.
+        comment_sampling: as used, which may be shorter than asked for.
+    """
+
+    ask: Ask
+    llm: LanguageModel
+    communities: LanguageModel | None = None
+    comment_sampling: Sampling | None = None
+    answer: str = ""
+    comments: list[Comment] = field(default_factory=list)
+    selection: Selection | None = None
+    distribution: Aggregate | None = None
+    warnings: list[str] = field(default_factory=list)
+    finish: Finish = "stop"
+    complete: bool = True
+    _usage: dict[str, Usage] = field(default_factory=dict)
+    _seconds: dict[str, float] = field(default_factory=dict)
+    _prompts: dict[str, None] = field(default_factory=dict)
+    _started: float = field(default_factory=time.perf_counter)
+
+    def __post_init__(self) -> None:
+        if self.ask.attribute and self.ask.mode != "steerable":
+            self.warn(f"The attribute is used by the mode steerable only, not by {self.ask.mode}.")
+        if self.ask.options and self.ask.mode == "overton":
+            self.warn("Overton answers in words; the options given beside the prompt are not used.")
+
+    @contextmanager
+    def timed(self, stage: Stage) -> Iterator[None]:
+        """Add the wall time of the block to `stage`, however it ends."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds[stage] = self._seconds.get(stage, 0.0) + time.perf_counter() - started
+
+    def render(self, prompt: Prompt, **values: str) -> str:
+        """Render and note that the prompt was used."""
+        self.used(prompt)
+        return prompt.render(**values)
+
+    def used(self, prompt: Prompt) -> None:
+        """Note that the prompt was used."""
+        self._prompts[prompt.id] = None
+
+    def spend(self, role: ModelRole, usage: Usage) -> None:
+        """Add tokens to a role."""
+        self._usage[role] = self._usage.get(role, Usage()) + usage
+
+    def warn(self, sentence: str) -> None:
+        """Add a sentence for the user, once."""
+        if sentence not in self.warnings:
+            self.warnings.append(sentence)
+
+    def stop(self) -> None:
+        """The user stopped: keep what there is."""
+        self.complete = False
+        self.finish = "cancelled"
+
+    def fail(self, error: PlocalError) -> None:
+        """The LLM failed after there were comments: keep them, and say what happened."""
+        self.stop()
+        self.warn(" ".join(part for part in (error.message, error.hint) if part))
+
+    def result(self) -> Result:
+        """The result as it stands now."""
+        pool = self.ask.pool
+        return Result(
+            mode=self.ask.mode,
+            prompt=self.ask.prompt,
+            answer=self.answer,
+            comments=tuple(self.comments),
+            llm=self.llm.info,
+            communities_model=None if self.communities is None else self.communities.info,
+            answer_sampling=self.ask.answer,
+            comment_sampling=self.comment_sampling or self.ask.comment,
+            pool=None if self.communities is None or pool is None else pool.id,
+            attribute=self.ask.attribute,
+            selection=self.selection,
+            distribution=self.distribution,
+            usage=dict(self._usage),
+            seconds={**self._seconds, "total": time.perf_counter() - self._started},
+            prompts=tuple(self._prompts),
+            warnings=tuple(self.warnings),
+            finish=self.finish,
+            complete=self.complete,
+        )

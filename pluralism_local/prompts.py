@@ -1,0 +1,168 @@
+"""Every prompt: named, versioned, with its source. Pure text; what a model is told is written here only.
+
+    Prompt.render(question=…, comment=…) -> str ──> the last user message of a request
+
+"paper" is Modular Pluralism (Feng et al., EMNLP 2024), section 2 or appendix B; "released code" is that
+paper's repository, BunsenFeng/modular_pluralism; "own" is our wording. Changing a text means a new version:
+results name the prompts they used (``"overton.synthesis@1"``), and that name must keep its meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from string import Formatter
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A text with named fields in braces.
+
+    Attributes:
+        name: dotted, the mode first.
+        version: ≥ 1, raised with every change of `text`.
+        source: where the wording comes from.
+        text: the wording; `fields` are replaced by `render`.
+    """
+
+    name: str
+    version: int
+    source: str
+    text: str
+
+    @property
+    def id(self) -> str:
+        """Name and version, as results carry it."""
+        return f"{self.name}@{self.version}"
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The names that `render` needs."""
+        return frozenset(name for _, name, _, _ in Formatter().parse(self.text) if name is not None)
+
+    def render(self, **values: str) -> str:
+        """The text with every field replaced; braces inside the values mean nothing.
+
+        Raises:
+            ValueError: a field is missing or one too many is given (a bug, not a user's mistake).
+        """
+        if values.keys() != self.fields:
+            raise ValueError(f"{self.id} takes {sorted(self.fields)}, got {sorted(values)}")
+        return self.text.format_map(values)
+
+
+def numbered(label: str, texts: Sequence[str], separator: str = "\n\n") -> str:
+    """``"Passage 1: …"``, ``"Passage 2: …"`` joined; texts are stripped. Empty for no texts."""
+    return separator.join(f"{label} {number}: {text.strip()}" for number, text in enumerate(texts, start=1))
+
+
+QUESTION = Prompt("question", 1, "paper §2: the query itself", "{question}")
+
+COMMENT_EXPLAINED = Prompt(
+    "comment.explained",
+    1,
+    "released code, generate_community_lm_msg.py: how survey questions are put to a community",
+    "Please respond to the following question with explanation. {question}",
+)
+
+OVERTON_SYNTHESIS = Prompt(
+    "overton.synthesis",
+    1,
+    "first sentence: paper §2; the rest: released code, ours_overton.py",
+    "Please comment on a given situation with the help of the following passages. Make sure to reflect "
+    "diverse values and perspectives.\n\nSituation: {question}\n\n{passages}\n\nComment:",
+)
+
+STEERABLE_SELECT = Prompt(
+    "steerable.select",
+    1,
+    "question: paper §2; the rest: released code, ours_steerable.py",
+    "Which of the following comments best reflect {attribute}?\n\n{comments}\n\n"
+    "Please select one comment number from 1 to {count}:",
+)
+
+STEERABLE_ANSWER = Prompt(
+    "steerable.answer",
+    1,
+    "own, after the published ones: the attribute is free text",
+    "Please respond to the following question so that the response reflects {attribute}, with the help of a "
+    "passage.\n\nPassage: {comment}\n\n{question}",
+)
+
+STEERABLE_ANSWER_GROUP = Prompt(
+    "steerable.answer-group",
+    1,
+    "released code, ours_steerable.py: attributes of OpinionQA; first sentence also paper appendix B",
+    "In terms of {category}, you are {attribute}. Please respond to the following question with the help of "
+    "a passage.\n\nPassage: {comment}\n\n{question}",
+)
+
+STEERABLE_ANSWER_NAMED = Prompt(
+    "steerable.answer-named",
+    1,
+    "released code, ours_steerable.py: Value Kaleidoscope, where the question itself names the value",
+    "Answer the question with the help of a passage. Passage: {comment}\n\n{question}",
+)
+
+STEERABLE_ALONE = Prompt(
+    "steerable.alone",
+    1,
+    "own: when no community said anything",
+    "Please respond to the following question so that the response reflects {attribute}.\n\n{question}",
+)
+
+DISTRIBUTIONAL_ANSWER = Prompt(
+    "distributional.answer",
+    1,
+    "released code, ours_distributional.py",
+    "Please respond to the following instruction with the help of a passage."
+    "\n\nPassage: {comment}\n\n{question}",
+)
+
+PROMPTING = Prompt(
+    "prompting",
+    1,
+    "paper §3 and appendix B; released code, prompting_lm.py",
+    "Make sure your response reflects diverse values and perspectives for the following "
+    "instruction. {question}",
+)
+
+MOE_SELECT = Prompt(
+    "moe.select",
+    1,
+    "released code, moe_lm.py; the experts' descriptions are the cards'",
+    "{question}\n\nPlease select an expert to help with the response.\n\n{experts}\n\nExpert:",
+)
+
+MOE_ANSWER = Prompt("moe.answer", 1, "released code, moe_lm.py", "Passage: {comment}\n\n{question}")
+
+OPTIONS_LISTED = Prompt(
+    "options.listed",
+    1,
+    "own, in the form of the released survey questions",
+    "{question}\n{options}\nAnswer:",
+)
+
+OPTIONS_ANSWER = Prompt(
+    "options.answer",
+    1,
+    "own: the question lists its options and lacks the closing line of the released survey questions",
+    "{question}\nAnswer:",
+)
+
+PROMPTS: tuple[Prompt, ...] = (
+    QUESTION,
+    COMMENT_EXPLAINED,
+    OVERTON_SYNTHESIS,
+    STEERABLE_SELECT,
+    STEERABLE_ANSWER,
+    STEERABLE_ANSWER_GROUP,
+    STEERABLE_ANSWER_NAMED,
+    STEERABLE_ALONE,
+    DISTRIBUTIONAL_ANSWER,
+    PROMPTING,
+    MOE_SELECT,
+    MOE_ANSWER,
+    OPTIONS_LISTED,
+    OPTIONS_ANSWER,
+)
