@@ -1,0 +1,46 @@
+"""Communities: cards, their adapters, and pools of them. Files only; no network, no model is loaded.
+
+    folders ──Library──> Community | Pool ──> modes (persona, adapter, weight)
+
+`cards` reads one card, `adapter_file` checks its LoRA, `pools` reads one pool, `library` finds them all,
+`strict_yaml` reads YAML from strangers.
+"""
+
+from pluralism_local.communities.cards import (
+    AdapterSpec,
+    BaseSpec,
+    Card,
+    Community,
+    Evaluation,
+    Hub,
+    Limits,
+    Prior,
+    Provenance,
+    check_base,
+    load_community,
+)
+from pluralism_local.communities.library import Library, Override, Problem, default_paths, shipped_path
+from pluralism_local.communities.pools import Member, Pool, ad_hoc_pool, load_pool
+
+__all__ = [
+    "AdapterSpec",
+    "BaseSpec",
+    "Card",
+    "Community",
+    "Evaluation",
+    "Hub",
+    "Library",
+    "Limits",
+    "Member",
+    "Override",
+    "Pool",
+    "Prior",
+    "Problem",
+    "Provenance",
+    "ad_hoc_pool",
+    "check_base",
+    "default_paths",
+    "load_community",
+    "load_pool",
+    "shipped_path",
+]
