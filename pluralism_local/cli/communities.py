@@ -1,0 +1,181 @@
+"""`plocal communities`: which there are, what their cards say, and whether a card is sound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pluralism_local.cli import options
+from pluralism_local.cli.exits import ExitCode, Failure, describe
+from pluralism_local.cli.output import Output, clean, key_values, table
+from pluralism_local.errors import PlocalError
+
+if TYPE_CHECKING:
+    from pluralism_local.communities import Card, Community, Library
+
+_CARD = "README.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A card or pool that was checked: what it is made of, or what is wrong with it."""
+
+    name: str
+    about: str
+    failure: Failure | None = None
+
+    def record(self) -> dict[str, Any]:
+        """As in the JSON of `validate`."""
+        found: dict[str, Any] = {"name": self.name, "ok": self.failure is None, "about": self.about or None}
+        return found | (self.failure.record() if self.failure is not None else {"error": None})
+
+
+app = typer.Typer(help="Communities: list, read and check their cards.", rich_markup_mode=None)
+
+
+@app.command()
+def ls(context: typer.Context, as_json: options.Json = False) -> None:
+    """Every community with what it is made of. A broken card is named on stderr; 'validate' says more."""
+    from pluralism_local import config
+    from pluralism_local.cli.wiring import library
+
+    out = options.output(context, as_json=as_json)
+    shelf = library(config.load().settings)
+    found = shelf.communities()
+    rows = [[one.id, one.name, made_of(one.card)] for one in found]
+    out.show([_record(one) for one in found], table(rows, ["id", "name", "made of"]))
+    for problem in shelf.problems():
+        out.warn(problem.error.message)
+    for override in shelf.overridden():
+        out.warn(str(override))
+
+
+@app.command()
+def show(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="ID|PATH", help="A community, or the folder of a card.")],
+    as_json: options.Json = False,
+) -> None:
+    """A community's card: persona, adapter, where its weight comes from, what it must not be used for."""
+    from pluralism_local import config
+    from pluralism_local.cli.wiring import library
+
+    out = options.output(context, as_json=as_json)
+    community = _load(library(config.load().settings), name)
+    out.show(_record(community), _card_text(community))
+
+
+@app.command()
+def validate(
+    context: typer.Context,
+    names: Annotated[
+        list[str], typer.Argument(metavar="ID|PATH...", help="Communities, or folders of cards (adapters/*).")
+    ],
+    as_json: options.Json = False,
+) -> None:
+    """Check cards: their keys and values, their text, the adapter's file, its checksum and its tensors.
+
+    One line per card; a folder stands for the cards and pools in it. The exit code is that of the first card
+    that failed: 2 an invalid card, 3 something is missing, 4 an adapter that is not what the card describes.
+    """
+    from pluralism_local import config
+    from pluralism_local.cli.wiring import library
+
+    out = options.output(context, as_json=as_json)
+    shelf = library(config.load().settings)
+    results = [check(shelf, target) for name in names for target in targets(name)]
+    report(out, results)
+
+
+def targets(name: str) -> list[str]:
+    """What a name on the command line stands for: itself, or what lies in a folder that is no card.
+
+    So that ``adapters`` and ``adapters/*`` mean every card and pool in there; the folder's own README.md, a
+    text about the collection, is left out.
+    """
+    path = Path(name).expanduser()
+    if path.is_file() and path.name == _CARD and any(path.parent.glob(f"*/{_CARD}")):
+        return []
+    if not path.is_dir() or ((path / _CARD).exists() and not any(path.glob(f"*/{_CARD}"))):
+        return [name]
+    inside = [card.parent for card in sorted(path.glob(f"*/{_CARD}"))]
+    inside += sorted([*path.glob("*.yaml"), *path.glob("pools/*.yaml")])
+    return list(map(str, inside)) or [name]
+
+
+def check(shelf: Library, name: str) -> Check:
+    """Load a card, or a pool if `name` is a file of one."""
+    try:
+        if name.endswith((".yaml", ".yml")):
+            return Check(name, f"pool of {len(shelf.pool(name).members)}")
+        return Check(name, made_of(_load(shelf, name).card))
+    except PlocalError as error:
+        return Check(name, "", describe(error))
+
+
+def report(out: Output, results: list[Check]) -> None:
+    """A line per checked thing, ``ok`` or ``FAIL`` with the reason; the first failure's exit code."""
+    lines = []
+    for found in results:
+        if found.failure is None:
+            lines.append(f"ok    {found.name}  ({found.about})")
+        else:
+            lines.append(f"FAIL  {found.name}: {found.failure.message}")
+            lines += [f"      {found.failure.hint}"] if found.failure.hint else []
+    out.show([found.record() for found in results], "\n".join(map(clean, lines)))
+    out.exit = next((found.failure.exit for found in results if found.failure is not None), ExitCode.DONE)
+
+
+def made_of(card: Card) -> str:
+    """``persona``, ``adapter`` or both, the adapter with its rank."""
+    parts = ["persona"] if card.persona else []
+    if card.adapter is not None:
+        parts.append(f"adapter of rank {card.adapter.rank}")
+    return " + ".join(parts)
+
+
+def _load(shelf: Library, name: str) -> Community:
+    """A community by id, or by the path of its card or folder."""
+    from pluralism_local.communities import load_community
+
+    if "/" in name or Path(name).is_dir() or Path(name).suffix == ".md":
+        return load_community(Path(name).expanduser())
+    return shelf.community(name)
+
+
+def _record(community: Community) -> dict[str, Any]:
+    folder = str(community.folder) if community.folder is not None else None
+    return {"folder": folder, **community.card.model_dump(mode="json", by_alias=True)}
+
+
+def _card_text(community: Community) -> str:
+    card = community.card
+    prior = card.prior
+    year = f", {prior.year}" if prior is not None and prior.year else ""
+    facts: list[tuple[str, Any]] = [
+        ("id", card.id),
+        ("name", card.name),
+        ("made of", made_of(card)),
+        ("weight", f"{prior.weight:g} of {prior.of} ({prior.source}{year})" if prior else "no claim"),
+        ("folder", community.folder),
+    ]
+    if card.adapter is not None:
+        facts += [
+            ("adapter", f"{card.adapter.file}, scale {card.adapter.scale:g}, {card.adapter.activation}"),
+            ("sha256", card.adapter.sha256),
+        ]
+    if card.base is not None:
+        facts.append(("base", f"{card.base.model} ({card.base.fingerprint})"))
+    if card.provenance is not None:
+        facts.append(("trained on", f"{card.provenance.corpus} ({card.provenance.licence})"))
+    if card.limits is not None:
+        facts.append(("not for", "; ".join(card.limits.not_for) or None))
+        facts.append(("fails at", "; ".join(card.limits.known_failures) or None))
+    facts += [(item.task, f"{item.metric} {item.value:g} (base {item.base:g})") for item in card.evaluation]
+    blocks = [key_values(facts), clean(card.description)]
+    if card.persona:
+        blocks.append("Persona:\n" + "\n".join(f"  {line}".rstrip() for line in card.persona.splitlines()))
+    return "\n\n".join(blocks)

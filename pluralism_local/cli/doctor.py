@@ -1,0 +1,222 @@
+"""`plocal doctor`: whether this machine and this installation can answer, and what to do if not.
+
+Each finding is ok, warn (it works, but) or fail (something needed is broken; exit 3). Nothing heavy is
+imported: versions come from package metadata, llama.cpp's backends from the names of its libraries.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import typer
+
+from pluralism_local import __version__
+from pluralism_local.cli import options
+from pluralism_local.cli.exits import ExitCode
+from pluralism_local.cli.output import clean
+from pluralism_local.errors import PlocalError, did_you_mean
+
+if TYPE_CHECKING:
+    from pluralism_local.config import Settings
+
+_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD")
+_MADE_BY_HAND = frozenset({"PLOCAL_HOME", "PLOCAL_DEBUG", "PLOCAL_OPTION", "PLOCAL_REMOTE_KEY"})
+_SMALL_MEMORY = 2 * 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report; `hint` says what to do and is empty when all is well."""
+
+    status: Literal["ok", "warn", "fail"]
+    subject: str
+    detail: str
+    hint: str = ""
+
+
+def doctor(context: typer.Context, as_json: options.Json = False) -> None:
+    """Check what an answer needs: packages, model, communities, config, memory, folders.
+
+    Exit 0 unless something needed is broken (then 3); a warning costs nothing.
+    """
+    out = options.output(context, as_json=as_json)
+    known = {variable for variable in _variables(context) if variable} | _MADE_BY_HAND
+    findings = [*_machine(), *_packages(), *_installation(), *_environment(known)]
+    width = max(len(finding.subject) for finding in findings)
+    lines = []
+    for finding in findings:
+        lines.append(f"{finding.status:<4}  {finding.subject.ljust(width)}  {finding.detail}")
+        lines += [f"{'':{width + 8}}{finding.hint}"] if finding.hint else []
+    out.show([asdict(finding) for finding in findings], "\n".join(map(clean, lines)))
+    if any(finding.status == "fail" for finding in findings):
+        out.exit = ExitCode.MISSING
+
+
+def _machine() -> Iterator[Finding]:
+    import platform
+
+    yield Finding("ok", "plocal", __version__)
+    yield Finding("ok", "Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    yield Finding("ok", "cores", f"{usable} usable of {os.cpu_count()}")
+    memory = _memory()
+    if memory is None:
+        yield Finding("warn", "memory", "unknown", "'models show' has what a model needs.")
+    elif memory < _SMALL_MEMORY:
+        yield Finding("warn", "memory", f"{memory / 1e9:.1f} GB", "Only small models fit, like the starter.")
+    else:
+        yield Finding("ok", "memory", f"{memory / 1e9:.1f} GB")
+
+
+def _packages() -> Iterator[Finding]:
+    """Every package that this one depends on, without the extras'."""
+    from importlib import metadata
+
+    try:
+        wanted = metadata.requires("pluralism-local") or []
+    except metadata.PackageNotFoundError:
+        yield Finding("warn", "packages", "pluralism-local is not installed", "Install it: pip install -e .")
+        return
+    found = []
+    for requirement in wanted:
+        name = re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
+        if "extra ==" in requirement:
+            continue
+        try:
+            found.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            yield Finding(
+                "fail", "packages", f"{name} is missing", f"Install it: pip install '{requirement}'"
+            )
+    yield Finding("ok", "packages", ", ".join(found))
+    yield Finding("ok", "llama.cpp", f"backends: {', '.join(_backends()) or 'none found'}")
+
+
+def _backends() -> list[str]:
+    """What llama.cpp was built for, by the names of its libraries (libggml-cuda.so: cuda)."""
+    from importlib.util import find_spec
+
+    spec = find_spec("llama_cpp")
+    if spec is None or spec.origin is None:
+        return []
+    names = (file.name for file in Path(spec.origin).with_name("lib").glob("*ggml-*"))
+    found = {match[1] for name in names if (match := re.match(r"(?:lib)?ggml-([a-z0-9]+)", name))}
+    return sorted(found - {"base"})
+
+
+def _installation() -> Iterator[Finding]:
+    from pluralism_local import config
+
+    where = config.paths()
+    try:
+        settings = config.load().settings
+    except PlocalError as error:
+        yield Finding("fail", "config", error.message, error.hint)
+        return
+    state = "" if where.config_file.exists() else " (not there; built-in values)"
+    yield Finding("ok", "config", f"{where.config_file}{state}")
+    yield from _model(settings)
+    yield from _communities(settings)
+    yield from (
+        _writable(name, path) for name, path in (("data", where.data_dir), ("cache", where.cache_dir))
+    )
+    yield _hub_cache()
+
+
+def _model(settings: Settings) -> Iterator[Finding]:
+    from pluralism_local import models
+    from pluralism_local.cli.wiring import expand
+
+    target = expand(settings.model, settings)
+    if target.startswith(("remote:", "scripted:")):
+        yield Finding("ok", "model", f"{settings.model} (not asked now)")
+        return
+    try:
+        file = models.resolve(settings.model, settings)
+        found = models.details(file)
+    except PlocalError as error:
+        yield Finding("fail", "model", error.message, error.hint)
+        return
+    yield Finding("ok", "model", f"{settings.model}: {found.name or file.path.name}, {found.quantization}")
+
+
+def _communities(settings: Settings) -> Iterator[Finding]:
+    from pluralism_local.cli.wiring import library
+
+    shelf = library(settings)
+    for problem in shelf.problems():
+        yield Finding("warn", "communities", problem.error.message, problem.error.hint)
+    try:
+        pool = shelf.pool(settings.pool)
+    except PlocalError as error:
+        yield Finding("fail", "communities", error.message, error.hint)
+        return
+    count = f"{len(shelf.communities())} in {len(shelf.pools())} pools"
+    yield Finding("ok", "communities", f"{count}; default pool {pool.id} of {len(pool.members)}")
+
+
+def _writable(name: str, folder: Path) -> Finding:
+    """Whether `folder`, or the nearest folder above it that exists, can be written; nothing is created."""
+    existing = next((path for path in (folder, *folder.parents) if path.exists()), Path("/"))
+    if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
+        return Finding("ok", name, str(folder))
+    return Finding("warn", name, f"{folder} cannot be written", "Set PLOCAL_HOME to a folder that can be.")
+
+
+def _hub_cache() -> Finding:
+    """Where Hugging Face's client keeps downloads, by the rules it documents."""
+    cache_home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    home = os.environ.get("HF_HOME") or f"{cache_home}/huggingface"
+    folder = Path(os.environ.get("HF_HUB_CACHE") or f"{home}/hub").expanduser()
+    count = len(list(folder.glob("models--*/snapshots/*/*.gguf"))) if folder.is_dir() else 0
+    return Finding("ok", "Hub cache", f"{folder}: {count} GGUF files")
+
+
+def _environment(known: set[str]) -> Iterator[Finding]:
+    """The PLOCAL_ variables in force; one that nothing reads is probably a typo."""
+    for name in sorted(os.environ):
+        if not name.startswith("PLOCAL_"):
+            continue
+        value = "(set)" if _SECRET.search(name) else os.environ[name]
+        if name in known or name.removeprefix("PLOCAL_").lower() in _settings():
+            yield Finding("ok", "variable", f"{name}={value}")
+        else:
+            settings = {f"PLOCAL_{field.upper()}" for field in _settings()}
+            yield Finding(
+                "warn", "variable", f"{name} is read by nothing", did_you_mean(name, known | settings)
+            )
+
+
+def _settings() -> frozenset[str]:
+    from pluralism_local.config import Settings
+
+    return frozenset(Settings.model_fields)
+
+
+def _variables(context: typer.Context) -> Iterator[str]:
+    """The environment variables of every option of every command."""
+    pending = [context.find_root().command]
+    while pending:
+        command = pending.pop()
+        pending += getattr(command, "commands", {}).values()
+        for parameter in command.params:
+            envvar = parameter.envvar
+            yield from [envvar] if isinstance(envvar, str) else envvar or []
+
+
+def _memory() -> int | None:
+    """Bytes of memory: the machine's, or a container's limit if that is lower; None if it cannot be told."""
+    try:
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):
+        return None
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text()
+    except OSError:
+        return total
+    return min(total, int(limit)) if limit.strip().isdigit() else total

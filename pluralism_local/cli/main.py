@@ -1,0 +1,143 @@
+"""The app: commands put together, errors turned into messages and exit codes.
+
+    entry ──> main(argv) ──> typer ──> command ──> exit code
+                 └── the only place that catches everything
+
+`main` can be called from tests and from other programs: it returns the code and leaves the process alone.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, TextIO
+
+import typer
+
+from pluralism_local import __version__
+from pluralism_local.cli import communities, config, doctor, models, pools
+from pluralism_local.cli.ask import EPILOG, ask
+from pluralism_local.cli.exits import ExitCode, ReaderGone, UnwritableOutput, describe
+from pluralism_local.cli.output import Format, Output
+
+_WIDTH = 90  # of help texts, whatever the terminal, so that they are the same everywhere
+
+_TRUE = ("1", "true", "t", "yes", "y", "on")  # as typer reads a flag from a variable
+
+_SECTIONS = """
+\b
+Every option can be set by a variable PLOCAL_<OPTION>, and most of them in the config file
+(plocal config path). PLOCAL_HOME moves everything that plocal writes into one folder.
+"""
+
+
+def build() -> typer.Typer:
+    """The whole command line."""
+    app = typer.Typer(
+        name="plocal",
+        help="Pluralistic answers from language models, on your own machine.",
+        epilog=_SECTIONS,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"terminal_width": _WIDTH, "help_option_names": ["-h", "--help"]},
+    )
+    app.callback(invoke_without_command=True)(_root)
+    app.command(epilog=EPILOG)(ask)
+    app.add_typer(communities.app, name="communities")
+    app.add_typer(pools.app, name="pools")
+    app.add_typer(models.app, name="models")
+    app.add_typer(config.app, name="config")
+    app.command()(doctor.doctor)
+    return app
+
+
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+) -> None:
+    if version:
+        context.obj.line(f"plocal {__version__}")
+        raise typer.Exit(ExitCode.DONE)
+    if context.invoked_subcommand is None:
+        context.obj.note(context.get_help())
+        raise typer.Exit(ExitCode.USAGE)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Carry out a command line and return its exit code; never raises, SystemExit included."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    out = Output(_stream(sys.stdout), _stream(sys.stderr))
+    out.format = asked_format(arguments)
+    try:
+        code = typer.main.get_command(build())(arguments, prog_name="plocal", standalone_mode=False, obj=out)
+        return int(code or out.exit)
+    except ReaderGone:
+        return ExitCode.DONE
+    except SystemExit as stop:
+        if isinstance(stop.__context__, BrokenPipeError):  # from a help text, which typer writes itself
+            return ExitCode.DONE
+        return stop.code if isinstance(stop.code, int) else ExitCode.UNEXPECTED
+    except BaseException as error:  # noqa: BLE001 - the edge: everything becomes a message and a code
+        return _fail(out, error)
+    finally:
+        out.clear_status()
+
+
+def _fail(out: Output, error: BaseException) -> int:
+    failure = describe(error)
+    if os.environ.get("PLOCAL_DEBUG"):
+        import traceback
+
+        out.note("".join(traceback.format_exception(error)).rstrip())
+    if isinstance(error, UnwritableOutput):
+        out.format = "text"
+    try:
+        out.fail(failure)
+    except (ReaderGone, UnwritableOutput):
+        out.format = "text"
+        out.fail(failure)
+    return failure.exit
+
+
+def asked_format(arguments: Sequence[str]) -> Format:
+    """The format of errors, read before anything is parsed: a wrong option must be told in JSON too."""
+    before = list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
+    named = os.environ.get("PLOCAL_FORMAT", "")
+    for position, argument in enumerate(before):
+        if argument == "--format" and position + 1 < len(before):
+            named = before[position + 1]
+        elif argument.startswith("--format="):
+            named = argument.partition("=")[2]
+    if "--json" in before or os.environ.get("PLOCAL_JSON", "").lower() in (
+        "1",
+        "true",
+        "t",
+        "yes",
+        "y",
+        "on",
+    ):
+        return "json"
+    return "jsonl" if named == "jsonl" else "json" if named == "json" else "text"
+
+
+def _stream(stream: TextIO | None) -> TextIO:
+    """A stream that Python left out because its descriptor is closed becomes one that takes nothing."""
+    if stream is not None:
+        return stream
+    with Path(os.devnull).open("w", encoding="utf-8") as closed:
+        return closed
+
+
+def entry() -> None:
+    """The script `plocal`: `main`, then leave without a word about pipes that others have closed."""
+    code = main()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+            continue
+        with suppress(OSError, ValueError, AttributeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    raise SystemExit(code)

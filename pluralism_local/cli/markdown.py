@@ -1,0 +1,91 @@
+"""How results look in a document: the same sections as `render.py`, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from pluralism_local.cli.output import clean
+from pluralism_local.cli.render import chosen, estimate_heading, facts, first_words, percent, share
+from pluralism_local.types import Aggregate, Comment, Result, Selection
+
+if TYPE_CHECKING:
+    from pluralism_local.communities import Pool
+
+
+class MarkdownLayout:
+    """The sections of a result for pasting into a document; see `render.TextLayout`."""
+
+    def __init__(self, pool: Pool | None, *, whole: bool) -> None:
+        self._pool = pool
+        self._whole = whole
+
+    def opening(self, prompt: str) -> str:
+        """The question, quoted."""
+        return _quote(prompt)
+
+    def chosen(self, selection: Selection) -> str:
+        """Which community the LLM chose, and how surely."""
+        return f"**Chosen:** {_inline(chosen(selection))}"
+
+    def after(self, result: Result) -> Iterable[str]:
+        """What follows the answer, and a last line that says where it all came from."""
+        whole = self._whole or not (result.answer or result.distribution)
+        if result.distribution is not None:
+            yield self._estimate(result.distribution)
+            if whole and result.distribution.per_community:
+                yield _per_community(result.distribution)
+        if result.comments and (whole or result.distribution is None):
+            yield _heard(result.comments, whole)
+        yield _signature(result)
+
+    def _estimate(self, found: Aggregate) -> str:
+        heading = estimate_heading(self._pool if found.weights else None)
+        rows = [(_cell(option), share(found, index)) for index, option in enumerate(found.options)]
+        return f"**{heading}**\n\n{_table(('option', 'estimate'), rows)}\n\n{facts(found, ', ')}"
+
+
+def _heard(comments: Sequence[Comment], whole: bool) -> str:
+    blocks = ["### Heard", ""]
+    for comment in comments:
+        problem = f" *({comment.problem})*" if comment.problem else ""
+        if whole:
+            blocks += [f"**{comment.community}**{problem}", "", _quote(comment.text), ""]
+        else:
+            words = f": {_inline(first_words(comment.text))}" if comment.text.strip() else ""
+            blocks.append(f"- **{comment.community}**{words}{problem}")
+    return "\n".join(blocks).rstrip()
+
+
+def _per_community(found: Aggregate) -> str:
+    head = ("community", "weight", *map(_cell, found.options))
+    rows = [
+        (name, percent(found.weights.get(name, 0.0)), *map(percent, p))
+        for name, p in found.per_community.items()
+    ]
+    return _table(head, rows)
+
+
+def _signature(result: Result) -> str:
+    parts = [result.mode, result.llm.id, f"seed {result.answer_sampling.seed}"]
+    if result.pool:
+        parts.insert(1, f"pool {result.pool}")
+    return f"*{_inline(', '.join(parts))}*"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return _inline(" ".join(clean(text).split())).replace("|", "\\|")
+
+
+def _inline(text: str) -> str:
+    """`text` with the characters escaped that would start emphasis, code, a link or HTML."""
+    return "".join(f"\\{char}" if char in "*_`[]<" else char for char in clean(text))
+
+
+def _quote(text: str) -> str:
+    return "\n".join(f"> {line}".rstrip() for line in clean(text).strip().splitlines())

@@ -1,0 +1,182 @@
+"""Every option, spelled once: names, help, default and environment variable (``PLOCAL_<OPTION>``).
+
+The value of an option left out is None where the config file may say more; the default in the help is then
+the built-in one. A list from an environment variable is separated by white space (``PLOCAL_COMMUNITY``) or by
+line breaks (``PLOCAL_OPTION``, whose items contain spaces).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import typer
+
+from pluralism_local.cli.output import Output
+
+
+def _option(*names: str, default: str = "", env: str | None = None, **more: Any) -> Any:
+    """A typer option with its variable and the default as the help shows it."""
+    long = next(name for name in names if name.startswith("--")).split("/")[0]
+    variable = env or "PLOCAL_" + long.removeprefix("--").replace("-", "_").upper()
+    return typer.Option(*names, envvar=variable, show_default=default or False, **more)
+
+
+def output(context: typer.Context, *, as_json: bool = False) -> Output:
+    """The `Output` that `main` made for this call, told whether JSON is wanted."""
+    out = context.obj
+    if not isinstance(out, Output):
+        raise TypeError("commands are called through main")
+    if as_json:
+        out.format = "json"
+    return out
+
+
+Model = Annotated[
+    str | None,
+    _option(
+        "-m",
+        "--model",
+        default="starter",
+        metavar="NAME",
+        help="The LLM that answers: starter, a path to a .gguf, an alias, hf:user/repo[:QUANT], "
+        "remote:URL[#model], or scripted:[FILE.json] (made-up text, for trying things out).",
+    ),
+]
+CommunitiesModel = Annotated[
+    str | None,
+    _option(
+        "--communities-model",
+        default="the LLM; a local model when the LLM is remote",
+        metavar="NAME",
+        help="The model that the communities run on; same names as --model.",
+    ),
+]
+Mode = Annotated[
+    str | None,
+    _option(
+        "--mode",
+        default="overton",
+        metavar="MODE",
+        help="overton, steerable or distributional; or a baseline: vanilla, prompting, moe. "
+        "A unique beginning is enough.",
+    ),
+]
+PoolName = Annotated[
+    str | None,
+    _option(
+        "--pool",
+        default="perspectives",
+        metavar="ID|FILE",
+        help="The communities to ask, and their weights.",
+    ),
+]
+CommunityNames = Annotated[
+    list[str] | None,
+    _option(
+        "-p",
+        "--community",
+        metavar="ID[:SCALE]",
+        help="Ask this community instead of a pool, its adapter at SCALE. Repeatable; equal weights. "
+        "The variable takes several, separated by white space.",
+    ),
+]
+Attribute = Annotated[
+    str | None,
+    _option("--attribute", metavar="TEXT", help="steerable: what the answer should reflect, e.g. 'rural'."),
+]
+AnswerOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option",
+        metavar="TEXT",
+        help="An answer to weigh. Repeatable, at least two; distributional can also read them from a prompt "
+        "that lists 'A. …', 'B. …'.  [env var: PLOCAL_OPTION, one per line]",
+    ),
+]
+System = Annotated[
+    str | None, _option("-s", "--system", metavar="TEXT", help="A system prompt for the LLM's answer.")
+]
+Seed = Annotated[
+    int | None, _option("--seed", default="0", metavar="N", help="Same seed, machine and options: same text.")
+]
+Temperature = Annotated[
+    float | None,
+    _option(
+        "--temperature",
+        default="0, greedy",
+        metavar="X",
+        help="Of the answer. Comments are sampled at the config's comment_temperature.",
+    ),
+]
+TopP = Annotated[
+    float | None,
+    _option("--top-p", default="1", metavar="X", help="Of the answer: keep the smallest set of this mass."),
+]
+MaxTokens = Annotated[
+    int | None, _option("--max-tokens", default="512", metavar="N", help="New tokens of the answer at most.")
+]
+CommentMaxTokens = Annotated[
+    int | None,
+    _option("--comment-max-tokens", default="200", metavar="N", help="New tokens of each comment at most."),
+]
+CtxSize = Annotated[
+    int | None,
+    _option("--ctx-size", default="what the ask needs", metavar="N", help="Tokens of context to reserve."),
+]
+GpuLayers = Annotated[
+    str | None,
+    _option(
+        "-ngl",
+        "--gpu-layers",
+        default="auto",
+        metavar="auto|all|N",
+        help="Layers to put on a GPU, if llama.cpp was built for one.",
+    ),
+]
+Threads = Annotated[
+    int | None, _option("--threads", default="the physical cores", metavar="N", help="CPU threads.")
+]
+Template = Annotated[
+    Literal["auto", "none"] | None,
+    _option("--template", default="auto", help="The model's own chat template, or none: the plain prompt."),
+]
+Json = Annotated[bool, _option("--json", help="One JSON object on stdout.")]
+AskJson = Annotated[bool, _option("--json", help="Short for --format json, and wins over --format.")]
+AskFormat = Annotated[
+    Literal["text", "md", "json", "jsonl"],
+    _option("--format", default="text", help="What stdout carries; jsonl streams events, the object last."),
+]
+Stream = Annotated[
+    bool,
+    _option(
+        "--stream/--no-stream",
+        default="stream",
+        help="Write the answer as it comes, or all at once. Nothing changes for json; jsonl always streams.",
+    ),
+]
+ReadStdin = Annotated[
+    bool | None,
+    _option(
+        "--stdin/--no-stdin",
+        default="see below",
+        help="Wait for the end of stdin however long it takes, or leave it alone.",
+    ),
+]
+ShowComments = Annotated[
+    bool,
+    _option(
+        "--show-comments", help="Whole comments, not their first words, and each community's distribution."
+    ),
+]
+ShowUsage = Annotated[bool, _option("-u", "--usage", help="Tokens and seconds on stderr.")]
+DryRun = Annotated[
+    bool, _option("--dry-run", help="Print the plan with its prompts and token counts; decode nothing.")
+]
+Offline = Annotated[
+    bool | None,
+    _option("--offline", help="Never touch the network; a remote model must then be on this machine."),
+]
+Force = Annotated[
+    bool,
+    _option("--force", help="Use adapters made for another base model; the result carries a warning."),
+]

@@ -1,0 +1,169 @@
+"""The one object that writes. Commands never print; they hand values to an `Output`.
+
+    answers, tables, JSON ──> stdout          progress, notes, warnings, errors, usage ──> stderr
+
+Colour only on a terminal without NO_COLOR; a carriage return only on a terminal's stderr. Control characters
+in texts of models and cards never reach a terminal. A reader that went away raises `ReaderGone`; a stdout
+that takes no more raises `UnwritableOutput` after the text has been put on stderr. Trouble with stderr is
+ignored: there is nowhere left to report it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TextIO
+
+from pluralism_local.cli.exits import ExitCode, Failure, ReaderGone, UnwritableOutput
+
+Format = Literal["text", "md", "json", "jsonl"]
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def clean(text: str) -> str:
+    """`text` without control characters other than newline and tab."""
+    return _CONTROL.sub("", text)
+
+
+def table(rows: Sequence[Sequence[str]], head: Sequence[str]) -> str:
+    """Aligned plain text: two spaces between columns, no trailing blanks; the head alone without rows."""
+    cells = [[" ".join(clean(cell).split()) for cell in row] for row in (head, *rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+class Output:
+    """Standard output and standard error with the rules above.
+
+    Attributes:
+        format: what stdout carries; commands with a `--json` of their own set it to ``"json"``.
+        exit: what `main` returns when nothing is raised; a command lowers or raises it, e.g. to PARTIAL.
+    """
+
+    def __init__(self, stdout: TextIO, stderr: TextIO, environ: Mapping[str, str] | None = None) -> None:
+        self._out = stdout
+        self._err = stderr
+        env = os.environ if environ is None else environ
+        colour = not env.get("NO_COLOR") and env.get("TERM") != "dumb"
+        self._colour = colour and _is_terminal(stdout)
+        self.interactive = _is_terminal(stderr)
+        self.format: Format = "text"
+        self.exit = ExitCode.DONE
+        self._status_width = 0
+
+    @property
+    def unicode(self) -> bool:
+        """Whether stdout can show block characters and dashes."""
+        return "utf" in (getattr(self._out, "encoding", None) or "").lower().replace("-", "")
+
+    def bold(self, text: str) -> str:
+        """`text`, bold where colour is allowed."""
+        return f"\x1b[1m{text}\x1b[0m" if self._colour else text
+
+    def dim(self, text: str) -> str:
+        """`text`, dim where colour is allowed."""
+        return f"\x1b[2m{text}\x1b[0m" if self._colour else text
+
+    def write(self, text: str) -> None:
+        """Put `text` on stdout as it is and flush, so that a reader sees it as it comes.
+
+        Raises:
+            ReaderGone: the pipe is closed.
+            UnwritableOutput: stdout takes no more; `text` went to stderr.
+        """
+        self.clear_status()
+        try:
+            self._out.write(self._encodable(text))
+            self._out.flush()
+        except BrokenPipeError:
+            raise ReaderGone from None
+        except (OSError, ValueError) as error:
+            self._tell(text)
+            raise UnwritableOutput(getattr(error, "strerror", None) or str(error)) from error
+
+    def line(self, text: str = "") -> None:
+        """One or several whole lines on stdout."""
+        self.write(f"{text}\n")
+
+    def json(self, value: object, *, compact: bool = False) -> None:
+        """One JSON value on stdout: indented, or on one line when `compact`."""
+        from json import dumps
+
+        indent = None if compact else 2
+        self.line(dumps(value, ensure_ascii=not self.unicode, allow_nan=False, indent=indent))
+
+    def show(self, value: object, text: str) -> None:
+        """The same thing for programs (`value`, when JSON is asked for) or for people (`text`)."""
+        if self.format in ("json", "jsonl"):
+            self.json(value, compact=self.format == "jsonl")
+        else:
+            self.line(text)
+
+    def note(self, text: str) -> None:
+        """A whole line on stderr."""
+        self.clear_status()
+        self._tell(f"{clean(text)}\n")
+
+    def warn(self, text: str) -> None:
+        """A warning on stderr."""
+        self.note(f"Warning: {text}")
+
+    def fail(self, failure: Failure) -> None:
+        """An error: on stdout as an object when JSON is asked for, else on stderr."""
+        if self.format in ("json", "jsonl"):
+            self.json(failure.record(), compact=self.format == "jsonl")
+            return
+        self.note(f"Error: {failure.message}")
+        if failure.hint:
+            self.note(f"  {failure.hint}")
+
+    def status(self, text: str) -> None:
+        """Overwrite the one line of progress; does nothing unless stderr is a terminal."""
+        if not self.interactive:
+            return
+        line = clean(text)[: _columns() - 1]
+        self._tell(f"\r{line.ljust(self._status_width)}")
+        self._status_width = len(line)
+
+    def clear_status(self) -> None:
+        """Take the line of progress away."""
+        if self._status_width:
+            self._tell(f"\r{' ' * self._status_width}\r")
+            self._status_width = 0
+
+    def _encodable(self, text: str) -> str:
+        """`text` with what stdout's encoding lacks replaced: a legacy locale never loses an answer."""
+        encoding = getattr(self._out, "encoding", None) or "utf-8"
+        return text.encode(encoding, "replace").decode(encoding)
+
+    def _tell(self, text: str) -> None:
+        try:
+            encoding = getattr(self._err, "encoding", None) or "utf-8"
+            self._err.write(text.encode(encoding, "replace").decode(encoding))
+            self._err.flush()
+        except (OSError, ValueError):
+            return
+
+
+def key_values(pairs: Sequence[tuple[str, Any]]) -> str:
+    """Lines of ``name  value`` with the values aligned; None is left out."""
+    shown = [(name, str(value)) for name, value in pairs if value is not None]
+    width = max((len(name) for name, _ in shown), default=0)
+    return "\n".join(f"{name.ljust(width)}  {clean(value)}".rstrip() for name, value in shown)
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    try:
+        return stream.isatty()
+    except ValueError:
+        return False
+
+
+def _columns() -> int:
+    try:
+        return max(os.get_terminal_size(2).columns, 20)
+    except OSError:
+        return 80

@@ -1,0 +1,186 @@
+"""How results look to people, as plain text. Pure functions and one layout; `show.py` decides when to write.
+
+A distribution is always headed as a model's estimate, with where the pool's weights come from: it is never
+shown as the population itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from pluralism_local.cli.output import Output, clean, table
+from pluralism_local.types import Aggregate, Comment, Result, Selection, Usage
+
+if TYPE_CHECKING:
+    from pluralism_local.communities import Pool
+
+_BAR = 28
+_LABEL = 36
+
+
+class TextLayout:
+    """The sections of a result for a terminal or a pipe; each section is text without a trailing newline.
+
+    Args:
+        whole: show whole comments and each community's own distribution, not only first words.
+    """
+
+    def __init__(self, out: Output, pool: Pool | None, *, whole: bool) -> None:
+        self._out = out
+        self._pool = pool
+        self._whole = whole
+
+    def opening(self, prompt: str) -> str:
+        """Nothing: whoever asked knows the question."""
+        del prompt
+        return ""
+
+    def chosen(self, selection: Selection) -> str:
+        """Which community the LLM chose, and how surely."""
+        return self._out.dim(f"Chosen: {chosen(selection)}")
+
+    def after(self, result: Result) -> Iterable[str]:
+        """What follows the answer, or stands in its place for a distribution."""
+        whole = self._whole or not (result.answer or result.distribution)
+        if result.distribution is not None:
+            yield self._estimate(result.distribution)
+            if whole and result.distribution.per_community:
+                yield per_community(result.distribution)
+        if result.comments and (whole or result.distribution is None):
+            yield self._heard(result.comments, whole)
+
+    def _estimate(self, found: Aggregate) -> str:
+        labels = [shorten(option, _LABEL) for option in found.options]
+        width = max(map(len, labels))
+        lines = [self._out.bold(estimate_heading(self._pool if found.weights else None)), ""]
+        for index, (label, p) in enumerate(zip(labels, found.p, strict=True)):
+            drawn = bar(p, "▇" if self._out.unicode else "#")
+            lines.append(f"  {label.ljust(width)}  {drawn.ljust(_BAR)}  {share(found, index)}".rstrip())
+        return "\n".join([*lines, "", f"  {self._facts(found)}"])
+
+    def _facts(self, found: Aggregate) -> str:
+        return self._out.dim(facts(found, " · " if self._out.unicode else ", "))
+
+    def _heard(self, comments: Sequence[Comment], whole: bool) -> str:
+        pool = f" (pool {self._pool.id})" if self._pool is not None else ""
+        lines = [self._out.bold(f"Heard{pool}")]
+        width = max(len(comment.community) for comment in comments)
+        for comment in comments:
+            problem = f"  [{comment.problem}]" if comment.problem else ""
+            if whole:
+                body = "\n".join(f"    {line}".rstrip() for line in clean(comment.text).strip().splitlines())
+                lines += [f"  {comment.community}{problem}", body, ""]
+            else:
+                words = f'  "{first_words(comment.text)}"' if comment.text.strip() else ""
+                lines.append(f"  {comment.community.ljust(width)}{words}{problem}")
+        return "\n".join(lines).rstrip()
+
+
+def chosen(selection: Selection) -> str:
+    """The chosen community with its probability, or how it was found without one, and the others."""
+    if selection.probabilities is None:
+        how = {
+            "parsed": f'named by the LLM: "{first_words(selection.said)}"',
+            "fallback": "the LLM named none of the communities; this is the pool's first",
+        }.get(selection.method, selection.method)
+        return f"{selection.community} ({how})"
+    others = sorted(selection.probabilities.items(), key=lambda item: -item[1])
+    rest = ", ".join(f"{name} {percent(p)}" for name, p in others if name != selection.community)
+    own = percent(selection.probabilities.get(selection.community, 0.0))
+    return f"{selection.community} {own}" + (f" (others: {rest})" if rest else "")
+
+
+def estimate_heading(pool: Pool | None) -> str:
+    """``Model estimate``, who it comes from, and what its weights claim."""
+    if pool is None:
+        return "Model estimate (the LLM alone), not a survey of people"
+    weights = {round(member.weight, 9) for member in pool.members}
+    count = len(pool.members)
+    kind = "equal weights" if len(weights) == 1 else "weighted"
+    return (
+        f"Model estimate, not a survey of people: pool {pool.id}, "
+        f"{count} {'community' if count == 1 else 'communities'}, {kind}, {_claim(pool)}"
+    )
+
+
+def _claim(pool: Pool) -> str:
+    """What the pool's weights say about people, by the priors on its cards."""
+    sources = {
+        f"{prior.of} ({prior.source}{f', {prior.year}' if prior.year else ''})"
+        for member in pool.members
+        if (prior := member.community.card.prior) is not None
+        and math.isclose(prior.weight, member.weight, abs_tol=0.005)
+    }
+    return f"shares of {'; '.join(sorted(sources))}" if sources else "no claim about any population"
+
+
+def facts(found: Aggregate, separator: str) -> str:
+    """What qualifies the probabilities, in one line."""
+    return separator.join(
+        [
+            f"outside the options {percent(found.unassigned_mass)}",
+            f"entropy {found.entropy_nats:.2f} of {math.log(len(found.options)):.2f} nats",
+            f"method {found.method}",
+        ]
+    )
+
+
+def per_community(found: Aggregate) -> str:
+    """A row of probabilities for each community, with its weight."""
+    head = ["community", "weight", *(shorten(option, 16) for option in found.options)]
+    rows = [
+        [name, percent(found.weights.get(name, 0.0)), *map(percent, p)]
+        for name, p in found.per_community.items()
+    ]
+    return table(rows, head)
+
+
+def share(found: Aggregate, index: int) -> str:
+    """``54.2 %``, with its bounds where it is not exact."""
+    text = percent(found.p[index])
+    if found.bounds is None:
+        return text
+    low, high = found.bounds[index]
+    return f"{text} ({percent(low)} to {percent(high)})"
+
+
+def bar(p: float, block: str) -> str:
+    """`p` in [0, 1] as blocks; anything above zero shows at least one."""
+    return block * (max(1, round(p * _BAR)) if p > 0 else 0)
+
+
+def percent(p: float) -> str:
+    """``54.2 %``."""
+    return f"{100 * p:.1f} %"
+
+
+def first_words(text: str, width: int = 72) -> str:
+    """The beginning of `text` on one line, cut between words."""
+    return shorten(" ".join(clean(text).split()), width)
+
+
+def shorten(text: str, width: int) -> str:
+    """`text`, cut at `width` characters, between words where there are some."""
+    text = clean(text)
+    if len(text) <= width:
+        return text
+    cut = text[: width - 1]
+    head, space, _ = cut.rpartition(" ")
+    return f"{(head if space and len(head) > width // 2 else cut).rstrip()}…"
+
+
+def usage(result: Result) -> str:
+    """Tokens by role and seconds by stage, in one line."""
+    parts = [f"{role} {_tokens(used)}" for role, used in result.usage.items()]
+    stages = ", ".join(f"{stage} {took:.1f} s" for stage, took in result.seconds.items() if stage != "total")
+    total = result.seconds.get("total")
+    if total is not None:
+        parts.append(f"{total:.1f} s" + (f" ({stages})" if stages else ""))
+    return "Usage: " + "; ".join(parts)
+
+
+def _tokens(used: Usage) -> str:
+    reused = f" ({used.reused} reused)" if used.reused else ""
+    return f"{used.prompt} prompt tokens{reused} + {used.completion} new"

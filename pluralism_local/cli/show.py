@@ -1,0 +1,188 @@
+"""Events as they happen, in the format asked for.
+
+    ModeEvent ──> Show.event ──> stdout and a line of progress on a terminal's stderr
+    Result    ──> Show.finish ──> the rest of it
+
+`PeopleShow` serves text and Markdown through a layout, `JsonShow` prints the object at the end, `JsonlShow`
+one object per event and the result's last.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from pluralism_local.cli.output import Output, clean
+from pluralism_local.types import (
+    AnswerDelta,
+    CommentDelta,
+    CommentDone,
+    CommentStarted,
+    ModeEvent,
+    Result,
+    Selected,
+    Selection,
+)
+
+
+class Layout(Protocol):
+    """Where the sections of a result go and how they look."""
+
+    def opening(self, prompt: str) -> str: ...
+
+    def chosen(self, selection: Selection) -> str: ...
+
+    def after(self, result: Result) -> Iterable[str]: ...
+
+
+class Show(Protocol):
+    """A way to show an ask."""
+
+    def event(self, event: ModeEvent) -> None:
+        """Something other than the result happened."""
+
+    def finish(self, result: Result) -> None:
+        """It is over; show what has not been shown."""
+
+
+class Progress:
+    """One line on a terminal's stderr while comments are being written; nothing elsewhere."""
+
+    def __init__(self, out: Output, communities: int) -> None:
+        self._out = out
+        self._total = communities
+        self._done = 0
+        self._words = 0
+        self._last = 0.0
+
+    def event(self, event: ModeEvent) -> None:
+        """Count, and redraw at most ten times a second."""
+        if isinstance(event, CommentDelta):
+            self._words += event.text.count(" ")
+        elif isinstance(event, CommentDone):
+            self._done += 1
+        elif not isinstance(event, (CommentStarted, Selected)):
+            return
+        now = time.monotonic()
+        if now - self._last > 0.1 or self._done == self._total:
+            self._last = now
+            self._out.status(self._text())
+
+    def _text(self) -> str:
+        if self._total and self._done >= self._total:
+            return "the LLM reads the comments …"
+        return f"comments: {self._done} of {self._total} done, {self._words} words"
+
+
+class PeopleShow:
+    """Text or Markdown: the choice, the answer as it comes (or at the end), then who was heard."""
+
+    def __init__(self, out: Output, layout: Layout, *, prompt: str, stream: bool, communities: int) -> None:
+        self._out = out
+        self._layout = layout
+        self._stream = stream
+        self._progress = Progress(out, communities)
+        self._pending = layout.opening(prompt)
+        self._written = False
+        self._in_answer = False
+        self._said = ""
+        self._trailing = ""
+
+    def event(self, event: ModeEvent) -> None:
+        """Stream what can be streamed."""
+        self._progress.event(event)
+        if not self._stream:
+            return
+        if isinstance(event, Selected):
+            self._section(self._layout.chosen(event.selection))
+        elif isinstance(event, AnswerDelta):
+            self._answer(event.text)
+
+    def finish(self, result: Result) -> None:
+        """Everything not streamed, each section after a blank line."""
+        if not self._stream and result.selection is not None:
+            self._section(self._layout.chosen(result.selection))
+        if not self._said and result.distribution is None and result.answer.strip():
+            self._answer(result.answer)
+        if self._in_answer:
+            self._out.line()
+            self._in_answer = False
+        for section in self._layout.after(result):
+            self._section(section)
+
+    def _answer(self, text: str) -> None:
+        """More of the answer; white space at its ends is held back: the layout decides on blank lines."""
+        text = clean(self._trailing + text)
+        kept = text.rstrip()
+        self._trailing = text[len(kept) :]
+        if not self._in_answer:
+            kept = kept.lstrip()
+        if not kept:
+            return
+        if not self._in_answer:
+            self._open()
+            self._in_answer = True
+        self._said += kept
+        self._out.write(kept)
+
+    def _section(self, text: str) -> None:
+        self._open()
+        self._out.line(text)
+
+    def _open(self) -> None:
+        """What goes before a section: the opening before the first, a blank line before all others."""
+        if self._pending:
+            self._out.line(self._pending)
+            self._pending, self._written = "", True
+        if self._written:
+            self._out.line()
+        self._written = True
+
+
+class JsonShow:
+    """The object of `modes.record` and nothing else."""
+
+    def __init__(self, out: Output, *, communities: int) -> None:
+        self._out = out
+        self._progress = Progress(out, communities)
+
+    def event(self, event: ModeEvent) -> None:
+        """Progress only."""
+        self._progress.event(event)
+
+    def finish(self, result: Result) -> None:
+        """The object."""
+        from pluralism_local.modes.record import to_record
+
+        self._out.json(to_record(result))
+
+
+class JsonlShow:
+    """One object per event, with the key ``event``; the last line is the result's own object."""
+
+    def __init__(self, out: Output) -> None:
+        self._out = out
+
+    def event(self, event: ModeEvent) -> None:
+        """A line."""
+        self._out.json(event_record(event), compact=True)
+
+    def finish(self, result: Result) -> None:
+        """The last line."""
+        from pluralism_local.modes.record import to_record
+
+        self._out.json(to_record(result), compact=True)
+
+
+def event_record(event: ModeEvent) -> dict[str, Any]:
+    """``{"event": "comment_delta", "community": …, "text": …}`` and its like, named as in the result."""
+    name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
+    if isinstance(event, CommentDone):
+        fields = asdict(event.comment)
+        return {"event": name, **fields, "tokens": fields.pop("usage")}
+    if isinstance(event, Selected):
+        return {"event": name, **asdict(event.selection)}
+    return {"event": name, **asdict(event)}

@@ -1,0 +1,196 @@
+"""From names to things: engines from model names, a pool from `--pool` or `-p`, the user's library.
+
+    "remote:URL[#model]" ──> RemoteEngine
+    "scripted:[FILE]"    ──> ScriptedEngine                (never chosen by itself)
+    any other name       ──> models.resolve ──> file ──> LlamaEngine
+
+Two handles come out: `llm` answers, `communities` comments. They are one engine unless told otherwise, or the
+LLM is remote: a black box takes no adapters, so its communities run on a local model.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from pluralism_local.errors import InvalidInput, did_you_mean
+
+if TYPE_CHECKING:
+    from pluralism_local.communities import Library, Pool
+    from pluralism_local.config import Settings
+    from pluralism_local.engine.base import LanguageModel
+    from pluralism_local.types import ModeName
+
+MODES: tuple[ModeName, ...] = ("overton", "steerable", "distributional", "vanilla", "prompting", "moe")
+WITH_COMMUNITIES: frozenset[ModeName] = frozenset({"overton", "steerable", "distributional", "moe"})
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Handles:
+    """The engine that answers and the one the communities run on; may be the same object."""
+
+    llm: LanguageModel
+    communities: LanguageModel
+
+
+def find_mode(text: str) -> ModeName:
+    """The mode that `text` names or begins.
+
+    Raises: InvalidInput for an unknown or ambiguous name.
+    """
+    wanted = text.strip().lower()
+    found = [mode for mode in MODES if mode.startswith(wanted)] if wanted else []
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise InvalidInput(f"The mode '{text}' could be {' or '.join(found)}.", "Write more of it.")
+    raise InvalidInput(f"There is no mode '{text}'.", did_you_mean(wanted, MODES))
+
+
+def library(settings: Settings) -> Library:
+    """All cards and pools that this user has."""
+    from pluralism_local import communities, config
+
+    return communities.Library(communities.default_paths(config.paths().data_dir, settings.community_paths))
+
+
+def find_pool(shelf: Library, pool: str, specs: list[str]) -> Pool:
+    """The named pool, or one made of ``ID[:SCALE]`` specs with equal weights.
+
+    Raises: InvalidInput, NotFound, Refused as the cards demand.
+    """
+    if not specs:
+        return shelf.pool(pool)
+    from pluralism_local.communities import ad_hoc_pool
+
+    chosen = []
+    for spec in specs:
+        name, scale = _parse_spec(spec)
+        chosen.append((shelf.community(name), scale))
+    return ad_hoc_pool(chosen)
+
+
+def _parse_spec(spec: str) -> tuple[str, float | None]:
+    name, colon, scale = spec.partition(":")
+    if not colon:
+        return name, None
+    try:
+        return name, float(scale)
+    except ValueError:
+        raise InvalidInput(
+            f"'{spec}' does not end in a scale.", "Write ID:SCALE with a number, e.g. press-left:0.8."
+        ) from None
+
+
+@contextmanager
+def open_handles(
+    settings: Settings,
+    *,
+    communities: str | None,
+    default_local: str,
+    needed: bool,
+    status: Callable[[str], None],
+) -> Iterator[Handles]:
+    """Open what an ask needs and close it afterwards.
+
+    Args:
+        communities: the name given with --communities-model, or None.
+        default_local: what the communities run on when the LLM is remote and nothing was said.
+        needed: whether the mode asks communities at all; if not, no second model is opened.
+        status: told what is being opened.
+    """
+    llm_name = expand(settings.model, settings)
+    name = communities or (default_local if llm_name.startswith("remote:") else settings.model)
+    with ExitStack() as stack:
+        llm = stack.enter_context(open_engine(settings.model, settings, status))
+        if not needed or expand(name, settings) == llm_name:
+            yield Handles(llm, llm)
+        else:
+            yield Handles(llm, stack.enter_context(open_engine(name, settings, status)))
+
+
+def expand(name: str, settings: Settings) -> str:
+    """An alias of an engine (``remote:``, ``scripted:``) spelled out; any other name as it is."""
+    target = settings.aliases.get(name, name)
+    return target if target.startswith(("remote:", "scripted:")) else name
+
+
+def open_engine(name: str, settings: Settings, status: Callable[[str], None]) -> LanguageModel:
+    """The engine that a model name stands for; the caller closes it.
+
+    Raises: as the engines and `models.resolve` do; InvalidInput for a remote model that --offline forbids.
+    """
+    target = expand(name, settings)
+    if target.startswith("scripted:"):
+        from pluralism_local.engine.scripted import ScriptedEngine
+
+        script = target.removeprefix("scripted:")
+        return ScriptedEngine(Path(script).expanduser() if script else None)
+    if target.startswith("remote:"):
+        from pluralism_local.engine.remote import RemoteEngine
+
+        spec = target.removeprefix("remote:")
+        if settings.offline and urlsplit(spec).hostname not in _LOOPBACK:
+            raise InvalidInput(
+                f"The model '{name}' is on another machine, and this is offline.",
+                "Leave --offline out, or take a local model.",
+            )
+        return RemoteEngine.from_spec(spec)
+    return _open_local(name, settings, status)
+
+
+def _open_local(name: str, settings: Settings, status: Callable[[str], None]) -> LanguageModel:
+    from pluralism_local import config, models
+
+    file = models.resolve(name, settings)
+    where = config.paths()
+    status(f"reading {file.path.name} …")
+    sha256, fingerprint = models.identity(file, where.cache_dir)
+    status(f"loading {file.path.name} …")
+    from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
+
+    options = LlamaOptions(
+        ctx_size=settings.ctx_size,
+        gpu_layers=settings.gpu_layers,
+        threads=settings.threads,
+        template=settings.template,
+        log_file=_log_file(where.cache_dir),
+    )
+    return LlamaEngine(file.path, name=file.name, sha256=sha256, fingerprint=fingerprint, options=options)
+
+
+def _log_file(folder: Path) -> Path | None:
+    """Where llama.cpp's log goes; None on a read-only home, which must not stop anybody from asking."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder / "llama.log" if os.access(folder, os.W_OK) else None
+
+
+def base_warnings(pool: Pool, engine: LanguageModel, *, force: bool) -> list[str]:
+    """Check every adapter of `pool` against the model it will run on; nothing to check where none can act.
+
+    Raises: Refused for an adapter that was made for another base, unless `force`.
+    """
+    from pluralism_local.communities import check_base
+
+    if not engine.capabilities.adapters or engine.info.fingerprint is None:
+        return []
+    fingerprint = engine.info.fingerprint
+    return [
+        warning
+        for member in pool.members
+        for warning in check_base(member.community, fingerprint, force=force)
+    ]
+
+
+def local_default(model: str) -> str:
+    """`model` if it is in this machine's hands, else the starter model."""
+    return "starter" if model.startswith("remote:") else model
