@@ -65,14 +65,15 @@ _SENTENCES = (
     "A careful answer would try {topic} on a small scale and look at {value}.",
     "Nobody should claim that {topic} settles the question of {value}.",
 )
-# words of five letters or more that prompts and these sentences are made of, and that are no topic
-_NO_TOPIC = frozenset(
-    "about after against already answer anything before cared claim closest comes comment comments could costs "
-    "decided depends diverse every first following given haste instruction likely little matter means might nobody "
-    "others ought passage passages people perspectives please practice question reflect respond response rules "
-    "scale select settles shared should situation small some their there these those weighs where which whether "
-    "while would works number expert experts explanation bears careful asked values value makes other".split()
-)
+# what prompts and these sentences are made of; no topic
+_FRAME = """
+about after against already answer anything asked bears before bring careful claim closest comes
+comment comments costs could decided depends diverse every expert experts explanation first following
+given haste instruction likely little makes matter means might nobody number other others ought
+passage passages people perspectives please practice question reflect respond response rules scale
+select settles shared should situation small some their there these those value values weighs where
+whether which while works would
+"""
 _VALUES = ("fairness", "freedom", "safety", "trust", "tradition", "care", "responsibility", "privacy")
 
 
@@ -336,7 +337,7 @@ def _unit(digest: bytes, salt: str) -> float:
 def _invent(messages: tuple[Message, ...], digest: bytes) -> str:
     """Three to six short sentences about the long words of the last message."""
     words = re.findall(r"[^\W\d_]{5,}", messages[-1].content.lower()) if messages else []
-    topics = [word for word in dict.fromkeys(words) if word not in (*_NO_TOPIC, *_VALUES)] or ["this"]
+    topics = [word for word in dict.fromkeys(words) if word not in {*_FRAME.split(), *_VALUES}] or ["this"]
     count = 3 + digest[0] % 4
     first = digest[1] % len(_SENTENCES)
     return " ".join(
