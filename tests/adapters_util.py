@@ -58,7 +58,9 @@ def write_lora(
             continue
         n_in, n_out = tensor.shape  # GGUF order: fastest first
         a = rng.standard_normal((rank, n_in), dtype=np.float32) / np.sqrt(np.float32(n_in))
-        b = rng.standard_normal((n_out, rank), dtype=np.float32) * np.float32(0 if zero else scale)
+        b = rng.standard_normal((n_out, rank), dtype=np.float32) * np.float32(scale)
+        if zero:
+            b = np.zeros_like(b)
         writer.add_tensor(f"{tensor.name}.lora_a", a.astype(dtype))
         writer.add_tensor(f"{tensor.name}.lora_b", b.astype(dtype))
     writer.write_header_to_file()

@@ -98,13 +98,13 @@ def _pairs(header: GGUFHeader) -> list[tuple[Tensor, Tensor]]:
 
 
 def _does_something(header: GGUFHeader, pairs: list[tuple[Tensor, Tensor]]) -> bool:
-    """Whether B·A can differ from zero for some target: both have a byte that is not zero."""
+    """Whether B·A can differ from zero for some target: both have bytes other than those of 0 and -0."""
     with open_regular(header.path) as file:
 
         def nonzero(tensor: Tensor) -> bool:
             if tensor.nbytes is None:
                 return True
             file.seek(header.data_offset + tensor.offset)
-            return any(file.read(tensor.nbytes))
+            return bool(file.read(tensor.nbytes).strip(b"\x00\x80"))
 
         return any(nonzero(b) and nonzero(a) for a, b in pairs)

@@ -31,7 +31,7 @@ QUESTION = "{question}"
 
 
 def _plain(text: str) -> str:
-    """Refuse control characters: cards are shown in terminals, and a path with a NUL names no file."""
+    """Refuse control characters: cards are shown in terminals, and files have names."""
     for character in text:
         if unicodedata.category(character) == "Cc" and character not in "\n\t":
             raise ValueError(f"the control character {character!r} is not allowed")

@@ -120,7 +120,7 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             name = str(key.value)
             if name in seen or key.tag == "tag:yaml.org,2002:merge":
-                problem = f"the key '{name}' is given twice" if name in seen else "'<<' is not allowed"
+                problem = f"the key {name!r} is given twice" if name in seen else "'<<' is not allowed"
                 raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
             seen.add(name)
         return super().construct_mapping(node, deep=deep)
@@ -141,14 +141,15 @@ def _first_problem(model: type[BaseModel], error: ValidationError, path: Path) -
         case "extra_forbidden":
             known = _known_keys(model, problem["loc"][:-1])
             return InvalidInput(
-                f"{path}: unknown key '{where}'.", did_you_mean(str(problem["loc"][-1]), known)
+                f"{path}: unknown key {where!r}.", did_you_mean(str(problem["loc"][-1]), known)
             )
         case "missing":
-            return InvalidInput(f"{path}: '{where}' is missing.")
+            return InvalidInput(f"{path}: {where!r} is missing.")
         case "value_error":
             return InvalidInput(f"{path}: {where + ': ' if where else ''}{problem['ctx']['error']}.")
-    subject = f"'{where}'" if where else "the document"
-    said = problem["msg"].removeprefix("Input ").replace("dictionary", "mapping")
+    subject = repr(where) if where else "the document"
+    mapping = problem["type"] in ("model_type", "dict_type")
+    said = "should be a mapping" if mapping else problem["msg"].removeprefix("Input ")
     given = problem["input"]
     quotes = problem["type"] == "string_type" and not isinstance(given, dict | list | None)
     return InvalidInput(

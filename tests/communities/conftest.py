@@ -1,0 +1,77 @@
+"""A small Llama-shaped base header, and cards and adapters made of parts that a test can change."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pluralism_local.gguf_file import GGUFHeader, Tensor
+from tests.adapters_util import write_lora
+
+MakeCard = Callable[..., Path]
+FINGERPRINT = "sha256:" + "5e" * 32
+
+
+@pytest.fixture(scope="session")
+def base_header() -> GGUFHeader:
+    """Two layers of width 32; enough for `write_lora`, which reads names and shapes only."""
+    shapes = {"attn_q": (32, 32), "attn_v": (32, 16), "ffn_up": (32, 48)}
+    tensors = tuple(
+        Tensor(f"blk.{layer}.{name}.weight", shape, 1, 0)
+        for layer in range(2)
+        for name, shape in shapes.items()
+    )
+    return GGUFHeader(Path("base.gguf"), 3, {"general.architecture": "llama"}, tensors, 0, 0)
+
+
+def plocal(id: str, /, **changes: Any) -> dict[str, Any]:
+    """A minimal valid `plocal:` block with some keys changed; None removes a key."""
+    block = {
+        "schema": 1,
+        "id": id,
+        "name": "A name",
+        "description": "What this community is.",
+        "persona": "We answer briefly.",
+    }
+    return {key: value for key, value in (block | changes).items() if value is not None}
+
+
+def write_card(library: Path, id: str, front_matter: object) -> Path:
+    """Write `<library>/<id>/README.md`; a text is taken as YAML as it is. Returns the folder."""
+    folder = library / id
+    folder.mkdir(parents=True, exist_ok=True)
+    text = front_matter if isinstance(front_matter, str) else yaml.safe_dump(front_matter)
+    (folder / "README.md").write_text(f"---\n{text}\n---\n\nText for people.\n", encoding="utf-8")
+    return folder
+
+
+def hashed(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def make_adapted(tmp_path: Path, base_header: GGUFHeader) -> MakeCard:
+    """Write a card with a real LoRA; `adapter` and `base` change what the card says, the rest the file."""
+
+    def make(
+        id: str = "with-lora", *, adapter: dict[str, Any] | None = None, base: object = ..., **lora: Any
+    ) -> Path:
+        folder = tmp_path / id
+        folder.mkdir(parents=True, exist_ok=True)
+        file = write_lora(folder / f"{id}.gguf", base_header=base_header, **lora)
+        said = {
+            "file": file.name,
+            "sha256": hashed(file),
+            "rank": lora.get("rank", 8),
+            "alpha": lora.get("alpha", 16.0),
+            "activation": "assistant" if lora.get("invocation_tokens") else "always",
+        }
+        known = {"model": "a base", "fingerprint": FINGERPRINT} if base is ... else base
+        return write_card(tmp_path, id, {"plocal": plocal(id, adapter=said | (adapter or {}), base=known)})
+
+    return make
