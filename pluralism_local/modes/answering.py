@@ -104,9 +104,7 @@ def settle(draft: Draft, found: Aggregate) -> None:
     draft.distribution = found
     draft.answer = most_probable(found)
     if found.method == "uniform":
-        draft.warn(
-            "None of the options had any probability somewhere; a uniform distribution stands in there."
-        )
+        draft.warn("Where none of the options had any probability, a uniform distribution stands in.")
     elif found.unassigned_mass > MOSTLY_OUTSIDE:
         draft.warn(
             f"{found.unassigned_mass:.0%} of the model's probability lies outside the options: "
