@@ -22,7 +22,7 @@ def ask(mode: ModeName, comment_tokens: int = 100, answer_tokens: int = 50) -> A
         PROMPT,
         mode,
         THREE,
-        attribute="honesty",
+        attribute="honesty" if mode == "steerable" else None,
         answer=Sampling(max_tokens=answer_tokens),
         comment=Sampling(temperature=1, max_tokens=comment_tokens),
     )
@@ -56,9 +56,7 @@ def test_the_shortest_comment_is_32_tokens() -> None:
     answer(ask("overton"), engine)
     assert comment_tokens(engine) == {32}
     engine = ScriptedEngine(context=least - 1, record=True)
-    with pytest.raises(
-        ContextOverflow, match="3 comments of 32 tokens .* need 192 tokens; .* holds 191"
-    ) as caught:
+    with pytest.raises(ContextOverflow, match=r"3 comments of 32 .* need 197 .* holds 196") as caught:
         answer(ask("overton"), engine)
     assert (caught.value.needed, caught.value.available) == (197, 196)
     assert engine.calls == []
