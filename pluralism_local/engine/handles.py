@@ -1,0 +1,457 @@
+"""The only file that imports llama_cpp: its C objects as context managers, its return codes as our errors.
+
+    Model ──> Adapter (several), Context (several, sharing the weights), Sampler (one per sequence)
+    Context.decode(rows) ──> logits of the rows marked `output`
+
+Order of life: adapters and contexts are closed before their model; closing twice is fine. Every failure of
+llama.cpp becomes an `EngineFailure` (or `InvalidInput` where the file is at fault) that carries the last lines
+of llama.cpp's log; nothing of that log reaches the terminal.
+
+llama.cpp calls release the GIL, so contexts may decode in parallel threads; one context is never used by two.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import llama_cpp as lib
+import numpy as np
+import numpy.typing as npt
+from llama_cpp import llama_chat_format
+
+from pluralism_local.engine.base import ShouldStop, never
+from pluralism_local.engine.plan import Row
+from pluralism_local.errors import Cancelled, EngineFailure, InvalidInput
+from pluralism_local.types import Message, Sampling
+
+_DECODE_ABORTED = 2
+_DECODE_NO_SLOT = 1
+
+
+class _Log:
+    """Receives llama.cpp's log: the last lines for error messages, all of it for a file when asked."""
+
+    def __init__(self) -> None:
+        self.lines: deque[str] = deque(maxlen=40)
+        self.file: Path | None = None
+        self._callback = lib.llama_log_callback(self._receive)
+        lib.llama_log_set(self._callback, ctypes.c_void_p(0))
+
+    def _receive(self, _level: int, text: bytes, _data: object) -> None:
+        line = text.decode("utf-8", "replace")
+        self.lines.append(line)
+        if self.file is not None:
+            try:
+                with self.file.open("a", encoding="utf-8") as out:
+                    out.write(line)
+            except OSError:
+                self.file = None  # a full disk must not stop generation
+
+    def tail(self) -> str:
+        """The last lines that look like errors, in one line."""
+        wanted = [
+            line.strip()
+            for line in "".join(self.lines).splitlines()
+            if any(word in line.lower() for word in ("error", "fail", "invalid", "unsupported", "unable"))
+        ]
+        return "; ".join(wanted[-2:])
+
+
+_log: _Log | None = None
+_log_lock = threading.Lock()
+
+
+def install_log(file: Path | None = None) -> None:
+    """Take over llama.cpp's log, once per process; with `file`, append it there too."""
+    global _log
+    with _log_lock:
+        if _log is None:
+            _log = _Log()
+            lib.llama_backend_init()
+        if file is not None:
+            _log.file = file
+
+
+def _because() -> str:
+    tail = _log.tail() if _log is not None else ""
+    return f" llama.cpp says: {tail}" if tail else ""
+
+
+class _Handle:
+    """Closes once; using it afterwards is an EngineFailure."""
+
+    def __init__(self) -> None:
+        self._closed = False
+
+    def close(self) -> None:
+        """Free the C object."""
+        if not self._closed:
+            self._closed = True
+            self._free()
+
+    def _free(self) -> None:
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Model(_Handle):
+    """The weights and the vocabulary.
+
+    Args:
+        path: a GGUF file, memory-mapped.
+        gpu_layers: layers to keep on a GPU; -1 for all.
+        should_stop: polled while loading.
+
+    Raises:
+        InvalidInput: llama.cpp cannot use the file.
+        Cancelled: `should_stop` turned true.
+    """
+
+    def __init__(self, path: Path, *, gpu_layers: int = 0, should_stop: ShouldStop = never) -> None:
+        super().__init__()
+        self.path = path
+        params = lib.llama_model_default_params()
+        params.n_gpu_layers = gpu_layers
+        params.load_mode = lib.LLAMA_LOAD_MODE_MMAP
+        poll = _Poll(should_stop)
+        progress = lib.llama_progress_callback(lambda _fraction, _data: not poll())
+        params.progress_callback = progress
+        self._pointer = lib.llama_model_load_from_file(str(path).encode(), params)
+        poll.reraise()
+        if not self._pointer:
+            self._closed = True
+            if poll.stopped:
+                raise Cancelled("Stopped while the model was loading.")
+            raise InvalidInput(
+                f"llama.cpp cannot load the model {path}.{_because()}",
+                "Check it with `plocal models verify`, or download it again.",
+            )
+        self._vocabulary = lib.llama_model_get_vocab(self._pointer)
+        self.vocabulary_size: int = lib.llama_vocab_n_tokens(self._vocabulary)
+        self.training_context: int = lib.llama_model_n_ctx_train(self._pointer)
+
+    def _free(self) -> None:
+        lib.llama_model_free(self._pointer)
+
+    @property
+    def pointer(self) -> Any:
+        """The C pointer, for contexts and adapters."""
+        if self._closed:
+            raise EngineFailure("The model is closed.")
+        return self._pointer
+
+    def chat_template(self) -> str | None:
+        """The GGUF's own chat template (Jinja), None for a base model without one."""
+        text = lib.llama_model_chat_template(self.pointer, None)
+        return text.decode("utf-8", "replace") if text else None
+
+    def special_text(self, which: Literal["bos", "eos"]) -> str:
+        """Text of the begin or end token; empty if the vocabulary has none."""
+        token = (lib.llama_vocab_bos if which == "bos" else lib.llama_vocab_eos)(self._vocabulary)
+        if token < 0:
+            return ""
+        return str(lib.llama_vocab_get_text(self._vocabulary, token).decode("utf-8", "replace"))
+
+    def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> tuple[int, ...]:
+        """Token ids of `text`; `add_special` adds what the vocabulary wants at the start (BOS)."""
+        data = text.encode("utf-8", "replace")
+        room = len(data) + 8
+        while True:
+            buffer = (lib.llama_token * room)()
+            count = lib.llama_tokenize(
+                self._vocabulary, data, len(data), buffer, room, add_special, parse_special
+            )
+            if count >= 0:
+                return tuple(buffer[:count])
+            room = -count
+
+    def piece(self, token: int) -> bytes:
+        """The bytes a token stands for; control tokens give none."""
+        room = 64
+        while True:
+            buffer = ctypes.create_string_buffer(room)
+            count = lib.llama_token_to_piece(self._vocabulary, token, buffer, room, 0, False)
+            if count >= 0:
+                return buffer.raw[:count]
+            room = -count
+
+    def ends_answer(self, token: int) -> bool:
+        """Whether the token ends a generation (end of text, end of turn)."""
+        return bool(lib.llama_vocab_is_eog(self._vocabulary, token))
+
+
+class Adapter(_Handle):
+    """A LoRA adapter bound to a model.
+
+    Raises:
+        InvalidInput: llama.cpp cannot use the file with this model (other architecture or shapes).
+    """
+
+    def __init__(self, model: Model, path: Path) -> None:
+        super().__init__()
+        self.pointer = lib.llama_adapter_lora_init(model.pointer, str(path).encode())
+        # a failed load is a NULL pointer object, not None
+        if not self.pointer:
+            self._closed = True
+            raise InvalidInput(
+                f"llama.cpp cannot use the adapter {path} with this model.{_because()}",
+                "The adapter was probably made for another base; see `plocal communities show`.",
+            )
+
+    def _free(self) -> None:
+        lib.llama_adapter_lora_free(self.pointer)
+
+    @property
+    def invocation(self) -> tuple[int, ...]:
+        """Tokens that switch an activated adapter on; empty for an adapter that acts always."""
+        count = lib.llama_adapter_get_alora_n_invocation_tokens(self.pointer)
+        if not count:
+            return ()
+        tokens = lib.llama_adapter_get_alora_invocation_tokens(self.pointer)
+        return tuple(tokens[:count])
+
+
+class Sampler(_Handle):
+    """Draws tokens: greedy at temperature 0, else temperature, then top-p, then a seeded draw.
+
+    `banned` tokens are never drawn.
+    """
+
+    def __init__(self, sampling: Sampling, vocabulary_size: int, banned: Sequence[int] = ()) -> None:
+        super().__init__()
+        self.pointer = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
+        if banned:
+            bias = (lib.llama_logit_bias * len(banned))()
+            for entry, token in zip(bias, banned, strict=True):
+                entry.token, entry.bias = token, float("-inf")
+            self._add(lib.llama_sampler_init_logit_bias(vocabulary_size, len(banned), bias))
+        if sampling.temperature == 0:
+            self._add(lib.llama_sampler_init_greedy())
+            return
+        self._add(lib.llama_sampler_init_temp(sampling.temperature))
+        if sampling.top_p < 1:
+            self._add(lib.llama_sampler_init_top_p(sampling.top_p, 1))
+        self._add(lib.llama_sampler_init_dist(sampling.seed))
+
+    def _add(self, part: Any) -> None:
+        lib.llama_sampler_chain_add(self.pointer, part)
+
+    def _free(self) -> None:
+        lib.llama_sampler_free(self.pointer)
+
+
+class Context(_Handle):
+    """KV cells and scratch memory over a model's weights; holds several sequences in one unified cache.
+
+    Args:
+        cells: KV cells, shared by all sequences.
+        sequences: sequence ids 0 … sequences-1; also the most rows with logits in one decode.
+        threads: for decoding and for prompts.
+        chunk: tokens that one decode call takes at most.
+    """
+
+    def __init__(self, model: Model, *, cells: int, sequences: int, threads: int, chunk: int = 256) -> None:
+        super().__init__()
+        self.model, self.cells, self.sequences, self.chunk = model, cells, sequences, chunk
+        params = lib.llama_context_default_params()
+        params.n_ctx = cells
+        params.n_batch = params.n_ubatch = chunk
+        params.n_seq_max = params.n_outputs_max = sequences
+        params.n_threads = params.n_threads_batch = threads
+        params.kv_unified = True  # a shared prefix is then held once, by reference
+        params.swa_full = True  # a cut-off window could not be forked at an earlier position
+        params.no_perf = True
+        self._pointer = lib.llama_init_from_model(model.pointer, params)
+        if not self._pointer:
+            self._closed = True
+            raise EngineFailure(
+                f"There is not enough memory for a context of {cells} tokens.{_because()}",
+                "Use a smaller --ctx-size or a smaller model.",
+            )
+        self._memory = lib.llama_get_memory(self._pointer)
+        self._batch = lib.llama_batch_init(chunk, 0, sequences)
+        self._quiet = lib.ggml_abort_callback()  # a NULL function: nothing to ask
+
+    def _free(self) -> None:
+        lib.llama_batch_free(self._batch)
+        lib.llama_free(self._pointer)
+
+    @property
+    def _live(self) -> Any:
+        if self._closed:
+            raise EngineFailure("The context is closed.")
+        return self._pointer
+
+    def set_threads(self, threads: int) -> None:
+        """Threads from the next decode on."""
+        lib.llama_set_n_threads(self._live, threads, threads)
+
+    def set_adapter(self, adapter: Adapter | None, scale: float = 1.0) -> None:
+        """Replace the active adapter; None is the base. Cells already decoded keep what they were made with."""
+        if adapter is None:
+            code = lib.llama_set_adapters_lora(self._live, None, 0, None)
+        else:
+            pointers = (lib.llama_adapter_lora_p_ctypes * 1)(adapter.pointer)
+            code = lib.llama_set_adapters_lora(self._live, pointers, 1, (ctypes.c_float * 1)(scale))
+        if code:
+            raise EngineFailure(f"llama.cpp could not switch the adapter (code {code}).{_because()}")
+
+    def decode(self, rows: Sequence[Row], should_stop: ShouldStop | None = None) -> bool:
+        """Decode at most `chunk` rows; False if `should_stop` turned true inside and nothing can be read.
+
+        The poll inside costs a call per graph node, so it is given for long prompts only.
+        """
+        batch = self._batch
+        batch.n_tokens = len(rows)
+        for i, row in enumerate(rows):
+            batch.token[i] = row.token
+            batch.pos[i] = row.position
+            batch.n_seq_id[i] = len(row.sequences)
+            ids = batch.seq_id[i]
+            for j, sequence in enumerate(row.sequences):
+                ids[j] = sequence
+            batch.logits[i] = row.output
+        if should_stop is None:
+            code = lib.llama_decode(self._live, batch)
+        else:
+            poll = _Poll(should_stop)
+            callback = lib.ggml_abort_callback(lambda _data: poll())
+            lib.llama_set_abort_callback(self._live, callback, ctypes.c_void_p(0))
+            try:
+                code = lib.llama_decode(self._live, batch)
+            finally:
+                lib.llama_set_abort_callback(self._live, self._quiet, ctypes.c_void_p(0))
+            poll.reraise()
+        if code == 0:
+            return True
+        if code == _DECODE_ABORTED:
+            return False
+        if code == _DECODE_NO_SLOT:
+            raise EngineFailure(f"The context of {self.cells} tokens is full.", "Use a larger --ctx-size.")
+        raise EngineFailure(f"llama.cpp failed to decode (code {code}).{_because()}")
+
+    def logits(self, row: int) -> npt.NDArray[np.float32]:
+        """Logits [vocabulary] of row `row` of the last decode; a view, valid until the next decode."""
+        pointer = lib.llama_get_logits_ith(self._live, row)
+        if not pointer:
+            raise EngineFailure(f"Row {row} of the last batch has no logits.")
+        return np.ctypeslib.as_array(pointer, shape=(self.model.vocabulary_size,))
+
+    def sample(self, sampler: Sampler, row: int) -> int:
+        """Draw the token that follows row `row` of the last decode."""
+        return int(lib.llama_sampler_sample(sampler.pointer, self._live, row))
+
+    def forget(self, sequence: int | None = None, start: int = 0) -> bool:
+        """Drop a sequence's cells from `start` on (None: everything); False if this model cannot cut there."""
+        if sequence is None:
+            lib.llama_memory_clear(self._memory, False)
+            return True
+        return bool(lib.llama_memory_seq_rm(self._memory, sequence, start, -1))
+
+    def share(self, source: int, target: int) -> None:
+        """Let `target` hold `source`'s cells too; costs nothing."""
+        lib.llama_memory_seq_cp(self._memory, source, target, -1, -1)
+
+    def save(self, sequence: int) -> bytes:
+        """A sequence's cells as bytes, for this or another context of the same model."""
+        size = lib.llama_state_seq_get_size(self._live, sequence)
+        buffer = (ctypes.c_uint8 * size)()
+        written = lib.llama_state_seq_get_data(self._live, buffer, size, sequence)
+        return bytes(memoryview(buffer)[:written])
+
+    def restore(self, sequence: int, data: bytes) -> bool:
+        """Put saved cells into an empty sequence; False if they do not fit."""
+        buffer = (ctypes.c_uint8 * len(data)).from_buffer_copy(data)
+        return bool(lib.llama_state_seq_set_data(self._live, buffer, len(data), sequence))
+
+
+class _Poll:
+    """A `should_stop` for C code: an exception in it (Ctrl-C) stops, and is raised again afterwards."""
+
+    def __init__(self, should_stop: ShouldStop) -> None:
+        self._should_stop = should_stop
+        self._error: BaseException | None = None
+        self.stopped = False
+
+    def __call__(self) -> bool:
+        try:
+            self.stopped = self.stopped or self._should_stop()
+        except BaseException as error:  # noqa: BLE001 - C code cannot carry it
+            self._error, self.stopped = error, True
+        return self.stopped
+
+    def reraise(self) -> None:
+        """Raise what the poll swallowed."""
+        if self._error is not None:
+            raise self._error
+
+
+ChatRenderer = Callable[[Sequence[Message], bool], str]
+
+
+def chat_renderer(template: str, *, bos: str, eos: str) -> ChatRenderer:
+    """A function (messages, with answer header?) -> prompt text, by llama-cpp-python's sandboxed renderer.
+
+    A template that refuses a system message gets it at the head of the first user message.
+
+    Raises:
+        InvalidInput: the template is not valid Jinja; when called, that it refuses the messages.
+    """
+    try:
+        formatters = {
+            header: llama_chat_format.Jinja2ChatFormatter(
+                template=template, eos_token=eos, bos_token=bos, add_generation_prompt=header
+            )
+            for header in (False, True)
+        }
+    except Exception as error:
+        raise InvalidInput(
+            f"The model's chat template cannot be read: {error}.", "Use --template none for a plain prompt."
+        ) from error
+
+    def attempt(messages: Sequence[Message], header: bool) -> str:
+        plain: list[Any] = [{"role": m.role, "content": m.content} for m in messages]
+        return str(formatters[header](messages=plain).prompt)
+
+    def render(messages: Sequence[Message], header: bool) -> str:
+        try:
+            return attempt(messages, header)
+        except Exception as error:
+            folded = _fold_system(messages)
+            if folded is None:
+                raise InvalidInput(
+                    f"The model's chat template refuses this conversation: {error}.",
+                    "Use --template none for a plain prompt.",
+                ) from error
+        return render(folded, header)
+
+    return render
+
+
+def _fold_system(messages: Sequence[Message]) -> tuple[Message, ...] | None:
+    if len(messages) < 2 or messages[0].role != "system" or messages[1].role != "user":
+        return None
+    first = Message("user", f"{messages[0].content}\n\n{messages[1].content}")
+    return (first, *messages[2:])
+
+
+def gpu_available() -> bool:
+    """Whether this build of llama.cpp can use a GPU."""
+    install_log()
+    return bool(lib.llama_supports_gpu_offload())
+
+
+def system_info() -> str:
+    """llama.cpp's own line on the CPU features it was built with."""
+    install_log()
+    return str(lib.llama_print_system_info().decode("utf-8", "replace")).strip()

@@ -1,0 +1,84 @@
+"""Finished prefixes, kept outside any context: KV cells as bytes, found by what they were made from.
+
+    put(codes, data) … best(codes) -> the entry that agrees longest, and how far
+
+Codes carry the adapter's slot (see `plan`), so another adapter's cells can never be found. The least recently
+used entries go first when the budget is exceeded; an entry larger than the budget is not kept at all.
+Not thread-safe by itself: the engine holds `lock` around its calls from several lanes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pluralism_local.engine.plan import Code, common_prefix
+
+WORTH_RESTORING = 8
+"""Shorter agreements than this many cells are decoded again: cheaper than copying the entry."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """Cells of one sequence: their codes and llama.cpp's serialised state; `text` is what they spell."""
+
+    codes: tuple[Code, ...]
+    data: bytes
+    text: str = ""
+
+
+class KVStore:
+    """Entries by codes, within `budget` bytes."""
+
+    def __init__(self, budget: int) -> None:
+        self.budget = budget
+        self.lock = threading.Lock()
+        self._entries: list[Entry] = []
+
+    @property
+    def size(self) -> int:
+        """Bytes held."""
+        return sum(len(entry.data) for entry in self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def put(self, entry: Entry) -> None:
+        """Keep `entry` as the most recently used, in place of its equal and of the earlier turns it continues."""
+        if len(entry.data) > self.budget:
+            return
+
+        def superseded(old: Entry) -> bool:
+            return old.codes == entry.codes or (bool(old.text) and old.codes == entry.codes[: len(old.codes)])
+
+        self._entries = [old for old in self._entries if not superseded(old)]
+        self._entries.append(entry)
+        while self.size > self.budget:
+            self._entries.pop(0)
+
+    def best(self, codes: Sequence[Code], at_most: int) -> tuple[Entry, int] | None:
+        """The entry agreeing with `codes` longest, and the number of cells usable: at most `at_most`."""
+        wanted = tuple(codes)
+        found: tuple[Entry, int] | None = None
+        for entry in self._entries:
+            length = min(common_prefix(entry.codes, wanted), at_most)
+            if length >= WORTH_RESTORING and (found is None or length > found[1]):
+                found = (entry, length)
+        if found is not None:
+            self._entries.remove(found[0])
+            self._entries.append(found[0])
+        return found
+
+    def spelled(self, text: str) -> Entry | None:
+        """The entry whose own text is the longest beginning of `text`.
+
+        A sampled answer is not always the tokenizer's own split of its text; continuing from the entry's tokens
+        keeps a follow-up turn from decoding the conversation again.
+        """
+        fitting = [entry for entry in self._entries if entry.text and text.startswith(entry.text)]
+        return max(fitting, key=lambda entry: len(entry.text), default=None)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._entries.clear()

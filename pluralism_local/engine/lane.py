@@ -1,0 +1,376 @@
+"""A lane: one context that carries out waves, one after the other.
+
+    Wave ──> begin: clean context, adapter on, known prefixes restored
+         ──> prompts decoded in chunks, shared cells once
+         ──> generate: one token per unfinished sequence and step     (events)
+             score:    log-probabilities of token paths after each prompt
+
+A lane starts every wave from an empty context, so a wave gives the same text in whichever lane and order it runs;
+what is worth keeping between waves lives in the `KVStore`. Different lanes share the model's weights and may run
+in parallel threads. Stopping raises `Cancelled` inside; the next wave cleans up.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from pluralism_local.engine.base import ShouldStop
+from pluralism_local.engine.handles import Adapter, Context, Model, Sampler
+from pluralism_local.engine.kv_store import Entry, KVStore
+from pluralism_local.engine.plan import Code, Job, Row, Wave, encode, prefill_rows
+from pluralism_local.engine.scoring import Path, prefixes_to_decode
+from pluralism_local.engine.stream import TextStream
+from pluralism_local.errors import Cancelled, EngineFailure
+from pluralism_local.types import (
+    Completion,
+    EngineEvent,
+    Finish,
+    Sampling,
+    TextDelta,
+    TextDone,
+    TextStarted,
+    Usage,
+)
+
+SEQUENCES = 16
+"""Sequences per context: batches beyond this gain little on a CPU, and each costs a row of logits."""
+
+_GROWTH = 256
+_POLLED_ROWS = 32
+
+
+@dataclass(slots=True)
+class Counters:
+    """What was done, in counts; tests and `plocal bench` read them."""
+
+    adapter_switches: int = 0
+    decode_calls: int = 0
+    decoded_tokens: int = 0
+    reused_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """How to carry out one job of a generating wave. `prompt` is the prompt's text, for kept sequences."""
+
+    job: Job
+    sampling: Sampling
+    keep: bool
+    prompt: str
+
+
+@dataclass(slots=True)
+class _Writer:
+    """A sequence while it is being generated."""
+
+    task: Task
+    sequence: int
+    sampler: Sampler
+    stream: TextStream
+    reused: int
+    began: float
+    tokens: list[int] = field(default_factory=list)
+    finish: Finish | None = None
+
+    @property
+    def next_row(self) -> Row:
+        position = len(self.task.job.tokens) + len(self.tokens) - 1
+        return Row(self.tokens[-1], position, [self.sequence], output=True)
+
+    def done(self) -> TextDone:
+        job = self.task.job
+        usage = Usage(prompt=len(job.tokens), reused=self.reused, completion=len(self.tokens))
+        finish = self.finish or "cancelled"
+        seconds = time.perf_counter() - self.began
+        return TextDone(job.index, Completion(self.stream.text, finish, usage, seconds))
+
+
+class Lane:
+    """One context over `model`, made as large as its waves need."""
+
+    def __init__(self, model: Model, store: KVStore, threads: int) -> None:
+        self._model, self._store = model, store
+        self._threads = threads
+        self._context: Context | None = None
+        self._active: tuple[Adapter | None, float] = (None, 1.0)
+        self.counters = Counters()
+
+    def reserve(self, cells: int, threads: int) -> None:
+        """Make room for a wave of `cells`, and use `threads` from now on."""
+        context = self._context
+        if context is None or context.cells < cells:
+            if context is not None:
+                context.close()
+                self._context = None
+            rounded = -(-cells // _GROWTH) * _GROWTH
+            self._context = Context(self._model, cells=rounded, sequences=SEQUENCES, threads=threads)
+            self._active = (None, 1.0)
+        elif threads != self._threads:
+            context.set_threads(threads)
+        self._threads = threads
+
+    def close(self) -> None:
+        """Free the context."""
+        if self._context is not None:
+            self._context.close()
+            self._context = None
+
+    @property
+    def _live(self) -> Context:
+        if self._context is None:
+            raise EngineFailure("The engine is closed.")
+        return self._context
+
+    def next_token_logits(
+        self, tokens: Sequence[int], adapter: Adapter | None, scale: float
+    ) -> npt.NDArray[np.float32]:
+        """Logits [vocabulary] after `tokens`, decoded on their own."""
+        self._use(adapter, scale)
+        self._live.forget()
+        rows = prefill_rows({0: encode(tokens)}, {})
+        self._decode(rows, None)
+        return self._live.logits(len(rows) - 1).copy()
+
+    def remember(self, wave: Wave, should_stop: ShouldStop) -> None:
+        """Decode a wave of base prefixes and keep each in the store."""
+        for sequence, _ in self._prompts(wave, None, 1.0, should_stop, {}):
+            job = wave.jobs[sequence]
+            with self._store.lock:
+                self._store.put(Entry(job.codes, self._live.save(sequence)))
+
+    def generate(
+        self,
+        wave: Wave,
+        tasks: Mapping[int, Task],
+        adapter: Adapter | None,
+        scale: float,
+        should_stop: ShouldStop,
+    ) -> Iterator[EngineEvent]:
+        """Generate every job of `wave` together; `tasks` by job index. Never raises Cancelled."""
+        began = time.perf_counter()
+        writers: dict[int, _Writer] = {}
+        for sequence, job in enumerate(wave.jobs):
+            task = tasks[job.index]
+            sampler = Sampler(task.sampling, self._model.vocabulary_size)
+            stream = TextStream(task.sampling.stop)
+            writers[sequence] = _Writer(task, sequence, sampler, stream, 0, began)
+        reused: dict[int, int] = {}
+        waiting = set(writers)
+        try:
+            for sequence, row in self._prompts(wave, adapter, scale, should_stop, reused):
+                writer = writers[sequence]
+                writer.reused = reused[sequence]
+                waiting.discard(sequence)
+                job = writer.task.job
+                yield TextStarted(job.index, len(job.tokens), writer.reused)
+                yield from self._take(writer, row)
+            while running := [w for w in writers.values() if w.finish is None]:
+                if should_stop():
+                    raise Cancelled
+                self._decode([w.next_row for w in running], None)
+                for row, writer in enumerate(running):
+                    yield from self._take(writer, row)
+        except Cancelled:
+            for writer in writers.values():
+                job = writer.task.job
+                if writer.sequence in waiting:
+                    yield TextStarted(job.index, len(job.tokens), 0)
+                if writer.finish is None:
+                    if rest := writer.stream.finish():
+                        yield TextDelta(job.index, rest)
+                    yield writer.done()
+        finally:
+            for writer in writers.values():
+                writer.sampler.close()
+
+    def _take(self, writer: _Writer, row: int) -> Iterator[EngineEvent]:
+        """Draw the next token of `writer` from `row`; its events."""
+        job, sampling = writer.task.job, writer.task.sampling
+        token = self._live.sample(writer.sampler, row)
+        ended = self._model.ends_answer(token)
+        if not ended:
+            writer.tokens.append(token)
+            if text := writer.stream.push(self._model.piece(token)):
+                yield TextDelta(job.index, text)
+        if ended or writer.stream.stopped:
+            writer.finish = "stop"
+        elif len(writer.tokens) >= sampling.max_tokens:
+            writer.finish = "length"
+        if writer.finish is None:
+            return
+        if text := writer.stream.finish():
+            yield TextDelta(job.index, text)
+        if writer.task.keep:
+            self._keep(writer, whole=ended)
+        self._live.forget(writer.sequence)
+        yield writer.done()
+
+    def _keep(self, writer: _Writer, *, whole: bool) -> None:
+        """Store the finished sequence. Unless it ended by itself (`whole`), its last token was never decoded."""
+        job = writer.task.job
+        decoded = writer.tokens if whole else writer.tokens[:-1]
+        text = writer.task.prompt + writer.stream.text if whole else ""
+        entry = Entry(job.codes + encode(decoded, job.slot), self._live.save(writer.sequence), text)
+        with self._store.lock:
+            self._store.put(entry)
+
+    def score(
+        self,
+        wave: Wave,
+        paths: Mapping[int, Sequence[Sequence[Path]]],
+        adapter: Adapter | None,
+        scale: float,
+        should_stop: ShouldStop,
+    ) -> dict[int, dict[Path, float]]:
+        """Joint log-probabilities (natural) of each job's option paths, by job index.
+
+        The wave may use half of the context's sequences: the other half holds the branches of long options.
+
+        Raises:
+            Cancelled: `should_stop` turned true.
+        """
+        conditional: dict[int, dict[Path, float]] = {job.index: {} for job in wave.jobs}
+        for sequence, row in self._prompts(wave, adapter, scale, should_stop, {}):
+            job = wave.jobs[sequence]
+            self._note(conditional[job.index], paths[job.index], (), row)
+        for sequence, job in enumerate(wave.jobs):
+            heads = prefixes_to_decode(paths[job.index])
+            spare = range(len(wave.jobs), SEQUENCES)
+            for begin in range(0, len(heads), len(spare)):
+                if should_stop():
+                    raise Cancelled
+                branches = dict(zip(spare, heads[begin : begin + len(spare)], strict=False))
+                self._branches(sequence, job, branches, paths[job.index], conditional[job.index])
+        return {
+            index: {
+                path: sum(table[path[: i + 1]] for i in range(len(path)))
+                for option in paths[index]
+                for path in option
+            }
+            for index, table in conditional.items()
+        }
+
+    def _branches(
+        self,
+        sequence: int,
+        job: Job,
+        branches: Mapping[int, Path],
+        options: Sequence[Sequence[Path]],
+        table: dict[Path, float],
+    ) -> None:
+        """Decode `branches` (sequence id -> tokens after the prompt) and note what follows each token."""
+        for spare in branches:
+            self._live.share(sequence, spare)
+        length = len(job.tokens)
+        rows = prefill_rows(
+            {spare: job.codes + encode(path, job.slot) for spare, path in branches.items()},
+            dict.fromkeys(branches, (sequence, length)),
+        )
+        for row in rows:
+            row.output = True
+        for chunk in _parts(rows, self._live.chunk, self._live.sequences):
+            self._decode(chunk, None)
+            for i, row in enumerate(chunk):
+                head = branches[row.sequences[0]][: row.position - length + 1]
+                self._note(table, options, head, i)
+        for spare in branches:
+            self._live.forget(spare)
+
+    def _note(
+        self, table: dict[Path, float], options: Sequence[Sequence[Path]], head: Path, row: int
+    ) -> None:
+        """Record log p(token | prompt, head) for every path that goes on from `head`; float64."""
+        logits = self._live.logits(row).astype(np.float64)
+        top = logits.max()
+        log_total = top + np.log(np.exp(logits - top).sum())
+        for paths in options:
+            for path in paths:
+                if len(path) > len(head) and path[: len(head)] == head:
+                    table[path[: len(head) + 1]] = float(logits[path[len(head)]] - log_total)
+
+    def _prompts(
+        self,
+        wave: Wave,
+        adapter: Adapter | None,
+        scale: float,
+        should_stop: ShouldStop,
+        reused: dict[int, int],
+    ) -> Iterator[tuple[int, int]]:
+        """Decode a wave's prompts; yields (sequence, row) while the row's logits can be read.
+
+        Sequence ids are positions in the wave. `reused` is filled with the cells each sequence did not decode.
+        """
+        context = self._live
+        self._use(adapter, scale)
+        context.forget()
+        paths: dict[int, Sequence[Code]] = {i: job.codes for i, job in enumerate(wave.jobs)}
+        ready = self._restore(paths, sum(job.room for job in wave.jobs))
+        rows = prefill_rows(paths, ready)
+        for sequence in paths:
+            decoded = sum(1 for row in rows if row.sequences[0] == sequence)
+            reused[sequence] = len(paths[sequence]) - decoded
+        self.counters.reused_tokens += sum(reused.values())
+        for part in _parts(rows, context.chunk, context.sequences):
+            self._decode(part, should_stop if len(part) > _POLLED_ROWS else None)
+            for i, row in enumerate(part):
+                if row.output:
+                    for sequence in row.sequences:
+                        if len(paths[sequence]) == row.position + 1:
+                            yield sequence, i
+            if should_stop():
+                raise Cancelled
+
+    def _restore(self, paths: Mapping[int, Sequence[Code]], room: int) -> dict[int, tuple[object, int]]:
+        """Put known prefixes into place, each copied once; what is ready, as `prefill_rows` wants it."""
+        context = self._live
+        with self._store.lock:
+            found = {i: self._store.best(codes, len(codes) - 1) for i, codes in paths.items()}
+        longest_first = sorted(
+            ((hit[1], i, hit[0]) for i, hit in found.items() if hit is not None),
+            key=lambda choice: (-choice[0], choice[1]),
+        )
+        source_of = {id(entry): (i, entry) for _, i, entry in reversed(longest_first)}
+        ready: dict[int, tuple[object, int]] = {i: (id(e), n) for n, i, e in longest_first}
+        restored = sum(len(entry.codes) for _, entry in source_of.values())
+        if restored + len(prefill_rows(paths, ready)) + room > context.cells:
+            return {}  # entries that overlap each other would not fit; decoding does
+        for length, sequence, entry in longest_first:
+            source = source_of[id(entry)][0]
+            if source == sequence:
+                in_place = context.restore(sequence, entry.data)
+            else:
+                in_place = source in ready
+                context.share(source, sequence)
+            # some models' state cannot be cut (recurrent layers): decode these instead
+            if not in_place or not context.forget(sequence, length):
+                context.forget(sequence)
+                del ready[sequence]
+        return ready
+
+    def _use(self, adapter: Adapter | None, scale: float) -> None:
+        if self._active != (adapter, scale):
+            self._live.set_adapter(adapter, scale)
+            self._active = (adapter, scale)
+            self.counters.adapter_switches += 1
+
+    def _decode(self, rows: Sequence[Row], should_stop: ShouldStop | None) -> None:
+        if not self._live.decode(rows, should_stop):
+            raise Cancelled
+        self.counters.decode_calls += 1
+        self.counters.decoded_tokens += len(rows)
+
+
+def _parts(rows: Sequence[Row], most_rows: int, most_outputs: int) -> Iterator[Sequence[Row]]:
+    """Cut `rows` into parts of at most `most_rows`, at most `most_outputs` of these with logits wanted."""
+    begin = outputs = 0
+    for i, row in enumerate(rows):
+        outputs += row.output
+        if outputs > most_outputs or i - begin == most_rows:
+            yield rows[begin:i]
+            begin, outputs = i, int(row.output)
+    yield rows[begin:]
