@@ -26,14 +26,14 @@ from collections.abc import AsyncIterator, Awaitable, Coroutine, Generator, Iter
 from contextlib import closing
 from functools import cached_property
 from ssl import SSLContext
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx2
 
 from pluralism_local.engine.base import Capabilities, LanguageModel, ShouldStop, never
 from pluralism_local.engine.remote_protocol import (
-    TOP_LOGPROBS,
+    FIRST_TOKEN_FIELDS,
+    LOOPBACK,
     Reply,
     bounded,
     message_fields,
@@ -183,14 +183,7 @@ class RemoteEngine(LanguageModel):
             raise Cancelled() from None
 
     def _weigh(self, line: _Line, request: OptionRequest) -> OptionDistribution:
-        fields = {
-            "temperature": 1.0,
-            "top_p": 1.0,
-            "max_tokens": 1,
-            "logprobs": True,
-            "top_logprobs": TOP_LOGPROBS,
-        }
-        payload = self._payload(line, request.messages) | fields
+        payload = self._payload(line, request.messages) | FIRST_TOKEN_FIELDS
         for seed in range(3):
             reply = line.ask(payload | {"seed": seed})
             if reply.first_token is not None:
@@ -210,9 +203,7 @@ class RemoteEngine(LanguageModel):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _payload(self, line: _Line, messages: Sequence[Message]) -> dict[str, Any]:
@@ -227,6 +218,7 @@ class RemoteEngine(LanguageModel):
             headers={"Authorization": f"Bearer {self._key}"} if self._key else None,
             verify=self._certificates,
             timeout=httpx2.Timeout(self._timeout, connect=min(self._timeout, 10.0)),
+            trust_env=not LOOPBACK.match(self._url),  # no proxy for a server on this machine
         )
         return _Line(client, self._url, self._key, should_stop)
 
@@ -282,8 +274,7 @@ class _Line:
             yield self.ask(payload)
 
     async def _text(self, method: str, path: str, payload: dict[str, Any] | None) -> str:
-        response = await self._open(method, path, payload)
-        return await _body(response)
+        return await _body(await self._open(method, path, payload))
 
     async def _open(self, method: str, path: str, payload: dict[str, Any] | None) -> httpx2.Response:
         """Send, retrying 429, 5xx and a lost connection; the body of the answer is still to be read."""

@@ -20,7 +20,14 @@ from pydantic import BaseModel, Field, ValidationError
 from pluralism_local.errors import ContextOverflow, InvalidInput, PlocalError, RemoteFailure, Unsupported
 from pluralism_local.types import Finish, Message, OptionDistribution, OptionRequest, Request, Sampling, Usage
 
-TOP_LOGPROBS = 20  # the most that common servers accept
+LOOPBACK = re.compile(r"https?://(127\.|localhost\b|\[::1\])")
+FIRST_TOKEN_FIELDS = {  # 20 is the most that common servers accept
+    "temperature": 1.0,
+    "top_p": 1.0,
+    "max_tokens": 1,
+    "logprobs": True,
+    "top_logprobs": 20,
+}
 PREFIX_TOLERANCE = 0.01  # probability of an option's first piece above which the option cannot be weighed
 LONGEST_RETRY_AFTER = 10.0  # seconds; a server that asks for more gets no more than this
 

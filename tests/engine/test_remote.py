@@ -174,14 +174,25 @@ def test_a_broken_answer_is_a_failure_and_not_an_answer(server: Server, act: Act
     assert only_answer(engine.generate([say("Hi")])).text == "Hello"
 
 
-def test_nobody_there() -> None:
+def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     with pytest.raises(RemoteFailure, match=address):
         list(RemoteEngine(f"http://{address}", "m").generate([say("Hi")]))
+    monkeypatch.delenv("HTTP_PROXY", raising=False)
+    monkeypatch.delenv("http_proxy", raising=False)
     with pytest.raises(RemoteFailure, match=r"no-such-host\.invalid"):
         list(RemoteEngine("http://no-such-host.invalid", "m").generate([say("Hi")]))
+
+
+def test_a_proxy_is_not_asked_for_a_server_on_this_machine(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("no_proxy", "")
+    assert only_answer(server.engine(HELLO).generate([say("Hi")])).text == "Hello"
 
 
 def test_silence_times_out(server: Server) -> None:

@@ -47,7 +47,7 @@ def llama_server(starter_path: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 def answers(url: str) -> bool:
     try:
-        return httpx2.get(f"{url}/models").is_success
+        return httpx2.get(f"{url}/models", trust_env=False).is_success
     except httpx2.TransportError:
         return False
 
@@ -70,6 +70,7 @@ def test_streaming_equals_the_answer_in_one_piece(engine: RemoteEngine, llama_se
             "max_tokens": 24,
         },
         timeout=60,
+        trust_env=False,
     ).json()
     assert streamed.text == reply["choices"][0]["message"]["content"]
     assert streamed.finish == reply["choices"][0]["finish_reason"]
