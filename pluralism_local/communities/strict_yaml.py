@@ -151,10 +151,10 @@ def _first_problem(model: type[BaseModel], error: ValidationError, path: Path) -
     mapping = problem["type"] in ("model_type", "dict_type")
     said = "should be a mapping" if mapping else problem["msg"].removeprefix("Input ")
     given = problem["input"]
-    quotes = problem["type"] == "string_type" and not isinstance(given, dict | list | None)
-    return InvalidInput(
-        f"{path}: {subject} {said}, got {_short(given)}.", "Put it in quotes." if quotes else ""
-    )
+    hint = ""
+    if problem["type"] == "string_type" and not isinstance(given, list | None):
+        hint = "A text with a colon needs quotes." if isinstance(given, dict) else "Put it in quotes."
+    return InvalidInput(f"{path}: {subject} {said}, got {_short(given)}.", hint)
 
 
 def _short(value: object) -> str:

@@ -118,6 +118,11 @@ def test_a_yaml_boolean_where_a_text_belongs_is_explained(tmp_path: Path) -> Non
     assert error.hint == "Put it in quotes."
 
 
+def test_an_unquoted_colon_in_a_list_is_explained(tmp_path: Path) -> None:
+    text = "plocal: {schema: 1, id: here, name: n, description: d, persona: p, limits: {not_for: [votes: any]}}"
+    assert refused(tmp_path, text).hint == "A text with a colon needs quotes."
+
+
 def test_a_one_megabyte_field_is_refused_before_it_is_parsed(tmp_path: Path) -> None:
     error = refused(tmp_path, {"plocal": plocal("here", persona="x" * 1_000_000)})
     assert "too large" in error.message and "262,144" in error.message
