@@ -141,7 +141,7 @@ def test_what_gguf_writes_is_what_is_read(
 def test_every_truncation_is_reported_with_both_sizes(tmp_path: Path) -> None:
     whole = write_model(tmp_path / "m.gguf").read_bytes()
     data = len(whole) - 2 * 64 * 64 * 2 - len(TOKENS) * 64 * 4
-    for cut in [*range(data + 100), *range(data, len(whole), 999)]:
+    for cut in [*range(data + 100), *range(data, len(whole), 999), len(whole) - 1]:
         with pytest.raises(InvalidInput) as caught:
             header_of(tmp_path, whole[:cut])
         if cut >= 24:
@@ -213,6 +213,7 @@ def test_a_large_file_does_not_make_large_claims_believable(tmp_path: Path) -> N
     for claim in (
         key("a", 9, struct.pack("<IQ", 0, 2**30)),  # 2³⁰ small numbers would be 8 GiB of pointers
         key("a", 9, struct.pack("<IQ", 8, 2**28)),
+        key("a", 9, struct.pack("<IQ", 0, 2**26)),  # within the header's limit in bytes, not in values
         key("a", 8, struct.pack("<Q", 2**30)),
     ):
         path.write_bytes(start(0, 1) + claim)
