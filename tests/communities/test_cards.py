@@ -119,7 +119,9 @@ def test_a_yaml_boolean_where_a_text_belongs_is_explained(tmp_path: Path) -> Non
 
 
 def test_an_unquoted_colon_in_a_list_is_explained(tmp_path: Path) -> None:
-    text = "plocal: {schema: 1, id: here, name: n, description: d, persona: p, limits: {not_for: [votes: any]}}"
+    text = (
+        "plocal: {schema: 1, id: here, name: n, description: d, persona: p, limits: {not_for: [votes: any]}}"
+    )
     assert refused(tmp_path, text).hint == "A text with a colon needs quotes."
 
 

@@ -1,0 +1,106 @@
+"""The communities that come with the package, and the examples that explain their form."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pluralism_local.communities import Community, Library, load_community, load_pool, shipped_path
+from pluralism_local.errors import NotFound
+from tests.communities.conftest import plocal, write_card
+
+PERSPECTIVES = ["speech-left", "speech-center", "speech-right", "press-left", "press-center", "press-right"]
+CULTURES = [f"culture-{place}" for place in ("africa", "asia", "europe", "north-america", "south-america")]
+
+
+@pytest.fixture(scope="module")
+def shelf() -> Library:
+    path = shipped_path()
+    assert path is not None
+    return Library([path])
+
+
+def ids(shelf: Library, pool: str) -> list[str]:
+    return [member.community.id for member in shelf.pool(pool).members]
+
+
+def test_everything_shipped_is_valid(shelf: Library) -> None:
+    assert shelf.problems() == []
+    assert shelf.overridden() == []
+    assert {c.id for c in shelf.communities()} == {*PERSPECTIVES, *CULTURES, "culture-oceania"}
+    assert [pool.id for pool in shelf.pools()] == ["cultures", "perspectives"]
+
+
+def test_the_pools_hold_their_communities_with_equal_weights(shelf: Library) -> None:
+    assert ids(shelf, "perspectives") == PERSPECTIVES
+    assert ids(shelf, "cultures") == CULTURES
+    for pool in shelf.pools():
+        assert {member.weight for member in pool.members} == {1 / len(pool.members)}
+        assert "Equal weights" in pool.description
+
+
+def test_personas_are_short_different_and_ask_for_a_view_with_reasons(shelf: Library) -> None:
+    personas = [community.persona or "" for community in shelf.communities()]
+    assert len(set(personas)) == len(personas)
+    for persona in personas:
+        assert 2 <= len(re.findall(r"[.](?:\s|$)", persona)) <= 5
+        assert len(persona) < 500
+        assert "what we think about the question and why" in persona
+        assert "respectful" in persona
+
+
+def test_shares_name_their_source_and_make_up_the_world(shelf: Library) -> None:
+    priors = {community.id: community.card.prior for community in shelf.communities()}
+    assert [id for id, prior in priors.items() if prior is not None and id in PERSPECTIVES] == []
+    shares = [prior for prior in priors.values() if prior is not None]
+    assert {(prior.of, prior.year) for prior in shares} == {("world population", 2024)}
+    assert all("World Population Prospects 2024" in prior.source for prior in shares)
+    assert sum(prior.weight for prior in shares) == pytest.approx(1, abs=1e-9)
+
+
+def test_cards_say_what_they_are_not_for(shelf: Library) -> None:
+    for community in shelf.communities():
+        limits = community.card.limits
+        assert limits is not None and limits.not_for and limits.known_failures
+        assert community.card.hub.license == "apache-2.0"
+        assert "plocal-community" in community.card.hub.tags
+        assert body(community).count("\n\n") >= 4
+        if community.id.startswith("culture-"):
+            assert community.expert.startswith("States of")
+            assert "not the everyday norms" in " ".join(body(community).split())
+
+
+def body(community: Community) -> str:
+    assert community.folder is not None
+    return (community.folder / "README.md").read_text(encoding="utf-8").split("\n---\n", 1)[1]
+
+
+def examples() -> list[str]:
+    path = shipped_path()
+    assert path is not None
+    return re.findall(r"```yaml\n(.*?)```", (path / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_the_documented_forms_are_the_ones_that_load(tmp_path: Path) -> None:
+    persona, adapter, pool = examples()
+    assert load_community(write_card(tmp_path, "night-shift", persona)).card.prior is not None
+    with pytest.raises(NotFound, match=r"night-shift\.gguf"):  # the card is valid; only its file is not here
+        load_community(write_card(tmp_path, "night-shift", adapter))
+    write_card(tmp_path, "night-shift", {"plocal": plocal("night-shift")})
+    write_card(tmp_path, "speech-center", {"plocal": plocal("speech-center")})
+    file = tmp_path / "my-town.yaml"
+    file.write_text(pool)
+    members = load_pool(file, Library([tmp_path]).community).members
+    assert [member.weight for member in members] == [0.1, 0.9]
+
+
+def test_front_matter_is_what_the_hub_can_read(shelf: Library) -> None:
+    # the Hub reads YAML between the first two '---' lines; ours must be ordinary YAML with its keys on top
+    for community in shelf.communities():
+        assert community.folder is not None
+        text = (community.folder / "README.md").read_text(encoding="utf-8")
+        data = yaml.safe_load(text.split("---\n")[1])
+        assert list(data)[:4] == ["license", "language", "library_name", "tags"]
