@@ -162,9 +162,9 @@ def _comment(voice: Voice, completion: Completion) -> Comment:
 def _report(draft: Draft, sampling: Sampling) -> None:
     """One sentence for each kind of problem, naming the communities."""
     said = {
-        "empty": "Nothing was said by",
-        "cut off": f"Cut off at {sampling.max_tokens:,} tokens and used as it is was the comment of",
-        "stopped": "Stopped before the end was the comment of",
+        "empty": "Empty comments, left out",
+        "cut off": f"Comments cut off at {sampling.max_tokens:,} tokens, used as far as they go",
+        "stopped": "Comments stopped before their end",
     }
     for problem, sentence in said.items():
         names = [comment.community for comment in draft.comments if comment.problem == problem]

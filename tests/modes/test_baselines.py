@@ -101,7 +101,7 @@ def test_moe_falls_back_to_the_heaviest_and_answers_alone_if_it_is_silent(tmp_pa
     assert result.selection == Selection("left", "fallback", None, "I cannot.")
     assert engine.calls[-1].requests[0].messages[-1].content == QUESTION
     assert result.warnings[1:] == (
-        "Nothing was said by: left.",
+        "Empty comments, left out: left.",
         "The chosen community said nothing; the model answered alone.",
     )
 

@@ -103,8 +103,8 @@ def test_problems_are_said_and_kept(tmp_path: Path) -> None:
         ("one two", None),
     ]
     assert result.warnings == (
-        "Nothing was said by: left.",
-        "Cut off at 3 tokens and used as it is was the comment of: center.",
+        "Empty comments, left out: left.",
+        "Comments cut off at 3 tokens, used as far as they go: center.",
     )
     asked = generated(engine, 1)[0].messages[-1].content
     assert "Passage 1: one two three\n\nPassage 2: one two\n\nComment:" in asked

@@ -74,7 +74,7 @@ def test_a_silent_community_keeps_its_weight(tmp_path: Path) -> None:
     assert result.distribution.per_community["left"] == (0.75, 0.25)
     assert result.distribution.p == pytest.approx((0.375 + 0.125, 0.125 + 0.125 + 0.25))
     assert result.warnings == (
-        "Nothing was said by: left.",
+        "Empty comments, left out: left.",
         "The distribution of the question alone, without a comment, stands in for: left.",
     )
     assert engine.calls[1].requests[0].messages[-1].content == POSED

@@ -90,7 +90,7 @@ def test_empty_comments_cannot_be_chosen(tmp_path: Path) -> None:
     assert result.selection == Selection("center", "fallback")
     assert [call.kind for call in engine.calls] == ["generate", "generate"]
     assert result.warnings == (
-        "Nothing was said by: left, right.",
+        "Empty comments, left out: left, right.",
         "There was nothing to choose: center was the only one.",
     )
     assert len(result.comments) == 3

@@ -55,7 +55,7 @@ def test_stopped_comments_are_kept_and_the_llm_is_not_asked() -> None:
     result = answer(ask_for("overton"), engine, should_stop=after(2))
     assert [comment.problem for comment in result.comments] == ["stopped"] * 3
     assert all(len(comment.text.split()) == 2 for comment in result.comments)
-    assert "Stopped before the end was the comment of: left, center, right." in result.warnings
+    assert "Comments stopped before their end: left, center, right." in result.warnings
     assert (len(engine.calls), result.answer) == (1, "")
 
 
