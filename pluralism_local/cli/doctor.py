@@ -161,11 +161,17 @@ def _communities(settings: Settings) -> Iterator[Finding]:
 
 
 def _writable(name: str, folder: Path) -> Finding:
-    """Whether `folder`, or the nearest folder above it that exists, can be written; nothing is created."""
+    """Whether `folder`, or the nearest folder above it that exists, takes a file; none is left behind."""
+    from tempfile import TemporaryFile
+
     existing = next((path for path in (folder, *folder.parents) if path.exists()), Path("/"))
-    if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
-        return Finding("ok", name, str(folder))
-    return Finding("warn", name, f"{folder} cannot be written", "Set PLOCAL_HOME to a folder that can be.")
+    try:
+        with TemporaryFile(dir=existing):
+            return Finding("ok", name, str(folder))
+    except OSError:
+        return Finding(
+            "warn", name, f"{folder} cannot be written", "Set PLOCAL_HOME to a folder that can be."
+        )
 
 
 def _hub_cache() -> Finding:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -30,8 +29,6 @@ class Interrupt:
     def handle(self, _signal: int, _frame: FrameType | None) -> None:
         """The signal handler; `os._exit` the second time, since native code may never return to Python."""
         if self.requested:
-            with suppress(OSError, ValueError, RuntimeError):
-                sys.stdout.flush()
             os._exit(ExitCode.INTERRUPTED)
         self.requested = True
         with suppress(RuntimeError):  # a signal inside a write of the same stream

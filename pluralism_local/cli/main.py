@@ -22,6 +22,7 @@ from pluralism_local.cli import communities, config, doctor, models, pools
 from pluralism_local.cli.ask import EPILOG, ask
 from pluralism_local.cli.exits import ExitCode, ReaderGone, UnwritableOutput, describe
 from pluralism_local.cli.output import Format, Output
+from pluralism_local.errors import InvalidInput
 
 _WIDTH = 90  # of help texts, whatever the terminal, so that they are the same everywhere
 
@@ -72,7 +73,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     out = Output(_stream(sys.stdout), _stream(sys.stderr))
     out.format = asked_format(arguments)
     try:
-        code = typer.main.get_command(build())(arguments, prog_name="plocal", standalone_mode=False, obj=out)
+        code = typer.main.get_command(build())(
+            as_text(arguments), prog_name="plocal", standalone_mode=False, obj=out
+        )
+        if code == ExitCode.INTERRUPTED:  # typer's answer to a KeyboardInterrupt
+            return _fail(out, KeyboardInterrupt())
         return int(code or out.exit)
     except ReaderGone:
         return ExitCode.DONE
@@ -121,6 +126,17 @@ def asked_format(arguments: Sequence[str]) -> Format:
     ):
         return "json"
     return "jsonl" if named == "jsonl" else "json" if named == "json" else "text"
+
+
+def as_text(arguments: Sequence[str]) -> list[str]:
+    """Arguments as UTF-8, also under a locale that is not.
+
+    Raises: InvalidInput for bytes that are no UTF-8.
+    """
+    try:
+        return [argument.encode("utf-8", "surrogateescape").decode("utf-8") for argument in arguments]
+    except UnicodeDecodeError as error:
+        raise InvalidInput("An argument is not UTF-8 text.", "Give long texts through a pipe.") from error
 
 
 def _stream(stream: TextIO | None) -> TextIO:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from pluralism_local.cli.output import clean
-from pluralism_local.cli.render import chosen, estimate_heading, facts, first_words, percent, share
+from pluralism_local.cli.render import HEADING, chosen, facts, first_words, percent, share, whose
 from pluralism_local.types import Aggregate, Comment, Result, Selection
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ class MarkdownLayout:
         yield _signature(result)
 
     def _estimate(self, found: Aggregate) -> str:
-        heading = estimate_heading(self._pool if found.weights else None)
+        about = f" ({_inline(whose(self._pool))})" if found.weights and self._pool is not None else ""
         rows = [(_cell(option), share(found, index)) for index, option in enumerate(found.options)]
-        return f"**{heading}**\n\n{_table(('option', 'estimate'), rows)}\n\n{facts(found, ', ')}"
+        return f"**{HEADING}**{about}\n\n{_table(('option', 'estimate'), rows)}\n\n{facts(found, ', ')}"
 
 
 def _heard(comments: Sequence[Comment], whole: bool) -> str:

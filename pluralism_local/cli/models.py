@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pluralism_local.cli import options
 from pluralism_local.cli.output import key_values, table
-from pluralism_local.errors import PlocalError
+from pluralism_local.errors import PlocalError, Refused
 
 if TYPE_CHECKING:
     from pluralism_local.models import ModelDetails, ModelFile
@@ -52,13 +54,20 @@ def ls(context: typer.Context, as_json: options.Json = False) -> None:
 def show(
     context: typer.Context, name: Name, ctx_size: options.CtxSize = None, as_json: options.Json = False
 ) -> None:
-    """What a model's file says about itself, read from its header; the model is not loaded."""
+    """What a model's file says about itself, read from its header; the model is not loaded.
+
+    The memory is an estimate for the tokens of --ctx-size, by default the model's own up to 8,192.
+    """
+    from dataclasses import asdict
+
     from pluralism_local import config, models
 
     out = options.output(context, as_json=as_json)
-    file = models.resolve(name, config.load({"ctx_size": ctx_size}).settings)
-    found = models.details(file, ctx_size)
-    out.show(_record(file, found, ctx_size), _card(file, found, ctx_size))
+    settings = config.load({"ctx_size": ctx_size}).settings
+    file = models.resolve(name, settings)
+    found = models.details(file, settings.ctx_size)
+    record = {"id": file.name, "source": file.source, "path": str(file.path), **asdict(found)}
+    out.show(record, _about(file, found))
 
 
 @app.command()
@@ -66,34 +75,65 @@ def verify(context: typer.Context, name: Name, as_json: options.Json = False) ->
     """Check a model's file and print its SHA-256.
 
     Checked are the header and that the file holds every tensor that the header lists; then the whole file is
-    read for its checksum. A file in the Hub cache must have the checksum that the Hub names it by.
+    read, and its checksum compared with the one that the Hub's cache or the package it came in has on record
+    (exit 4 if they differ). For any other file there is nothing to compare with, and that is said.
     """
     from pluralism_local import config, models
     from pluralism_local.gguf_file import read_header, sha256_of
+    from pluralism_local.model_details import parts
 
     out = options.output(context, as_json=as_json)
     file = models.resolve(name, config.load().settings)
-    header = read_header(file.path)
-    out.status(f"reading {file.path.name} …")
-    digest = sha256_of(file.path)
-    record = {
-        "name": file.name,
-        "path": str(file.path),
-        "sha256": digest,
-        "file_bytes": header.file_bytes,
-        "tensors": len(header.tensors),
-    }
+    checked = []
+    for part in parts(file.path):
+        header = read_header(part)
+        out.status(f"reading {part.name} …")
+        digest = sha256_of(part)
+        expected, by = _on_record(part)
+        if expected not in (None, digest):
+            raise Refused(
+                f"{part} is not what {by} has on record: its SHA-256 is {digest}, not {expected}.",
+                "Delete the file and get it again.",
+            )
+        checked.append(
+            {
+                "path": str(part),
+                "file_bytes": header.file_bytes,
+                "tensors": len(header.tensors),
+                "sha256": digest,
+                "compared_with": by,
+            }
+        )
     pairs = [
-        ("name", file.name),
-        ("path", file.path),
-        (
-            "header",
-            f"GGUF version {header.version}, {len(header.metadata)} keys, {len(header.tensors)} tensors",
-        ),
-        ("size", f"{header.file_bytes:,} bytes, all tensors inside"),
-        ("sha256", digest),
+        pair
+        for part in checked
+        for pair in (
+            ("file", part["path"]),
+            ("header", f"sound; all {part['tensors']} tensors lie within its {part['file_bytes']:,} bytes"),
+            ("sha256", part["sha256"]),
+            (
+                "",
+                f"as {part['compared_with']} has it" if part["compared_with"] else "nothing to compare with",
+            ),
+        )
     ]
-    out.show(record, key_values(pairs))
+    out.show({"id": file.name, "files": checked}, key_values(pairs))
+
+
+def _on_record(path: Path) -> tuple[str | None, str | None]:
+    """The checksum that a file should have, and who says so; (None, None) if nobody does."""
+    blob = path.resolve()
+    if blob.parent.name == "blobs" and re.fullmatch(r"[0-9a-f]{64}", blob.name):
+        return blob.name, "the Hub's cache"
+    from base64 import urlsafe_b64decode
+    from importlib import metadata
+
+    for package in metadata.packages_distributions().get(path.parent.name, []):
+        for entry in metadata.files(package) or []:
+            if entry.name == path.name and entry.hash is not None and entry.hash.mode == "sha256":
+                digest = urlsafe_b64decode(entry.hash.value + "=" * (-len(entry.hash.value) % 4))
+                return digest.hex(), f"the package {package}"
+    return None, None
 
 
 @app.command()
@@ -128,16 +168,34 @@ def _summary(file: ModelFile) -> dict[str, Any]:
     return {**record, "file_bytes": found.file_bytes, "quantization": found.quantization, "problem": None}
 
 
-def _record(file: ModelFile, found: ModelDetails, ctx_size: int | None) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    del ctx_size
-    return {"name": file.name, "source": file.source, "path": str(file.path), "details": asdict(found)}
-
-
-def _card(file: ModelFile, found: ModelDetails, ctx_size: int | None) -> str:
-    del ctx_size
-    return key_values([("name", file.name), ("source", file.source), ("path", file.path), ("arch", found)])
+def _about(file: ModelFile, found: ModelDetails) -> str:
+    shape = [
+        (found.layers, "layers"),
+        (found.embedding, "wide"),
+        (found.heads, "heads"),
+        (found.kv_heads, "KV heads"),
+        (found.vocabulary, "tokens in the vocabulary"),
+    ]
+    context = f"{found.context_length:,} tokens" if found.context_length else None
+    memory = f"about {_size(found.estimated_memory_bytes)} with {found.estimated_context:,} tokens of context"
+    return key_values(
+        [
+            ("model", file.name),
+            ("name", found.name),
+            ("source", file.source),
+            ("path", file.path),
+            ("architecture", found.architecture),
+            ("parameters", f"{found.parameters:,}"),
+            ("quantization", found.quantization),
+            ("context", context),
+            ("shape", ", ".join(f"{count:,} {what}" for count, what in shape if count)),
+            ("size", _size(found.file_bytes)),
+            ("memory", memory),
+            ("template", found.chat_template_sha256 or "none: a base model, prompted in plain text"),
+            ("licence", found.license or "not declared"),
+            ("fingerprint", found.fingerprint),
+        ]
+    )
 
 
 def _size(count: int | None) -> str:

@@ -164,6 +164,6 @@ def _is_terminal(stream: TextIO) -> bool:
 
 def _columns() -> int:
     try:
-        return max(os.get_terminal_size(2).columns, 20)
+        return os.get_terminal_size(2).columns or 80
     except OSError:
         return 80

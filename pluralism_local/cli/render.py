@@ -54,7 +54,10 @@ class TextLayout:
     def _estimate(self, found: Aggregate) -> str:
         labels = [shorten(option, _LABEL) for option in found.options]
         width = max(map(len, labels))
-        lines = [self._out.bold(estimate_heading(self._pool if found.weights else None)), ""]
+        lines = [self._out.bold(HEADING)]
+        if found.weights and self._pool is not None:
+            lines.append(self._out.dim(whose(self._pool)))
+        lines.append("")
         for index, (label, p) in enumerate(zip(labels, found.p, strict=True)):
             drawn = bar(p, "▇" if self._out.unicode else "#")
             lines.append(f"  {label.ljust(width)}  {drawn.ljust(_BAR)}  {share(found, index)}".rstrip())
@@ -92,17 +95,16 @@ def chosen(selection: Selection) -> str:
     return f"{selection.community} {own}" + (f" (others: {rest})" if rest else "")
 
 
-def estimate_heading(pool: Pool | None) -> str:
-    """``Model estimate``, who it comes from, and what its weights claim."""
-    if pool is None:
-        return "Model estimate (the LLM alone), not a survey of people"
+HEADING = "Model estimate, not a survey of people"
+
+
+def whose(pool: Pool) -> str:
+    """Whose estimate it is, and what the weights claim; stands below `HEADING`."""
     weights = {round(member.weight, 9) for member in pool.members}
     count = len(pool.members)
+    members = "1 community" if count == 1 else f"{count} communities"
     kind = "equal weights" if len(weights) == 1 else "weighted"
-    return (
-        f"Model estimate, not a survey of people: pool {pool.id}, "
-        f"{count} {'community' if count == 1 else 'communities'}, {kind}, {_claim(pool)}"
-    )
+    return f"pool {pool.id}: {members}, {kind}, {_claim(pool)}"
 
 
 def _claim(pool: Pool) -> str:

@@ -182,7 +182,8 @@ def event_record(event: ModeEvent) -> dict[str, Any]:
     name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
     if isinstance(event, CommentDone):
         fields = asdict(event.comment)
-        return {"event": name, **fields, "tokens": fields.pop("usage")}
+        fields["tokens"] = fields.pop("usage")
+        return {"event": name, **fields}
     if isinstance(event, Selected):
         return {"event": name, **asdict(event.selection)}
     return {"event": name, **asdict(event)}

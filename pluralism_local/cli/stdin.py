@@ -45,7 +45,7 @@ def read_prompt(
         InvalidInput: no question at all, or one that is no text.
     """
     if argument is not None:
-        argument = _text(argument.encode("utf-8", "surrogateescape"), "The PROMPT argument")
+        argument = _text(argument.encode(), "The PROMPT argument")
     piped = None
     pipe = None if wait is False or stdin is None or _is_terminal(stdin) else stdin
     if pipe is not None and (wait or argument is None or _ready(pipe, patience, warn)):

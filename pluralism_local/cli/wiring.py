@@ -117,7 +117,9 @@ def open_handles(
 
 def expand(name: str, settings: Settings) -> str:
     """An alias of an engine (``remote:``, ``scripted:``) spelled out; any other name as it is."""
-    target = settings.aliases.get(name, name)
+    target = name
+    for _ in settings.aliases:  # an alias may stand for another; a circle is models.resolve's to refuse
+        target = settings.aliases.get(target, target)
     return target if target.startswith(("remote:", "scripted:")) else name
 
 

@@ -1,0 +1,262 @@
+"""`plocal ask` over the scripted engine: formats, streams, modes, and the plan."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pluralism_local.cli import interrupt
+from tests.cli.conftest import Ran, Run
+
+QUESTION = "Should phones be banned in schools?"
+RECORD = {
+    "schema", "mode", "prompt", "answer", "attribute", "pool", "comments", "selection", "distribution",
+    "model", "communities_model", "sampling", "usage", "timing", "warnings", "prompts", "complete", "finish",
+}  # fmt: skip
+
+
+def script(folder: Path, *replies: dict[str, object], **more: object) -> str:
+    """A model name for these replies."""
+    file = folder / "script.json"
+    file.write_text(json.dumps({"replies": replies, **more}))
+    return f"scripted:{file}"
+
+
+def without_clock(ran: Ran) -> dict[str, object]:
+    """A result without what differs from run to run."""
+    record = ran.json()
+    for comment in record["comments"]:
+        del comment["seconds"]
+    del record["timing"]
+    return dict(record)
+
+
+def test_overton_answers_then_says_who_was_heard(run: Run, tmp_path: Path) -> None:
+    model = script(
+        tmp_path,
+        {"match": "system: You speak for the farmers", "text": "Fields first."},
+        {"match": "system: You speak for the fishers", "text": "Nets first."},
+        {"match": "Passage 3", "text": "There are several views."},
+    )
+    ran = run("ask", "-m", model, QUESTION)
+    assert ran.code == 0
+    answer, heard = ran.out.split("\n\n", 1)
+    assert answer == "There are several views."
+    assert heard.startswith("Heard (pool village)\n")
+    assert '  farmers  "Fields first."\n' in heard
+    assert '  fishers  "Nets first."\n' in heard
+    assert ran.err == ""
+
+
+def test_streaming_changes_nothing_in_the_end(run: Run) -> None:
+    for mode in ("overton", "steerable", "moe", "vanilla"):
+        line = ("ask", "--mode", mode, "--attribute", "rural", QUESTION)
+        assert run(*line, "--stream").out == run(*line, "--no-stream").out != ""
+
+
+def test_whole_comments_on_request(run: Run, tmp_path: Path) -> None:
+    long = " ".join(f"word{number}" for number in range(60))
+    model = script(tmp_path, {"match": "system: You speak", "text": long})
+    assert "word59" not in run("ask", "-m", model, QUESTION).out
+    assert run("ask", "-m", model, "--show-comments", QUESTION).out.count("word59") == 3
+
+
+def test_a_cut_off_comment_is_reported(run: Run) -> None:
+    ran = run("ask", "--comment-max-tokens", "3", QUESTION)
+    assert ran.out.count("[cut off]") == 3
+    assert ran.err.startswith("Warning: ") and "cut off at 3 tokens" in ran.err.lower()
+
+
+def test_steerable_shows_the_choice_and_its_probability(run: Run) -> None:
+    record = run("ask", "--mode", "steerable", "--attribute", "rural", "--json", QUESTION).json()
+    chosen = record["selection"]["community"]
+    p = record["selection"]["probabilities"][chosen]
+    assert sum(record["selection"]["probabilities"].values()) == pytest.approx(1)
+    ran = run("ask", "--mode", "steerable", "--attribute", "rural", QUESTION)
+    assert ran.out.startswith(f"Chosen: {chosen} {100 * p:.1f} % (others: ")
+    assert ran.out.split("\n\n")[1] == record["answer"].strip()
+
+
+def test_distributional_is_an_estimate_with_bars_and_what_is_outside(run: Run, tmp_path: Path) -> None:
+    model = script(
+        tmp_path,
+        {"match": "the farmers", "text": "Aye."},
+        {"match": "the", "text": "Hm."},
+        distributions=[
+            {"match": "Aye.", "mass": {"A": 0.6, "B": 0.2}},
+            {"match": "Hm.", "mass": {"A": 0.1, "B": 0.3}},
+        ],
+    )
+    line = ("ask", "-m", model, "--mode", "dist", "--option", "Yes", "--option", "No", QUESTION)
+    ran = run(*line)
+    assert ran.out.startswith(
+        "Model estimate, not a survey of people\npool village: 3 communities, weighted, "
+    )
+    # 0.5 · 0.75 + 0.5 · 0.25 = 0.5; outside 0.5 · 0.2 + 0.5 · 0.6 = 0.4; ln 2 = 0.69
+    assert "  Yes  ▇▇▇▇▇▇▇▇▇▇▇▇▇▇                50.0 %\n" in ran.out
+    assert "outside the options 40.0 % · entropy 0.69 of 0.69 nats · method scripted" in ran.out
+    assert "no claim about any population" in ran.out
+    assert "farmers" not in ran.out
+    assert "farmers    50.0 %  75.0 %  25.0 %\n" in run(*line, "--show-comments").out
+
+
+def test_json_is_the_whole_record(run: Run) -> None:
+    ran = run("ask", "--json", "--mode", "distributional", f"{QUESTION} A. Yes B. No C. Maybe")
+    record = ran.json()
+    assert set(record) == RECORD
+    assert record["schema"] == "plocal.result/1"
+    found = record["distribution"]
+    assert found["options"] == ["Yes", "No", "Maybe"]
+    assert sum(found["p"]) == pytest.approx(1)
+    assert all(sum(p) == pytest.approx(1) for p in found["per_community"].values())
+    assert ran.err == ""
+
+
+def test_jsonl_streams_events_and_ends_with_the_object(run: Run) -> None:
+    lines = run("ask", "--format", "jsonl", "--mode", "steer", "--attribute", "rural", QUESTION).lines()
+    *events, record = lines
+    names = [event["event"] for event in events]
+    assert set(names) == {"comment_started", "comment_delta", "comment_done", "selected", "answer_delta"}
+    assert set(record) == RECORD
+    said = "".join(event["text"] for event in events if event["event"] == "answer_delta")
+    assert said.strip() == record["answer"].strip()
+    done = [
+        {k: v for k, v in event.items() if k != "event"}
+        for event in events
+        if event["event"] == "comment_done"
+    ]
+    assert sorted(done, key=lambda comment: str(comment["community"])) == record["comments"]
+
+
+def test_markdown_escapes_what_would_be_markup(run: Run, tmp_path: Path) -> None:
+    model = script(
+        tmp_path,
+        {"match": "system: You speak", "text": "a *star* and <b>"},
+        {"match": "Passage", "text": "**Kept** as it is."},
+    )
+    ran = run("ask", "-m", model, "--format", "md", QUESTION)
+    assert ran.out.startswith(f"> {QUESTION}\n\n**Kept** as it is.\n\n### Heard\n")
+    assert "- **farmers**: a \\*star\\* and \\<b>" in ran.out
+    assert ran.out.rstrip().splitlines()[-1].startswith("*overton, pool village, scripted:")
+
+
+def test_control_characters_of_a_model_reach_no_terminal(run: Run, tmp_path: Path) -> None:
+    model = script(tmp_path, {"match": "", "text": "red \x1b[31malert\x07 \r done"})
+    ran = run("ask", "-m", model, "--show-comments", QUESTION)
+    assert "\x1b" not in ran.out and "\x07" not in ran.out and "\r" not in ran.out
+    assert "red [31malert" in ran.out
+    assert run("ask", "-m", model, "--json", QUESTION).json()["answer"].startswith("red \x1b[31malert\x07")
+
+
+def test_same_seed_same_object(run: Run) -> None:
+    line = ("ask", "--json", "--temperature", "1", QUESTION, "--seed")
+    assert without_clock(run(*line, "7")) == without_clock(run(*line, "7"))
+    assert run(*line, "7").json()["answer"] != run(*line, "8").json()["answer"]
+
+
+def test_communities_by_name_stand_in_for_a_pool(run: Run) -> None:
+    record = run("ask", "--json", "-p", "millers", "-p", "farmers", QUESTION).json()
+    assert [comment["community"] for comment in record["comments"]] == ["millers", "farmers"]
+    assert [comment["weight"] for comment in record["comments"]] == [0.5, 0.5]
+
+
+def test_lists_from_the_environment(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLOCAL_COMMUNITY", "millers farmers")
+    monkeypatch.setenv("PLOCAL_OPTION", "Yes, all of them\nNo")
+    monkeypatch.setenv("PLOCAL_JSON", "1")
+    record = run("ask", "--mode", "dist", QUESTION).json()
+    assert [comment["community"] for comment in record["comments"]] == ["millers", "farmers"]
+    assert record["distribution"]["options"] == ["Yes, all of them", "No"]
+
+
+def test_flag_over_variable_over_config(run: Run, village: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (village / "config.toml").write_text('pool = "village"\nmodel = "scripted:"\nseed = 1\nmax_tokens = 9\n')
+    assert run("ask", "--json", QUESTION).json()["sampling"]["answer"]["seed"] == 1
+    monkeypatch.setenv("PLOCAL_SEED", "2")
+    sampling = run("ask", "--json", QUESTION).json()["sampling"]["answer"]
+    assert (sampling["seed"], sampling["max_tokens"]) == (2, 9)
+    assert run("ask", "--json", "--seed", "3", QUESTION).json()["sampling"]["answer"]["seed"] == 3
+
+
+def test_two_models_are_two_handles(run: Run, tmp_path: Path) -> None:
+    model = script(tmp_path, {"match": "Passage", "text": "Read."}, {"match": "", "text": "Mine."})
+    record = run("ask", "--json", "--communities-model", model, QUESTION).json()
+    assert record["model"]["id"] == "scripted:"
+    assert record["communities_model"]["id"] == model
+    assert {comment["text"] for comment in record["comments"]} == {"Mine."}
+
+
+def test_an_alias_may_name_an_engine(run: Run, village: Path) -> None:
+    (village / "config.toml").write_text('pool = "village"\n[aliases]\nfake = "scripted:"\n')
+    assert run("ask", "--json", "-m", "fake", QUESTION).json()["model"]["backend"] == "scripted"
+
+
+def test_a_baseline_asks_no_community(run: Run) -> None:
+    record = run("ask", "--json", "--mode", "vanilla", "--pool", "missing", QUESTION).json()
+    assert record["comments"] == [] and record["communities_model"] is None and record["answer"]
+
+
+def test_usage_goes_to_stderr(run: Run) -> None:
+    ran = run("ask", "-u", "--mode", "vanilla", QUESTION)
+    assert ran.err.startswith("Usage: llm ") and "prompt tokens + " in ran.err
+    assert "Usage" not in ran.out
+
+
+def test_the_plan_has_every_prompt_and_decodes_nothing(run: Run) -> None:
+    ran = run("ask", "--dry-run", "--json", "--mode", "dist", "--option", "Yes", "--option", "No", QUESTION)
+    plan = ran.json()
+    assert plan["schema"] == "plocal.plan/1" and plan["mode"] == "distributional"
+    assert [one["id"] for one in plan["communities"]] == ["farmers", "fishers", "millers"]
+    roles = [step["role"] for step in plan["steps"]]
+    assert roles == ["communities"] * 3 + ["llm"] * 3
+    first, last = plan["steps"][0], plan["steps"][-1]
+    assert first["messages"][0] == {"role": "system", "content": "You speak for the farmers."}
+    assert first["tokens"] == 4 + sum(4 + len(one["content"].split()) for one in first["messages"])
+    assert last["options"] == ["A", "B"] and last["max_tokens"] is None
+    assert last["comment_tokens_at_most"] == 200
+    text = run("ask", "--dry-run", QUESTION).out
+    assert "mode            overton\n" in text
+    assert "[4] llm: " in text and " + at most 600 of comments, 512 new at most\n" in text
+
+
+def stop_after(monkeypatch: pytest.MonkeyPatch, polls: int) -> None:
+    """Ctrl-C, as if it came at the poll after this many."""
+
+    def poll(self: interrupt.Interrupt) -> bool:
+        nonlocal polls
+        polls -= 1
+        self.requested = self.requested or polls < 0
+        return self.requested
+
+    monkeypatch.setattr(interrupt.Interrupt, "__call__", poll)
+
+
+def test_stopped_before_anything_is_interrupted(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop_after(monkeypatch, 0)
+    ran = run("ask", QUESTION)
+    assert ran.code == 130 and ran.out == ""
+    stop_after(monkeypatch, 0)
+    ran = run("ask", "--json", QUESTION)
+    assert ran.code == 130 and ran.json()["error"]["code"] == "cancelled"
+
+
+def test_stopped_during_comments_prints_what_there_is(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop_after(monkeypatch, 5)
+    ran = run("ask", QUESTION)
+    assert ran.code == 6
+    assert ran.out.startswith("Heard (pool village)\n  farmers  [stopped]\n    ")
+    stop_after(monkeypatch, 5)
+    record = run("ask", "--json", QUESTION).json()
+    assert record["complete"] is False and record["comments"][0]["problem"] == "stopped"
+
+
+def test_stopped_during_the_answer_keeps_both(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = run("ask", "--json", QUESTION).json()
+    longest = max(comment["tokens"]["completion"] for comment in whole["comments"])
+    stop_after(monkeypatch, longest + 6)
+    ran = run("ask", QUESTION)
+    answer = ran.out.split("\n\n")[0]
+    assert ran.code == 6
+    assert whole["answer"].startswith(answer) and 0 < len(answer) < len(whole["answer"].strip())

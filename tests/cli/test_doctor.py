@@ -1,0 +1,71 @@
+"""`plocal doctor`: what it finds, and that only what is needed fails it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+
+
+def by_subject(run: Run) -> dict[str, dict[str, str]]:
+    return {finding["subject"]: finding for finding in run("doctor", "--json").json()}
+
+
+def test_all_is_well(run: Run, starter_path: Path) -> None:
+    ran = run("doctor", "--json")
+    assert ran.code == 0 and ran.err == ""
+    found = {finding["subject"]: finding for finding in ran.json()}
+    assert {"Python", "cores", "memory", "packages", "llama.cpp", "config", "model"} <= set(found)
+    assert {"communities", "data", "cache", "Hub cache"} <= set(found)
+    assert "llama-cpp-python 0." in found["packages"]["detail"]
+    assert "cpu" in found["llama.cpp"]["detail"]
+    lines = run("doctor").out.splitlines()
+    assert lines[0].startswith("ok    plocal")
+    assert all(line.startswith(("ok  ", "warn", "fail", "    ")) for line in lines)
+
+
+def test_a_missing_model_or_pool_fails(run: Run, village: Path) -> None:
+    (village / "config.toml").write_text('model = "./gone.gguf"\npool = "gone"\n')
+    ran = run("doctor")
+    assert ran.code == 3
+    assert "fail  model " in ran.out and "fail  communities " in ran.out
+
+
+def test_a_broken_config_is_told_with_the_rest(run: Run, village: Path) -> None:
+    (village / "config.toml").write_text("model = \n")
+    ran = run("doctor")
+    assert ran.code == 3 and "ok    packages" in ran.out and "fail  config" in ran.out
+
+
+def test_variables_in_force(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLOCAL_SHOW_COMMENTS", "0")
+    monkeypatch.setenv("PLOCAL_REMOTE_KEY", "hunter2")
+    monkeypatch.setenv("PLOCAL_MODLE", "starter")
+    ran = run("doctor")
+    assert ran.code == 0
+    assert "PLOCAL_SHOW_COMMENTS=0" in ran.out
+    assert "PLOCAL_REMOTE_KEY=(set)" in ran.out and "hunter2" not in ran.out
+    assert "warn  variable" in ran.out and "PLOCAL_MODLE is read by nothing" in ran.out
+    assert "Did you mean 'PLOCAL_MODEL'?" in ran.out or "Did you mean 'PLOCAL_MODE'?" in ran.out
+
+
+def test_a_missing_package_fails(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib import metadata
+
+    monkeypatch.setattr(
+        metadata, "requires", lambda name: ["no-such-package>=1", "pytest>=8", "x; extra == 'dev'"]
+    )
+    ran = run("doctor")
+    assert ran.code == 3
+    assert "no-such-package is missing" in ran.out
+    assert "pip install 'no-such-package>=1'" in ran.out
+    assert "x is missing" not in ran.out
+
+
+def test_a_small_machine_is_warned_about(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pluralism_local.cli import doctor
+
+    monkeypatch.setattr(doctor, "_memory", lambda: 10**9)
+    assert by_subject(run)["memory"]["status"] == "warn"
