@@ -78,7 +78,7 @@ class Wanted:
 def ask(
     context: typer.Context,
     prompt: Annotated[
-        str | None, typer.Argument(metavar="[PROMPT]", help="The question.", show_default=False)
+        str | None, typer.Argument(metavar="PROMPT", help="The question.", show_default=False)
     ] = None,
     model: options.Model = None,
     communities_model: options.CommunitiesModel = None,

@@ -140,7 +140,7 @@ def _on_record(path: Path) -> tuple[str | None, str | None]:
 def default(
     context: typer.Context,
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Make this the default in the user's config.")
+        str | None, typer.Argument(metavar="NAME", help="Make this the default in the user's config.")
     ] = None,
 ) -> None:
     """Print the default model, or set it."""

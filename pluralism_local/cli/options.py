@@ -14,11 +14,12 @@ import typer
 from pluralism_local.cli.output import Output
 
 
-def _option(*names: str, default: str = "", env: str | None = None, **more: Any) -> Any:
-    """A typer option with its variable and the default as the help shows it."""
+def _option(*names: str, help: str, default: str = "off", metavar: str | None = None) -> Any:
+    """A typer option with its variable, and its default as the last words of the help."""
     long = next(name for name in names if name.startswith("--")).split("/")[0]
-    variable = env or "PLOCAL_" + long.removeprefix("--").replace("-", "_").upper()
-    return typer.Option(*names, envvar=variable, show_default=default or False, **more)
+    variable = "PLOCAL_" + long.removeprefix("--").replace("-", "_").upper()
+    help = f"{help} Default: {default}."
+    return typer.Option(*names, envvar=variable, show_default=False, help=help, metavar=metavar)
 
 
 def output(context: typer.Context, *, as_json: bool = False) -> Output:
@@ -75,6 +76,7 @@ CommunityNames = Annotated[
     _option(
         "-p",
         "--community",
+        default="the pool",
         metavar="ID[:SCALE]",
         help="Ask this community instead of a pool, its adapter at SCALE. Repeatable; equal weights. "
         "The variable takes several, separated by white space.",
@@ -82,19 +84,25 @@ CommunityNames = Annotated[
 ]
 Attribute = Annotated[
     str | None,
-    _option("--attribute", metavar="TEXT", help="steerable: what the answer should reflect, e.g. 'rural'."),
+    _option(
+        "--attribute",
+        default="none",
+        metavar="TEXT",
+        help="steerable: what the answer should reflect, e.g. 'rural'.",
+    ),
 ]
 AnswerOptions = Annotated[
     list[str] | None,
     typer.Option(
         "--option",
         metavar="TEXT",
-        help="An answer to weigh. Repeatable, at least two; distributional can also read them from a prompt "
+        help="An answer to weigh. Repeatable, at least two. Default: distributional reads them from a prompt "
         "that lists 'A. …', 'B. …'.  [env var: PLOCAL_OPTION, one per line]",
     ),
 ]
 System = Annotated[
-    str | None, _option("-s", "--system", metavar="TEXT", help="A system prompt for the LLM's answer.")
+    str | None,
+    _option("-s", "--system", default="none", metavar="TEXT", help="A system prompt for the LLM's answer."),
 ]
 Seed = Annotated[
     int | None, _option("--seed", default="0", metavar="N", help="Same seed, machine and options: same text.")
@@ -103,7 +111,7 @@ Temperature = Annotated[
     float | None,
     _option(
         "--temperature",
-        default="0, greedy",
+        default="0 (greedy)",
         metavar="X",
         help="Of the answer. Comments are sampled at the config's comment_temperature.",
     ),
@@ -121,7 +129,7 @@ CommentMaxTokens = Annotated[
 ]
 CtxSize = Annotated[
     int | None,
-    _option("--ctx-size", default="what the ask needs", metavar="N", help="Tokens of context to reserve."),
+    _option("--ctx-size", default="the model's own", metavar="N", help="Tokens of context to use."),
 ]
 GpuLayers = Annotated[
     str | None,
@@ -150,7 +158,7 @@ Stream = Annotated[
     bool,
     _option(
         "--stream/--no-stream",
-        default="stream",
+        default="on",
         help="Write the answer as it comes, or all at once. Nothing changes for json; jsonl always streams.",
     ),
 ]
@@ -158,7 +166,7 @@ ReadStdin = Annotated[
     bool | None,
     _option(
         "--stdin/--no-stdin",
-        default="see below",
+        default="as said below",
         help="Wait for the end of stdin however long it takes, or leave it alone.",
     ),
 ]
