@@ -120,6 +120,7 @@ class Model(_Handle):
     def __init__(self, path: Path, *, gpu_layers: int = 0, should_stop: ShouldStop = never) -> None:
         super().__init__()
         self.path = path
+        self.on_gpu = gpu_layers != 0
         params = lib.llama_model_default_params()
         params.n_gpu_layers = gpu_layers
         params.load_mode = lib.LLAMA_LOAD_MODE_MMAP
@@ -269,6 +270,10 @@ class Context(_Handle):
         params.n_seq_max = params.n_outputs_max = sequences
         params.n_threads = params.n_threads_batch = threads
         params.kv_unified = True  # a shared prefix is then held once, by reference
+        if not model.on_gpu:
+            # as the high-level API has it, to the bit: where activations are quantized to 8 bits, another order of
+            # summation in attention is enough to move next-token probabilities in the second decimal
+            params.flash_attn_type = lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
         params.swa_full = True  # a cut-off window could not be forked at an earlier position
         params.no_perf = True
         self._pointer = lib.llama_init_from_model(model.pointer, params)
