@@ -19,7 +19,7 @@ import typer
 
 from pluralism_local.cli import options, wiring
 from pluralism_local.cli.exits import ExitCode
-from pluralism_local.cli.interrupt import graceful
+from pluralism_local.cli.interrupt import Interrupt, catching
 from pluralism_local.cli.output import Format, Output
 from pluralism_local.cli.stdin import read_prompt
 from pluralism_local.errors import Cancelled, InvalidInput
@@ -159,13 +159,16 @@ def _answer(out: Output, settings: Settings, wanted: Wanted, question: str, defa
     needed = settings.mode in wiring.WITH_COMMUNITIES
     pool = wiring.find_pool(wiring.library(settings), settings.pool, list(wanted.specs)) if needed else None
     task = build_ask(settings, wanted, question, pool)
-    with wiring.open_handles(
-        settings,
-        communities=wanted.communities_model,
-        default_local=default_local,
-        needed=needed,
-        status=out.status,
-    ) as handles:
+    with (
+        catching(out) as interrupt,
+        wiring.open_handles(
+            settings,
+            communities=wanted.communities_model,
+            default_local=default_local,
+            needed=needed,
+            status=out.status,
+        ) as handles,
+    ):
         out.clear_status()
         warnings: list[str] = []
         if pool is not None:
@@ -175,7 +178,8 @@ def _answer(out: Output, settings: Settings, wanted: Wanted, question: str, defa
 
             show_plan(out, task, handles, warnings)
         else:
-            _run(out, task, handles, wanted, warnings)
+            interrupt.graceful = True
+            _run(out, task, handles, wanted, warnings, interrupt)
 
 
 def build_ask(settings: Settings, wanted: Wanted, question: str, pool: Pool | None) -> Ask:
@@ -200,14 +204,20 @@ def build_ask(settings: Settings, wanted: Wanted, question: str, pool: Pool | No
     )
 
 
-def _run(out: Output, task: Ask, handles: wiring.Handles, wanted: Wanted, warnings: list[str]) -> None:
+def _run(
+    out: Output,
+    task: Ask,
+    handles: wiring.Handles,
+    wanted: Wanted,
+    warnings: list[str],
+    interrupt: Interrupt,
+) -> None:
     """Show events until the result; Ctrl-C keeps what there is."""
     from pluralism_local import modes
 
     show = _show(out, task, wanted)
-    with graceful(out.note if out.interactive else lambda _text: None) as interrupt:
-        events = modes.run(task, llm=handles.llm, communities=handles.communities, should_stop=interrupt)
-        result = _follow(events, show)
+    events = modes.run(task, llm=handles.llm, communities=handles.communities, should_stop=interrupt)
+    result = _follow(events, show)
     if interrupt.requested and not _something(result):
         raise Cancelled
     result = replace(result, warnings=(*warnings, *result.warnings))

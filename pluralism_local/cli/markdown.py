@@ -50,7 +50,8 @@ def _heard(comments: Sequence[Comment], whole: bool) -> str:
     for comment in comments:
         problem = f" *({comment.problem})*" if comment.problem else ""
         if whole:
-            blocks += [f"**{comment.community}**{problem}", "", _quote(comment.text), ""]
+            quoted = [_quote(comment.text), ""] if comment.text.strip() else []
+            blocks += [f"**{comment.community}**{problem}", "", *quoted]
         else:
             words = f": {_inline(first_words(comment.text))}" if comment.text.strip() else ""
             blocks.append(f"- **{comment.community}**{words}{problem}")

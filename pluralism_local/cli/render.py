@@ -74,7 +74,7 @@ class TextLayout:
             problem = f"  [{comment.problem}]" if comment.problem else ""
             if whole:
                 body = "\n".join(f"    {line}".rstrip() for line in clean(comment.text).strip().splitlines())
-                lines += [f"  {comment.community}{problem}", body, ""]
+                lines += [f"  {comment.community}{problem}", *([body, ""] if body else [])]
             else:
                 words = f'  "{first_words(comment.text)}"' if comment.text.strip() else ""
                 lines.append(f"  {comment.community.ljust(width)}{words}{problem}")

@@ -9,6 +9,7 @@ import pytest
 
 from pluralism_local.cli import interrupt
 from tests.cli.conftest import Ran, Run
+from tests.engine.remote_util import HELLO, Server
 
 QUESTION = "Should phones be banned in schools?"
 RECORD = {
@@ -260,3 +261,16 @@ def test_stopped_during_the_answer_keeps_both(run: Run, monkeypatch: pytest.Monk
     answer = ran.out.split("\n\n")[0]
     assert ran.code == 6
     assert whole["answer"].startswith(answer) and 0 < len(answer) < len(whole["answer"].strip())
+
+
+def test_a_black_box_answers_what_local_communities_comment_on(run: Run) -> None:
+    server = Server()
+    try:
+        server.acts = [HELLO]
+        record = run("ask", "--json", "-m", f"remote:http://{server.address}#far", QUESTION).json()
+    finally:
+        server.close()
+    assert record["answer"] == "Hello"
+    assert record["model"]["backend"] == "remote" and record["communities_model"]["backend"] == "scripted"
+    (request,) = server.requests
+    assert all(comment["text"] in request["messages"][-1]["content"] for comment in record["comments"])

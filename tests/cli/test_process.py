@@ -122,6 +122,18 @@ def test_an_interrupt_while_waiting_for_the_question() -> None:
     assert (out, said) == (b"", b"Error: Stopped.\n")
 
 
+def test_an_interrupt_while_a_model_is_opened(tmp_path: Path) -> None:
+    fifo = tmp_path / "never"
+    os.mkfifo(fifo)  # opening it for reading waits for a writer, and there is none
+    for line, out in ((["ask"], b""), (["ask", "--json"], b'"code": "cancelled"')):
+        process = plocal(*line, "-m", f"scripted:{fifo}", "Why?", stdin=NULL, stdout=PIPE, stderr=PIPE)
+        time.sleep(2)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=30)
+        assert process.returncode == 130
+        assert out in said[0] and b"Traceback" not in said[1]
+
+
 def test_a_silent_stdin_does_not_hold_up_a_question() -> None:
     process = plocal("ask", "--json", "Why?", stdin=PIPE, stdout=PIPE, stderr=PIPE)
     assert process.wait(30) == 0
