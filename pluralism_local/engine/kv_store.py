@@ -45,12 +45,16 @@ class KVStore:
         return len(self._entries)
 
     def put(self, entry: Entry) -> None:
-        """Keep `entry` as the most recently used, in place of its equal and of the earlier turns it continues."""
+        """Keep `entry` as the most recently used, in place of its equal and of the earlier turns it continues.
+
+        An entry without text replaces no turn: the turn's text is what a follow-up is found by (see `spelled`).
+        """
         if len(entry.data) > self.budget:
             return
 
         def superseded(old: Entry) -> bool:
-            return old.codes == entry.codes or (bool(old.text) and old.codes == entry.codes[: len(old.codes)])
+            earlier = bool(old.text) and entry.text.startswith(old.text)
+            return old.codes == entry.codes or (earlier and old.codes == entry.codes[: len(old.codes)])
 
         self._entries = [old for old in self._entries if not superseded(old)]
         self._entries.append(entry)
@@ -58,12 +62,17 @@ class KVStore:
             self._entries.pop(0)
 
     def best(self, codes: Sequence[Code], at_most: int) -> tuple[Entry, int] | None:
-        """The entry agreeing with `codes` longest, and the number of cells usable: at most `at_most`."""
+        """The entry agreeing with `codes` longest, and the number of cells usable: at most `at_most`.
+
+        Of entries that agree equally far, the smallest: the rest of a larger one would be copied for nothing.
+        """
         wanted = tuple(codes)
         found: tuple[Entry, int] | None = None
         for entry in self._entries:
             length = min(common_prefix(entry.codes, wanted), at_most)
-            if length >= WORTH_RESTORING and (found is None or length > found[1]):
+            if length < WORTH_RESTORING:
+                continue
+            if found is None or (length, -len(entry.data)) > (found[1], -len(found[0].data)):
                 found = (entry, length)
         if found is not None:
             self._entries.remove(found[0])

@@ -95,6 +95,10 @@ class Limits:
     cells: int
     sequences: int
 
+    def hold(self, wave: Wave) -> bool:
+        """Whether `wave` fits."""
+        return len(wave.jobs) <= self.sequences and wave.cells <= self.cells
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -123,8 +127,9 @@ def distinct_cells(paths: Iterable[Sequence[Code]]) -> int:
 def make_plan(jobs: Sequence[Job], limits: Limits) -> Plan:
     """Group `jobs` into waves: one adapter per wave, each wave within `limits`, every job exactly once.
 
-    Jobs of an adapter keep their order, except that jobs with a common prefix come together, so that a wave
-    shares as much as it can. Distinct roots become base jobs without room.
+    Jobs of an adapter keep their order, except that those with a common prefix, however short, come together, so
+    that a wave shares as much as it can; a wave is closed when the next job does not fit. Distinct roots become
+    base jobs without room.
 
     Raises:
         ValueError: a single job exceeds `limits` (the caller checks the context first).
@@ -140,34 +145,29 @@ def make_plan(jobs: Sequence[Job], limits: Limits) -> Plan:
 
 def _fill_waves(slot: int, jobs: Sequence[Job], limits: Limits) -> list[Wave]:
     waves: list[Wave] = []
-    current: list[Job] = []
     for job in _neighbours_together(jobs):
-        candidate = Wave(slot, (*current, job))
-        if current and (len(candidate.jobs) > limits.sequences or candidate.cells > limits.cells):
-            waves.append(Wave(slot, tuple(current)))
-            current = []
-            candidate = Wave(slot, (job,))
-        if candidate.cells > limits.cells:
-            raise ValueError(f"job {job.index} takes {candidate.cells} cells, the context has {limits.cells}")
-        current.append(job)
-    if current:
-        waves.append(Wave(slot, tuple(current)))
+        if waves and limits.hold(grown := Wave(slot, (*waves[-1].jobs, job))):
+            waves[-1] = grown
+            continue
+        alone = Wave(slot, (job,))
+        if not limits.hold(alone):
+            raise ValueError(f"job {job.index} takes {alone.cells} cells and a sequence, beyond {limits}")
+        waves.append(alone)
     return waves
 
 
 def _neighbours_together(jobs: Sequence[Job]) -> list[Job]:
-    """Stable order in which jobs that share a long prefix are adjacent, clusters by their first job."""
-    ordered = sorted(jobs, key=lambda job: job.codes)
-    clusters: list[list[Job]] = []
-    for job in ordered:
-        if clusters and common_prefix(clusters[-1][-1].codes, job.codes) * 2 >= len(job.codes):
-            clusters[-1].append(job)
-        else:
-            clusters.append([job])
-    for cluster in clusters:
-        cluster.sort(key=lambda job: job.index)
-    clusters.sort(key=lambda cluster: cluster[0].index)
-    return [job for cluster in clusters for job in cluster]
+    """`jobs` in the order of their trie: any prefix's jobs are adjacent, branches by their first job."""
+    node_of: dict[tuple[int, Code], int] = {}
+
+    def nodes(job: Job) -> list[int]:
+        # numbered as they first come up, so a smaller number is a branch that an earlier job opened
+        path = [-1]
+        for code in job.codes:
+            path.append(node_of.setdefault((path[-1], code), len(node_of)))
+        return path
+
+    return sorted(jobs, key=nodes)
 
 
 @dataclass(slots=True)
@@ -192,24 +192,26 @@ def prefill_rows(paths: Mapping[int, Sequence[Code]], ready: Mapping[int, tuple[
 
     `paths` maps sequence id to codes (at least one each). `ready` maps a sequence to (source, n): its first n
     cells are in place already and came from `source`; sequences of equal source and n share what follows. A
-    sequence that is missing in `ready` starts empty. n must be below the path's length: the last token is
-    always decoded, for its logits.
+    sequence that is missing in `ready` starts empty.
 
     Parents precede children, each sequence's rows ascend by exactly one position, and a cell that several
     sequences share is decoded once.
+
+    Raises:
+        ValueError: n is not below a path's length; the last token is always decoded, for its logits.
     """
     rows: list[Row] = []
     node_of: dict[tuple[object, Code], int] = {}
-    for sequence, path in paths.items():
+    for sequence, path in sorted(paths.items()):
         source, start = ready.get(sequence, (None, 0))
+        if start >= len(path):
+            raise ValueError(f"sequence {sequence} has {start} of {len(path)} cells ready: nothing to decode")
         parent: object = ("start", source, start)
         for position in range(start, len(path)):
-            edge = (parent, path[position])
-            node = node_of.get(edge)
-            if node is None:
-                node = node_of[edge] = len(rows)
+            node = node_of.setdefault((parent, path[position]), len(rows))
+            if node == len(rows):
                 rows.append(Row(token_of(path[position]), position))
             rows[node].sequences.append(sequence)
             parent = node
-        rows[-1 if not isinstance(parent, int) else parent].output = True
+        rows[node].output = True
     return rows

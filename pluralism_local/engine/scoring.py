@@ -9,8 +9,9 @@ belongs to the longer option only, so it is taken off the shorter.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import exp
+from math import exp, isnan
 
+from pluralism_local.errors import EngineFailure
 from pluralism_local.types import OptionDistribution
 
 Path = tuple[int, ...]
@@ -38,7 +39,15 @@ def masses(options: Sequence[Sequence[Path]], log_p: Mapping[Path, float]) -> tu
 
     `log_p[path]` is the natural logarithm of the joint probability of a path's tokens after the prompt. An
     option whose paths another option shares literally counts for the first of them only.
+
+    Raises:
+        EngineFailure: a probability is NaN.
     """
+    if any(isnan(value) for value in log_p.values()):
+        raise EngineFailure(
+            "The model computes no probabilities for these options, only NaN.",
+            "Its file is probably damaged, or quantized wrongly: try `plocal models verify`.",
+        )
     owner: dict[Path, int] = {}
     for index, paths in enumerate(options):
         for path in paths:

@@ -11,6 +11,9 @@ class TextStream:
 
     A character split over tokens waits for its last byte; the beginning of a stop text waits until it is clear
     whether the stop text comes. Invalid bytes become U+FFFD.
+
+    The stop text that is complete first ends the text where it begins; of several complete at once, the longest.
+    So neither the text nor where it ends depends on how the bytes come in.
     """
 
     def __init__(self, stop: Sequence[str] = ()) -> None:
@@ -34,10 +37,10 @@ class TextStream:
 
     def _release(self, fresh: str, *, last: bool) -> str:
         text = self._held + fresh
-        ends = [at for at in (text.find(stop) for stop in self._stop) if at >= 0]
-        if ends:
+        found = [(at + len(stop), at) for stop in self._stop if (at := text.find(stop)) >= 0]
+        if found:
             self.stopped = True
-            self._held, out = "", text[: min(ends)]
+            self._held, out = "", text[: min(found)[1]]
         else:
             keep = 0 if last else self._possible_stop(text)
             cut = len(text) - keep
