@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import pty
+import resource
 import signal
 import struct
 import subprocess
@@ -52,6 +53,17 @@ def test_nothing_heavy_is_loaded(line: list[str], heavy: str) -> None:
     done = subprocess.run([sys.executable, "-c", code, heavy, *line], capture_output=True, check=True)
     assert done.stderr.decode().strip() == "[]"
     assert done.stdout
+
+
+def test_help_is_quick() -> None:
+    def cpu_seconds() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        plocal("--help", stdout=NULL).wait()
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+    cpu_seconds()  # the first run may compile
+    assert min(cpu_seconds() for _ in range(5)) < 0.15  # of the processor: others may keep it busy
 
 
 def test_help_is_the_same_on_every_terminal() -> None:
