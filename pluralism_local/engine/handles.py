@@ -190,6 +190,10 @@ class Model(_Handle):
         """Whether the token ends a generation (end of text, end of turn)."""
         return bool(lib.llama_vocab_is_eog(self._vocabulary, token))
 
+    def end_tokens(self) -> tuple[int, ...]:
+        """Every token that ends a generation."""
+        return tuple(token for token in range(self.vocabulary_size) if self.ends_answer(token))
+
 
 class Adapter(_Handle):
     """A LoRA adapter bound to a model.

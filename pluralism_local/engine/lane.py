@@ -91,10 +91,10 @@ class _Writer:
 
 
 class Lane:
-    """One context over `model`, made as large as its waves need."""
+    """One context over `model`, made as large as its waves need; `banned` tokens are never drawn."""
 
-    def __init__(self, model: Model, store: KVStore, threads: int) -> None:
-        self._model, self._store = model, store
+    def __init__(self, model: Model, store: KVStore, threads: int, banned: Sequence[int] = ()) -> None:
+        self._model, self._store, self._banned = model, store, banned
         self._threads = threads
         self._context: Context | None = None
         self._active: tuple[Adapter | None, float] = (None, 1.0)
@@ -156,7 +156,7 @@ class Lane:
         writers: dict[int, _Writer] = {}
         for sequence, job in enumerate(wave.jobs):
             task = tasks[job.index]
-            sampler = Sampler(task.sampling, self._model.vocabulary_size)
+            sampler = Sampler(task.sampling, self._model.vocabulary_size, self._banned)
             stream = TextStream(task.sampling.stop)
             writers[sequence] = _Writer(task, sequence, sampler, stream, 0, began)
         reused: dict[int, int] = {}

@@ -74,6 +74,7 @@ class LlamaOptions:
         lanes: contexts side by side; None to choose.
         template: ``"none"`` ignores the model's chat template.
         cache_bytes: memory for prefixes and kept sequences.
+        ignore_end: never draw a token that ends an answer, so that it runs to max_tokens: for measuring.
         log_file: llama.cpp's log is appended here; None keeps only its last lines, for error messages.
     """
 
@@ -83,6 +84,7 @@ class LlamaOptions:
     lanes: int | None = None
     template: Literal["auto", "none"] = "auto"
     cache_bytes: int = 64 * 2**20
+    ignore_end: bool = False
     log_file: Path | None = None
 
     def __post_init__(self) -> None:
@@ -156,7 +158,8 @@ class LlamaEngine:
         self._threads = self.options.threads or physical_cores()
         self._most_lanes = self.options.lanes or (1 if on_gpu else self._threads)
         self._store = KVStore(self.options.cache_bytes)
-        self._lanes = [Lane(self._model, self._store, self._threads)]
+        self._banned = self._model.end_tokens() if self.options.ignore_end else ()
+        self._lanes = [self._new_lane()]
         self._slots = _Slots()
         self._words: dict[str, list[int]] | None = None
         self._busy = threading.Lock()
@@ -171,6 +174,9 @@ class LlamaEngine:
             )
         return wanted or trained
 
+    def _new_lane(self) -> Lane:
+        return Lane(self._model, self._store, self._threads, self._banned)
+
     @property
     def info(self) -> ModelInfo:
         """Which model this is."""
@@ -180,6 +186,11 @@ class LlamaEngine:
     def capabilities(self) -> Capabilities:
         """Everything."""
         return Capabilities(adapters=True, distribution="exact", batched=True, counts_tokens=True)
+
+    @property
+    def threads(self) -> int:
+        """CPU threads in use, all lanes together."""
+        return self._threads
 
     @property
     def template_sha256(self) -> str | None:
@@ -200,6 +211,10 @@ class LlamaEngine:
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Length of the prompt, the answer's header included."""
         return len(self._prompter.tokens(self._prompter.text(messages)))
+
+    def prompt_text(self, messages: Sequence[Message]) -> str:
+        """The whole prompt as text, the answer's header included."""
+        return self._prompter.text(messages)
 
     def forget(self) -> None:
         """Drop every kept prefix and sequence."""
@@ -373,7 +388,7 @@ class LlamaEngine:
                 self._remember(first, roots, should_stop)
         count = min(self._most_lanes, len(plan.slots), len(plan.waves))
         while len(self._lanes) < count:
-            self._lanes.append(Lane(self._model, self._store, self._threads))
+            self._lanes.append(self._new_lane())
         if count == 1:
             for wave in plan.waves:
                 first.reserve(wave.cells, self._threads)

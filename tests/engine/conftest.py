@@ -11,7 +11,7 @@ import pytest
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 from pluralism_local.gguf_file import read_header, sha256_of
 from pluralism_local.types import Activation, AdapterRef
-from tests.adapters_util import write_lora
+from pluralism_local.bench.seeded import write_lora
 
 ASSISTANT_HEADER = (1, 520, 9531, 198)
 """``<|im_start|>assistant\\n`` in the starter model's vocabulary."""

@@ -1,16 +1,19 @@
-"""LoRA adapters for tests: seeded random matrices of the base's shapes, in the GGUF that llama.cpp loads."""
+"""Seeded LoRA adapters: random matrices of the base's shapes, in the GGUF form that llama.cpp loads.
+
+They stand for trained adapters wherever only their cost matters (`plocal bench`) or their identity (tests); what they
+make a model say means nothing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gguf
 import numpy as np
 
-if TYPE_CHECKING:
-    from pluralism_local.gguf_file import GGUFHeader
+from pluralism_local.gguf_file import GGUFHeader
 
 TARGETS = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
 

@@ -1,0 +1,301 @@
+"""The measurements behind `plocal bench`.
+
+    Settings-like arguments ──> Bench.run(report progress) ──> Report ──> record (JSON) or text, by the CLI
+
+The communities of the ask speak through adapters alone, without personas: what is measured is the engine, not the
+length of a persona. Cards without an adapter get a seeded rank-8 one, on both sides of a comparison.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pluralism_local.bench import naive
+from pluralism_local.bench.seeded import write_lora
+from pluralism_local.communities import AdapterSpec, BaseSpec, Community, Member, Pool
+from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
+from pluralism_local.errors import InvalidInput
+from pluralism_local.gguf_file import fingerprint, read_header, sha256_of
+from pluralism_local.modes import Ask, run
+from pluralism_local.prompts import OVERTON_SYNTHESIS, numbered
+from pluralism_local.types import Message, Request, Result, Sampling, TextDone, TextStarted
+
+QUESTION = "Should phones be banned in schools? Say what you think about it and why, in a few sentences."
+PREFILL_TOKENS = 512
+DECODE_TOKENS = 64
+BATCH = 8
+
+Note = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What to measure: new tokens of each comment and of the answer, and how often."""
+
+    comment_tokens: int = 128
+    answer_tokens: int = 200
+    repeats: int = 3
+    compare_naive: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("comment_tokens", "answer_tokens", "repeats"):
+            if getattr(self, name) < 1:
+                raise InvalidInput(f"{name.replace('_', ' ')} must be at least 1, got {getattr(self, name)}.")
+
+
+@dataclass(frozen=True, slots=True)
+class AskTimes:
+    """Medians in wall seconds; `comments_tok_s` is all comments' new tokens over the comments stage."""
+
+    comments_tok_s: float
+    seconds: float
+    comments_seconds: float
+    answer_seconds: float
+    load_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All figures. Rates are tokens per second; `ratio` is ours over naive for rates, naive over ours for time."""
+
+    model: str
+    pool: str
+    communities: int
+    adapters: str
+    threads: int
+    workload: Workload
+    prefill_tok_s: float
+    decode_tok_s: float
+    batch_tok_s: float
+    ask: AskTimes
+    naive: AskTimes | None
+    ratio: dict[str, float] | None
+    peak_rss_mb: float | None
+
+    def record(self) -> dict[str, Any]:
+        """The report as JSON-ready values."""
+
+        def times(one: AskTimes | None) -> dict[str, float] | None:
+            return (
+                None
+                if one is None
+                else _rounded(
+                    {
+                        "comments_tok_s": one.comments_tok_s,
+                        "seconds": one.seconds,
+                        "comments_seconds": one.comments_seconds,
+                        "answer_seconds": one.answer_seconds,
+                        **({} if one.load_seconds is None else {"load_seconds": one.load_seconds}),
+                    }
+                )
+            )
+
+        return {
+            "schema": "plocal.bench/1",
+            "model": self.model,
+            "pool": self.pool,
+            "communities": self.communities,
+            "adapters": self.adapters,
+            "threads": self.threads,
+            "comment_tokens": self.workload.comment_tokens,
+            "answer_tokens": self.workload.answer_tokens,
+            "repeats": self.workload.repeats,
+            **_rounded(
+                {
+                    "prefill_tok_s": self.prefill_tok_s,
+                    "decode_tok_s": self.decode_tok_s,
+                    "batch_tok_s": self.batch_tok_s,
+                }
+            ),
+            "ask": times(self.ask),
+            "naive": times(self.naive),
+            "ratio": None if self.ratio is None else _rounded(self.ratio),
+            "peak_rss_mb": None if self.peak_rss_mb is None else round(self.peak_rss_mb, 1),
+        }
+
+
+def bench(path: Path, name: str, pool: Pool, work: Workload, options: LlamaOptions, note: Note) -> Report:
+    """Measure everything on the model at `path`.
+
+    The peak of resident memory is that of our own ask, read before anything naive is loaded.
+
+    Raises:
+        InvalidInput, NotFound, Refused, ContextOverflow: as the engine and the modes do.
+    """
+    options = replace(options, ignore_end=True)
+    with _speaking_by_adapter(pool, path, note) as speaking:
+        ask = Ask(
+            QUESTION,
+            "overton",
+            speaking,
+            comment=Sampling(1.0, 0.9, work.comment_tokens),
+            answer=Sampling(max_tokens=work.answer_tokens),
+        )
+        note("warming up")
+        warm, _ = _one_ask(path, name, ask, options)
+        peak = _peak_rss_mb()
+        ours: list[tuple[Result, float]] = []
+        theirs: list[naive.NaiveRun] = []
+        for turn in range(work.repeats):
+            note(f"overton ask, run {turn + 1} of {work.repeats}")
+            ours.append(_one_ask(path, name, ask, options))
+            if work.compare_naive:
+                note(f"the naive loop, run {turn + 1} of {work.repeats}")
+                theirs.append(_one_naive(path, name, ask, warm, options))
+        note("prefill and decode")
+        with LlamaEngine(path, name=name, options=options) as engine:
+            prefill, decode, batch = _raw_speeds(engine, work.repeats)
+            threads = engine.threads
+    ask_times = _our_times(ours, len(speaking.members), work)
+    naive_times = _naive_times(theirs, len(speaking.members), work) if theirs else None
+    own = sum(member.community.card.adapter is not None for member in pool.members)
+    return Report(
+        model=name,
+        pool=pool.id,
+        communities=len(pool.members),
+        adapters="own" if own == len(pool.members) else "seeded" if own == 0 else "own and seeded",
+        threads=threads,
+        workload=work,
+        prefill_tok_s=prefill,
+        decode_tok_s=decode,
+        batch_tok_s=batch,
+        ask=ask_times,
+        naive=naive_times,
+        ratio=None
+        if naive_times is None
+        else {
+            "comments": ask_times.comments_tok_s / naive_times.comments_tok_s,
+            "ask": naive_times.seconds / ask_times.seconds,
+        },
+        peak_rss_mb=peak,
+    )
+
+
+def _one_ask(path: Path, name: str, ask: Ask, options: LlamaOptions) -> tuple[Result, float]:
+    """Open the model, ask, close; the result and the seconds the load took."""
+    began = time.perf_counter()
+    with LlamaEngine(path, name=name, options=options) as engine:
+        loaded = time.perf_counter() - began
+        *_, last = run(ask, llm=engine, communities=engine)
+    if not isinstance(last, Result) or not last.complete:
+        raise InvalidInput("The ask did not finish.", "Use fewer tokens or a larger --ctx-size.")
+    return last, loaded
+
+
+def _one_naive(path: Path, name: str, ask: Ask, ours: Result, options: LlamaOptions) -> naive.NaiveRun:
+    """The same ask as a naive loop. The answer reads our comments, so that both prompts have the same length."""
+    passages = numbered("Passage", [comment.text for comment in ours.comments])
+    synthesis = OVERTON_SYNTHESIS.render(question=ask.prompt, passages=passages)
+    with LlamaEngine(path, name=name, options=options) as engine:
+        question = engine.prompt_text([Message("user", ask.prompt)])
+        answer = engine.prompt_text([Message("user", synthesis)])
+        longest = engine.count_tokens([Message("user", synthesis)])
+        threads = engine.threads
+    members = ask.pool.members if ask.pool else ()
+    comments = [
+        naive.Work(question, ref.path if ref else None, ask.comment.max_tokens, 1.0)
+        for ref in (member.adapter for member in members)
+    ]
+    work = naive.Work(answer, None, ask.answer.max_tokens, 0.0)
+    context = -(-(longest + ask.answer.max_tokens + 8) // 256) * 256
+    return naive.run(path, comments, work, context=context, threads=threads)
+
+
+def _our_times(runs: Sequence[tuple[Result, float]], communities: int, work: Workload) -> AskTimes:
+    comments = statistics.median(result.seconds["comments"] for result, _ in runs)
+    return AskTimes(
+        comments_tok_s=communities * work.comment_tokens / comments,
+        seconds=statistics.median(result.seconds["total"] + load for result, load in runs),
+        comments_seconds=comments,
+        answer_seconds=statistics.median(result.seconds["answer"] for result, _ in runs),
+        load_seconds=statistics.median(load for _, load in runs),
+    )
+
+
+def _naive_times(runs: Sequence[naive.NaiveRun], communities: int, work: Workload) -> AskTimes:
+    comments = statistics.median(run.comments for run in runs)
+    return AskTimes(
+        comments_tok_s=communities * work.comment_tokens / comments,
+        seconds=statistics.median(run.total for run in runs),
+        comments_seconds=comments,
+        answer_seconds=statistics.median(run.answer for run in runs),
+    )
+
+
+def _raw_speeds(engine: LlamaEngine, repeats: int) -> tuple[float, float, float]:
+    """Medians of prefill, decode and batched decode in tokens per second, on the base model."""
+    prompt = (Message("user", "word " * (PREFILL_TOKENS - engine.count_tokens([Message("user", "")]))),)
+    length = engine.count_tokens(prompt)
+    prefill, decode, batch = [], [], []
+    for turn in range(repeats + 1):
+        engine.forget()
+        began = time.perf_counter()
+        for event in engine.generate([Request(prompt, Sampling(max_tokens=1))]):
+            if isinstance(event, TextStarted):
+                prefill.append(length / (time.perf_counter() - began))
+        short = Message("user", f"Count to {turn}.")
+        decode.append(_decode_rate(engine, [Request((short,), Sampling(max_tokens=DECODE_TOKENS))]))
+        many = [Request((short,), Sampling(1.0, 0.9, DECODE_TOKENS, seed=seed)) for seed in range(BATCH)]
+        batch.append(_decode_rate(engine, many))
+    # the first turn warms up
+    return (
+        statistics.median(prefill[1:]),
+        statistics.median(decode[1:]),
+        statistics.median(batch[1:]),
+    )
+
+
+def _decode_rate(engine: LlamaEngine, requests: Sequence[Request]) -> float:
+    """New tokens per second of all `requests` together, from the last prompt's end on."""
+    engine.forget()
+    began, tokens = 0.0, 0
+    for event in engine.generate(requests):
+        if isinstance(event, TextStarted):
+            began = time.perf_counter()
+        elif isinstance(event, TextDone):
+            tokens += event.completion.usage.completion - 1
+    return tokens / (time.perf_counter() - began)
+
+
+@contextmanager
+def _speaking_by_adapter(pool: Pool, model: Path, note: Note) -> Iterator[Pool]:
+    """`pool` without personas, with an adapter for every member; seeded ones live as long as the block."""
+    header = read_header(model)
+    base = BaseSpec(model=model.name, fingerprint=fingerprint(header))
+    with tempfile.TemporaryDirectory(prefix="plocal-bench-") as folder:
+        members = []
+        for index, member in enumerate(pool.members):
+            card = member.community.card
+            home = member.community.folder
+            if card.adapter is None:
+                note(f"writing a seeded adapter for {card.id}")
+                file = write_lora(Path(folder) / f"{card.id}.gguf", base_header=header, seed=index)
+                spec = AdapterSpec(
+                    file=file.name, sha256=sha256_of(file), rank=8, alpha=16.0, activation="always"
+                )
+                card, home = card.model_copy(update={"adapter": spec, "base": base}), Path(folder)
+            spoken = Community(card.model_copy(update={"persona": None}), home)
+            members.append(Member(spoken, member.weight, member.scale))
+        yield replace(pool, members=tuple(members))
+
+
+def _peak_rss_mb() -> float | None:
+    """Largest resident memory of this process so far, in MB (10**6 bytes); None where the system hides it."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return float(peak) / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+
+
+def _rounded(figures: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 3) for name, value in figures.items()}
