@@ -1,0 +1,91 @@
+"""The project as a whole: one version, documented modules of readable length, files that must be there."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from pluralism_local import __version__
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "pluralism_local"
+LONGEST = 520  # lines a file may have; most should have far fewer
+
+
+def sources(*folders: str) -> list[Path]:
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_the_version_stands_in_one_place() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert "version" not in project and project["dynamic"] == ["version"]
+    assert version("pluralism-local") == __version__
+    holding = [name(path) for path in sources("pluralism_local") if f'"{__version__}"' in path.read_text()]
+    assert holding == ["pluralism_local/__init__.py"]
+    assert f"{__version__}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+@pytest.mark.parametrize("path", sources("pluralism_local"), ids=name)
+def test_modules_and_what_is_public_in_them_are_documented(path: Path) -> None:
+    module = ast.parse(path.read_text(encoding="utf-8"))
+    assert ast.get_docstring(module)
+    public = [
+        node
+        for node in module.body
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_")
+    ]
+    assert [node.name for node in public if not ast.get_docstring(node)] == []
+
+
+def test_no_file_is_too_long_to_read() -> None:
+    lengths = {
+        name(path): path.read_text("utf-8").count("\n")
+        for path in sources("pluralism_local", "tests", "recipes")
+    }
+    assert len(lengths) > 50
+    assert {path: lines for path, lines in lengths.items() if lines > LONGEST} == {}
+
+
+def test_documents_link_to_files_that_exist() -> None:
+    documents = [*ROOT.glob("*.md"), *ROOT.glob("*/README.md"), *ROOT.glob("adapters/*/README.md")]
+    assert len(documents) > 10
+    for document in documents:
+        for target in re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8")):
+            assert "://" in target or (document.parent / target).exists(), f"{name(document)}: {target}"
+
+
+def test_a_wheel_carries_the_cards() -> None:
+    # read from the build's settings; .ci/run installs a wheel and lists them from there
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert wheel["force-include"] == {"adapters": "pluralism_local/adapters"}
+    assert {"README.md", "pools"} <= {path.name for path in (ROOT / "adapters").iterdir()}
+
+
+def test_the_licence_is_there_and_is_the_one_declared() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["license"] == "Apache-2.0"
+    assert "Apache License" in (ROOT / "LICENSE").read_text()[:200]
+
+
+def test_the_justfile_has_the_recipes_and_checks_by_default() -> None:
+    text = (ROOT / "Justfile").read_text()
+    recipes = re.findall(r"^(\w+)[^:\n]*:(?!=)(.*)$", text, re.MULTILINE)
+    assert recipes[0] == ("default", " check")
+    assert {"setup", "check", "test", "slow", "lint", "types", "imports", "bench"} <= {
+        it for it, _ in recipes
+    }
+
+
+def test_ci_is_a_script_that_bash_can_read() -> None:
+    assert (ROOT / ".ci/run").stat().st_mode & 0o111
+    subprocess.run(["bash", "-n", ".ci/run"], cwd=ROOT, check=True)

@@ -1,0 +1,221 @@
+"""README.md keeps its word: its examples run as written, and what it names exists.
+
+    ```console   lines after ``$ `` are run, in order, in one empty folder with a home of its own
+    ```sh        commands that a test cannot run; each begins with one of `NOT_RUN`
+
+A console command succeeds, unless it ends in ``; echo $?``: then its output ends as shown. Output is compared
+where no model wrote it; there ``…`` stands for the rest of a line, or on a line of its own for any lines.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pluralism_local.config import Settings
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+# the two commands of the installation, and what needs a server, a download or minutes
+INSTALL = 'pip install -e ".[starter]" && plocal ask --mode overton "Should phones be banned in schools?"'
+TEST = 'pip install -e ".[starter,dev]" && pytest'
+NOT_RUN = ("hf download ", 'plocal ask -m "remote:http', "plocal ask -m hf:", "plocal bench")
+
+# words of ours around a model's text: what the README shows of them must still be there
+LABELS = (
+    "Heard (pool ",
+    "Chosen: ",
+    "Model estimate, not a survey of people",
+    "equal weights, no claim about any population",
+    "outside the options ",
+    " nats · method exact",
+    "[1] communities: ",
+    '{"event": "answer_delta", "text": ',
+    '{"schema": "plocal.result/1", ',
+)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A command and the output shown under it."""
+
+    command: str
+    shown: tuple[str, ...]
+
+    @property
+    def answers(self) -> bool:
+        """Whether a model writes the output, so that it differs from machine to machine."""
+        return "plocal ask" in self.command and not self.fails and "jq -r" not in self.command
+
+    @property
+    def fails(self) -> bool:
+        return self.command.endswith("; echo $?")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+
+def examples(block: str) -> Iterator[Example]:
+    for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+        command, *shown = part.splitlines()
+        yield Example(command, tuple(shown))
+
+
+CONSOLE = [list(examples(block)) for block in blocks("console")]
+SHELL = [line for block in blocks("sh") for line in block.splitlines() if line.strip()]
+
+
+def run(command: str, cwd: Path, home: Path) -> subprocess.CompletedProcess[str]:
+    """Run a line in bash with this interpreter's `plocal`; one thread, since others may keep the cores busy."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    environ = {**os.environ, "PATH": path, "PLOCAL_HOME": str(home)}
+    if "threads" not in command:
+        environ["PLOCAL_THREADS"] = "1"
+    return subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command],
+        cwd=cwd,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+
+
+def matches(shown: tuple[str, ...], output: str) -> bool:
+    """Whether the output is as shown; `…` as the module says."""
+    pattern = ""
+    for line in shown:
+        text, cut, _ = line.rstrip().partition("…")
+        pattern += (
+            r"(?:.*\n)*?" if line.strip() == "…" else re.escape(text) + (".*" if cut else r"[ ]*") + r"\n"
+        )
+    return re.fullmatch(pattern, output if output.endswith("\n") else f"{output}\n") is not None
+
+
+def shares(value: Any) -> Iterator[list[float]]:
+    """Every distribution inside a parsed JSON value."""
+    if isinstance(value, dict):
+        for key, inside in value.items():
+            if key == "p":
+                yield inside
+            elif key == "per_community":
+                yield from inside.values()
+            else:
+                yield from shares(inside)
+
+
+@pytest.mark.parametrize("block", CONSOLE, ids=lambda block: block[0].command[:60])
+def test_examples_run_as_written(block: list[Example], starter_path: Path, tmp_path: Path) -> None:
+    if any("| jq" in example.command for example in block) and shutil.which("jq") is None:
+        pytest.skip("jq is not installed")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for example in block:
+        done = run(example.command, folder, tmp_path / "home")
+        told = f"{example.command}\n{done.stdout}{done.stderr}"
+        assert done.returncode == 0, told
+        assert "Traceback" not in done.stderr, told
+        if example.fails:
+            assert matches(example.shown, merged(done)), told
+        elif not example.answers:
+            assert matches(example.shown, done.stdout), told
+        for label in LABELS:
+            assert label in done.stdout or label not in "\n".join(example.shown), told
+        if "--json" in example.command and "jq -r" not in example.command and not example.fails:
+            found = list(shares(json.loads(done.stdout)))
+            assert found or "--option" not in example.command
+            assert [sum(p) for p in found] == pytest.approx([1.0] * len(found), abs=1e-9)
+
+
+def merged(done: subprocess.CompletedProcess[str]) -> str:
+    """A failed command's output as a terminal shows it: the message, then what `echo $?` printed."""
+    *before, code = done.stdout.splitlines()
+    return "\n".join([*before, *done.stderr.splitlines(), code])
+
+
+def test_the_two_commands_are_where_ci_takes_them_from() -> None:
+    done = subprocess.run(
+        ["bash", ".ci/run", "--commands"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == [INSTALL, TEST]
+    assert INSTALL in SHELL and TEST in SHELL
+
+
+def test_ci_refuses_a_readme_without_them(tmp_path: Path) -> None:
+    (tmp_path / ".ci").mkdir()
+    shutil.copy(ROOT / ".ci/run", tmp_path / ".ci/run")
+    for text in (
+        "",
+        README.replace("<!-- ci: test -->", ""),
+        README.replace("<!-- ci: test -->", "<!-- ci: test -->\nFirst:\n"),
+        README.replace(TEST, f"cd .\n{TEST}"),
+    ):
+        (tmp_path / "README.md").write_text(text, encoding="utf-8")
+        done = subprocess.run(
+            ["bash", ".ci/run", "--commands"], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode != 0 and "README.md has no block" in done.stderr
+
+
+def test_what_is_not_run_is_of_few_kinds() -> None:
+    others = [line for line in SHELL if line not in (INSTALL, TEST)]
+    for line in others:
+        assert line.startswith(NOT_RUN), f"put it into a console block: {line}"
+        assert not re.search(r"&&|;|\||\$\(|`", line), f"one command a line: {line}"
+    assert {start for start in NOT_RUN if any(line.startswith(start) for line in others)} == set(NOT_RUN)
+    assert set(re.findall(r"^```(\w+)", README, re.MULTILINE)) == {"sh", "console"}
+
+
+def test_there_are_examples_of_every_mode() -> None:
+    commands = " ".join(example.command for block in CONSOLE for example in block)
+    for mode in ("steerable", "dist", "vanilla", "prompting", "moe"):
+        assert f"--mode {mode}" in commands
+    assert any("--mode" not in example.command for example in CONSOLE[0])  # overton is the default
+
+
+@cache
+def help_texts() -> str:
+    """The help of every command, one after the other."""
+    nouns = [[], ["ask"], ["bench"], ["doctor"], ["models", "show"], ["communities", "ls"], ["config", "set"]]
+    done = [run(" ".join(["plocal", *noun, "--help"]), ROOT, ROOT / "none") for noun in nouns]
+    assert [it.returncode for it in done] == [0] * len(done), [it.stderr for it in done]
+    return "".join(it.stdout for it in done)
+
+
+def test_every_option_named_exists() -> None:
+    foreign = {"--include", "--list"}  # of hf and just
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - foreign
+    known = set(re.findall(r"--[a-z][a-z-]+", help_texts()))
+    assert len(named) > 15 and named <= known, named - known
+
+
+def test_every_variable_named_exists() -> None:
+    named = set(re.findall(r"PLOCAL_[A-Z_]+[A-Z]", README))
+    known = {f"PLOCAL_{field.upper()}" for field in Settings.model_fields}
+    source = "".join(file.read_text("utf-8") for file in (ROOT / "pluralism_local").rglob("*.py"))
+    unknown = {name for name in named - known if f'"{name}"' not in source}
+    assert named and unknown == set()
+
+
+def test_links_lead_somewhere() -> None:
+    headings = re.findall(r"^#+ (.*)$", README, re.MULTILINE)
+    anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    targets = re.findall(r"\]\(([^)]+)\)", README)
+    assert targets
+    for target in targets:
+        assert target[1:] in anchors if target.startswith("#") else (ROOT / target).is_file(), target
