@@ -18,7 +18,7 @@ import json
 import math
 import mmap
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -112,6 +112,8 @@ class GGUFHeader:
         tensors: in file order.
         data_offset: bytes from the start of the file to the weights.
         file_bytes: size of the whole file.
+        kinds: key to (type,) or, for a list, (9, element type), as GGUF numbers its value types; what it
+            takes to write the metadata again.
     """
 
     path: Path
@@ -120,6 +122,7 @@ class GGUFHeader:
     tensors: tuple[Tensor, ...]
     data_offset: int
     file_bytes: int
+    kinds: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def text(self, key: str) -> str | None:
         """The metadata value if it is there and a text, else None."""
@@ -224,6 +227,7 @@ class _Parser:
         self.end = min(self.size, MAX_HEADER_BYTES)
         self.at = 4
         self.values_left = MAX_VALUES
+        self.kinds: dict[str, tuple[int, ...]] = {}
 
     def header(self) -> GGUFHeader:
         version = self._version()
@@ -236,14 +240,14 @@ class _Parser:
             key = self._string()
             if key in metadata:
                 raise self._damaged(f"the metadata key {key!r:.80} occurs twice")
-            metadata[key] = self._value(self._scalar(_U32))
+            metadata[key] = self._value(key)
         alignment = metadata.get("general.alignment", DEFAULT_ALIGNMENT)
         if not isinstance(alignment, int) or alignment < 1 or alignment & (alignment - 1):
             raise self._damaged(f"general.alignment is {alignment!r:.40}, not a power of two")
         tensors = tuple(self._tensor() for _ in range(tensor_count))
         data_offset = -(-self.at // alignment) * alignment
         self._check_data(tensors, data_offset, alignment)
-        return GGUFHeader(self.path, version, metadata, tensors, data_offset, self.size)
+        return GGUFHeader(self.path, version, metadata, tensors, data_offset, self.size, self.kinds)
 
     def _version(self) -> int:
         version: int = self._scalar(_U32)
@@ -256,12 +260,15 @@ class _Parser:
             "Get the file again from a current source, or convert it with llama.cpp.",
         )
 
-    def _value(self, kind: int) -> Any:
+    def _value(self, key: str) -> Any:
+        kind: int = self._scalar(_U32)
+        self.kinds[key] = (kind,)
         if kind == _STRING:
             return self._string()
         if kind != _ARRAY:
             return self._scalar(kind)
         element: int = self._scalar(_U32)
+        self.kinds[key] = (kind, element)
         count: int = self._scalar(10)
         if element == _STRING:
             self._spend(count, 8, "array elements")

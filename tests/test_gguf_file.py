@@ -65,6 +65,7 @@ def test_the_starter_model_reads_as_with_gguf(starter_path: Path) -> None:
     fields = {name: field for name, field in reference.fields.items() if not name.startswith("GGUF.")}
     assert list(header.metadata) == list(fields)
     assert header.metadata == {name: field.contents() for name, field in fields.items()}
+    assert header.kinds == {name: (*map(int, field.types),) for name, field in fields.items()}
     assert [(t.name, t.shape, t.type, t.nbytes, header.data_offset + t.offset) for t in header.tensors] == [
         (t.name, tuple(t.shape.tolist()), int(t.tensor_type), t.n_bytes, t.data_offset)
         for t in reference.tensors

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from pluralism_local.bench.seeded import write_lora
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 from pluralism_local.gguf_file import read_header, sha256_of
 from pluralism_local.types import Activation, AdapterRef
-from pluralism_local.bench.seeded import write_lora
 
 ASSISTANT_HEADER = (1, 520, 9531, 198)
 """``<|im_start|>assistant\\n`` in the starter model's vocabulary."""
@@ -31,7 +31,7 @@ def engine(starter_path: Path) -> Iterator[LlamaEngine]:
 
 
 @pytest.fixture(scope="session")
-def precise(starter_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaEngine]:
+def f16_path(starter_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The starter model in F16: activations are not quantized, so rounding stays small and a wrong cell shows."""
     llama_cpp = pytest.importorskip("llama_cpp")
     path = tmp_path_factory.mktemp("f16") / "starter-f16.gguf"
@@ -41,7 +41,13 @@ def precise(starter_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
         str(starter_path).encode(), str(path).encode(), ctypes.byref(params)
     )
     assert code == 0
-    with LlamaEngine(path, name="starter-f16", options=ONE_THREAD_EACH) as opened:
+    return path
+
+
+@pytest.fixture(scope="session")
+def precise(f16_path: Path) -> Iterator[LlamaEngine]:
+    """The engine over `f16_path`."""
+    with LlamaEngine(f16_path, name="starter-f16", options=ONE_THREAD_EACH) as opened:
         yield opened
 
 
