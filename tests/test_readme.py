@@ -82,7 +82,7 @@ def run(command: str, cwd: Path, home: Path) -> subprocess.CompletedProcess[str]
     """Run a line in bash with this interpreter's `plocal`; one thread, since others may keep the cores busy."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     environ = {**os.environ, "PATH": path, "PLOCAL_HOME": str(home)}
-    if "threads" not in command:
+    if "plocal ask" in command:
         environ["PLOCAL_THREADS"] = "1"
     return subprocess.run(
         ["bash", "-o", "pipefail", "-c", command],
