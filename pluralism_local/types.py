@@ -1,8 +1,8 @@
 """The vocabulary: frozen values that travel between the rooms. No behaviour beyond checking themselves.
 
-    Request ──> LanguageModel.generate ──> TextStarted, TextDelta…, TextDone          (engine events, per request)
-    OptionRequest ──> LanguageModel.distribution ──> OptionDistribution               (one per request)
-    Ask ──> a mode ──> CommentStarted, CommentDelta…, CommentDone, Selected, AnswerDelta…, Result    (mode events)
+Request ──> LanguageModel.generate ──> TextStarted, TextDelta…, TextDone          (engine events, per request)
+OptionRequest ──> LanguageModel.distribution ──> OptionDistribution               (one per request)
+Ask ──> a mode ──> CommentStarted, CommentDelta…, CommentDone, Selected, AnswerDelta…, Result    (mode events)
 """
 
 from __future__ import annotations

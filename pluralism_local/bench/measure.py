@@ -1,6 +1,6 @@
 """The measurements behind `plocal bench`.
 
-    Settings-like arguments ──> Bench.run(report progress) ──> Report ──> record (JSON) or text, by the CLI
+    model, pool, Workload ──bench──> Report ──> record() for JSON, or text by the CLI
 
 The communities of the ask speak through adapters alone, without personas: what is measured is the engine, not the
 length of a persona. Cards without an adapter get a seeded rank-8 one, on both sides of a comparison.
@@ -12,8 +12,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,12 +37,20 @@ Note = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What to measure: new tokens of each comment and of the answer, and how often."""
+    """What to measure.
+
+    Attributes:
+        comment_tokens, answer_tokens: new tokens, exactly.
+        repeats: how often; medians are reported.
+        naive: also run the naive loop, as the library's defaults have it.
+        tuned: also run it with as many threads as ours uses.
+    """
 
     comment_tokens: int = 128
     answer_tokens: int = 200
     repeats: int = 3
-    compare_naive: bool = False
+    naive: bool = False
+    tuned: bool = False
 
     def __post_init__(self) -> None:
         for name in ("comment_tokens", "answer_tokens", "repeats"):
@@ -64,7 +71,7 @@ class AskTimes:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All figures. Rates are tokens per second; `ratio` is ours over naive for rates, naive over ours for time."""
+    """All figures. Rates are tokens per second; ratios are ours over theirs for rates, theirs over ours for time."""
 
     model: str
     pool: str
@@ -77,11 +84,23 @@ class Report:
     batch_tok_s: float
     ask: AskTimes
     naive: AskTimes | None
-    ratio: dict[str, float] | None
+    tuned: AskTimes | None
     peak_rss_mb: float | None
+
+    def ratio(self, other: AskTimes | None) -> dict[str, float] | None:
+        """How many times faster ours is than `other`: comments by rate, the whole ask by time."""
+        if other is None:
+            return None
+        return {
+            "comments": self.ask.comments_tok_s / other.comments_tok_s,
+            "ask": other.seconds / self.ask.seconds,
+        }
 
     def record(self) -> dict[str, Any]:
         """The report as JSON-ready values."""
+
+        def rounded(figures: dict[str, float] | None) -> dict[str, float] | None:
+            return None if figures is None else _rounded(figures)
 
         def times(one: AskTimes | None) -> dict[str, float] | None:
             return (
@@ -117,7 +136,9 @@ class Report:
             ),
             "ask": times(self.ask),
             "naive": times(self.naive),
-            "ratio": None if self.ratio is None else _rounded(self.ratio),
+            "ratio": rounded(self.ratio(self.naive)),
+            "tuned_naive": times(self.tuned),
+            "tuned_ratio": rounded(self.ratio(self.tuned)),
             "peak_rss_mb": None if self.peak_rss_mb is None else round(self.peak_rss_mb, 1),
         }
 
@@ -130,8 +151,9 @@ def bench(path: Path, name: str, pool: Pool, work: Workload, options: LlamaOptio
     Raises:
         InvalidInput, NotFound, Refused, ContextOverflow: as the engine and the modes do.
     """
-    options = replace(options, ignore_end=True)
-    with _speaking_by_adapter(pool, path, note) as speaking:
+    with tempfile.TemporaryDirectory(prefix="plocal-bench-") as folder:
+        options = replace(options, ignore_end=True, pack_dir=Path(folder) / "packs")
+        speaking = _speaking_by_adapter(pool, path, Path(folder), note)
         ask = Ask(
             QUESTION,
             "overton",
@@ -144,37 +166,35 @@ def bench(path: Path, name: str, pool: Pool, work: Workload, options: LlamaOptio
         peak = _peak_rss_mb()
         ours: list[tuple[Result, float]] = []
         theirs: list[naive.NaiveRun] = []
+        tuned: list[naive.NaiveRun] = []
         for turn in range(work.repeats):
             note(f"overton ask, run {turn + 1} of {work.repeats}")
             ours.append(_one_ask(path, name, ask, options))
-            if work.compare_naive:
+            if work.naive:
                 note(f"the naive loop, run {turn + 1} of {work.repeats}")
-                theirs.append(_one_naive(path, name, ask, warm, options))
+                theirs.append(_one_naive(path, name, ask, warm, options, all_threads=False))
+            if work.tuned:
+                note(f"the naive loop with all threads, run {turn + 1} of {work.repeats}")
+                tuned.append(_one_naive(path, name, ask, warm, options, all_threads=True))
         note("prefill and decode")
         with LlamaEngine(path, name=name, options=options) as engine:
             prefill, decode, batch = _raw_speeds(engine, work.repeats)
             threads = engine.threads
-    ask_times = _our_times(ours, len(speaking.members), work)
-    naive_times = _naive_times(theirs, len(speaking.members), work) if theirs else None
     own = sum(member.community.card.adapter is not None for member in pool.members)
+    communities = len(pool.members)
     return Report(
         model=name,
         pool=pool.id,
-        communities=len(pool.members),
-        adapters="own" if own == len(pool.members) else "seeded" if own == 0 else "own and seeded",
+        communities=communities,
+        adapters="own" if own == communities else "seeded" if own == 0 else "own and seeded",
         threads=threads,
         workload=work,
         prefill_tok_s=prefill,
         decode_tok_s=decode,
         batch_tok_s=batch,
-        ask=ask_times,
-        naive=naive_times,
-        ratio=None
-        if naive_times is None
-        else {
-            "comments": ask_times.comments_tok_s / naive_times.comments_tok_s,
-            "ask": naive_times.seconds / ask_times.seconds,
-        },
+        ask=_our_times(ours, communities, work),
+        naive=_naive_times(theirs, communities, work) if theirs else None,
+        tuned=_naive_times(tuned, communities, work) if tuned else None,
         peak_rss_mb=peak,
     )
 
@@ -190,7 +210,9 @@ def _one_ask(path: Path, name: str, ask: Ask, options: LlamaOptions) -> tuple[Re
     return last, loaded
 
 
-def _one_naive(path: Path, name: str, ask: Ask, ours: Result, options: LlamaOptions) -> naive.NaiveRun:
+def _one_naive(
+    path: Path, name: str, ask: Ask, ours: Result, options: LlamaOptions, *, all_threads: bool
+) -> naive.NaiveRun:
     """The same ask as a naive loop. The answer reads our comments, so that both prompts have the same length."""
     passages = numbered("Passage", [comment.text for comment in ours.comments])
     synthesis = OVERTON_SYNTHESIS.render(question=ask.prompt, passages=passages)
@@ -198,7 +220,7 @@ def _one_naive(path: Path, name: str, ask: Ask, ours: Result, options: LlamaOpti
         question = engine.prompt_text([Message("user", ask.prompt)])
         answer = engine.prompt_text([Message("user", synthesis)])
         longest = engine.count_tokens([Message("user", synthesis)])
-        threads = engine.threads
+        threads = engine.threads if all_threads else None
     members = ask.pool.members if ask.pool else ()
     comments = [
         naive.Work(question, ref.path if ref else None, ask.comment.max_tokens, 1.0)
@@ -265,26 +287,41 @@ def _decode_rate(engine: LlamaEngine, requests: Sequence[Request]) -> float:
     return tokens / (time.perf_counter() - began)
 
 
-@contextmanager
-def _speaking_by_adapter(pool: Pool, model: Path, note: Note) -> Iterator[Pool]:
-    """`pool` without personas, with an adapter for every member; seeded ones live as long as the block."""
+def _speaking_by_adapter(pool: Pool, model: Path, folder: Path, note: Note) -> Pool:
+    """`pool` without personas, with an adapter for every member; seeded ones are written into `folder`.
+
+    Seeded adapters are activated by the model's assistant header, as trained ones will be; a model without a chat
+    template gets adapters that act always.
+    """
     header = read_header(model)
     base = BaseSpec(model=model.name, fingerprint=fingerprint(header))
-    with tempfile.TemporaryDirectory(prefix="plocal-bench-") as folder:
-        members = []
-        for index, member in enumerate(pool.members):
-            card = member.community.card
-            home = member.community.folder
-            if card.adapter is None:
-                note(f"writing a seeded adapter for {card.id}")
-                file = write_lora(Path(folder) / f"{card.id}.gguf", base_header=header, seed=index)
-                spec = AdapterSpec(
-                    file=file.name, sha256=sha256_of(file), rank=8, alpha=16.0, activation="always"
-                )
-                card, home = card.model_copy(update={"adapter": spec, "base": base}), Path(folder)
-            spoken = Community(card.model_copy(update={"persona": None}), home)
-            members.append(Member(spoken, member.weight, member.scale))
-        yield replace(pool, members=tuple(members))
+    header_tokens: tuple[int, ...] = ()
+    if any(member.community.card.adapter is None for member in pool.members):
+        with LlamaEngine(model, name=model.name) as engine:
+            header_tokens = engine.answer_header()
+    members = []
+    for index, member in enumerate(pool.members):
+        card = member.community.card
+        home = member.community.folder
+        if card.adapter is None:
+            note(f"writing a seeded adapter for {card.id}")
+            file = write_lora(
+                folder / f"{card.id}.gguf",
+                base_header=header,
+                seed=index,
+                invocation_tokens=header_tokens or None,
+            )
+            spec = AdapterSpec(
+                file=file.name,
+                sha256=sha256_of(file),
+                rank=8,
+                alpha=16.0,
+                activation="assistant" if header_tokens else "always",
+            )
+            card, home = card.model_copy(update={"adapter": spec, "base": base}), folder
+        spoken = Community(card.model_copy(update={"persona": None}), home)
+        members.append(Member(spoken, member.weight, member.scale))
+    return replace(pool, members=tuple(members))
 
 
 def _peak_rss_mb() -> float | None:

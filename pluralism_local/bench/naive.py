@@ -2,8 +2,9 @@
 
 For every community: open the model with its adapter, generate, close. Then open the model alone and let it read the
 comments. `Llama(lora_path=…)` takes one adapter when it is made and cannot swap it, so the model is loaded again each
-time, and nothing of the shared question is reused. It gets the same prompts, token counts and threads as ours;
-its sampler keeps its defaults (top-k 40), which is the faster choice.
+time, and nothing of the shared question is reused. It gets the same prompts and token counts as ours; its sampler
+keeps its defaults (top-k 40), which is the faster choice, and so do its threads: the library takes half of the cores
+for generating and all of them for prompts. `threads` sets both, for a loop that was tuned by hand.
 """
 
 from __future__ import annotations
@@ -39,8 +40,10 @@ class Work:
     temperature: float
 
 
-def run(model: Path, comments: Sequence[Work], answer: Work, *, context: int, threads: int) -> NaiveRun:
-    """Carry out `comments`, then `answer`, each with a model of its own."""
+def run(
+    model: Path, comments: Sequence[Work], answer: Work, *, context: int, threads: int | None
+) -> NaiveRun:
+    """Carry out `comments`, then `answer`, each with a model of its own; `threads` None: the library's default."""
     began = time.perf_counter()
     for work in comments:
         _generate(model, work, context, threads)
@@ -49,7 +52,7 @@ def run(model: Path, comments: Sequence[Work], answer: Work, *, context: int, th
     return NaiveRun(halfway - began, time.perf_counter() - halfway)
 
 
-def _generate(model: Path, work: Work, context: int, threads: int) -> str:
+def _generate(model: Path, work: Work, context: int, threads: int | None) -> str:
     llama = Llama(
         str(model),
         lora_path=str(work.adapter) if work.adapter else None,

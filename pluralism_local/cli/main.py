@@ -18,7 +18,7 @@ from typing import Annotated, TextIO
 import typer
 
 from pluralism_local import __version__
-from pluralism_local.cli import communities, config, doctor, models, pools
+from pluralism_local.cli import bench, communities, config, doctor, models, pools
 from pluralism_local.cli.ask import EPILOG, ask
 from pluralism_local.cli.exits import ExitCode, ReaderGone, UnwritableOutput, describe
 from pluralism_local.cli.output import Format, Output
@@ -52,6 +52,7 @@ def build() -> typer.Typer:
     app.add_typer(models.app, name="models")
     app.add_typer(config.app, name="config")
     app.command()(doctor.doctor)
+    app.command(epilog=bench.EPILOG)(bench.bench)
     return app
 
 

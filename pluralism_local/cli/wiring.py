@@ -162,6 +162,7 @@ def _open_local(name: str, settings: Settings, status: Callable[[str], None]) ->
         gpu_layers=settings.gpu_layers,
         threads=settings.threads,
         template=settings.template,
+        pack_dir=where.cache_dir / "packs",
         log_file=_log_file(where.cache_dir),
     )
     return LlamaEngine(file.path, name=file.name, sha256=sha256, fingerprint=fingerprint, options=options)

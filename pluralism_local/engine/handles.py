@@ -1,6 +1,6 @@
 """The only file that imports llama_cpp: its C objects as context managers, its return codes as our errors.
 
-    Model ──> Adapter (several), Context (several, sharing the weights), Sampler (one per sequence)
+    Model ──> Adapter (several), Context (several, sharing the weights)
     Context.decode(rows) ──> logits of the rows marked `output`
 
 Order of life: adapters and contexts are closed before their model; closing twice is fine. Every failure of
@@ -27,7 +27,7 @@ from llama_cpp import llama_chat_format
 from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.engine.plan import Row
 from pluralism_local.errors import Cancelled, EngineFailure, InvalidInput
-from pluralism_local.types import Message, Sampling
+from pluralism_local.types import Message
 
 _DECODE_ABORTED = 2
 _DECODE_NO_SLOT = 1
@@ -226,35 +226,6 @@ class Adapter(_Handle):
         return tuple(tokens[:count])
 
 
-class Sampler(_Handle):
-    """Draws tokens: greedy at temperature 0, else temperature, then top-p, then a seeded draw.
-
-    `banned` tokens are never drawn.
-    """
-
-    def __init__(self, sampling: Sampling, vocabulary_size: int, banned: Sequence[int] = ()) -> None:
-        super().__init__()
-        self.pointer = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
-        if banned:
-            bias = (lib.llama_logit_bias * len(banned))()
-            for entry, token in zip(bias, banned, strict=True):
-                entry.token, entry.bias = token, float("-inf")
-            self._add(lib.llama_sampler_init_logit_bias(vocabulary_size, len(banned), bias))
-        if sampling.temperature == 0:
-            self._add(lib.llama_sampler_init_greedy())
-            return
-        self._add(lib.llama_sampler_init_temp(sampling.temperature))
-        if sampling.top_p < 1:
-            self._add(lib.llama_sampler_init_top_p(sampling.top_p, 1))
-        self._add(lib.llama_sampler_init_dist(sampling.seed))
-
-    def _add(self, part: Any) -> None:
-        lib.llama_sampler_chain_add(self.pointer, part)
-
-    def _free(self) -> None:
-        lib.llama_sampler_free(self.pointer)
-
-
 class Context(_Handle):
     """KV cells and scratch memory over a model's weights; holds several sequences in one unified cache.
 
@@ -265,7 +236,7 @@ class Context(_Handle):
         chunk: tokens that one decode call takes at most.
     """
 
-    def __init__(self, model: Model, *, cells: int, sequences: int, threads: int, chunk: int = 256) -> None:
+    def __init__(self, model: Model, *, cells: int, sequences: int, threads: int, chunk: int = 128) -> None:
         super().__init__()
         self.model, self.cells, self.sequences, self.chunk = model, cells, sequences, chunk
         params = lib.llama_context_default_params()
@@ -355,10 +326,6 @@ class Context(_Handle):
         if not pointer:
             raise EngineFailure(f"Row {row} of the last batch has no logits.")
         return np.ctypeslib.as_array(pointer, shape=(self.model.vocabulary_size,))
-
-    def sample(self, sampler: Sampler, row: int) -> int:
-        """Draw the token that follows row `row` of the last decode."""
-        return int(lib.llama_sampler_sample(sampler.pointer, self._live, row))
 
     def forget(self, sequence: int | None = None, start: int = 0) -> bool:
         """Drop a sequence's cells from `start` on (None: everything); False if this model cannot cut there."""

@@ -20,9 +20,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pluralism_local.engine.base import ShouldStop
-from pluralism_local.engine.handles import Adapter, Context, Model, Sampler
+from pluralism_local.engine.handles import Adapter, Context, Model
 from pluralism_local.engine.kv_store import Entry, KVStore
 from pluralism_local.engine.plan import Code, Job, Row, Wave, encode, prefill_rows
+from pluralism_local.engine.sampling import Sampler
 from pluralism_local.engine.scoring import Path, prefixes_to_decode
 from pluralism_local.engine.stream import TextStream
 from pluralism_local.errors import Cancelled, EngineFailure
@@ -58,7 +59,6 @@ class Counters:
 class Task:
     """How to carry out one job of a generating wave. `prompt` is the prompt's text, for kept sequences."""
 
-    job: Job
     sampling: Sampling
     keep: bool
     prompt: str
@@ -68,6 +68,7 @@ class Task:
 class _Writer:
     """A sequence while it is being generated."""
 
+    job: Job
     task: Task
     sequence: int
     sampler: Sampler
@@ -79,11 +80,11 @@ class _Writer:
 
     @property
     def next_row(self) -> Row:
-        position = len(self.task.job.tokens) + len(self.tokens) - 1
+        position = len(self.job.tokens) + len(self.tokens) - 1
         return Row(self.tokens[-1], position, [self.sequence], output=True)
 
     def done(self) -> TextDone:
-        job = self.task.job
+        job = self.job
         usage = Usage(prompt=len(job.tokens), reused=self.reused, completion=len(self.tokens))
         finish = self.finish or "cancelled"
         seconds = time.perf_counter() - self.began
@@ -156,9 +157,9 @@ class Lane:
         writers: dict[int, _Writer] = {}
         for sequence, job in enumerate(wave.jobs):
             task = tasks[job.index]
-            sampler = Sampler(task.sampling, self._model.vocabulary_size, self._banned)
+            sampler = Sampler(task.sampling, self._banned)
             stream = TextStream(task.sampling.stop)
-            writers[sequence] = _Writer(task, sequence, sampler, stream, 0, began)
+            writers[sequence] = _Writer(job, task, sequence, sampler, stream, 0, began)
         reused: dict[int, int] = {}
         waiting = set(writers)
         try:
@@ -166,7 +167,7 @@ class Lane:
                 writer = writers[sequence]
                 writer.reused = reused[sequence]
                 waiting.discard(sequence)
-                job = writer.task.job
+                job = writer.job
                 yield TextStarted(job.index, len(job.tokens), writer.reused)
                 yield from self._take(writer, row)
             while running := [w for w in writers.values() if w.finish is None]:
@@ -177,21 +178,18 @@ class Lane:
                     yield from self._take(writer, row)
         except Cancelled:
             for writer in writers.values():
-                job = writer.task.job
+                job = writer.job
                 if writer.sequence in waiting:
                     yield TextStarted(job.index, len(job.tokens), 0)
                 if writer.finish is None:
                     if rest := writer.stream.finish():
                         yield TextDelta(job.index, rest)
                     yield writer.done()
-        finally:
-            for writer in writers.values():
-                writer.sampler.close()
 
     def _take(self, writer: _Writer, row: int) -> Iterator[EngineEvent]:
         """Draw the next token of `writer` from `row`; its events."""
-        job, sampling = writer.task.job, writer.task.sampling
-        token = self._live.sample(writer.sampler, row)
+        job, sampling = writer.job, writer.task.sampling
+        token = writer.sampler.draw(self._live.logits(row))
         ended = self._model.ends_answer(token)
         if not ended:
             writer.tokens.append(token)
@@ -212,7 +210,7 @@ class Lane:
 
     def _keep(self, writer: _Writer, *, whole: bool) -> None:
         """Store the finished sequence. Unless it ended by itself (`whole`), its last token was never decoded."""
-        job = writer.task.job
+        job = writer.job
         decoded = writer.tokens if whole else writer.tokens[:-1]
         text = writer.task.prompt + writer.stream.text if whole else ""
         entry = Entry(job.codes + encode(decoded, job.slot), self._live.save(writer.sequence), text)

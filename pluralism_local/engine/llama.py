@@ -1,50 +1,47 @@
 """The local engine: one GGUF in memory, adapters swapped in place, lists of requests as batches.
 
-    requests ──> jobs (tokens, adapter slot, where it begins) ──> plan (roots, waves)
-    roots ──> first lane, all threads ──> KVStore
-    waves ──> lanes (threads shared out) ──> events ──> one iterator
-             └ each: restore from KVStore, decode prompts, then a token per sequence and step
+    requests ──> jobs (tokens, adapter slot, where it begins)
+      ├─ several activated adapters ──> pack plan ──> the pack's Runner   one batch for all of them
+      └─ everything else            ──> plan      ──> the base's Runner   a wave per adapter, waves side by side
 
-The model is loaded once; an adapter's file is loaded once and switched per wave. Waves of different adapters run
-side by side, one lane each, where that is faster: on a CPU, whose threads do more for several independent decodes
-than for one. The same seed, plan and machine give the same text. Another plan (a restored prefix, other requests in
-the same call) sums in another order: next-token probabilities then agree within 1e-3 for a model in F16, and within
-about 0.05 for the starter model, whose activations llama.cpp quantizes to 8 bits.
+The model is loaded once; an adapter's file is loaded once and switched per wave, or is part of the pack. A pack (see
+`packs`) is the same base with several adapters stacked; it is written once per set of adapters, into `pack_dir`, and
+only for models of at most 1 GB, where that takes about a second. Requests for option probabilities always run on the
+model file itself.
+
+The same seed, plan and machine give the same text. Another plan (a restored prefix, other requests in the same call)
+sums in another order: next-token probabilities then agree within 1e-3 for a model in F16, and within about 0.05 for
+the starter model, whose activations llama.cpp quantizes to 8 bits.
 
 Failure modes: a request that cannot fit is refused before anything is decoded (`ContextOverflow`), an adapter that
-changes nothing likewise (`Refused`); a lane that fails stops the others and its error is raised. After any of
-these, after cancelling and after closing an iterator early, the engine is usable.
+changes nothing likewise (`Refused`). After any error, after cancelling and after closing an iterator early, the
+engine is usable. A pack that cannot be made or read is no error: the adapters then run one wave each.
 """
 
 from __future__ import annotations
 
-import os
-import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from pluralism_local.engine import scoring
 from pluralism_local.engine.base import Capabilities, ShouldStop, never
 from pluralism_local.engine.handles import Adapter, Model, gpu_available, install_log
-from pluralism_local.engine.kv_store import KVStore
 from pluralism_local.engine.lane import SEQUENCES, Counters, Lane, Task
-from pluralism_local.engine.plan import BASE_SLOT, Job, Limits, Plan, Wave, make_plan
+from pluralism_local.engine.pack_shelf import Pack, PackShelf
+from pluralism_local.engine.plan import BASE_SLOT, Job, Limits, Wave, make_pack_plan, make_plan, token_of
 from pluralism_local.engine.prompter import Prompter
-from pluralism_local.errors import (
-    ContextOverflow,
-    EngineFailure,
-    InvalidInput,
-    NotFound,
-    Refused,
-    Unsupported,
-)
+from pluralism_local.engine.runner import Runner, RunnerOptions, physical_cores
+from pluralism_local.engine.slots import Slots
+from pluralism_local.engine.spellings import Spellings
+from pluralism_local.errors import ContextOverflow, EngineFailure, InvalidInput, Refused, Unsupported
 from pluralism_local.gguf_file import read_header
 from pluralism_local.types import (
     AdapterRef,
@@ -62,6 +59,11 @@ _WAVE_CELLS = 4096
 _NO_EFFECT = 1e-6
 """An adapter that moves no logit by more than this does nothing."""
 
+Logits = npt.NDArray[np.float32]
+
+_PACK_LANE = 3
+"""Jobs of a pack that a lane should have: fewer per lane read the weights too often, more leave cores idle."""
+
 
 @dataclass(frozen=True, slots=True)
 class LlamaOptions:
@@ -74,6 +76,7 @@ class LlamaOptions:
         lanes: contexts side by side; None to choose.
         template: ``"none"`` ignores the model's chat template.
         cache_bytes: memory for prefixes and kept sequences.
+        pack_dir: where packs are written and found; None never packs.
         ignore_end: never draw a token that ends an answer, so that it runs to max_tokens: for measuring.
         log_file: llama.cpp's log is appended here; None keeps only its last lines, for error messages.
     """
@@ -84,6 +87,7 @@ class LlamaOptions:
     lanes: int | None = None
     template: Literal["auto", "none"] = "auto"
     cache_bytes: int = 64 * 2**20
+    pack_dir: Path | None = None
     ignore_end: bool = False
     log_file: Path | None = None
 
@@ -106,16 +110,8 @@ class EngineStats(Counters):
     """Counts since the engine was opened; see `Counters` for the rest."""
 
     model_loads: int = 0
+    pack_loads: int = 0
     adapter_loads: int = 0
-
-
-@dataclass(slots=True)
-class _Slots:
-    """Adapters at scales, numbered: slot 0 is the base. An adapter's file is loaded once, whatever its scales."""
-
-    of: dict[tuple[str, float], int] = field(default_factory=dict)
-    adapters: dict[str, Adapter] = field(default_factory=dict)
-    table: list[tuple[Adapter | None, float]] = field(default_factory=lambda: [(None, 1.0)])
 
 
 class LlamaEngine:
@@ -143,39 +139,42 @@ class LlamaEngine:
         should_stop: ShouldStop = never,
     ) -> None:
         self.options = options or LlamaOptions()
-        read_header(path)  # its errors say more than llama.cpp's
+        header = read_header(path)  # its errors say more than llama.cpp's
         install_log(self.options.log_file)
         on_gpu = gpu_available() and self.options.gpu_layers != 0
         layers = {"auto": -1, "all": -1}.get(str(self.options.gpu_layers), self.options.gpu_layers)
-        self._model = Model(path, gpu_layers=int(layers) if on_gpu else 0, should_stop=should_stop)
+        self._gpu_layers = int(layers) if on_gpu else 0
+        model = Model(path, gpu_layers=self._gpu_layers, should_stop=should_stop)
         try:
-            self._prompter = Prompter(self._model, self.options.template)
-            self._context = self._context_size()
+            self._prompter = Prompter(model, self.options.template)
+            self._context = self._context_size(model.training_context)
         except BaseException:
-            self._model.close()
+            model.close()
             raise
         self._info = ModelInfo(name, "llama.cpp", sha256, fingerprint, self._context)
         self._threads = self.options.threads or physical_cores()
         self._most_lanes = self.options.lanes or (1 if on_gpu else self._threads)
-        self._store = KVStore(self.options.cache_bytes)
-        self._banned = self._model.end_tokens() if self.options.ignore_end else ()
-        self._lanes = [self._new_lane()]
-        self._slots = _Slots()
-        self._words: dict[str, list[int]] | None = None
+        banned = model.end_tokens() if self.options.ignore_end else ()
+        self._runner = Runner(model, self._runner_options(banned))
+        self._slots = Slots()
+        self._shelf = PackShelf(header, sha256 or _identity(path), self.options.pack_dir)
+        self._pack: tuple[Pack, Runner] | None = None
+        self._pack_loads = 0
+        self._spellings = Spellings(model, self._prompter)
         self._busy = threading.Lock()
         self._closed = False
 
-    def _context_size(self) -> int:
-        trained, wanted = self._model.training_context, self.options.ctx_size
+    def _runner_options(self, banned: tuple[int, ...]) -> RunnerOptions:
+        return RunnerOptions(self._threads, self._most_lanes, self.options.cache_bytes, banned)
+
+    def _context_size(self, trained: int) -> int:
+        wanted = self.options.ctx_size
         if wanted is not None and wanted > trained:
             raise InvalidInput(
                 f"The model was trained with a context of {trained} tokens; --ctx-size asks for {wanted}.",
                 f"Use at most {trained}.",
             )
         return wanted or trained
-
-    def _new_lane(self) -> Lane:
-        return Lane(self._model, self._store, self._threads, self._banned)
 
     @property
     def info(self) -> ModelInfo:
@@ -200,13 +199,15 @@ class LlamaEngine:
     @property
     def stats(self) -> EngineStats:
         """A snapshot of the counters."""
-        total = EngineStats(model_loads=1, adapter_loads=len(self._slots.adapters))
-        for lane in self._lanes:
-            total.adapter_switches += lane.counters.adapter_switches
-            total.decode_calls += lane.counters.decode_calls
-            total.decoded_tokens += lane.counters.decoded_tokens
-            total.reused_tokens += lane.counters.reused_tokens
+        total = EngineStats(
+            model_loads=1, pack_loads=self._pack_loads, adapter_loads=self._runner.adapter_loads
+        )
+        for runner in self._runners():
+            runner.add_counts(total)
         return total
+
+    def _runners(self) -> list[Runner]:
+        return [self._runner] if self._pack is None else [self._runner, self._pack[1]]
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Length of the prompt, the answer's header included."""
@@ -216,27 +217,60 @@ class LlamaEngine:
         """The whole prompt as text, the answer's header included."""
         return self._prompter.text(messages)
 
+    def answer_header(self) -> tuple[int, ...]:
+        """Tokens that open the assistant's turn, which switch activated adapters on; empty for plain prompts."""
+        return self._prompter.answer_header()
+
     def forget(self) -> None:
         """Drop every kept prefix and sequence."""
-        self._store.clear()
+        for runner in self._runners():
+            runner.store.clear()
 
     def generate(
         self, requests: Sequence[Request], *, should_stop: ShouldStop = never
-    ) -> Iterator[EngineEvent]:
+    ) -> Generator[EngineEvent, None, None]:
         """See `LanguageModel.generate`. `should_stop` is called from the lanes' threads."""
         with self._claim():
             tasks: dict[int, Task] = {}
             for index, request in enumerate(requests):
-                prompt = self._prompter.text(request.messages)
-                job = self._job(index, prompt, request.adapter, request.sampling.max_tokens)
-                tasks[index] = Task(job, request.sampling, request.keep, prompt)
-            plan = self._plan([task.job for task in tasks.values()], SEQUENCES)
+                tasks[index] = Task(request.sampling, request.keep, self._prompter.text(request.messages))
+            jobs = [
+                self._job(i, tasks[i].prompt, r.adapter, r.sampling.max_tokens)
+                for i, r in enumerate(requests)
+            ]
+            packed = self._packed(jobs)
+            if packed:
+                yield from self._generate_packed(packed, tasks, should_stop)
+            taken = {job.index for job in packed}
+            rest = [job for job in jobs if job.index not in taken]
+            if rest:
+                yield from self._generate_apart(rest, tasks, should_stop)
 
-            def run(lane: Lane, wave: Wave, stop: ShouldStop) -> Iterator[EngineEvent]:
-                adapter, scale = self._slots.table[wave.slot]
-                return lane.generate(wave, tasks, adapter, scale, stop)
+    def _generate_apart(
+        self, jobs: Sequence[Job], tasks: Mapping[int, Task], should_stop: ShouldStop
+    ) -> Iterator[EngineEvent]:
+        """A wave per adapter, on the model itself."""
+        adapters = self._adapters(jobs)
 
-            yield from self._carry_out(plan, run, should_stop)
+        def run(lane: Lane, wave: Wave, stop: ShouldStop) -> Iterator[EngineEvent]:
+            return lane.generate(wave, tasks, *adapters[wave.slot], stop)
+
+        yield from self._runner.carry_out(make_plan(jobs, _limits(jobs, SEQUENCES)), run, should_stop)
+
+    def _generate_packed(
+        self, jobs: Sequence[Job], tasks: Mapping[int, Task], should_stop: ShouldStop
+    ) -> Iterator[EngineEvent]:
+        """All adapters in one batch per lane, on the open pack."""
+        if self._pack is None:
+            raise LookupError("no pack is open")
+        pack, runner = self._pack
+
+        def run(lane: Lane, wave: Wave, stop: ShouldStop) -> Iterator[EngineEvent]:
+            return lane.generate(wave, tasks, None, 1.0, stop)
+
+        lanes = max(1, min(self._most_lanes, -(-len(jobs) // _PACK_LANE)))
+        plan = make_pack_plan(jobs, pack.controls, lanes, _limits(jobs, SEQUENCES))
+        yield from runner.carry_out(plan, run, should_stop)
 
     def distribution(
         self, requests: Sequence[OptionRequest], *, should_stop: ShouldStop = never
@@ -247,19 +281,19 @@ class LlamaEngine:
             paths: dict[int, list[tuple[scoring.Path, ...]]] = {}
             for index, request in enumerate(requests):
                 prompt = self._prompter.text(request.messages)
-                paths[index] = [self._option_paths(prompt, option) for option in request.options]
+                paths[index] = [self._spellings.paths(prompt, option) for option in request.options]
                 room = sum(len(path) - 1 for option in paths[index] for path in option)
                 jobs.append(self._job(index, prompt, request.adapter, room))
             # half of the sequences are left for the branches of long options
-            plan = self._plan(jobs, SEQUENCES // 2)
+            plan = make_plan(jobs, _limits(jobs, SEQUENCES // 2))
+            adapters = self._adapters(jobs)
             tables: dict[int, dict[scoring.Path, float]] = {}
 
             def run(lane: Lane, wave: Wave, stop: ShouldStop) -> Iterator[EngineEvent]:
-                adapter, scale = self._slots.table[wave.slot]
-                tables.update(lane.score(wave, paths, adapter, scale, stop))
+                tables.update(lane.score(wave, paths, *adapters[wave.slot], stop))
                 return iter(())
 
-            for _ in self._carry_out(plan, run, should_stop):
+            for _ in self._runner.carry_out(plan, run, should_stop):
                 pass
             return [
                 scoring.exact_distribution(request.options, scoring.masses(paths[i], tables[i]))
@@ -271,11 +305,8 @@ class LlamaEngine:
         if self._closed:
             return
         self._closed = True
-        for lane in self._lanes:
-            lane.close()
-        for adapter in self._slots.adapters.values():
-            adapter.close()
-        self._model.close()
+        self._close_pack()
+        self._runner.close()
 
     def __enter__(self) -> Self:
         return self
@@ -305,12 +336,13 @@ class LlamaEngine:
             ContextOverflow: prompt and room exceed the context.
             Unsupported: an activated adapter whose header the prompt lacks.
         """
-        with self._store.lock:
-            known = self._store.spelled(prompt)
+        store = self._runner.store
+        with store.lock:
+            known = store.spelled(prompt)
         if known is None:
             tokens = self._prompter.tokens(prompt)
         else:
-            spelled = tuple(code & 0xFFFFFFFF for code in known.codes)
+            spelled = tuple(token_of(code) for code in known.codes)
             tokens = spelled + self._prompter.more_tokens(prompt[len(known.text) :])
         if not tokens:
             raise InvalidInput("The prompt is empty.")
@@ -322,10 +354,10 @@ class LlamaEngine:
                 needed=len(tokens) + room,
                 available=self._context,
             )
-        slot = self._slot(ref)
+        slot = self._slots.number(ref)
         switch = 0
         if ref is not None and slot != BASE_SLOT and ref.activation == "assistant":
-            invocation = self._slots.adapters[ref.sha256].invocation or self._prompter.answer_header()
+            invocation = self._slots.invocation(slot) or self._prompter.answer_header()
             switch = _last_occurrence(tokens, invocation)
             if switch < 0:
                 raise Unsupported(
@@ -334,157 +366,86 @@ class LlamaEngine:
                 )
         return Job(index, tokens, slot, switch, room)
 
-    def _slot(self, ref: AdapterRef | None) -> int:
-        """Number of an adapter at its scale, loading it the first time.
+    def _adapters(self, jobs: Sequence[Job]) -> dict[int, tuple[Adapter | None, float]]:
+        """The jobs' adapters on the model itself, by slot, loaded and seen to have an effect the first time.
 
         Raises:
-            NotFound, InvalidInput: no such file, or no adapter for this model.
-            Refused: it does not change the model's next-token distribution.
+            InvalidInput: one does not fit the model.
+            Refused: one does not change the model's next-token distribution.
         """
-        if ref is None or ref.scale == 0:
-            return BASE_SLOT
-        key = (ref.sha256, ref.scale)
-        if key not in self._slots.of:
-            adapter = self._slots.adapters.get(ref.sha256)
-            if adapter is None:
-                if not ref.path.is_file():
-                    raise NotFound(f"There is no adapter file {ref.path}.")
-                adapter = Adapter(self._model, ref.path)
-                self._slots.adapters[ref.sha256] = adapter
-            self._check_effect(adapter, ref)
-            self._slots.table.append((adapter, ref.scale))
-            self._slots.of[key] = len(self._slots.table) - 1
-        return self._slots.of[key]
+        found: dict[int, tuple[Adapter | None, float]] = {BASE_SLOT: (None, 1.0)}
+        for slot in {job.slot for job in jobs} - {BASE_SLOT}:
+            ref = self._slots.ref(slot)
+            adapter = self._runner.adapter(ref.sha256, ref.path)
+            if not self._slots.checked(slot):
+                probe = self._prompter.more_tokens("The")[:1]
+                changed = self._runner.probe(probe, adapter, ref.scale)
+                self._check_effect(ref, self._runner.probe(probe), changed)
+                self._slots.check(slot)
+            found[slot] = (adapter, ref.scale)
+        return found
 
-    def _check_effect(self, adapter: Adapter, ref: AdapterRef) -> None:
-        probe = self._prompter.more_tokens("The")[:1]
-        lane = self._lanes[0]
-        lane.reserve(1, self._threads)
-        base = lane.next_token_logits(probe, None, 1.0)
-        changed = lane.next_token_logits(probe, adapter, ref.scale)
+    def _packed(self, jobs: Sequence[Job]) -> list[Job]:
+        """The jobs that a pack takes; it is open and its adapters are checked if there are any."""
+        wanted = [job for job in jobs if job.slot != BASE_SLOT and job.switch > 0]
+        slots = {job.slot for job in wanted}
+        stands_for = {job.tokens[job.switch] for job in wanted}
+        if len(stands_for) != 1 or not self._open_pack(slots, *stands_for) or self._pack is None:
+            return []
+        pack, runner = self._pack
+        controls = set(pack.controls.values())
+        # a prompt that spells a control token would switch an adapter by itself
+        wanted = [job for job in wanted if controls.isdisjoint(job.tokens)]
+        for slot in slots:
+            if not self._slots.checked(slot):
+                changed = runner.probe([pack.controls[slot]])
+                self._check_effect(self._slots.ref(slot), runner.probe([*stands_for]), changed)
+                self._slots.check(slot)
+        return wanted
+
+    def _open_pack(self, slots: set[int], stands_for: int) -> bool:
+        """Make sure that a pack with `slots` is open; a single adapter is not worth one."""
+        if self._pack is not None and slots <= self._pack[0].controls.keys():
+            return True
+        if len(slots) < 2:
+            return False
+        pack = self._shelf.pack({slot: self._slots.ref(slot) for slot in slots}, stands_for)
+        if pack is None:
+            return False
+        self._close_pack()
+        try:
+            model = Model(pack.path, gpu_layers=self._gpu_layers)
+        except InvalidInput:
+            self._shelf.discard(pack)
+            return False
+        ends = model.end_tokens() if self.options.ignore_end else ()
+        runner = Runner(model, self._runner_options((*ends, *pack.controls.values())))
+        self._pack = (pack, runner)
+        self._pack_loads += 1
+        return True
+
+    def _close_pack(self) -> None:
+        if self._pack is not None:
+            self._pack[1].close()
+            self._pack = None
+
+    def _check_effect(self, ref: AdapterRef, base: Logits, changed: Logits) -> None:
         if float(np.abs(changed - base).max()) <= _NO_EFFECT:
             raise Refused(
                 f"The adapter {ref.path.name} at scale {ref.scale:g} does not change this model at all.",
                 "It was probably never trained, or its weights are zero.",
             )
 
-    def _plan(self, jobs: Sequence[Job], sequences: int) -> Plan:
-        longest = max((len(job.tokens) + job.room for job in jobs), default=1)
-        return make_plan(jobs, Limits(max(longest, _WAVE_CELLS), sequences))
 
-    def _carry_out(
-        self,
-        plan: Plan,
-        run: Callable[[Lane, Wave, ShouldStop], Iterator[EngineEvent]],
-        should_stop: ShouldStop,
-    ) -> Iterator[EngineEvent]:
-        """Roots on the first lane, then the waves; events as they come."""
-        if not plan.waves:
-            return
-        first = self._lanes[0]
-        for roots in plan.roots:
-            if not should_stop():
-                first.reserve(roots.cells, self._threads)
-                self._remember(first, roots, should_stop)
-        count = min(self._most_lanes, len(plan.slots), len(plan.waves))
-        while len(self._lanes) < count:
-            self._lanes.append(self._new_lane())
-        if count == 1:
-            for wave in plan.waves:
-                first.reserve(wave.cells, self._threads)
-                yield from run(first, wave, should_stop)
-        else:
-            yield from self._side_by_side(plan.waves, count, run, should_stop)
+def _identity(path: Path) -> str:
+    """What tells a model file from others when its hash is not known."""
+    stat = path.stat()
+    return f"{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
 
-    def _remember(self, lane: Lane, roots: Wave, should_stop: ShouldStop) -> None:
-        """Decode what the store lacks; a stop here is noticed again, and reported, by the waves."""
-        missing = tuple(job for job in roots.jobs if not self._known(job))
-        if missing:
-            lane.remember(replace(roots, jobs=missing), should_stop)
 
-    def _known(self, job: Job) -> bool:
-        with self._store.lock:
-            found = self._store.best(job.codes, len(job.tokens))
-        return found is not None and found[1] == len(job.tokens)
-
-    def _side_by_side(
-        self,
-        waves: Sequence[Wave],
-        count: int,
-        run: Callable[[Lane, Wave, ShouldStop], Iterator[EngineEvent]],
-        should_stop: ShouldStop,
-    ) -> Iterator[EngineEvent]:
-        """Waves on `count` lanes, each taking the next wave as it becomes free."""
-        todo: queue.SimpleQueue[Wave] = queue.SimpleQueue()
-        for wave in waves:
-            todo.put(wave)
-        events: queue.SimpleQueue[EngineEvent | BaseException | None] = queue.SimpleQueue()
-        abandoned = threading.Event()
-        cells = max(wave.cells for wave in waves)
-        threads = max(1, self._threads // count)
-
-        def stop() -> bool:
-            return abandoned.is_set() or should_stop()
-
-        def work(lane: Lane) -> None:
-            try:
-                lane.reserve(cells, threads)
-                while not abandoned.is_set():
-                    for event in run(lane, todo.get_nowait(), stop):
-                        events.put(event)
-            except queue.Empty:
-                pass
-            except BaseException as error:  # noqa: BLE001 - raised again by the consumer
-                events.put(error)
-            finally:
-                events.put(None)
-
-        workers = [
-            threading.Thread(target=work, args=(lane,), name=f"lane-{i}", daemon=True)
-            for i, lane in zip(range(count), self._lanes, strict=False)
-        ]
-        for worker in workers:
-            worker.start()
-        try:
-            running = count
-            while running:
-                event = events.get()
-                if event is None:
-                    running -= 1
-                elif isinstance(event, BaseException):
-                    raise event
-                else:
-                    yield event
-        finally:
-            abandoned.set()
-            for worker in workers:
-                worker.join()
-
-    def _option_paths(self, prompt: str, option: str) -> tuple[scoring.Path, ...]:
-        """Every way to say `option` right after `prompt`: single tokens that spell it, and the tokenizer's own
-        splits with and without a space in front, where they do not merge with the prompt's last token."""
-        word = option.strip()
-        paths: list[scoring.Path] = [(token,) for token in self._single_tokens().get(word, [])]
-        before = self._prompter.tokens(prompt)
-        for text in (word, f" {word}"):
-            whole = self._prompter.tokens(prompt + text)
-            if whole[: len(before)] == before:
-                paths.append(whole[len(before) :])
-        found = scoring.disjoint(paths)
-        if not found:
-            raise InvalidInput(f"The option '{option}' cannot be written with this model's vocabulary here.")
-        return found
-
-    def _single_tokens(self) -> dict[str, list[int]]:
-        """Vocabulary by what each token spells without white space; made at the first use."""
-        if self._words is None:
-            words: dict[str, list[int]] = {}
-            for token in range(self._model.vocabulary_size):
-                spelled = self._model.piece(token).decode("utf-8", "replace").strip()
-                if spelled:
-                    words.setdefault(spelled, []).append(token)
-            self._words = words
-        return self._words
+def _limits(jobs: Sequence[Job], sequences: int) -> Limits:
+    longest = max((len(job.tokens) + job.room for job in jobs), default=1)
+    return Limits(max(longest, _WAVE_CELLS), sequences)
 
 
 def _last_occurrence(tokens: Sequence[int], wanted: Sequence[int]) -> int:
@@ -495,19 +456,3 @@ def _last_occurrence(tokens: Sequence[int], wanted: Sequence[int]) -> int:
         if tuple(tokens[start : start + len(wanted)]) == tuple(wanted):
             return start
     return -1
-
-
-def physical_cores() -> int:
-    """Physical cores that this process may use, at least 1: hyper-threads add nothing to matrix products."""
-    try:
-        usable = os.sched_getaffinity(0)
-    except AttributeError:  # macOS has no affinity
-        return max(1, os.cpu_count() or 1)
-    siblings = set()
-    for cpu in usable:
-        listing = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
-        try:
-            siblings.add(listing.read_text().strip())
-        except OSError:
-            siblings.add(str(cpu))
-    return max(1, len(siblings))

@@ -16,7 +16,7 @@ that cannot hold a single job (ValueError, a bug).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 BASE_SLOT = 0
 _SLOT_SHIFT = 32
@@ -102,15 +102,15 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Roots first (base, in waves of their own), then the waves, which are independent of each other."""
+    """Roots first (base, in waves of their own), then the waves, which are independent of each other.
+
+    `parallel` says that side by side pays: the waves cannot be one batch, as those of different adapters, or
+    were cut so on purpose.
+    """
 
     roots: tuple[Wave, ...]
     waves: tuple[Wave, ...]
-
-    @property
-    def slots(self) -> tuple[int, ...]:
-        """Adapter slots in the order of their first wave."""
-        return tuple(dict.fromkeys(wave.slot for wave in self.waves))
+    parallel: bool
 
 
 def distinct_cells(paths: Iterable[Sequence[Code]]) -> int:
@@ -140,7 +140,29 @@ def make_plan(jobs: Sequence[Job], limits: Limits) -> Plan:
     for job in jobs:
         by_slot.setdefault(job.slot, []).append(job)
     waves = [wave for slot, group in by_slot.items() for wave in _fill_waves(slot, group, limits)]
-    return Plan(tuple(_fill_waves(BASE_SLOT, root_jobs, limits)), tuple(waves))
+    return Plan(tuple(_fill_waves(BASE_SLOT, root_jobs, limits)), tuple(waves), parallel=len(by_slot) > 1)
+
+
+def make_pack_plan(jobs: Sequence[Job], controls: Mapping[int, int], lanes: int, limits: Limits) -> Plan:
+    """The plan for a pack, whose control tokens switch each sequence's adapter on by themselves.
+
+    `controls` gives the control token of every slot. It stands in for the first token of the invocation, so all
+    jobs become base jobs of the pack and may share a batch; they are dealt out to `lanes` evenly, neighbours
+    together. The prefixes before the control tokens are the roots.
+
+    Raises:
+        ValueError: a single job exceeds `limits`.
+    """
+    roots = dict.fromkeys(job.root for job in jobs if job.root)
+    root_jobs = [Job(index=i, tokens=tokens) for i, tokens in enumerate(roots)]
+    packed = [
+        replace(job, tokens=(*job.root, controls[job.slot], *job.tokens[job.switch + 1 :]), slot=BASE_SLOT)
+        for job in jobs
+    ]
+    share = -(-len(packed) // lanes)
+    dealt = replace(limits, sequences=max(1, min(limits.sequences, share)))
+    waves = _fill_waves(BASE_SLOT, packed, dealt)
+    return Plan(tuple(_fill_waves(BASE_SLOT, root_jobs, limits)), tuple(waves), parallel=True)
 
 
 def _fill_waves(slot: int, jobs: Sequence[Job], limits: Limits) -> list[Wave]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pluralism_local.bench.seeded import write_lora
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 from pluralism_local.errors import (
     ContextOverflow,
@@ -16,7 +18,8 @@ from pluralism_local.errors import (
     Refused,
     Unsupported,
 )
-from pluralism_local.types import Message, Request, Sampling, TextDelta, TextStarted
+from pluralism_local.gguf_file import read_header
+from pluralism_local.types import Message, Request, Sampling, TextDelta, TextDone, TextStarted
 from tests.engine.conftest import MakeRef
 from tests.engine.llama_util import BATCH_TOLERANCE, QUESTION, ask, close, letters, run, texts, user
 
@@ -188,6 +191,7 @@ def test_stopping_between_tokens_keeps_what_there_was(engine: LlamaEngine) -> No
         events.append(event)
         seen += isinstance(event, TextDelta)
     done = events[-1]
+    assert isinstance(done, TextDone)
     assert done.completion.finish == "cancelled"
     assert 5 <= done.completion.usage.completion < 10
     assert len(texts(engine, [ask(tokens=3)])) == 1
@@ -259,15 +263,24 @@ def test_a_zero_adapter_is_refused(engine: LlamaEngine, make_ref: MakeRef) -> No
         next(engine.generate([ask(adapter=make_ref(9, zero=True))]))
 
 
-def test_a_missing_and_a_foreign_adapter(engine: LlamaEngine, make_ref: MakeRef, tmp_path: Path) -> None:
+def test_missing_cut_and_foreign_adapters(
+    engine: LlamaEngine, starter_path: Path, make_ref: MakeRef, tmp_path: Path
+) -> None:
     good = make_ref(1)
     gone = type(good)(tmp_path / "gone.gguf", "0" * 64)
     with pytest.raises(NotFound, match=r"gone\.gguf"):
         next(engine.generate([ask(adapter=gone)]))
-    junk = tmp_path / "junk.gguf"
-    junk.write_bytes(good.path.read_bytes()[:1000])
+    cut = tmp_path / "cut.gguf"
+    cut.write_bytes(good.path.read_bytes()[:1000])
+    with pytest.raises(InvalidInput, match="truncated"):
+        next(engine.generate([ask(adapter=type(good)(cut, "1" * 64))]))
+    header = read_header(starter_path)
+    halved = tuple(
+        replace(tensor, shape=(tensor.shape[0] // 2, *tensor.shape[1:])) for tensor in header.tensors
+    )
+    foreign = write_lora(tmp_path / "foreign.gguf", base_header=replace(header, tensors=halved))
     with pytest.raises(InvalidInput, match="cannot use the adapter"):
-        next(engine.generate([ask(adapter=type(good)(junk, "1" * 64))]))
+        next(engine.generate([ask(adapter=type(good)(foreign, "2" * 64))]))
     assert len(texts(engine, [ask(tokens=2)])) == 1
 
 

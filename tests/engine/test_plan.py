@@ -21,6 +21,7 @@ from pluralism_local.engine.plan import (
     common_prefix,
     distinct_cells,
     encode,
+    make_pack_plan,
     make_plan,
     prefill_rows,
     token_of,
@@ -147,7 +148,7 @@ def test_roots_are_the_distinct_base_stretches(jobs: list[Job]) -> None:
 def test_jobs_that_begin_alike_are_adjacent(given_: tuple[list[Job], Limits]) -> None:
     jobs, limits = given_
     plan = make_plan(jobs, limits)
-    for slot in plan.slots:
+    for slot in {wave.slot for wave in plan.waves}:
         ordered = [job.codes for job in order(plan, slot)]
         for prefix in set().union(*map(all_prefixes, ordered)):
             places = [i for i, codes in enumerate(ordered) if codes[: len(prefix)] == prefix]
@@ -163,8 +164,9 @@ def test_a_long_job_between_does_not_part_those_that_begin_alike() -> None:
 def test_jobs_that_share_nothing_keep_their_order(jobs: list[Job]) -> None:
     apart = [replace(job, tokens=(50 - job.index, *job.tokens)) for job in jobs]
     plan = make_plan(apart, BIG)
-    assert list(plan.slots) == list(dict.fromkeys(job.slot for job in jobs))
-    for slot in plan.slots:
+    slots = list(dict.fromkeys(wave.slot for wave in plan.waves))
+    assert slots == list(dict.fromkeys(job.slot for job in jobs))
+    for slot in slots:
         assert order(plan, slot) == [job for job in apart if job.slot == slot]
 
 
@@ -193,7 +195,27 @@ def test_limits_that_cannot_hold_a_single_job_are_refused(jobs: list[Job], data:
 
 
 def test_no_jobs_no_waves() -> None:
-    assert make_plan([], Limits(1, 1)) == Plan((), ())
+    assert make_plan([], Limits(1, 1)) == Plan((), (), parallel=False)
+
+
+# --- packs
+
+
+@given(job_lists.filter(bool), st.integers(1, 5))
+def test_a_pack_plan_deals_every_job_out_once_with_its_control_token(jobs: list[Job], lanes: int) -> None:
+    jobs = [replace(job, slot=job.slot + 1) for job in jobs]  # only adapters go into a pack
+    controls = {job.slot: 1000 + job.slot for job in jobs}
+    plan = make_pack_plan(jobs, controls, lanes, BIG)
+    packed = sorted((job for wave in plan.waves for job in wave.jobs), key=lambda job: job.index)
+    assert [job.index for job in packed] == sorted(job.index for job in jobs)
+    for job, original in zip(packed, sorted(jobs, key=lambda job: job.index), strict=True):
+        assert (job.slot, job.room) == (BASE_SLOT, original.room)
+        assert job.tokens[original.switch] == controls[original.slot]
+        assert job.tokens[: original.switch] == original.root
+        assert job.tokens[original.switch + 1 :] == original.tokens[original.switch + 1 :]
+    assert len(plan.waves) <= lanes
+    assert max(len(wave.jobs) for wave in plan.waves) <= -(-len(jobs) // lanes)
+    assert {job.tokens for wave in plan.roots for job in wave.jobs} == {job.root for job in jobs if job.root}
 
 
 # --- rows ---

@@ -1,0 +1,144 @@
+"""`plocal bench`: what this machine does with a model and a pool."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from pluralism_local.cli import options, wiring
+from pluralism_local.cli.output import key_values
+from pluralism_local.errors import Unsupported
+
+if TYPE_CHECKING:
+    from pluralism_local.bench.measure import AskTimes, Report
+
+EPILOG = """
+\b
+Examples:
+  plocal bench
+  plocal bench --compare naive --json | jq .ratio
+  plocal bench -m ~/models/larger.gguf --threads 8 --repeats 1
+
+Every answer runs to its full length, so that both sides of a comparison decode the same number of tokens. Figures
+are medians after one warm-up. The communities speak through adapters; cards without one get a seeded adapter.
+The naive loop is llama-cpp-python's high-level API, a Llama(lora_path=…) per community: 'naive' with the library's
+default threads, 'tuned' with as many as ours.
+"""
+
+Comparison = Annotated[
+    Literal["naive", "tuned", "both"] | None,
+    typer.Option(
+        "--compare",
+        help="Also time the loop one would write with the high-level API, as the epilog says. Default: none.",
+        show_default=False,
+    ),
+]
+Repeats = Annotated[
+    int, typer.Option("--repeats", metavar="N", help="Runs of each. Default: 3.", show_default=False)
+]
+CommentTokens = Annotated[
+    int,
+    typer.Option(
+        "--comment-tokens", metavar="N", help="New tokens of each comment. Default: 128.", show_default=False
+    ),
+]
+AnswerTokens = Annotated[
+    int,
+    typer.Option(
+        "--answer-tokens", metavar="N", help="New tokens of the answer. Default: 200.", show_default=False
+    ),
+]
+
+
+def bench(
+    context: typer.Context,
+    model: options.Model = None,
+    pool: options.PoolName = None,
+    compare: Comparison = None,
+    repeats: Repeats = 3,
+    comment_tokens: CommentTokens = 128,
+    answer_tokens: AnswerTokens = 200,
+    threads: options.Threads = None,
+    gpu_layers: options.GpuLayers = None,
+    as_json: options.Json = False,
+) -> None:
+    """Measure this machine: prompts, generation, batches, and a whole overton ask."""
+    out = options.output(context, as_json=as_json)
+    from pluralism_local import config, models
+    from pluralism_local.bench.measure import Workload
+    from pluralism_local.bench.measure import bench as measure
+    from pluralism_local.engine.llama import LlamaOptions
+
+    both = compare == "both"
+    work = Workload(
+        comment_tokens,
+        answer_tokens,
+        repeats,
+        naive=both or compare == "naive",
+        tuned=both or compare == "tuned",
+    )
+    overrides = {"model": model, "pool": pool, "threads": threads, "gpu_layers": gpu_layers}
+    settings = config.load(overrides).settings
+    if wiring.expand(settings.model, settings).startswith(("remote:", "scripted:")):
+        raise Unsupported(f"'{settings.model}' is no local model.", "Measure a GGUF file.")
+    file = models.resolve(settings.model, settings)
+    communities = wiring.find_pool(wiring.library(settings), settings.pool, [])
+    engine_options = LlamaOptions(
+        threads=settings.threads, gpu_layers=settings.gpu_layers, ctx_size=settings.ctx_size
+    )
+
+    def note(text: str) -> None:
+        if out.interactive:
+            out.status(f"{text} …")
+        else:
+            out.note(text)
+
+    report = measure(file.path, file.name, communities, work, engine_options, note)
+    out.show(report.record(), _text(report))
+
+
+def _text(report: Report) -> str:
+    """The report for people."""
+    work = report.workload
+    lines = [
+        f"{report.model} · pool {report.pool}: {report.communities} communities, {report.adapters} adapters · "
+        f"{report.threads} threads",
+        "",
+        key_values(
+            [
+                ("prompts", f"{report.prefill_tok_s:.0f} tokens/s"),
+                ("one answer", f"{report.decode_tok_s:.0f} tokens/s"),
+                ("eight answers", f"{report.batch_tok_s:.0f} tokens/s together"),
+                (
+                    "peak memory",
+                    None if report.peak_rss_mb is None else f"{report.peak_rss_mb:.0f} MB during the ask",
+                ),
+            ]
+        ),
+        "",
+        f"overton ask: {report.communities} comments of {work.comment_tokens} tokens, an answer of "
+        f"{work.answer_tokens}",
+        "",
+        key_values(
+            [
+                ("plocal", _ask_line(report.ask)),
+                ("naive loop", _versus(report, report.naive)),
+                ("  all threads", _versus(report, report.tuned)),
+            ]
+        ),
+    ]
+    return "\n".join(lines)
+
+
+def _ask_line(times: AskTimes) -> str:
+    return f"{times.seconds:6.1f} s   comments {times.comments_tok_s:.0f} tokens/s"
+
+
+def _versus(report: Report, times: AskTimes | None) -> str | None:
+    ratio = report.ratio(times)
+    if times is None or ratio is None:
+        return None
+    return (
+        f"{_ask_line(times)}   plocal is {ratio['ask']:.1f} times as fast (comments {ratio['comments']:.1f})"
+    )

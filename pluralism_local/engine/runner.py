@@ -1,0 +1,191 @@
+"""A model in memory with its lanes and its adapters: carries out plans.
+
+    Plan.roots ──> first lane, all threads ──> KVStore
+    Plan.waves ──> lanes (threads shared out) ──> events ──> one iterator
+                   └ each: restore from the KVStore, decode prompts, then a token per sequence and step
+
+Waves are independent of each other, so several lanes may take them side by side. A lane that fails stops the others
+and its error is raised; closing the iterator early stops all. Afterwards the runner is usable.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pluralism_local.engine.base import ShouldStop
+from pluralism_local.engine.handles import Adapter, Model
+from pluralism_local.engine.kv_store import KVStore
+from pluralism_local.engine.lane import Counters, Lane
+from pluralism_local.engine.plan import Job, Plan, Wave
+from pluralism_local.types import EngineEvent
+
+RunWave = Callable[[Lane, Wave, ShouldStop], Iterator[EngineEvent]]
+"""What to do with a wave on a lane."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerOptions:
+    """Attributes:
+    threads: CPU threads, all lanes together.
+    most_lanes: contexts side by side at most.
+    cache_bytes: memory for prefixes and kept sequences.
+    banned: tokens that are never drawn.
+    """
+
+    threads: int
+    most_lanes: int
+    cache_bytes: int
+    banned: tuple[int, ...] = ()
+
+
+class Runner:
+    """Owns `model` and everything that lives on it; closed in the order that llama.cpp needs."""
+
+    def __init__(self, model: Model, options: RunnerOptions) -> None:
+        self.model, self.options = model, options
+        self.store = KVStore(options.cache_bytes)
+        self._lanes = [self._new_lane()]
+        self._adapters: dict[str, Adapter] = {}
+
+    def _new_lane(self) -> Lane:
+        return Lane(self.model, self.store, self.options.threads, self.options.banned)
+
+    def close(self) -> None:
+        """Free contexts, then adapters, then the model."""
+        for lane in self._lanes:
+            lane.close()
+        for adapter in self._adapters.values():
+            adapter.close()
+        self.model.close()
+
+    @property
+    def adapter_loads(self) -> int:
+        """Adapter files read so far."""
+        return len(self._adapters)
+
+    def add_counts(self, total: Counters) -> None:
+        """Add what the lanes did to `total`."""
+        for lane in self._lanes:
+            total.adapter_switches += lane.counters.adapter_switches
+            total.decode_calls += lane.counters.decode_calls
+            total.decoded_tokens += lane.counters.decoded_tokens
+            total.reused_tokens += lane.counters.reused_tokens
+
+    def adapter(self, sha256: str, path: Path) -> Adapter:
+        """The adapter of that hash, read from `path` the first time.
+
+        Raises:
+            InvalidInput: it does not fit the model.
+        """
+        if sha256 not in self._adapters:
+            self._adapters[sha256] = Adapter(self.model, path)
+        return self._adapters[sha256]
+
+    def probe(
+        self, tokens: Sequence[int], adapter: Adapter | None = None, scale: float = 1.0
+    ) -> npt.NDArray[np.float32]:
+        """Logits [vocabulary] after `tokens` alone."""
+        lane = self._lanes[0]
+        lane.reserve(len(tokens), self.options.threads)
+        return lane.next_token_logits(tokens, adapter, scale)
+
+    def carry_out(self, plan: Plan, run: RunWave, should_stop: ShouldStop) -> Iterator[EngineEvent]:
+        """Roots, then waves; events as they come. `should_stop` is called from the lanes' threads."""
+        first = self._lanes[0]
+        for roots in plan.roots:
+            if not should_stop():
+                first.reserve(roots.cells, self.options.threads)
+                self._remember(first, roots, should_stop)
+        count = min(self.options.most_lanes, len(plan.waves) if plan.parallel else 1)
+        while len(self._lanes) < count:
+            self._lanes.append(self._new_lane())
+        if count > 1:
+            yield from self._side_by_side(plan.waves, count, run, should_stop)
+            return
+        for wave in plan.waves:
+            first.reserve(wave.cells, self.options.threads)
+            yield from run(first, wave, should_stop)
+
+    def _remember(self, lane: Lane, roots: Wave, should_stop: ShouldStop) -> None:
+        """Decode what the store lacks; a stop here is seen again, and reported, by the waves."""
+        missing = tuple(job for job in roots.jobs if not self._known(job))
+        if missing:
+            lane.remember(replace(roots, jobs=missing), should_stop)
+
+    def _known(self, job: Job) -> bool:
+        with self.store.lock:
+            found = self.store.best(job.codes, len(job.tokens))
+        return found is not None and found[1] == len(job.tokens)
+
+    def _side_by_side(
+        self, waves: Sequence[Wave], count: int, run: RunWave, should_stop: ShouldStop
+    ) -> Iterator[EngineEvent]:
+        """Waves on `count` lanes, each taking the next wave as it becomes free."""
+        todo: queue.SimpleQueue[Wave] = queue.SimpleQueue()
+        for wave in waves:
+            todo.put(wave)
+        events: queue.SimpleQueue[EngineEvent | BaseException | None] = queue.SimpleQueue()
+        abandoned = threading.Event()
+        cells = max(wave.cells for wave in waves)
+        threads = max(1, self.options.threads // count)
+
+        def stop() -> bool:
+            return abandoned.is_set() or should_stop()
+
+        def work(lane: Lane) -> None:
+            try:
+                lane.reserve(cells, threads)
+                while not abandoned.is_set():
+                    for event in run(lane, todo.get_nowait(), stop):
+                        events.put(event)
+            except queue.Empty:
+                pass
+            except BaseException as error:  # noqa: BLE001 - raised again by the consumer
+                events.put(error)
+            finally:
+                events.put(None)
+
+        workers = [
+            threading.Thread(target=work, args=(lane,), name=f"lane-{i}", daemon=True)
+            for i, lane in enumerate(self._lanes[:count])
+        ]
+        for worker in workers:
+            worker.start()
+        try:
+            running = count
+            while running:
+                event = events.get()
+                if event is None:
+                    running -= 1
+                elif isinstance(event, BaseException):
+                    raise event
+                else:
+                    yield event
+        finally:
+            abandoned.set()
+            for worker in workers:
+                worker.join()
+
+
+def physical_cores() -> int:
+    """Physical cores that this process may use, at least 1: hyper-threads add nothing to matrix products."""
+    try:
+        usable = os.sched_getaffinity(0)
+    except AttributeError:  # macOS has no affinity
+        return max(1, os.cpu_count() or 1)
+    siblings = set()
+    for cpu in usable:
+        listing = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+        try:
+            siblings.add(listing.read_text().strip())
+        except OSError:
+            siblings.add(str(cpu))
+    return max(1, len(siblings))

@@ -1,0 +1,61 @@
+"""Adapters at scales, numbered: slot 0 is the base, so is every adapter at scale 0."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pluralism_local.engine.plan import BASE_SLOT
+from pluralism_local.gguf_file import read_header
+from pluralism_local.types import AdapterRef
+
+
+@dataclass(slots=True)
+class _Slot:
+    ref: AdapterRef
+    invocation: tuple[int, ...]
+    checked: bool = False
+
+
+class Slots:
+    """Numbers adapters by hash, scale and activation; numbers stay valid as long as the engine."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[tuple[str, float, str], int] = {}
+        self._slots: list[_Slot | None] = [None]
+
+    def number(self, ref: AdapterRef | None) -> int:
+        """The slot of `ref`, a new one the first time.
+
+        Raises:
+            NotFound, InvalidInput: its file is missing or no GGUF.
+        """
+        if ref is None or ref.scale == 0:
+            return BASE_SLOT
+        key = (ref.sha256, ref.scale, ref.activation)
+        if key not in self._numbers:
+            tokens = read_header(ref.path).metadata.get("adapter.alora.invocation_tokens") or ()
+            self._slots.append(_Slot(ref, tuple(int(token) for token in tokens)))
+            self._numbers[key] = len(self._slots) - 1
+        return self._numbers[key]
+
+    def ref(self, slot: int) -> AdapterRef:
+        """What was numbered; not for the base."""
+        return self._slot(slot).ref
+
+    def invocation(self, slot: int) -> tuple[int, ...]:
+        """Tokens that switch the adapter on, as its file says; empty if it does not."""
+        return self._slot(slot).invocation
+
+    def checked(self, slot: int) -> bool:
+        """Whether the adapter was seen to change the model."""
+        return self._slot(slot).checked
+
+    def check(self, slot: int) -> None:
+        """Note that it was."""
+        self._slot(slot).checked = True
+
+    def _slot(self, slot: int) -> _Slot:
+        found = self._slots[slot]
+        if found is None:
+            raise LookupError("the base has no adapter")
+        return found

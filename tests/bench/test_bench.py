@@ -1,0 +1,63 @@
+"""The bench: what it reports, and that both sides of a comparison do the same work."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pluralism_local.bench import naive
+from pluralism_local.bench.measure import AskTimes, Report, Workload
+from pluralism_local.cli.main import main
+
+
+def times(seconds: float, rate: float) -> AskTimes:
+    return AskTimes(comments_tok_s=rate, seconds=seconds, comments_seconds=1.0, answer_seconds=1.0)
+
+
+def report(naive_times: AskTimes | None) -> Report:
+    return Report(
+        "m", "p", 6, "seeded", 2, Workload(), 1.0, 2.0, 3.0, times(4.0, 100.0), naive_times, None, 10.0
+    )
+
+
+def test_ratios_are_how_many_times_faster_ours_is() -> None:
+    assert report(None).record()["ratio"] is None
+    assert report(times(10.0, 40.0)).record()["ratio"] == {"comments": 2.5, "ask": 2.5}
+
+
+@pytest.mark.parametrize("option", ["--comment-tokens", "--answer-tokens", "--repeats"])
+def test_a_workload_of_nothing_is_refused(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", option, "0"]) == 2
+    assert "at least 1" in capsys.readouterr().err
+
+
+def test_the_naive_loop_runs_on_past_the_end_of_an_answer(starter_path: Path) -> None:
+    work = naive.Work("<|im_start|>user\nSay: hi<|im_end|>\n<|im_start|>assistant\n", None, 40, 0.0)
+    run = naive.run(starter_path, [work], work, context=256, threads=1)
+    assert run.comments > 0
+    assert run.total == run.comments + run.answer
+
+
+def test_bench_reports_every_figure(starter_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    options = ["--compare", "both", "--repeats", "1", "--comment-tokens", "6", "--answer-tokens", "4"]
+    assert main(["bench", *options, "--threads", "1", "--json"]) == 0
+    out, err = capfd.readouterr()
+    record = json.loads(out)
+    assert record["schema"] == "plocal.bench/1"
+    assert (record["communities"], record["adapters"], record["comment_tokens"]) == (6, "seeded", 6)
+    for rate in ("prefill_tok_s", "decode_tok_s", "batch_tok_s", "peak_rss_mb"):
+        assert record[rate] > 0
+    for side in ("ask", "naive", "tuned_naive"):
+        assert record[side]["comments_tok_s"] > 0
+        assert record[side]["seconds"] >= record[side]["comments_seconds"]
+    ours, theirs = record["ask"], record["naive"]
+    assert record["ratio"]["ask"] == pytest.approx(theirs["seconds"] / ours["seconds"], abs=0.01)
+    assert "warming up" in err
+
+
+@pytest.mark.parametrize("model", ["scripted:", "remote:http://127.0.0.1:9/v1"])
+def test_only_local_models_can_be_measured(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "-m", model]) == 2
+    assert "no local model" in capsys.readouterr().err

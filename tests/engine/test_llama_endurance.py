@@ -1,0 +1,52 @@
+"""Two hundred asks in a row: memory stays, nothing is loaded again."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+
+import pytest
+
+from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
+from tests.engine.conftest import MakeRef
+from tests.engine.llama_util import ask, letters, run
+
+
+def resident_kb() -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    raise LookupError("no VmRSS")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads resident memory from /proc")
+def test_two_hundred_asks_do_not_grow_memory(starter_path: Path, make_ref: MakeRef, tmp_path: Path) -> None:
+    """Adapters apart and packed, kept sequences, distributions and cancelled calls, in turn."""
+    options = LlamaOptions(threads=1, lanes=2, pack_dir=tmp_path, cache_bytes=16 * 2**20)
+    with LlamaEngine(starter_path, name="starter", options=options) as engine:
+
+        def one(turn: int) -> None:
+            activated = [make_ref(seed, activation="assistant") for seed in range(3)]
+            text = f"Question number {turn}."
+            run(
+                engine, [ask(text, ref, tokens=4, temperature=1.0, seed=turn, keep=True) for ref in activated]
+            )
+            run(engine, [ask(text, make_ref(5), tokens=2), ask(text, tokens=2)])
+            engine.distribution([letters(f"{text}\nA. Yes\nB. No\nC. Maybe\nD. Never")])
+            events = engine.generate([ask(text, tokens=50)])
+            next(events)
+            events.close()
+
+        for turn in range(20):
+            one(turn)
+        gc.collect()
+        before, stats = resident_kb(), engine.stats
+        for turn in range(20, 220):
+            one(turn)
+        gc.collect()
+        after = engine.stats
+        assert resident_kb() - before < 16 * 1024
+        assert (after.model_loads, after.pack_loads) == (stats.model_loads, stats.pack_loads) == (1, 1)
+        assert after.adapter_loads == stats.adapter_loads == 1

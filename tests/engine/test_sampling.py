@@ -1,0 +1,96 @@
+"""The sampler against brute force and against its own definition."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pluralism_local.engine.sampling import Sampler
+from pluralism_local.errors import EngineFailure
+from pluralism_local.types import Sampling
+
+Logits = npt.NDArray[np.float32]
+
+logit_lists = st.lists(st.floats(-30, 30, width=32), min_size=2, max_size=60)
+
+
+def nucleus(logits: Logits, temperature: float, top_p: float) -> set[int]:
+    """The smallest set with at least top_p of the mass, by sorting everything; ties by token id."""
+    scaled = logits.astype(np.float64) / temperature
+    p = np.exp(scaled - scaled.max())
+    p /= p.sum()
+    order = sorted(range(len(p)), key=lambda token: (-p[token], token))
+    chosen: set[int] = set()
+    mass = 0.0
+    for token in order:
+        chosen.add(token)
+        mass += p[token]
+        if mass >= top_p:
+            break
+    return chosen
+
+
+@given(logit_lists)
+def test_greedy_is_the_first_largest(values: list[float]) -> None:
+    logits = np.array(values, dtype=np.float32)
+    assert Sampler(Sampling()).draw(logits) == values.index(max(values))
+
+
+@given(logit_lists, st.floats(0.2, 3), st.floats(0.05, 0.95), st.integers(0, 2**32 - 1))
+def test_draws_stay_in_the_nucleus(values: list[float], temperature: float, top_p: float, seed: int) -> None:
+    logits = np.array(values, dtype=np.float32)
+    sampler = Sampler(Sampling(temperature, top_p, seed=seed))
+    # float32 weights may put one token more into the set than exact arithmetic does
+    allowed = nucleus(logits, temperature, min(1.0, top_p + 1e-4))
+    assert {sampler.draw(logits) for _ in range(20)} <= allowed
+
+
+@pytest.mark.parametrize("spread", [0.01, 2.0, 8.0])
+def test_frequencies_match_the_truncated_distribution(spread: float) -> None:
+    """Flat, usual and peaked logits: each uses another threshold."""
+    rng = np.random.default_rng(3)
+    logits = (rng.standard_normal(50) * spread).astype(np.float32)
+    sampler = Sampler(Sampling(1.0, 0.9, seed=1))
+    draws = 20_000
+    counts = Counter(sampler.draw(logits) for _ in range(draws))
+    chosen = sorted(nucleus(logits, 1.0, 0.9))
+    p = np.exp(logits[chosen].astype(np.float64))
+    p /= p.sum()
+    assert set(counts) <= set(chosen)
+    for token, expected in zip(chosen, p, strict=True):
+        assert counts[token] / draws == pytest.approx(expected, abs=4 * np.sqrt(expected / draws) + 1e-3)
+
+
+def test_without_top_p_every_token_can_come() -> None:
+    sampler = Sampler(Sampling(1.0, 1.0, seed=5))
+    assert {sampler.draw(np.zeros(8, dtype=np.float32)) for _ in range(300)} == set(range(8))
+
+
+def test_the_seed_decides() -> None:
+    logits = np.zeros(1000, dtype=np.float32)
+
+    def first(seed: int) -> list[int]:
+        sampler = Sampler(Sampling(1.0, 0.9, seed=seed))
+        return [sampler.draw(logits) for _ in range(5)]
+
+    assert first(1) == first(1)
+    assert first(1) != first(2)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_banned_tokens_never_come_and_the_logits_stay(temperature: float) -> None:
+    logits = np.array([5.0, 4.0, 1.0], dtype=np.float32)
+    sampler = Sampler(Sampling(temperature, 0.9), banned=[0, 1])
+    assert {sampler.draw(logits) for _ in range(50)} == {2}
+    assert logits.tolist() == [5.0, 4.0, 1.0]
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+def test_no_usable_logits(value: float) -> None:
+    with pytest.raises(EngineFailure, match="usable"):
+        Sampler(Sampling(1.0, 0.9)).draw(np.full(4, value, dtype=np.float32))
