@@ -23,7 +23,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -59,10 +59,10 @@ _WAVE_CELLS = 4096
 _NO_EFFECT = 1e-6
 """An adapter that moves no logit by more than this does nothing."""
 
-Logits = npt.NDArray[np.float32]
+_LANE_JOBS = 3
+"""Jobs of one batch that a lane should have at least: with fewer the weights are read too often."""
 
-_PACK_LANE = 3
-"""Jobs of a pack that a lane should have: fewer per lane read the weights too often, more leave cores idle."""
+Logits = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ class LlamaEngine:
         self._slots = Slots()
         self._shelf = PackShelf(header, sha256 or _identity(path), self.options.pack_dir)
         self._pack: tuple[Pack, Runner] | None = None
-        self._pack_loads = 0
+        self._past = EngineStats(model_loads=1)
         self._spellings = Spellings(model, self._prompter)
         self._busy = threading.Lock()
         self._closed = False
@@ -199,9 +199,7 @@ class LlamaEngine:
     @property
     def stats(self) -> EngineStats:
         """A snapshot of the counters."""
-        total = EngineStats(
-            model_loads=1, pack_loads=self._pack_loads, adapter_loads=self._runner.adapter_loads
-        )
+        total = replace(self._past, adapter_loads=self._runner.adapter_loads)
         for runner in self._runners():
             runner.add_counts(total)
         return total
@@ -255,7 +253,12 @@ class LlamaEngine:
         def run(lane: Lane, wave: Wave, stop: ShouldStop) -> Iterator[EngineEvent]:
             return lane.generate(wave, tasks, *adapters[wave.slot], stop)
 
-        yield from self._runner.carry_out(make_plan(jobs, _limits(jobs, SEQUENCES)), run, should_stop)
+        plan = make_plan(jobs, _limits(jobs, SEQUENCES), self._lanes_for(jobs))
+        yield from self._runner.carry_out(plan, run, should_stop)
+
+    def _lanes_for(self, jobs: Sequence[Job]) -> int:
+        """Lanes that jobs of one batch are worth: threads of their own do not wait for each other."""
+        return max(1, min(self._most_lanes, len(jobs) // _LANE_JOBS))
 
     def _generate_packed(
         self, jobs: Sequence[Job], tasks: Mapping[int, Task], should_stop: ShouldStop
@@ -268,8 +271,7 @@ class LlamaEngine:
         def run(lane: Lane, wave: Wave, stop: ShouldStop) -> Iterator[EngineEvent]:
             return lane.generate(wave, tasks, None, 1.0, stop)
 
-        lanes = max(1, min(self._most_lanes, -(-len(jobs) // _PACK_LANE)))
-        plan = make_pack_plan(jobs, pack.controls, lanes, _limits(jobs, SEQUENCES))
+        plan = make_pack_plan(jobs, pack.controls, self._lanes_for(jobs), _limits(jobs, SEQUENCES))
         yield from runner.carry_out(plan, run, should_stop)
 
     def distribution(
@@ -421,11 +423,12 @@ class LlamaEngine:
         ends = model.end_tokens() if self.options.ignore_end else ()
         runner = Runner(model, self._runner_options((*ends, *pack.controls.values())))
         self._pack = (pack, runner)
-        self._pack_loads += 1
+        self._past.pack_loads += 1
         return True
 
     def _close_pack(self) -> None:
         if self._pack is not None:
+            self._pack[1].add_counts(self._past)
             self._pack[1].close()
             self._pack = None
 

@@ -124,12 +124,12 @@ def distinct_cells(paths: Iterable[Sequence[Code]]) -> int:
     return total
 
 
-def make_plan(jobs: Sequence[Job], limits: Limits) -> Plan:
+def make_plan(jobs: Sequence[Job], limits: Limits, lanes: int = 1) -> Plan:
     """Group `jobs` into waves: one adapter per wave, each wave within `limits`, every job exactly once.
 
     Jobs of an adapter keep their order, except that those with a common prefix, however short, come together, so
     that a wave shares as much as it can; a wave is closed when the next job does not fit. Distinct roots become
-    base jobs without room.
+    base jobs without room. Jobs of one and the same adapter are dealt out evenly to `lanes`.
 
     Raises:
         ValueError: a single job exceeds `limits` (the caller checks the context first).
@@ -139,8 +139,10 @@ def make_plan(jobs: Sequence[Job], limits: Limits) -> Plan:
     by_slot: dict[int, list[Job]] = {}
     for job in jobs:
         by_slot.setdefault(job.slot, []).append(job)
-    waves = [wave for slot, group in by_slot.items() for wave in _fill_waves(slot, group, limits)]
-    return Plan(tuple(_fill_waves(BASE_SLOT, root_jobs, limits)), tuple(waves), parallel=len(by_slot) > 1)
+    own = limits if len(by_slot) > 1 else _dealt(limits, len(jobs), lanes)
+    waves = [wave for slot, group in by_slot.items() for wave in _fill_waves(slot, group, own)]
+    parallel = len(by_slot) > 1 or lanes > 1
+    return Plan(tuple(_fill_waves(BASE_SLOT, root_jobs, limits)), tuple(waves), parallel)
 
 
 def make_pack_plan(jobs: Sequence[Job], controls: Mapping[int, int], lanes: int, limits: Limits) -> Plan:
@@ -159,10 +161,14 @@ def make_pack_plan(jobs: Sequence[Job], controls: Mapping[int, int], lanes: int,
         replace(job, tokens=(*job.root, controls[job.slot], *job.tokens[job.switch + 1 :]), slot=BASE_SLOT)
         for job in jobs
     ]
-    share = -(-len(packed) // lanes)
-    dealt = replace(limits, sequences=max(1, min(limits.sequences, share)))
-    waves = _fill_waves(BASE_SLOT, packed, dealt)
-    return Plan(tuple(_fill_waves(BASE_SLOT, root_jobs, limits)), tuple(waves), parallel=True)
+    waves = _fill_waves(BASE_SLOT, packed, _dealt(limits, len(packed), lanes))
+    return Plan(tuple(_fill_waves(BASE_SLOT, root_jobs, limits)), tuple(waves), parallel=lanes > 1)
+
+
+def _dealt(limits: Limits, jobs: int, lanes: int) -> Limits:
+    """`limits` with an even share of the jobs as the most sequences."""
+    share = -(-jobs // lanes)
+    return replace(limits, sequences=min(limits.sequences, max(1, share)))
 
 
 def _fill_waves(slot: int, jobs: Sequence[Job], limits: Limits) -> list[Wave]:

@@ -5,8 +5,8 @@
                                         └─ no number among them    ──> Selection("fallback")
 
 The fallback is the member of the highest weight, the first of equals; the released code draws at random,
-which would not repeat. Probabilities are asked for up to nine choices: from ten on "1" also begins "10", what
-comes right after the prompt no longer tells the two apart, and the words are read instead.
+which would not repeat. From ten choices on "1" also begins "10": an engine with exact probabilities tells the two
+apart, one that sees only the next token does not, and there the words are read instead.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pluralism_local.modes.comments import closing
 from pluralism_local.modes.draft import Draft
 from pluralism_local.types import Request, Sampling, Selection, TextDone
 
-MOST_WEIGHED = 9
+MOST_WEIGHED_BY_ONE_TOKEN = 9
 WORDS = Sampling(temperature=0.0, max_tokens=20)  # tokens: as in the released code
 
 
@@ -45,12 +45,17 @@ def choose(
         selection = Selection(members[0].community.id, "fallback")
         draft.warn(f"There was nothing to choose: {selection.community} was the only one.")
     else:
-        if draft.llm.capabilities.distribution != "none" and len(members) <= MOST_WEIGHED:
+        if _can_weigh(draft, len(members)):
             selection = _by_probability(draft, members, text, should_stop)
         if selection is None and draft.complete:
             selection = _by_words(draft, members, text, should_stop)
     draft.selection = selection
     return selection
+
+
+def _can_weigh(draft: Draft, count: int) -> bool:
+    known = draft.llm.capabilities.distribution
+    return known == "exact" or (known == "bounded" and count <= MOST_WEIGHED_BY_ONE_TOKEN)
 
 
 def _by_probability(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -61,3 +63,12 @@ def test_bench_reports_every_figure(starter_path: Path, capfd: pytest.CaptureFix
 def test_only_local_models_can_be_measured(model: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "-m", model]) == 2
     assert "no local model" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_an_overton_ask_of_six_adapters_stays_under_450_mb(starter_path: Path) -> None:
+    """In a process of its own, with the token counts of the default bench: the peak is the ask's, packs included."""
+    command = [sys.executable, "-c", "from pluralism_local.cli.main import entry; entry()"]
+    done = subprocess.run([*command, "bench", "--repeats", "1", "--json"], capture_output=True, check=True)
+    assert 100 < json.loads(done.stdout)["peak_rss_mb"] < 450

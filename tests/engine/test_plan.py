@@ -198,6 +198,15 @@ def test_no_jobs_no_waves() -> None:
     assert make_plan([], Limits(1, 1)) == Plan((), (), parallel=False)
 
 
+@given(job_lists.filter(bool), st.integers(1, 5))
+def test_jobs_of_one_adapter_are_dealt_out_evenly(jobs: list[Job], lanes: int) -> None:
+    alike = [replace(job, slot=1) for job in jobs]
+    plan = make_plan(alike, BIG, lanes)
+    assert sorted(job.index for wave in plan.waves for job in wave.jobs) == sorted(job.index for job in jobs)
+    assert max(len(wave.jobs) for wave in plan.waves) == -(-len(jobs) // lanes)
+    assert plan.parallel == (lanes > 1)
+
+
 # --- packs
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pluralism_local.engine.scripted import ScriptedEngine
+from pluralism_local.engine.scripted import EVERYTHING, ScriptedEngine
 from pluralism_local.errors import InvalidInput, Unsupported
 from pluralism_local.modes import Ask
 from pluralism_local.modes.choosing import read_number
@@ -76,11 +77,18 @@ def test_numbers_without_any_probability_give_way_to_words(tmp_path: Path) -> No
     assert result.selection == Selection("center", "parsed", None, "2")
 
 
-def test_from_ten_comments_on_the_words_are_read(tmp_path: Path) -> None:
+def test_from_ten_comments_on_one_token_is_not_enough(tmp_path: Path) -> None:
     ten = pool(*((f"community-{number}", 0.1) for number in range(1, 11)))
-    engine = ScriptedEngine(script(tmp_path, replies=[{"match": "from 1 to 10:", "text": "10"}]))
-    result = answer(Ask(QUESTION, "steerable", ten, attribute="honesty"), engine)
+    file = script(tmp_path, replies=[{"match": "from 1 to 10:", "text": "10"}])
+    bounded = replace(EVERYTHING, distribution="bounded")
+    result = answer(
+        Ask(QUESTION, "steerable", ten, attribute="honesty"), ScriptedEngine(file, capabilities=bounded)
+    )
     assert result.selection == Selection("community-10", "parsed", None, "10")
+    exact = answer(Ask(QUESTION, "steerable", ten, attribute="honesty"), ScriptedEngine(file))
+    assert exact.selection is not None
+    assert exact.selection.method == "probabilities"
+    assert len(exact.selection.probabilities or {}) == 10
 
 
 def test_empty_comments_cannot_be_chosen(tmp_path: Path) -> None:
