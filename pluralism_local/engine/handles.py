@@ -233,10 +233,20 @@ class Context(_Handle):
         cells: KV cells, shared by all sequences.
         sequences: sequence ids 0 … sequences-1; also the most rows with logits in one decode.
         threads: for decoding and for prompts.
+        flash: flash attention on a CPU, which is a little faster and rounds differently; a GPU decides itself.
         chunk: tokens that one decode call takes at most.
     """
 
-    def __init__(self, model: Model, *, cells: int, sequences: int, threads: int, chunk: int = 128) -> None:
+    def __init__(
+        self,
+        model: Model,
+        *,
+        cells: int,
+        sequences: int,
+        threads: int,
+        flash: bool = False,
+        chunk: int = 128,
+    ) -> None:
         super().__init__()
         self.model, self.cells, self.sequences, self.chunk = model, cells, sequences, chunk
         params = lib.llama_context_default_params()
@@ -245,7 +255,7 @@ class Context(_Handle):
         params.n_seq_max = params.n_outputs_max = sequences
         params.n_threads = params.n_threads_batch = threads
         params.kv_unified = True  # a shared prefix is then held once, by reference
-        if not model.on_gpu:
+        if not model.on_gpu and not flash:
             # as the high-level API has it, to the bit: where activations are quantized to 8 bits, another order of
             # summation in attention is enough to move next-token probabilities in the second decimal
             params.flash_attn_type = lib.LLAMA_FLASH_ATTN_TYPE_DISABLED

@@ -94,8 +94,16 @@ class _Writer:
 class Lane:
     """One context over `model`, made as large as its waves need; `banned` tokens are never drawn."""
 
-    def __init__(self, model: Model, store: KVStore, threads: int, banned: Sequence[int] = ()) -> None:
-        self._model, self._store, self._banned = model, store, banned
+    def __init__(
+        self,
+        model: Model,
+        store: KVStore,
+        threads: int,
+        *,
+        banned: Sequence[int] = (),
+        flash: bool = False,
+    ) -> None:
+        self._model, self._store, self._banned, self._flash = model, store, banned, flash
         self._threads = threads
         self._context: Context | None = None
         self._active: tuple[Adapter | None, float] = (None, 1.0)
@@ -109,7 +117,9 @@ class Lane:
                 context.close()
                 self._context = None
             rounded = -(-cells // _GROWTH) * _GROWTH
-            self._context = Context(self._model, cells=rounded, sequences=SEQUENCES, threads=threads)
+            self._context = Context(
+                self._model, cells=rounded, sequences=SEQUENCES, threads=threads, flash=self._flash
+            )
             self._active = (None, 1.0)
         elif threads != self._threads:
             context.set_threads(threads)

@@ -376,13 +376,15 @@ class LlamaEngine:
             Refused: one does not change the model's next-token distribution.
         """
         found: dict[int, tuple[Adapter | None, float]] = {BASE_SLOT: (None, 1.0)}
+        probe = self._prompter.more_tokens("The")[:1]
+        base: Logits | None = None
         for slot in {job.slot for job in jobs} - {BASE_SLOT}:
             ref = self._slots.ref(slot)
             adapter = self._runner.adapter(ref.sha256, ref.path)
             if not self._slots.checked(slot):
-                probe = self._prompter.more_tokens("The")[:1]
-                changed = self._runner.probe(probe, adapter, ref.scale)
-                self._check_effect(ref, self._runner.probe(probe), changed)
+                if base is None:
+                    base = self._runner.probe(probe)
+                self._check_effect(ref, base, self._runner.probe(probe, adapter, ref.scale))
                 self._slots.check(slot)
             found[slot] = (adapter, ref.scale)
         return found
@@ -398,11 +400,11 @@ class LlamaEngine:
         controls = set(pack.controls.values())
         # a prompt that spells a control token would switch an adapter by itself
         wanted = [job for job in wanted if controls.isdisjoint(job.tokens)]
-        for slot in slots:
-            if not self._slots.checked(slot):
-                changed = runner.probe([pack.controls[slot]])
-                self._check_effect(self._slots.ref(slot), runner.probe([*stands_for]), changed)
-                self._slots.check(slot)
+        unchecked = [slot for slot in slots if not self._slots.checked(slot)]
+        base = runner.probe([*stands_for]) if unchecked else np.empty(0, np.float32)
+        for slot in unchecked:
+            self._check_effect(self._slots.ref(slot), base, runner.probe([pack.controls[slot]]))
+            self._slots.check(slot)
         return wanted
 
     def _open_pack(self, slots: set[int], stands_for: int) -> bool:
@@ -421,7 +423,8 @@ class LlamaEngine:
             self._shelf.discard(pack)
             return False
         ends = model.end_tokens() if self.options.ignore_end else ()
-        runner = Runner(model, self._runner_options((*ends, *pack.controls.values())))
+        options = self._runner_options((*ends, *pack.controls.values()))
+        runner = Runner(model, replace(options, flash=True))  # a pack only generates, and rounds its own way
         self._pack = (pack, runner)
         self._past.pack_loads += 1
         return True

@@ -38,12 +38,14 @@ class RunnerOptions:
     most_lanes: contexts side by side at most.
     cache_bytes: memory for prefixes and kept sequences.
     banned: tokens that are never drawn.
+    flash: flash attention on a CPU; see `handles.Context`.
     """
 
     threads: int
     most_lanes: int
     cache_bytes: int
     banned: tuple[int, ...] = ()
+    flash: bool = False
 
 
 class Runner:
@@ -56,7 +58,8 @@ class Runner:
         self._adapters: dict[str, Adapter] = {}
 
     def _new_lane(self) -> Lane:
-        return Lane(self.model, self.store, self.options.threads, self.options.banned)
+        options = self.options
+        return Lane(self.model, self.store, options.threads, banned=options.banned, flash=options.flash)
 
     def close(self) -> None:
         """Free contexts, then adapters, then the model."""
