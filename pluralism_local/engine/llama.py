@@ -272,7 +272,10 @@ class LlamaEngine:
             return lane.generate(wave, tasks, None, 1.0, stop)
 
         plan = make_pack_plan(jobs, pack.controls, self._lanes_for(jobs), _limits(jobs, SEQUENCES))
-        yield from runner.carry_out(plan, run, should_stop)
+        try:
+            yield from runner.carry_out(plan, run, should_stop)
+        finally:
+            runner.rest()  # what usually follows is an answer on the model itself, which needs memory of its own
 
     def distribution(
         self, requests: Sequence[OptionRequest], *, should_stop: ShouldStop = never

@@ -69,6 +69,11 @@ class Runner:
             adapter.close()
         self.model.close()
 
+    def rest(self) -> None:
+        """Give back the lanes' memory; they are made again when needed, and the store stays."""
+        for lane in self._lanes:
+            lane.close()
+
     @property
     def adapter_loads(self) -> int:
         """Adapter files read so far."""
