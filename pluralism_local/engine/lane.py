@@ -148,7 +148,11 @@ class Lane:
         return self._live.logits(len(rows) - 1).copy()
 
     def remember(self, wave: Wave, should_stop: ShouldStop) -> None:
-        """Decode a wave of base prefixes and keep each in the store."""
+        """Decode a wave of base prefixes and keep each in the store.
+
+        Raises:
+            Cancelled: `should_stop` turned true.
+        """
         for sequence, _ in self._prompts(wave, None, 1.0, should_stop, {}):
             job = wave.jobs[sequence]
             with self._store.lock:
@@ -313,6 +317,8 @@ class Lane:
 
         Sequence ids are positions in the wave. `reused` is filled with the cells each sequence did not decode.
         """
+        if should_stop():
+            raise Cancelled
         context = self._live
         self._use(adapter, scale)
         context.forget()

@@ -14,6 +14,7 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from pluralism_local.engine.handles import Adapter, Model
 from pluralism_local.engine.kv_store import KVStore
 from pluralism_local.engine.lane import Counters, Lane
 from pluralism_local.engine.plan import Job, Plan, Wave
+from pluralism_local.errors import Cancelled
 from pluralism_local.types import EngineEvent
 
 RunWave = Callable[[Lane, Wave, ShouldStop], Iterator[EngineEvent]]
@@ -108,9 +110,9 @@ class Runner:
     def carry_out(self, plan: Plan, run: RunWave, should_stop: ShouldStop) -> Iterator[EngineEvent]:
         """Roots, then waves; events as they come. `should_stop` is called from the lanes' threads."""
         first = self._lanes[0]
-        for roots in plan.roots:
-            if not should_stop():
-                first.reserve(roots.cells, self.options.threads)
+        # a stop among the roots is seen again by the waves, which report it for each request
+        with suppress(Cancelled):
+            for roots in plan.roots:
                 self._remember(first, roots, should_stop)
         count = min(self.options.most_lanes, len(plan.waves) if plan.parallel else 1)
         while len(self._lanes) < count:
@@ -123,9 +125,10 @@ class Runner:
             yield from run(first, wave, should_stop)
 
     def _remember(self, lane: Lane, roots: Wave, should_stop: ShouldStop) -> None:
-        """Decode what the store lacks; a stop here is seen again, and reported, by the waves."""
+        """Decode what the store lacks."""
         missing = tuple(job for job in roots.jobs if not self._known(job))
         if missing:
+            lane.reserve(roots.cells, self.options.threads)
             lane.remember(replace(roots, jobs=missing), should_stop)
 
     def _known(self, job: Job) -> bool:

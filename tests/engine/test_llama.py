@@ -230,6 +230,28 @@ def test_stopping_inside_a_long_prompt(engine: LlamaEngine) -> None:
     assert len(texts(engine, [ask(tokens=3)])) == 1
 
 
+@pytest.mark.parametrize("polls_before", [0, 2, 5])
+def test_stopping_inside_a_shared_prefix(engine: LlamaEngine, make_ref: MakeRef, polls_before: int) -> None:
+    """Every request is reported once, as cancelled, wherever the stop falls."""
+    refs = [make_ref(seed, activation="assistant") for seed in range(3)]
+    run(engine, [ask("Hello.", ref, tokens=1) for ref in refs])
+    engine.forget()
+    before = engine.stats.decoded_tokens
+    polls = 0
+
+    def should_stop() -> bool:
+        nonlocal polls
+        polls += 1
+        return polls > polls_before
+
+    requests = [ask("word " * 150, ref) for ref in refs]
+    completions, events = run(engine, requests, should_stop)
+    assert [(c.finish, c.text) for c in completions] == [("cancelled", "")] * 3
+    assert sum(isinstance(event, TextStarted) for event in events) == 3
+    assert engine.stats.decoded_tokens - before <= 128, "nothing is begun after the stop"
+    assert len(texts(engine, [ask(tokens=3)])) == 1
+
+
 def test_closing_the_iterator_early_leaves_the_engine_usable(engine: LlamaEngine, make_ref: MakeRef) -> None:
     for requests in ([ask(tokens=100)], [ask(adapter=make_ref(s), tokens=100) for s in range(3)]):
         events = engine.generate(requests)
