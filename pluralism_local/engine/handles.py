@@ -435,9 +435,3 @@ def gpu_available() -> bool:
     """Whether this build of llama.cpp can use a GPU."""
     install_log()
     return bool(lib.llama_supports_gpu_offload())
-
-
-def system_info() -> str:
-    """llama.cpp's own line on the CPU features it was built with."""
-    install_log()
-    return str(lib.llama_print_system_info().decode("utf-8", "replace")).strip()

@@ -23,7 +23,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -35,7 +35,8 @@ from pluralism_local.engine import scoring
 from pluralism_local.engine.base import Capabilities, ShouldStop, never
 from pluralism_local.engine.handles import Adapter, Model, gpu_available, install_log
 from pluralism_local.engine.lane import SEQUENCES, Counters, Lane, Task
-from pluralism_local.engine.pack_shelf import Pack, PackShelf
+from pluralism_local.engine.open_pack import OpenPack
+from pluralism_local.engine.pack_shelf import PackShelf
 from pluralism_local.engine.plan import BASE_SLOT, Job, Limits, Wave, make_pack_plan, make_plan, token_of
 from pluralism_local.engine.prompter import Prompter
 from pluralism_local.engine.runner import Runner, RunnerOptions, physical_cores
@@ -157,9 +158,8 @@ class LlamaEngine:
         banned = model.end_tokens() if self.options.ignore_end else ()
         self._runner = Runner(model, self._runner_options(banned))
         self._slots = Slots()
-        self._shelf = PackShelf(header, sha256 or _identity(path), self.options.pack_dir)
-        self._pack: tuple[Pack, Runner] | None = None
-        self._past = EngineStats(model_loads=1)
+        shelf = PackShelf(header, sha256 or _identity(path), self.options.pack_dir)
+        self._packs = OpenPack(shelf, self._runner.options, gpu_layers=self._gpu_layers)
         self._spellings = Spellings(model, self._prompter)
         self._busy = threading.Lock()
         self._closed = False
@@ -199,13 +199,12 @@ class LlamaEngine:
     @property
     def stats(self) -> EngineStats:
         """A snapshot of the counters."""
-        total = replace(self._past, adapter_loads=self._runner.adapter_loads)
-        for runner in self._runners():
-            runner.add_counts(total)
+        total = EngineStats(
+            model_loads=1, pack_loads=self._packs.loads, adapter_loads=self._runner.adapter_loads
+        )
+        self._runner.add_counts(total)
+        self._packs.add_counts(total)
         return total
-
-    def _runners(self) -> list[Runner]:
-        return [self._runner] if self._pack is None else [self._runner, self._pack[1]]
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Length of the prompt, the answer's header included."""
@@ -221,8 +220,8 @@ class LlamaEngine:
 
     def forget(self) -> None:
         """Drop every kept prefix and sequence."""
-        for runner in self._runners():
-            runner.store.clear()
+        self._runner.store.clear()
+        self._packs.forget()
 
     def generate(
         self, requests: Sequence[Request], *, should_stop: ShouldStop = never
@@ -264,9 +263,7 @@ class LlamaEngine:
         self, jobs: Sequence[Job], tasks: Mapping[int, Task], should_stop: ShouldStop
     ) -> Iterator[EngineEvent]:
         """All adapters in one batch per lane, on the open pack."""
-        if self._pack is None:
-            raise LookupError("no pack is open")
-        pack, runner = self._pack
+        pack, runner = self._packs.current()
 
         def run(lane: Lane, wave: Wave, stop: ShouldStop) -> Iterator[EngineEvent]:
             return lane.generate(wave, tasks, None, 1.0, stop)
@@ -310,7 +307,7 @@ class LlamaEngine:
         if self._closed:
             return
         self._closed = True
-        self._close_pack()
+        self._packs.close()
         self._runner.close()
 
     def __enter__(self) -> Self:
@@ -397,9 +394,12 @@ class LlamaEngine:
         wanted = [job for job in jobs if job.slot != BASE_SLOT and job.switch > 0]
         slots = {job.slot for job in wanted}
         stands_for = {job.tokens[job.switch] for job in wanted}
-        if len(stands_for) != 1 or not self._open_pack(slots, *stands_for) or self._pack is None:
+        if len(stands_for) != 1:
             return []
-        pack, runner = self._pack
+        opened = self._packs.open({slot: self._slots.ref(slot) for slot in slots}, *stands_for)
+        if opened is None:
+            return []
+        pack, runner = opened
         controls = set(pack.controls.values())
         # a prompt that spells a control token would switch an adapter by itself
         wanted = [job for job in wanted if controls.isdisjoint(job.tokens)]
@@ -409,34 +409,6 @@ class LlamaEngine:
             self._check_effect(self._slots.ref(slot), base, runner.probe([pack.controls[slot]]))
             self._slots.check(slot)
         return wanted
-
-    def _open_pack(self, slots: set[int], stands_for: int) -> bool:
-        """Make sure that a pack with `slots` is open; a single adapter is not worth one."""
-        if self._pack is not None and slots <= self._pack[0].controls.keys():
-            return True
-        if len(slots) < 2:
-            return False
-        pack = self._shelf.pack({slot: self._slots.ref(slot) for slot in slots}, stands_for)
-        if pack is None:
-            return False
-        self._close_pack()
-        try:
-            model = Model(pack.path, gpu_layers=self._gpu_layers)
-        except InvalidInput:
-            self._shelf.discard(pack)
-            return False
-        ends = model.end_tokens() if self.options.ignore_end else ()
-        options = self._runner_options((*ends, *pack.controls.values()))
-        runner = Runner(model, replace(options, flash=True))  # a pack only generates, and rounds its own way
-        self._pack = (pack, runner)
-        self._past.pack_loads += 1
-        return True
-
-    def _close_pack(self) -> None:
-        if self._pack is not None:
-            self._pack[1].add_counts(self._past)
-            self._pack[1].close()
-            self._pack = None
 
     def _check_effect(self, ref: AdapterRef, base: Logits, changed: Logits) -> None:
         if float(np.abs(changed - base).max()) <= _NO_EFFECT:

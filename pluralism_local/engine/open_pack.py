@@ -1,0 +1,85 @@
+"""The pack in memory: opened for a set of adapters, kept while it serves, replaced when another set comes.
+
+    adapters by slot ──PackShelf──> Pack on disk ──> Model ──> Runner
+
+No pack is no error: `open` gives None, and the adapters run one wave each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from pluralism_local.engine.handles import Model
+from pluralism_local.engine.lane import Counters
+from pluralism_local.engine.pack_shelf import Pack, PackShelf
+from pluralism_local.engine.runner import Runner, RunnerOptions
+from pluralism_local.errors import InvalidInput
+from pluralism_local.types import AdapterRef
+
+
+class OpenPack:
+    """At most one pack of `shelf`, run with `options`.
+
+    Attributes:
+        loads: packs opened so far.
+    """
+
+    def __init__(self, shelf: PackShelf, options: RunnerOptions, *, gpu_layers: int) -> None:
+        self._shelf, self._options, self._gpu_layers = shelf, options, gpu_layers
+        self._open: tuple[Pack, Runner] | None = None
+        self._past = Counters()
+        self.loads = 0
+
+    def open(self, refs: Mapping[int, AdapterRef], stands_for: int) -> tuple[Pack, Runner] | None:
+        """The pack that holds `refs` (by slot) and its runner; None where there can be none.
+
+        A single adapter is not worth a pack of its own, but is served by an open one.
+        """
+        if self._open is not None and refs.keys() <= self._open[0].controls.keys():
+            return self._open
+        pack = self._shelf.pack(refs, stands_for) if len(refs) > 1 else None
+        if pack is None:
+            return None
+        self.close()
+        try:
+            model = Model(pack.path, gpu_layers=self._gpu_layers)
+        except InvalidInput:
+            self._shelf.discard(pack)
+            return None
+        banned = (*self._options.banned, *pack.controls.values())
+        # a pack only generates, and rounds its own way: flash attention costs it nothing
+        self._open = pack, Runner(model, replace(self._options, banned=banned, flash=True))
+        self.loads += 1
+        return self._open
+
+    def current(self) -> tuple[Pack, Runner]:
+        """What `open` gave last.
+
+        Raises:
+            LookupError: nothing is open (a bug).
+        """
+        if self._open is None:
+            raise LookupError("no pack is open")
+        return self._open
+
+    def forget(self) -> None:
+        """Drop every kept prefix and sequence."""
+        if self._open is not None:
+            self._open[1].store.clear()
+
+    def add_counts(self, total: Counters) -> None:
+        """Add what all packs did so far to `total`."""
+        total.adapter_switches += self._past.adapter_switches
+        total.decode_calls += self._past.decode_calls
+        total.decoded_tokens += self._past.decoded_tokens
+        total.reused_tokens += self._past.reused_tokens
+        if self._open is not None:
+            self._open[1].add_counts(total)
+
+    def close(self) -> None:
+        """Close what is open; its counts stay."""
+        if self._open is not None:
+            self._open[1].add_counts(self._past)
+            self._open[1].close()
+            self._open = None
