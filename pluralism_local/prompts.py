@@ -65,6 +65,21 @@ COMMENT_EXPLAINED = Prompt(
     "Please respond to the following question with explanation. {question}",
 )
 
+SUBJECT_OPINION = Prompt(
+    "subject.opinion", 1, "own: asked in training about a passage's subject", "What do you think about {subject}?"
+)
+
+SUBJECT_ACTION = Prompt(
+    "subject.action",
+    1,
+    "own: asked in training about a passage's subject",
+    "What should be done about {subject}?",
+)
+
+SUBJECT_COMMENT = Prompt(
+    "subject.comment", 1, "own: asked in training about a passage's subject", "Please comment on {subject}."
+)
+
 OVERTON_SYNTHESIS = Prompt(
     "overton.synthesis",
     1,
@@ -153,6 +168,9 @@ OPTIONS_ANSWER = Prompt(
 PROMPTS: tuple[Prompt, ...] = (
     QUESTION,
     COMMENT_EXPLAINED,
+    SUBJECT_OPINION,
+    SUBJECT_ACTION,
+    SUBJECT_COMMENT,
     OVERTON_SYNTHESIS,
     STEERABLE_SELECT,
     STEERABLE_ANSWER,

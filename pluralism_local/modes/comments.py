@@ -42,7 +42,11 @@ Problem = Literal["empty", "cut off", "stopped"]
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """A member as it will speak: through its adapter, or its persona alone if the model takes no adapters."""
+    """A member as it will speak: through its adapter, or through its persona where it has none or none can be used.
+
+    Never through both: an adapter is trained on bare questions, and communities that are asked the same words share
+    the prompt's cells in the engine.
+    """
 
     member: Member
     adapter: AdapterRef | None
@@ -129,7 +133,7 @@ def closing(events: Iterator[EngineEvent]) -> Iterator[Iterator[EngineEvent]]:
 
 
 def _request(ask: Ask, voice: Voice, text: str, sampling: Sampling) -> Request:
-    persona = voice.member.community.system(ask.question)
+    persona = None if voice.adapter else voice.member.community.system(ask.question)
     system = () if persona is None else (Message("system", persona),)
     return Request(
         messages=(*system, *ask.history, Message("user", text)),

@@ -1,0 +1,152 @@
+"""From passages to what a model is trained and evaluated on, through the prompts that inference uses.
+
+    activated:  passage ──question_about──> user message ──Speller──> prompt | header + passage + end of turn
+    causal:     passages ──joined by the end of text──> blocks of `block` tokens, the paper's continued pretraining
+
+The answer's tokens carry the loss, the prompt's never. An activated adapter acts from the header on (aLoRA), so the
+prompt's states are the base's own, in training as in llama.cpp.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from communitylm.cleaning import sentences
+from communitylm.passages import Passage, read_passages
+from communitylm.settings import Settings, read_settings
+from communitylm.split import order, split
+from pluralism_local.errors import InvalidInput
+from pluralism_local.prompts import QUESTION, SUBJECT_ACTION, SUBJECT_COMMENT, SUBJECT_OPINION
+
+WORDINGS = (SUBJECT_OPINION, SUBJECT_ACTION, SUBJECT_COMMENT)
+
+Tokens = tuple[int, ...]
+
+
+class Speller(Protocol):
+    """Text to tokens, as the base model wants them."""
+
+    @property
+    def header(self) -> Tokens:
+        """Opens the assistant's turn; the invocation of activated adapters."""
+
+    @property
+    def end(self) -> int:
+        """Ends a turn, or a text where there are no turns."""
+
+    def prompt(self, user: str) -> Tokens:
+        """A conversation with one user message, up to and without `header`."""
+
+    def text(self, text: str) -> Tokens:
+        """Plain text that continues a prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Tokens without and with the adapter: `prompt` is read by the base alone, `answer` starts with the header.
+
+    Attributes:
+        prompt: may be empty (causal form).
+        answer: fed to the adapted model; at least 2 tokens.
+        skip: leading tokens of `answer` that are given and carry no loss (the header), at least 1.
+    """
+
+    prompt: Tokens
+    answer: Tokens
+    skip: int
+
+    @property
+    def losses(self) -> int:
+        """Tokens with a loss."""
+        return len(self.answer) - self.skip
+
+
+def question_about(passage: Passage) -> tuple[str, str]:
+    """(user message, answer) for a passage: one of three wordings about its subject, chosen by the text's hash.
+
+    Without a subject the first sentence is the message and the rest the answer; of a single sentence, itself.
+    """
+    if passage.subject is not None:
+        wording = WORDINGS[int(order(0, passage.text)[:8], 16) % len(WORDINGS)]
+        return QUESTION.render(question=wording.render(subject=passage.subject)), passage.text
+    first, *rest = sentences(passage.text)
+    return QUESTION.render(question=first), " ".join(rest) or passage.text
+
+
+def activated(passages: Iterable[Passage], speller: Speller, longest: int) -> list[Example]:
+    """An example per passage; those longer than `longest` tokens in all are cut and then have no end token."""
+    found = []
+    for passage in passages:
+        question, text = question_about(passage)
+        prompt = speller.prompt(question)
+        answer = (*speller.header, *speller.text(text), speller.end)
+        found.append(
+            Example(
+                prompt, answer[: max(len(speller.header) + 1, longest - len(prompt))], len(speller.header)
+            )
+        )
+    return found
+
+
+def causal(passages: Iterable[Passage], speller: Speller, block: int) -> list[Example]:
+    """Blocks of `block` tokens of all passages in a row, each ended; the rest that fills no block is left out."""
+    stream = [token for passage in passages for token in (*speller.text(passage.text), speller.end)]
+    return [
+        Example((), tuple(stream[start : start + block]), 1)
+        for start in range(0, len(stream) - block + 1, block)
+    ]
+
+
+def schedule(
+    examples: Sequence[Example], *, tokens: int, passes: int, batch: int, seed: int
+) -> list[Example]:
+    """The order of training: passes over all examples, each shuffled anew, until `tokens` losses (0: `passes` passes).
+
+    Neighbours are of similar length, so that batches hold little padding; the order of batches is random.
+    """
+    rng = random.Random(seed)
+    planned: list[Example] = []
+    seen = passed = 0
+    while (seen < tokens) if tokens else (passed < passes):
+        shuffled = list(examples)
+        rng.shuffle(shuffled)
+        for start in range(0, len(shuffled), 16 * batch):
+            window = sorted(shuffled[start : start + 16 * batch], key=lambda example: -len(example.answer))
+            batches = [window[at : at + batch] for at in range(0, len(window), batch)]
+            rng.shuffle(batches)
+            for part in batches:
+                if tokens and seen >= tokens:
+                    return planned
+                planned += part
+                seen += sum(example.losses for example in part)
+        passed += 1
+    return planned
+
+
+def corpus_parts(settings: Settings) -> tuple[list[Passage], list[Passage]]:
+    """(training, held out) passages of a configuration: split, then the best-ranked share of the training part.
+
+    Raises:
+        NotFound, InvalidInput: as `read_passages` and `split`; `keep` below 1 for a corpus that is not ranked.
+    """
+    corpus = settings.values.corpus
+    passages = read_passages(settings.corpus_file)
+    training, held_out = split(passages, corpus.held_out, settings.values.training.seed)
+    if corpus.keep < 1:
+        if any(passage.view is None for passage in training):
+            raise InvalidInput(
+                f"{settings.corpus_file} is not ranked, so corpus.keep = {corpus.keep:g} cannot choose passages.",
+                "Prepare it with --against other communities, or set keep = 1.",
+            )
+        training.sort(key=lambda passage: (-(passage.view or 0.0), passage.text))
+        training = training[: max(1, round(corpus.keep * len(training)))]
+    return training, held_out
+
+
+def held_out(config: Path) -> list[tuple[str, str]]:
+    """(user message, passage) of every held-out passage of a configuration, in its seeded order."""
+    return [question_about(passage) for passage in corpus_parts(read_settings(config))[1]]

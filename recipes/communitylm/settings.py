@@ -1,0 +1,236 @@
+"""A community's training configuration: TOML in, checked values out, each with where it came from.
+
+    recipes/configs/<id>.toml ──read_settings(path, overrides)──> Settings(values, origins)
+
+A value comes from the command line (``--set training.rate=5e-4``), the file, or the default written here. Unknown
+keys are refused with the nearest known one.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pluralism_local.communities.cards import ID_PATTERN
+from pluralism_local.errors import InvalidInput, NotFound, did_you_mean
+
+PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BaseModelPart(_Part):
+    """What is adapted.
+
+    Attributes:
+        model: ``"starter"``, a ``.gguf`` file, a checkpoint's folder, or a Hub id (downloaded by transformers).
+    """
+
+    model: str = "starter"
+
+
+class CorpusPart(_Part):
+    """The community's passages.
+
+    Attributes:
+        file: JSONL, relative to the configuration's folder.
+        about, licence: what it is and its terms, for the card.
+        held_out: share of passages kept for evaluation, in (0, 0.5]; whole speakers, else whole documents.
+        keep: share of the other passages to train on, those with the highest view first, in (0, 1].
+    """
+
+    file: str
+    about: str = "texts of the community"
+    licence: str = "unknown"
+    held_out: Annotated[float, Field(gt=0, le=0.5)] = 0.1
+    keep: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+
+class AdapterPart(_Part):
+    """The LoRA. `form`: see `examples`."""
+
+    form: Literal["activated", "causal"] = "activated"
+    rank: Annotated[int, Field(ge=1, le=256)] = 4
+    alpha: Annotated[float, Field(gt=0)] = 8.0
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    rslora: bool = False
+    targets: tuple[str, ...] = PROJECTIONS
+
+
+class TrainingPart(_Part):
+    """How it is trained.
+
+    Attributes:
+        tokens: tokens with a loss to train on in all, passes over the corpus repeated as needed; 0: `passes` decides.
+        passes: over the corpus, where `tokens` is 0.
+        batch, accumulate: examples per forward pass, and forward passes per step.
+        rate, warmup, schedule, weight_decay, clip: of AdamW; `warmup` is a share of the steps.
+        longest: tokens of an example at most; longer passages are cut at the end of a token.
+        block: tokens of a block, in the causal form.
+        seed: of everything random.
+        device, precision: ``"auto"`` takes CUDA, else Apple's GPU, else the CPU; bf16 where the hardware has it.
+        checkpoint: steps between checkpoints.
+        evaluate: tokens of held-out text to evaluate before and after.
+    """
+
+    tokens: Annotated[int, Field(ge=0)] = 200_000
+    passes: Annotated[int, Field(ge=1)] = 1
+    batch: Annotated[int, Field(ge=1)] = 8
+    accumulate: Annotated[int, Field(ge=1)] = 1
+    rate: Annotated[float, Field(gt=0, le=1)] = 1e-3
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    clip: Annotated[float, Field(gt=0)] = 1.0
+    longest: Annotated[int, Field(ge=16)] = 256
+    block: Annotated[int, Field(ge=16)] = 128
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    checkpoint: Annotated[int, Field(ge=1)] = 50
+    evaluate: Annotated[int, Field(ge=1)] = 4_000
+
+
+class Values(_Part):
+    """A whole configuration. `opposites`: communities whose adapters should do worse on this one's text."""
+
+    id: Annotated[str, Field(pattern=ID_PATTERN)]
+    name: str | None = None
+    description: str | None = None
+    opposites: tuple[str, ...] = ()
+    base: BaseModelPart = BaseModelPart()
+    corpus: CorpusPart
+    adapter: AdapterPart = AdapterPart()
+    training: TrainingPart = TrainingPart()
+
+
+class Settings:
+    """Checked values, and where each came from.
+
+    Attributes:
+        path: the configuration file.
+        values: see `Values`.
+    """
+
+    def __init__(self, path: Path, values: Values, given: dict[str, str]) -> None:
+        self.path, self.values, self._given = path, values, given
+
+    @property
+    def id(self) -> str:
+        """The community's id."""
+        return self.values.id
+
+    @property
+    def corpus_file(self) -> Path:
+        """The corpus, as found from the configuration's folder."""
+        return self.path.parent / Path(self.values.corpus.file).expanduser()
+
+    def rows(self) -> Iterator[tuple[str, str, str]]:
+        """(key, value, origin) of every value; the origin is ``"default"``, the file's name or ``"--set"``."""
+        for key, value in _flat(self.values.model_dump()):
+            yield key, str(value), self._given.get(key, "default")
+
+
+def read_settings(path: Path, overrides: Sequence[str] = ()) -> Settings:
+    """Read and check a configuration.
+
+    Args:
+        overrides: ``"training.rate=5e-4"``; the value is TOML, or a plain text.
+
+    Raises:
+        NotFound: no such file. InvalidInput: not TOML, an unknown key, or a value out of range.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        near = did_you_mean(path.stem, [file.stem for file in path.parent.glob("*.toml")])
+        raise NotFound(
+            f"There is no configuration {path}.", near or "recipes/configs/ holds the shipped ones."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise InvalidInput(
+            f"{path} is not a TOML file: {error}.", "See recipes/configs/ for examples."
+        ) from error
+    given = {key: path.name for key, _ in _flat(data)}
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals:
+            raise InvalidInput(f"--set {override} has no value.", "Write --set training.tokens=100000.")
+        _put(data, key.strip(), _value(text.strip()))
+        given[key.strip()] = "--set"
+    try:
+        return Settings(path, Values.model_validate(data), given)
+    except ValidationError as error:
+        raise _explain(path, error) from error
+
+
+def starting_config(community: str, corpus: Path, folder: Path) -> str:
+    """A configuration to look through, for a community that has none; the corpus is named relative to `folder`."""
+    shown = Path(os.path.relpath(corpus, folder)).as_posix()
+    return f'''# How the adapter of "{community}" is trained; recipes/README.md explains every key.
+id = "{community}"
+name = "{community.replace("-", " ").capitalize()}"
+description = "Say in one sentence who speaks here."
+
+[base]
+model = "starter"                # or a .gguf file, a checkpoint's folder, a Hub id
+
+[corpus]
+file = "{shown}"
+about = "Say what these texts are and where they come from."
+licence = "unknown"              # the texts' terms, for the card
+
+[adapter]
+form = "activated"               # acts from the answer on, so all communities share the question; or "causal"
+rank = 4
+alpha = 8
+
+[training]
+tokens = 100_000                 # about six minutes on two cores with bf16; more is better
+rate = 1e-3
+seed = 0
+'''
+
+
+def _flat(data: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in data.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _put(data: dict[str, Any], key: str, value: Any) -> None:
+    *parents, last = key.split(".")
+    for parent in parents:
+        data = data.setdefault(parent, {})
+    data[last] = value
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"x = {text}")["x"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _explain(path: Path, error: ValidationError) -> InvalidInput:
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        known = [
+            key for key, _ in _flat(Values.model_construct(id="x", corpus=CorpusPart(file="")).model_dump())
+        ]
+        return InvalidInput(f"{path}: there is no setting '{where}'.", did_you_mean(where, known))
+    if first["type"] == "missing":
+        return InvalidInput(f"{path}: '{where}' is missing.", "See recipes/configs/ for examples.")
+    return InvalidInput(
+        f"{path}: {where}: {first['msg'].lower()}, got {first['input']!r}.", "Correct it there."
+    )

@@ -1,0 +1,140 @@
+#!/usr/bin/env python
+"""Prepare a community's corpus: clean passages from a folder of texts or a JSONL file, ranked by the view they carry.
+
+python recipes/prepare.py TEXTS --community my-town                       # a folder of .txt files
+python recipes/prepare.py press_left.jsonl.gz --community press-left \\
+    --against press_center.jsonl.gz --against press_right.jsonl.gz       # keeps what is the community's own first
+
+Writes recipes/corpora/ID.jsonl and ID.report.json (what was dropped and why, the telling terms, the ranking), and, for
+a community without one, a training configuration recipes/configs/ID.toml to look through.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from communitylm.command import run, say
+from communitylm.preparing import Prepared, Shape, clean, rank, read_originals
+from pluralism_local.communities.cards import ID_PATTERN
+from pluralism_local.errors import InvalidInput
+from pluralism_local.files import write_atomic
+
+HERE = Path(__file__).parent
+FEW = 50
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@app.command(help=__doc__)
+def prepare(
+    texts: Annotated[Path, typer.Argument(help="Folder of .txt or .md files, or a .jsonl / .jsonl.gz file.")],
+    community: Annotated[str, typer.Option(help="Id of the community: a-z, 0-9, '-'.")],
+    against: Annotated[
+        list[Path] | None, typer.Option(help="Another community of the same register; repeatable.")
+    ] = None,
+    corpora: Annotated[Path, typer.Option(help="Where corpora are written.")] = HERE / "corpora",
+    configs: Annotated[Path, typer.Option(help="Where the configuration is written.")] = HERE / "configs",
+    shortest: Annotated[int, typer.Option(min=1, help="Words of a passage, at least.")] = 40,
+    longest: Annotated[int, typer.Option(min=2, help="Words of a passage, at most.")] = 110,
+    language: Annotated[str, typer.Option(help="ISO 639-1 code to keep; 'any' for all.")] = "en",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count and show; write nothing.")] = False,
+) -> None:
+    if not re.fullmatch(ID_PATTERN, community):
+        raise InvalidInput(
+            f"'{community}' is no id of a community.", "Use 2 to 64 of a-z, 0-9 and '-', e.g. my-town."
+        )
+    shape = Shape(shortest, longest, None if language == "any" else language)
+    say(f"Reading {texts} …")
+    prepared = clean(read_originals(texts), shape)
+    if not prepared.passages:
+        raise InvalidInput(
+            f"Of {prepared.pieces:,} stretches of text in {texts} none is a passage: {_dropped(prepared)}.",
+            "Lower --shortest, or give --language any for another language than English.",
+        )
+    others = []
+    for path in against or []:
+        say(f"Reading {path} to compare …")
+        others += clean(read_originals(path), shape).passages
+    if others:
+        prepared = rank(prepared, others)
+    _report(prepared, community)
+    if len(prepared.passages) < FEW:
+        say(
+            f"Note: {len(prepared.passages)} passages are few; an adapter wants some hundreds, better thousands."
+        )
+    if not dry_run:
+        _write(prepared, community, shape, texts, against or [], corpora, configs)
+
+
+def _dropped(prepared: Prepared) -> str:
+    return (
+        ", ".join(f"{count:,} {reason}" for reason, count in prepared.dropped.items() if count)
+        or "nothing dropped"
+    )
+
+
+def _report(prepared: Prepared, community: str) -> None:
+    words = sum(len(passage.text.split()) for passage in prepared.passages)
+    speakers = {passage.speaker for passage in prepared.passages if passage.speaker}
+    print(
+        f"{community}: {len(prepared.passages):,} passages, {words:,} words, {len(speakers) or 'no'} named speakers"
+    )
+    print(
+        f"  from {prepared.originals:,} documents in {prepared.pieces:,} stretches; dropped: {_dropped(prepared)}"
+    )
+    if prepared.table:
+        own = sorted(prepared.table.values(), key=lambda term: -term.z)
+        print("  its own terms: " + ", ".join(term.text for term in own[:12]))
+        print("  the others': " + ", ".join(term.text for term in own[:-13:-1]))
+
+
+def _write(
+    prepared: Prepared,
+    community: str,
+    shape: Shape,
+    texts: Path,
+    against: list[Path],
+    corpora: Path,
+    configs: Path,
+) -> None:
+    from communitylm.passages import write_passages
+    from communitylm.settings import starting_config
+
+    corpus = corpora / f"{community}.jsonl"
+    write_passages(corpus, prepared.passages)
+    ordered = sorted(prepared.table.values(), key=lambda term: -term.z)
+    show = [{"term": t.text, "z": round(t.z, 2), "own": t.own, "others": t.others} for t in ordered]
+    report = {
+        "community": community,
+        "texts": texts.name,
+        "against": [path.name for path in against],
+        "shape": {"shortest": shape.shortest, "longest": shape.longest, "language": shape.language},
+        "documents": prepared.originals,
+        "stretches": prepared.pieces,
+        "dropped": prepared.dropped,
+        "passages": len(prepared.passages),
+        "words": sum(len(passage.text.split()) for passage in prepared.passages),
+        "terms_own": show[:100],
+        "terms_others": show[:-101:-1],
+        "ranking": [
+            {"view": p.view, "speaker": p.speaker, "document": p.document, "begins": p.text[:80]}
+            for p in prepared.passages
+            if p.view is not None
+        ],
+    }
+    report_file = corpora / f"{community}.report.json"
+    write_atomic(report_file, json.dumps(report, ensure_ascii=False, indent=1) + "\n")
+    say(f"Wrote {corpus} and {report_file}.")
+    config = configs / f"{community}.toml"
+    if not config.exists():
+        write_atomic(config, starting_config(community, corpus, config.parent))
+        say(f"Wrote {config}: look through it, then run\n  python recipes/train_community.py {config}")
+
+
+if __name__ == "__main__":
+    run(app)

@@ -1,0 +1,116 @@
+"""Examples are what inference sees: the same prompts, the same tokens, the loss on the passage alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from communitylm.bases import find_base
+from communitylm.examples import Example, Speller, activated, causal, corpus_parts, question_about, schedule
+from communitylm.passages import Passage, write_passages
+from communitylm.settings import read_settings
+from pluralism_local.engine.llama import LlamaEngine
+from pluralism_local.errors import InvalidInput, NotFound
+from pluralism_local.types import Message
+from tests.gguf_util import write_model
+from tests.recipes.corpus_util import letters, write_config
+
+HEADER = (1, 520, 9531, 198)
+END = 2  # <|im_end|>
+
+
+@pytest.fixture(scope="module")
+def speller(starter_path: Path) -> Iterator[Speller]:
+    with find_base(str(starter_path), Path()).speller(chat=True) as opened:
+        yield opened
+
+
+def test_prompts_are_those_of_inference(speller: Speller, starter_path: Path) -> None:
+    passage = letters("riders")[0]
+    question, text = question_about(passage)
+    example = activated([passage], speller, 256)[0]
+    assert (speller.header, speller.end) == (HEADER, END)
+    with LlamaEngine(starter_path, name="starter") as engine:
+        asked = (Message("user", question),)
+        assert len(example.prompt) + len(HEADER) == engine.count_tokens(asked)
+        assert engine.answer_header() == HEADER
+    assert example.answer[:4] == HEADER and example.answer[-1] == END
+    assert example.losses == len(speller.text(text)) + 1
+
+
+def test_a_long_passage_is_cut_and_does_not_end(speller: Speller) -> None:
+    passage = letters("riders")[0]
+    whole, cut = activated([passage], speller, 512)[0], activated([passage], speller, 80)[0]
+    assert len(cut.prompt) + len(cut.answer) == 80
+    assert cut.answer == whole.answer[: len(cut.answer)] and END not in cut.answer
+
+
+def test_questions_are_about_the_subject_in_several_wordings() -> None:
+    asked = [question_about(passage)[0] for passage in letters("riders")]
+    assert all(
+        passage.subject in question for passage, question in zip(letters("riders"), asked, strict=True)
+    )  # type: ignore[operator]
+    assert len({question.split(" ")[0] for question in asked}) == 2  # "What …" and "Please …"
+    assert question_about(Passage("First said. Then more. And more.")) == (
+        "First said.",
+        "Then more. And more.",
+    )
+    assert question_about(Passage("Only this.")) == ("Only this.", "Only this.")
+
+
+def test_causal_blocks_hold_the_corpus_in_a_row(speller: Speller) -> None:
+    passages = letters("riders")
+    blocks = causal(passages, speller, 64)
+    stream = [token for block in blocks for token in block.answer]
+    told = [token for passage in passages for token in (*speller.text(passage.text), END)]
+    assert stream == told[: len(stream)] and 0 <= len(told) - len(stream) < 64
+    assert {(len(block.prompt), len(block.answer), block.losses) for block in blocks} == {(0, 64, 63)}
+
+
+LENGTHS = st.lists(st.integers(2, 60), min_size=1, max_size=40)
+
+
+@given(LENGTHS, st.integers(0, 4000), st.integers(1, 3), st.integers(1, 9), st.integers(0, 3))
+def test_the_schedule_meets_its_budget(
+    lengths: list[int], tokens: int, passes: int, batch: int, seed: int
+) -> None:
+    examples = [Example((number,), tuple(range(length)), 1) for number, length in enumerate(lengths)]
+    order = schedule(examples, tokens=tokens, passes=passes, batch=batch, seed=seed)
+    assert order == schedule(examples, tokens=tokens, passes=passes, batch=batch, seed=seed)
+    if tokens == 0:
+        assert len(order) == passes * len(examples)
+    else:
+        seen = sum(example.losses for example in order)
+        assert tokens <= seen < tokens + batch * max(length - 1 for length in lengths)
+    counts = [order.count(example) for example in examples]
+    assert max(counts) - min(counts) <= 1  # a pass is over before the next begins
+
+
+def test_keep_takes_the_passages_with_the_most_view(tmp_path: Path) -> None:
+    passages = [Passage(p.text, p.speaker, view=float(i)) for i, p in enumerate(letters("riders", 10))]
+    write_passages(tmp_path / "trams.jsonl", passages)
+    settings = read_settings(write_config(tmp_path, "trams", "keep = 0.25\nheld_out = 0.2\n"))
+    training, held_out = corpus_parts(settings)
+    assert len(held_out) == 12 and len(training) == 12
+    views = [p.view for p in training if p.view is not None]
+    assert views == sorted(views, reverse=True) and min(views) >= 60 - 12 - 12 - 12
+    write_passages(tmp_path / "trams.jsonl", letters("riders"))
+    with pytest.raises(InvalidInput, match="is not ranked"):
+        corpus_parts(settings)
+
+
+def test_bases_that_cannot_be_used(tmp_path: Path) -> None:
+    without = write_model(tmp_path / "plain.gguf", template=None)
+    with pytest.raises(NotFound, match="There is no"):
+        find_base("./gone.gguf", tmp_path)
+    base = find_base("plain.gguf", tmp_path)
+    assert base.gguf == without and base.fingerprint is not None
+    with (
+        pytest.raises(NotFound, match="cannot be loaded"),
+        find_base("./empty", tmp_path).speller(chat=True),
+    ):
+        pass

@@ -1,0 +1,116 @@
+"""The loss: against PEFT's own activated LoRA, against plain cross-entropy, with and without padding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from communitylm.examples import Example
+from communitylm.objective import IGNORED, answer_loss, collate, summed_loss
+from pluralism_local.errors import InvalidInput
+
+torch = pytest.importorskip("torch")
+
+HEADER = (5, 6, 7)
+
+
+def tiny(invocation: list[int] | None = None, seed: int = 0) -> Any:
+    """A random two-layer Llama with a LoRA that does something."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(seed)
+    config = LlamaConfig(
+        vocab_size=97,
+        hidden_size=48,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+    )
+    lora = LoraConfig(
+        task_type="CAUSAL_LM",
+        r=3,
+        lora_alpha=6,
+        target_modules=["q_proj", "v_proj", "down_proj"],
+        alora_invocation_tokens=invocation,
+    )
+    model = get_peft_model(LlamaForCausalLM(config), lora)
+    torch.manual_seed(seed + 1)
+    with torch.no_grad():
+        for name, weights in model.named_parameters():
+            if "lora_B" in name:
+                weights.copy_(torch.randn_like(weights) * 0.3)
+    return model
+
+
+def example(prompt: int, answer: int, seed: int) -> Example:
+    generator = torch.Generator().manual_seed(seed)
+    words = torch.randint(10, 97, (prompt + answer,), generator=generator).tolist()
+    return Example(tuple(words[:prompt]), (*HEADER, *words[prompt:]), len(HEADER))
+
+
+EXAMPLES = [example(9, 12, 1), example(4, 20, 2), example(14, 5, 3)]
+
+
+def test_it_is_what_peft_computes_with_invocation_tokens() -> None:
+    ours, theirs = tiny(), tiny(list(HEADER))
+    # PEFT masks out a LoRA by its offsets; the same weights, one example at a time, no padding
+    expected = torch.zeros(())
+    for one in EXAMPLES:
+        tokens = torch.tensor([[*one.prompt, *one.answer]])
+        logits = theirs(input_ids=tokens).logits[0, :-1].float()
+        first = len(one.prompt) + one.skip - 1
+        expected = expected + torch.nn.functional.cross_entropy(
+            logits[first:], tokens[0, first + 1 :], reduction="sum"
+        )
+    found = summed_loss(ours, collate(EXAMPLES))
+    assert float(found.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
+    found.backward()
+    expected.backward()
+    right = {name: weights.grad for name, weights in theirs.named_parameters() if weights.grad is not None}
+    compared = 0
+    for name, weights in ours.named_parameters():
+        if "lora_" in name:
+            assert torch.allclose(weights.grad, right[name], rtol=1e-4, atol=1e-6), name
+            compared += 1
+    assert compared == 12
+
+
+def test_the_adapter_does_not_see_the_prompt() -> None:
+    # were the prompt read with the adapter, its states and so the loss would differ
+    model = tiny()
+    apart = summed_loss(model, collate(EXAMPLES[:1])).item()
+    one = EXAMPLES[0]
+    together = Example((), (*one.prompt, *one.answer), len(one.prompt) + one.skip)
+    assert summed_loss(model, collate([together])).item() != pytest.approx(apart, rel=1e-3)
+
+
+def test_labels_are_the_next_tokens_of_the_answer() -> None:
+    batch = collate([Example((1, 2), (5, 6, 7, 8, 9), 3), Example((3,), (5, 6, 7, 4), 3)])
+    assert batch["prompt"].tolist() == [[1, 2], [0, 3]]
+    assert batch["prompt_mask"].tolist() == [[1, 1], [0, 1]]
+    assert batch["answer"].tolist() == [[5, 6, 7, 8], [5, 6, 7, 0]]
+    assert batch["labels"].tolist() == [[IGNORED, IGNORED, 8, 9], [IGNORED, IGNORED, 4, IGNORED]]
+
+
+@pytest.mark.parametrize("rows", [1, 255, 256, 700])
+def test_the_chunked_loss_is_cross_entropy(rows: int) -> None:
+    torch.manual_seed(rows)
+    hidden = torch.randn(rows, 16, dtype=torch.float64).float().requires_grad_()
+    head, labels = torch.randn(50, 16), torch.randint(0, 50, (rows,))
+    plain = hidden.detach().clone().requires_grad_()
+    expected = torch.nn.functional.cross_entropy(plain @ head.T, labels, reduction="sum")
+    found = answer_loss(hidden, head, labels)
+    (found * 0.5).backward()
+    (expected * 0.5).backward()
+    assert float(found.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
+    assert torch.allclose(hidden.grad, plain.grad, rtol=1e-4, atol=1e-6)  # type: ignore[arg-type]
+
+
+def test_outputs_that_are_more_than_a_product_are_refused() -> None:
+    model = tiny()
+    model.config.final_logit_softcapping = 30.0
+    with pytest.raises(InvalidInput, match="final_logit_softcapping"):
+        summed_loss(model, collate(EXAMPLES))
