@@ -231,7 +231,8 @@ class Context(_Handle):
 
     Args:
         cells: KV cells, shared by all sequences.
-        sequences: sequence ids 0 … sequences-1; also the most rows with logits in one decode.
+        sequences: sequence ids 0 … sequences-1.
+        outputs: the most rows with logits in one decode; None for as many as sequences.
         threads: for decoding and for prompts.
         flash: flash attention on a CPU, which is a little faster and rounds differently; a GPU decides itself.
         chunk: tokens that one decode call takes at most.
@@ -246,13 +247,15 @@ class Context(_Handle):
         threads: int,
         flash: bool = False,
         chunk: int = 128,
+        outputs: int | None = None,
     ) -> None:
         super().__init__()
         self.model, self.cells, self.sequences, self.chunk = model, cells, sequences, chunk
         params = lib.llama_context_default_params()
         params.n_ctx = cells
         params.n_batch = params.n_ubatch = chunk
-        params.n_seq_max = params.n_outputs_max = sequences
+        params.n_seq_max = sequences
+        params.n_outputs_max = sequences if outputs is None else outputs
         params.n_threads = params.n_threads_batch = threads
         params.kv_unified = True  # a shared prefix is then held once, by reference
         if not model.on_gpu and not flash:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import torch
 
 PROBE = "x"
+_QUANTIZATION = re.compile(r"(?i)[.-](?:i?q\d\w*|b?f16|f32)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +115,7 @@ def find_base(reference: str, folder: Path) -> Base:
         here = local if local.is_dir() else None
         return Base(str(here or reference), None, (here or Path(reference)).name, None)
     header = read_model_header(path)
-    return Base(
-        reference,
-        path,
-        path.stem.rsplit(".", 1)[0] if reference == "starter" else path.stem,
-        fingerprint(header),
-    )
+    return Base(reference, path, _QUANTIZATION.sub("", path.stem), fingerprint(header))
 
 
 def _source(base: Base) -> tuple[str, dict[str, str]]:

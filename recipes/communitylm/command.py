@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from pluralism_local.cli.exits import describe
+from pluralism_local.cli.exits import ExitCode, describe
 
 
 def run(app: typer.Typer) -> None:
@@ -16,7 +16,10 @@ def run(app: typer.Typer) -> None:
     With PLOCAL_DEBUG=1 whatever went wrong keeps its traceback.
     """
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        code = app(standalone_mode=False) or 0
+        if code == ExitCode.INTERRUPTED:  # typer turns Ctrl-C into this
+            say("Stopped.")
+        sys.exit(code)
     except (Exception, KeyboardInterrupt) as error:
         if os.environ.get("PLOCAL_DEBUG") and not isinstance(error, KeyboardInterrupt):
             raise

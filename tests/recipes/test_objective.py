@@ -106,7 +106,7 @@ def test_the_chunked_loss_is_cross_entropy(rows: int) -> None:
     (found * 0.5).backward()
     (expected * 0.5).backward()
     assert float(found.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
-    assert torch.allclose(hidden.grad, plain.grad, rtol=1e-4, atol=1e-6)  # type: ignore[arg-type]
+    assert torch.allclose(hidden.grad, plain.grad, rtol=1e-4, atol=1e-6)
 
 
 def test_outputs_that_are_more_than_a_product_are_refused() -> None:

@@ -1,0 +1,149 @@
+"""Writing a community's card: the facts of a training and its evaluation, into the front matter that people wrote.
+
+    folder/README.md ──update_card(facts)──> the same card, its hand-written keys, order, comments and text kept
+    no card yet      ──starting_card──> a card whose limits a person must fill in
+
+Prose between ``<!-- recipe: NAME -->`` and ``<!-- /recipe -->`` is ours and replaced; the rest is never touched.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pluralism_local.errors import InvalidInput
+from pluralism_local.files import write_atomic
+
+CARD = "README.md"
+TAGS = ("plocal-community", "lora", "gguf")
+WIDTH = 100
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a recipe knows; None leaves that part of the card as it is.
+
+    Attributes:
+        adapter, base, provenance: blocks of the card's ``plocal:``, as `communities.cards` has them.
+        base_model: the base's name on the Hub.
+        evaluation: figures; one of the same task and metric replaces the earlier.
+        sections: name -> Markdown for people.
+    """
+
+    adapter: Mapping[str, Any] | None = None
+    base: Mapping[str, Any] | None = None
+    provenance: Mapping[str, Any] | None = None
+    base_model: str | None = None
+    evaluation: Sequence[Mapping[str, Any]] = ()
+    sections: Mapping[str, str] = field(default_factory=dict)
+
+
+def update_card(folder: Path, facts: Facts) -> None:
+    """Write `facts` into the card of `folder`.
+
+    Raises:
+        InvalidInput: the card has no front matter with a ``plocal:`` block. OSError: it cannot be written.
+    """
+    path = folder / CARD
+    text = path.read_text(encoding="utf-8")
+    parts = re.fullmatch(r"---\n(.*?\n)---\n(.*)", text, re.DOTALL)
+    if parts is None:
+        raise InvalidInput(
+            f"{path} has no front matter.", "A card begins with a line '---', YAML, and another '---'."
+        )
+    data = _yaml().load(parts[1])
+    if not isinstance(data, dict) or "plocal" not in data:
+        raise InvalidInput(f"{path} has no 'plocal' block.", "See adapters/README.md for the form of a card.")
+    block = data["plocal"]
+    if facts.adapter is not None:
+        data["tags"] = _flow(TAGS)
+        if facts.base_model is not None:
+            _place(data, "base_model", facts.base_model, before="plocal")
+            _place(data, "base_model_relation", "adapter", before="plocal")
+        _place(block, "adapter", dict(facts.adapter), before="limits")
+    if facts.base is not None:
+        _place(block, "base", dict(facts.base), before="limits")
+    if facts.provenance is not None:
+        _place(block, "provenance", dict(facts.provenance), before="limits")
+    if facts.evaluation:
+        replaced = {(row["task"], row["metric"]) for row in facts.evaluation}
+        kept = [row for row in block.get("evaluation", []) if (row["task"], row["metric"]) not in replaced]
+        block["evaluation"] = [*kept, *(_flow(row) for row in facts.evaluation)]
+    head = _dumped(data)
+    body = parts[2]
+    for name, section in facts.sections.items():
+        body = _put_section(body, name, section)
+    write_atomic(path, f"---\n{head}---\n{body}")
+
+
+def starting_card(community: str, name: str, description: str) -> str:
+    """A card for a community that has none, to be completed by a person."""
+    data = {
+        "license": "other",
+        "language": "en",
+        "library_name": "plocal",
+        "tags": _flow(TAGS),
+        "plocal": {
+            "schema": 1,
+            "id": community,
+            "name": name,
+            "description": description,
+            "limits": {
+                "not_for": [
+                    "Statements in the name of a real person or organisation",
+                    "Telling what members of the community think; it is a model of some of their texts",
+                ],
+                "known_failures": ["It may state things that are false"],
+            },
+        },
+    }
+    return (
+        f"---\n{_dumped(data)}---\n\n# {name}\n\n{description}\n\n"
+        "Before you share it: say here who the community is, who wrote the texts and under which terms, what it\n"
+        "must not be used for and where it fails; complete `license` and `limits` above.\n"
+    )
+
+
+def _yaml() -> Any:
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    yaml.width = WIDTH
+    yaml.preserve_quotes = True
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    return yaml
+
+
+def _dumped(data: Any) -> str:
+    out = io.StringIO()
+    _yaml().dump(data, out)
+    return re.sub(r" +$", "", out.getvalue(), flags=re.MULTILINE)  # left where a long text is wrapped
+
+
+def _flow(value: Mapping[str, Any] | Sequence[str]) -> Any:
+    """A value written in one line: ``[a, b]`` or ``{a: 1}``."""
+    from ruamel.yaml.comments import CommentedMap, CommentedSeq
+
+    found = CommentedMap(value) if isinstance(value, Mapping) else CommentedSeq(value)
+    found.fa.set_flow_style()
+    return found
+
+
+def _place(mapping: Any, key: str, value: Any, *, before: str) -> None:
+    """Set a key; one that is new goes before `before` where that is there, else to the end."""
+    if key in mapping or before not in mapping:
+        mapping[key] = value
+    else:
+        mapping.insert(list(mapping).index(before), key, value)
+
+
+def _put_section(body: str, name: str, text: str) -> str:
+    block = f"<!-- recipe: {name} -->\n{text.strip()}\n<!-- /recipe -->"
+    pattern = re.compile(rf"<!-- recipe: {re.escape(name)} -->\n.*?<!-- /recipe -->", re.DOTALL)
+    if pattern.search(body):
+        return pattern.sub(lambda _: block, body)
+    return f"{body.rstrip()}\n\n{block}\n"

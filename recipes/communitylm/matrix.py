@@ -1,0 +1,153 @@
+"""The result of an evaluation: perplexity of every text under every model, and what it says of the targets.
+
+    losses[text][model] = [Loss per passage, the same passages for every model] ──tabulate──> Matrix ──record──> JSON
+
+Intervals are of the ratio perplexity(model) / perplexity(own adapter) on a text: 95 %, percentile bootstrap over
+passages (both models on the same resampled passages), `RESAMPLES` times, seeded. Below 1 the model does better than the
+own adapter.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from communitylm.perplexity import Loss
+
+BASE = "base"
+RESAMPLES = 1000
+IMPROVEMENT = 0.10
+CULTURE = "culture-"
+CULTURES_OWN_BEST = 5 / 6
+"""Targets: an own adapter lowers perplexity by a tenth; five of six cultures are best under their own."""
+
+Losses = Mapping[str, Mapping[str, Sequence[Loss]]]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Perplexities with the base first.
+
+    Attributes:
+        texts, models: ids; `models[0]` is ``"base"``.
+        perplexity: text -> model -> exp of the mean loss per token.
+        tokens, passages: per text.
+        interval: text -> model -> (low, high) of the ratio to the own adapter; for texts whose adapter is a model.
+        opposites: text -> models that must do worse on it than its own.
+    """
+
+    texts: tuple[str, ...]
+    models: tuple[str, ...]
+    perplexity: dict[str, dict[str, float]]
+    tokens: dict[str, int]
+    passages: dict[str, int]
+    interval: dict[str, dict[str, tuple[float, float]]]
+    opposites: dict[str, tuple[str, ...]]
+
+    def checks(self) -> dict[str, dict[str, Any]]:
+        """Per text with an own adapter: own and base perplexity, improvement (a share), best model, opposites."""
+        found = {}
+        for text in self.texts:
+            row = self.perplexity[text]
+            if text not in row:
+                continue
+            own, base = row[text], row[BASE]
+            found[text] = {
+                "own": own,
+                "base": base,
+                "improvement": 1 - own / base,
+                "best": min(row, key=lambda model: row[model]),
+                "opposites": {
+                    model: {
+                        "perplexity": row[model],
+                        "ratio": row[model] / own,
+                        "own_is_better": own < row[model],
+                    }
+                    for model in self.opposites.get(text, ())
+                    if model in row
+                },
+            }
+        return found
+
+    def missed(self) -> list[str]:
+        """A sentence per target that was missed."""
+        checks = self.checks()
+        found = [
+            f"{text}: its own adapter lowers perplexity by {100 * check['improvement']:.1f} %, less than 10 %."
+            for text, check in checks.items()
+            if check["improvement"] < IMPROVEMENT
+        ]
+        for text, check in checks.items():
+            for model, against in check["opposites"].items():
+                if not against["own_is_better"]:
+                    found.append(f"{text}: {model} does better on its text (ratio {against['ratio']:.4f}).")
+        cultures = [text for text in checks if text.startswith(CULTURE)]
+        best = [text for text in cultures if checks[text]["best"] == text]
+        if len(best) < CULTURES_OWN_BEST * len(cultures):
+            others = ", ".join(
+                f"{text} (best: {checks[text]['best']})" for text in cultures if text not in best
+            )
+            found.append(
+                f"Only {len(best)} of {len(cultures)} cultures are best under their own adapter: {others}."
+            )
+        return found
+
+    def record(self) -> dict[str, Any]:
+        """As in the JSON file."""
+        return {
+            "texts": list(self.texts),
+            "models": list(self.models),
+            "perplexity": self.perplexity,
+            "tokens": self.tokens,
+            "passages": self.passages,
+            "interval": {
+                text: {m: list(pair) for m, pair in row.items()} for text, row in self.interval.items()
+            },
+            "checks": self.checks(),
+            "missed": self.missed(),
+        }
+
+
+def tabulate(
+    losses: Losses, models: Sequence[str], opposites: Mapping[str, tuple[str, ...]], seed: int = 0
+) -> Matrix:
+    """Add up losses; `models` begins with ``"base"``.
+
+    Raises:
+        ValueError: a text's models were not scored on the same passages (a bug).
+    """
+    perplexity: dict[str, dict[str, float]] = {}
+    interval: dict[str, dict[str, tuple[float, float]]] = {}
+    tokens: dict[str, int] = {}
+    for text, row in losses.items():
+        counts = {model: [loss.tokens for loss in row[model]] for model in models}
+        if any(counts[model] != counts[models[0]] for model in models):
+            raise ValueError(f"{text} was not scored on the same passages by every model")
+        tokens[text] = sum(counts[models[0]])
+        nats = {model: np.array([loss.nats for loss in row[model]]) for model in models}
+        perplexity[text] = {model: math.exp(nats[model].sum() / tokens[text]) for model in models}
+        if text in models:
+            sizes = np.array(counts[models[0]])
+            interval[text] = {model: _interval(nats[model], nats[text], sizes, seed) for model in models}
+    return Matrix(
+        texts=tuple(losses),
+        models=tuple(models),
+        perplexity=perplexity,
+        tokens=tokens,
+        passages={text: len(row[models[0]]) for text, row in losses.items()},
+        interval=interval,
+        opposites=dict(opposites),
+    )
+
+
+def _interval(theirs: Any, own: Any, sizes: Any, seed: int) -> tuple[float, float]:
+    """95 % of exp(mean loss of theirs − mean loss of own) over resampled passages."""
+    rng = np.random.default_rng(seed)
+    chosen = rng.integers(0, len(sizes), (RESAMPLES, len(sizes)))
+    ratios = np.exp((theirs - own)[chosen].sum(axis=1) / sizes[chosen].sum(axis=1))
+    low, high = np.percentile(ratios, [2.5, 97.5])
+    return float(low), float(high)

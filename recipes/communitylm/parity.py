@@ -1,0 +1,199 @@
+"""Proof that llama.cpp computes with an exported adapter what PEFT computes with the original.
+
+    base (GGUF) ──dequantized, float32──> torch + PEFT adapter ─┐ next-token probabilities, PROMPTS × POSITIONS
+         └──────requantized to F16──────> llama.cpp + GGUF LoRA ─┴──> largest difference ≤ LIMIT, else Refused
+
+Activations of a 4-bit file are quantized, so llama.cpp is compared on an F16 copy, which holds nearly the same weights
+as torch has. An activated adapter is switched on at the first invocation token on both sides: in llama.cpp by hand, in
+torch by PEFT's own activated LoRA. An adapter whose effect is no larger than the limit would pass whatever it held, and
+is refused too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from communitylm.bases import Base
+from communitylm.examples import Tokens
+from pluralism_local.errors import EngineFailure, InvalidInput, Refused
+
+LIMIT = 2e-3
+POSITIONS = 3
+PROMPTS = (
+    "Should phones be banned in schools?",
+    "What do you think about taxes?",
+    "Is it right to keep animals in zoos?",
+    "Please comment on the price of energy.",
+    "How should a country treat refugees?",
+    "Name one thing that makes a good neighbour.",
+)
+CONTINUATION = " I think that"
+
+Probabilities = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """What was found: largest |p_torch − p_llama| over the vocabulary, where, and the adapter's own largest effect."""
+
+    difference: float
+    limit: float
+    prompts: int
+    positions: int
+    worst: str
+    effect: float
+
+    def record(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class ParityBase:
+    """A base loaded on both sides, for any number of adapters; use it as a context manager.
+
+    Raises:
+        InvalidInput: the base is no GGUF. EngineFailure: no F16 copy could be made (disk, memory).
+    """
+
+    def __init__(self, base: Base) -> None:
+        if base.gguf is None:
+            raise InvalidInput(
+                f"Parity needs the base as GGUF, and {base.reference} is none.",
+                "Give --base FILE.gguf, the file that the adapter will run on.",
+            )
+        self.base = base
+        self._gguf = base.gguf
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> ParityBase:
+        import torch
+
+        from pluralism_local.engine.handles import Model, install_log
+
+        install_log()
+        with contextlib.ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            self._model = stack.enter_context(Model(_as_f16(self._gguf, folder / "base-f16.gguf")))
+            speller = stack.enter_context(self.base.speller(chat=False))
+            self._prompts = [(speller.prompt(text), speller.header) for text in PROMPTS]
+            self._continuation = speller.text(CONTINUATION)[: POSITIONS - 1]
+            self._torch = self.base.load(torch.float32, "cpu")
+            self._plain = [self._torch_rows(self._torch, prompt + header) for prompt, header in self._prompts]
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def config(self) -> Any:
+        """The base's transformers configuration."""
+        return self._torch.config
+
+    def check(self, peft_folder: Path, gguf: Path, limit: float = LIMIT) -> Parity:
+        """Compare an adapter's two forms.
+
+        Raises:
+            Refused: they differ by more than `limit`, or the adapter has no effect beyond it.
+        """
+        with _adapted(self._torch, peft_folder) as adapted:
+            theirs = [self._torch_rows(adapted, prompt + header) for prompt, header in self._prompts]
+        ours = self._llama_rows(gguf)
+        differences = [float(np.abs(a - b).max()) for a, b in zip(theirs, ours, strict=True)]
+        effects = [float(np.abs(a - b).max()) for a, b in zip(theirs, self._plain, strict=True)]
+        worst = int(np.argmax(differences))
+        found = Parity(max(differences), limit, len(PROMPTS), POSITIONS, PROMPTS[worst], max(effects))
+        if not found.difference <= limit:
+            raise Refused(
+                f"llama.cpp and PEFT disagree on {gguf.name}: probabilities differ by {found.difference:.4f} "
+                f"(allowed {limit:g}) after {found.worst!r}.",
+                "The export is wrong for this base: do not use the adapter, and report the base's family.",
+            )
+        if found.effect <= 5 * limit:
+            raise Refused(
+                f"{gguf.name} moves no probability by more than {found.effect:.4f}, so parity would prove nothing.",
+                "Train it longer, or with a higher rate.",
+            )
+        return found
+
+    def _torch_rows(self, model: Any, prompt: Tokens) -> Probabilities:
+        """Probabilities (POSITIONS, vocabulary) after the prompt and after each token of the continuation."""
+        import torch
+
+        tokens = torch.tensor([[*prompt, *self._continuation]])
+        with torch.no_grad():
+            logits = model(input_ids=tokens).logits[0, -POSITIONS:].double()
+        rows: Probabilities = torch.softmax(logits, dim=-1).numpy()
+        return rows
+
+    def _llama_rows(self, gguf: Path) -> list[Probabilities]:
+        from pluralism_local.engine.handles import Adapter, Context
+        from pluralism_local.engine.plan import Row
+
+        found = []
+        with (
+            Adapter(self._model, gguf) as adapter,
+            Context(self._model, cells=512, sequences=POSITIONS, threads=1) as context,
+        ):
+            for prompt, header in self._prompts:
+                tokens = (*prompt, *header, *self._continuation)
+                begins = len(prompt) if adapter.invocation else 0
+                rows = [
+                    Row(token, place, [0], output=place >= len(tokens) - POSITIONS)
+                    for place, token in enumerate(tokens)
+                ]
+                context.forget()
+                context.set_adapter(None)
+                if begins:
+                    context.decode(rows[:begins])
+                context.set_adapter(adapter)
+                context.decode(rows[begins:])
+                last = len(tokens) - begins
+                logits = [context.logits(last - POSITIONS + i).astype(np.float64) for i in range(POSITIONS)]
+                found.append(np.stack([_softmax(row) for row in logits]))
+            context.set_adapter(None)
+        return found
+
+
+def _softmax(logits: Probabilities) -> Probabilities:
+    weights = np.exp(logits - logits.max())
+    result: Probabilities = weights / weights.sum()
+    return result
+
+
+@contextlib.contextmanager
+def _adapted(model: Any, folder: Path) -> Iterator[Any]:
+    """The model with PEFT's adapter, its own activated form included; afterwards it is the bare base again."""
+    import warnings
+
+    from peft import PeftModel
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        adapted = PeftModel.from_pretrained(model, folder)
+    adapted.eval()
+    try:
+        yield adapted
+    finally:
+        adapted.unload()
+
+
+def _as_f16(source: Path, target: Path) -> Path:
+    import llama_cpp
+
+    params = llama_cpp.llama_model_quantize_default_params()
+    params.allow_requantize, params.ftype, params.nthread = True, llama_cpp.LLAMA_FTYPE_MOSTLY_F16, 1
+    if llama_cpp.llama_model_quantize(str(source).encode(), str(target).encode(), ctypes.byref(params)):
+        raise EngineFailure(
+            f"llama.cpp could not write {source.name} in F16 into {target.parent}.",
+            "It takes four times the space of a 4-bit file: free some, or set TMPDIR to another disk.",
+        )
+    return target
