@@ -32,3 +32,15 @@ imports:
 # This machine against the loop that a user would write today.
 bench *args:
     plocal bench --compare naive {{args}}
+
+# Train the adapter of a community: just train press-left; it resumes after an interruption.
+train name *args:
+    python recipes/train_community.py recipes/configs/{{name}}.toml {{args}}
+
+# Export finished runs into adapters/, with their parity proven: just export press-left press-right
+export +names:
+    for name in {{names}}; do python recipes/export_gguf.py recipes/runs/$name --to adapters; done
+
+# Perplexity of every community's held-out text under every adapter, with figures in the cards.
+evaluate *args:
+    python recipes/evaluate_adapters.py recipes/configs/press-*.toml recipes/configs/speech-*.toml recipes/configs/culture-*.toml --cards {{args}}

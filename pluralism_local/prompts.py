@@ -66,7 +66,10 @@ COMMENT_EXPLAINED = Prompt(
 )
 
 SUBJECT_OPINION = Prompt(
-    "subject.opinion", 1, "own: asked in training about a passage's subject", "What do you think about {subject}?"
+    "subject.opinion",
+    1,
+    "own: asked in training about a passage's subject",
+    "What do you think about {subject}?",
 )
 
 SUBJECT_ACTION = Prompt(

@@ -4,9 +4,9 @@
 python recipes/evaluate_adapters.py recipes/configs/press-*.toml
 python recipes/evaluate_adapters.py recipes/configs/*.toml --tokens 4000 --check
 
-Each configuration names a corpus; its held-out part (speakers that were not trained on) is the text. Writes the matrix
-as JSON and as a heat map beside it. Scores are kept line by line in OUTPUT.partial.jsonl: the same command goes on after
-an interruption, and after one adapter changed only that one is scored.
+Each configuration names a corpus; its held-out part (speakers that were not trained on) is the text. Writes the
+matrix as JSON and as a heat map beside it. Scores are kept line by line in OUTPUT.partial.jsonl: the same command goes
+on after an interruption, and after one adapter changed only that one is scored.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import datetime
 import json
 import os
 import platform
+import textwrap
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -208,8 +209,24 @@ def _write_figures(one: Community, matrix: Matrix) -> None:
             "base": round(check["base"], 2),
         }
     ]
+    against = "".join(
+        f" Under the adapter of {model} it is {row['perplexity']:.2f}."
+        for model, row in check["opposites"].items()
+    )
+    section = (
+        "## Figures\n\n"
+        f"Perplexity of {matrix.tokens[one.id]:,} tokens of this community's text, by speakers the adapter was not "
+        f"trained on: {check['own']:.2f} with the adapter, {check['base']:.2f} without "
+        f"({100 * check['improvement']:.0f} % lower).{against} The adapter that does best on it: {check['best']}.\n"
+        "All figures with their intervals: `recipes/results/adapter-perplexity.json`."
+    )
     if one.folder is not None:
-        update_card(one.folder, Facts(evaluation=figures))
+        update_card(one.folder, Facts(evaluation=figures, sections={"figures": "\n".join(wrap(section))}))
+
+
+def wrap(text: str) -> list[str]:
+    """Lines of at most 110 characters, the text's own line ends kept."""
+    return [line for part in text.split("\n") for line in (textwrap.wrap(part, 110) or [""])]
 
 
 def _table(matrix: Matrix) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 
 from pluralism_local.bench import naive
 from pluralism_local.bench.seeded import write_lora
-from pluralism_local.communities import AdapterSpec, BaseSpec, Community, Member, Pool
+from pluralism_local.communities import AdapterSpec, BaseSpec, Community, Member, Pool, made_for
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 from pluralism_local.errors import InvalidInput
 from pluralism_local.gguf_file import fingerprint, read_header, sha256_of
@@ -180,7 +180,8 @@ def bench(path: Path, name: str, pool: Pool, work: Workload, options: LlamaOptio
         with LlamaEngine(path, name=name, options=options) as engine:
             prefill, decode, batch = _raw_speeds(engine, work.repeats)
             threads = engine.threads
-    own = sum(member.community.card.adapter is not None for member in pool.members)
+    base = fingerprint(read_header(path))
+    own = sum(_has_own(member, base) for member in pool.members)
     communities = len(pool.members)
     return Report(
         model=name,
@@ -296,14 +297,14 @@ def _speaking_by_adapter(pool: Pool, model: Path, folder: Path, note: Note) -> P
     header = read_header(model)
     base = BaseSpec(model=model.name, fingerprint=fingerprint(header))
     header_tokens: tuple[int, ...] = ()
-    if any(member.community.card.adapter is None for member in pool.members):
+    if any(not _has_own(member, base.fingerprint) for member in pool.members):
         with LlamaEngine(model, name=model.name) as engine:
             header_tokens = engine.answer_header()
     members = []
     for index, member in enumerate(pool.members):
         card = member.community.card
         home = member.community.folder
-        if card.adapter is None:
+        if not _has_own(member, base.fingerprint):
             note(f"writing a seeded adapter for {card.id}")
             file = write_lora(
                 folder / f"{card.id}.gguf",
@@ -322,6 +323,11 @@ def _speaking_by_adapter(pool: Pool, model: Path, folder: Path, note: Note) -> P
         spoken = Community(card.model_copy(update={"persona": None}), home)
         members.append(Member(spoken, member.weight, member.scale))
     return replace(pool, members=tuple(members))
+
+
+def _has_own(member: Member, fingerprint: str) -> bool:
+    """Whether it brings an adapter for this base; one for another base counts as none."""
+    return member.community.card.adapter is not None and made_for(member.community, fingerprint)
 
 
 def _peak_rss_mb() -> float | None:

@@ -172,7 +172,8 @@ def _answer(out: Output, settings: Settings, wanted: Wanted, question: str, defa
         out.clear_status()
         warnings: list[str] = []
         if pool is not None:
-            warnings = wiring.base_warnings(pool, handles.communities, force=wanted.force)
+            pool, warnings = wiring.fitting(pool, handles.communities, force=wanted.force)
+            task = replace(task, pool=pool)
         if wanted.dry_run:
             from pluralism_local.cli.plan import show_plan
 

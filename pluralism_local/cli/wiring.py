@@ -177,21 +177,16 @@ def _log_file(folder: Path) -> Path | None:
     return folder / "llama.log" if os.access(folder, os.W_OK) else None
 
 
-def base_warnings(pool: Pool, engine: LanguageModel, *, force: bool) -> list[str]:
-    """Check every adapter of `pool` against the model it will run on; nothing to check where none can act.
+def fitting(pool: Pool, engine: LanguageModel, *, force: bool) -> tuple[Pool, list[str]]:
+    """The pool as it can speak through the model it will run on, and warnings; see `communities.fit_to_base`.
 
-    Raises: Refused for an adapter that was made for another base, unless `force`.
+    Raises: Refused for a community that has only an adapter for another base, unless `force`.
     """
-    from pluralism_local.communities import check_base
+    from pluralism_local.communities import fit_to_base
 
     if not engine.capabilities.adapters or engine.info.fingerprint is None:
-        return []
-    fingerprint = engine.info.fingerprint
-    return [
-        warning
-        for member in pool.members
-        for warning in check_base(member.community, fingerprint, force=force)
-    ]
+        return pool, []
+    return fit_to_base(pool, engine.info.fingerprint, force=force)
 
 
 def local_default(model: str) -> str:

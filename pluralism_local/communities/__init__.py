@@ -18,9 +18,10 @@ from pluralism_local.communities.cards import (
     Provenance,
     check_base,
     load_community,
+    made_for,
 )
 from pluralism_local.communities.library import Library, Override, Problem, default_paths, shipped_path
-from pluralism_local.communities.pools import Member, Pool, ad_hoc_pool, load_pool
+from pluralism_local.communities.pools import Member, Pool, ad_hoc_pool, fit_to_base, load_pool
 
 __all__ = [
     "AdapterSpec",
@@ -40,7 +41,9 @@ __all__ = [
     "ad_hoc_pool",
     "check_base",
     "default_paths",
+    "fit_to_base",
     "load_community",
     "load_pool",
+    "made_for",
     "shipped_path",
 ]

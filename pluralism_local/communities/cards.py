@@ -243,6 +243,12 @@ class Community:
         )
 
 
+def made_for(community: Community, fingerprint: str) -> bool:
+    """Whether nothing of `community` belongs to another model than the one with this fingerprint."""
+    base = community.card.base
+    return community.card.adapter is None or base is None or base.fingerprint == fingerprint
+
+
 def load_community(path: Path) -> Community:
     """Read and check one card; `path` is its folder or its README.md.
 
@@ -279,7 +285,7 @@ def check_base(community: Community, fingerprint: str, *, force: bool = False) -
         Refused: it belongs to another model. With `force` that is a warning instead.
     """
     base = community.card.base
-    if community.card.adapter is None or base is None or base.fingerprint == fingerprint:
+    if base is None or made_for(community, fingerprint):
         return []
     problem = (
         f"The adapter of '{community.id}' was made for {base.model} "

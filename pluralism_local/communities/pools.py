@@ -12,20 +12,23 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from pluralism_local.communities.cards import Community, Id, Line, Scale, Text
+from pluralism_local.communities.cards import Community, Id, Line, Scale, Text, check_base, made_for
 from pluralism_local.communities.strict_yaml import Strict, parse, read_text, validate
 from pluralism_local.errors import InvalidInput, NotFound
 from pluralism_local.types import AdapterRef
 
 TOLERANCE = 1e-6
 _FRACTION = re.compile(r"^\s*([0-9]{1,9})\s*/\s*([0-9]{1,9})\s*$")
+
+PoolId = Annotated[str, Field(pattern=r"^[a-z0-9-]{2,64}(\+[a-z0-9-]{2,64})*$")]
+"""An id, or several joined by ``+``: a pool patched with communities it lacks (Modular Pluralism §5)."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class _MemberSpec(Strict):
 
 
 class _PoolFile(Strict):
-    id: Id | None = None
+    id: PoolId | None = None
     name: Line | None = None
     description: Text = ""
     members: Annotated[tuple[_MemberSpec, ...], Field(strict=False, min_length=1)]
@@ -152,3 +155,32 @@ def _refuse_repeated(ids: Sequence[str], place: str) -> None:
     repeated = next((id for number, id in enumerate(ids) if id in ids[:number]), None)
     if repeated is not None:
         raise InvalidInput(f"{place}the community '{repeated}' is named twice.", "Name each community once.")
+
+
+def fit_to_base(pool: Pool, fingerprint: str, *, force: bool = False) -> tuple[Pool, list[str]]:
+    """The pool as it can speak through the model with this fingerprint, and warnings.
+
+    A member whose adapter was made for another base speaks through its persona, if it has one and no scale asks for the
+    adapter. With `force` every adapter is used as it is.
+
+    Raises:
+        Refused: a member has nothing but an adapter for another base.
+    """
+    members, warnings, stand_ins = [], [], []
+    for member in pool.members:
+        card = member.community.card
+        can_stand_in = card.persona is not None and member.scale is None and not force
+        if can_stand_in and not made_for(member.community, fingerprint):
+            plain = Community(
+                card.model_copy(update={"adapter": None, "base": None}), member.community.folder
+            )
+            members.append(replace(member, community=plain))
+            stand_ins.append(card.id)
+        else:
+            warnings += check_base(member.community, fingerprint, force=force)
+            members.append(member)
+    if stand_ins:
+        warnings.append(
+            f"Adapters of another base model; through their persona alone speak: {', '.join(stand_ins)}."
+        )
+    return replace(pool, members=tuple(members)), warnings

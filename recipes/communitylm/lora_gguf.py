@@ -11,6 +11,7 @@ rsLoRA becomes alpha·√r, and what alpha and rank patterns change is folded in
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -120,29 +121,35 @@ def write_lora_gguf(lora: Lora, path: Path) -> None:
     temporary = Path(name)
     try:
         writer = gguf.GGUFWriter(temporary, lora.architecture)
-        writer.add_string("general.type", "adapter")
-        writer.add_string("adapter.type", "lora")
-        writer.add_float32("adapter.lora.alpha", lora.alpha)
-        if lora.invocation:
-            # the writer would infer INT32, which llama.cpp refuses to load
-            writer.add_key_value(
-                "adapter.alora.invocation_tokens",
-                list(lora.invocation),
-                gguf.GGUFValueType.ARRAY,
-                sub_type=gguf.GGUFValueType.UINT32,
-            )
-        for target, (a, b) in lora.pairs.items():
-            writer.add_tensor(f"{target}.weight.lora_a", np.ascontiguousarray(a, dtype=np.float16))
-            writer.add_tensor(f"{target}.weight.lora_b", np.ascontiguousarray(b, dtype=np.float16))
-        writer.write_header_to_file()
-        writer.write_kv_data_to_file()
-        writer.write_tensors_to_file()
-        writer.close()
+        with contextlib.closing(writer):
+            _write(writer, lora)
         temporary.chmod(0o644)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _write(writer: Any, lora: Lora) -> None:
+    import gguf
+
+    writer.add_string("general.type", "adapter")
+    writer.add_string("adapter.type", "lora")
+    writer.add_float32("adapter.lora.alpha", lora.alpha)
+    if lora.invocation:
+        # the writer would infer INT32, which llama.cpp refuses to load
+        writer.add_key_value(
+            "adapter.alora.invocation_tokens",
+            list(lora.invocation),
+            gguf.GGUFValueType.ARRAY,
+            sub_type=gguf.GGUFValueType.UINT32,
+        )
+    for target, (a, b) in lora.pairs.items():
+        writer.add_tensor(f"{target}.weight.lora_a", np.ascontiguousarray(a, dtype=np.float16))
+        writer.add_tensor(f"{target}.weight.lora_b", np.ascontiguousarray(b, dtype=np.float16))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

@@ -46,7 +46,7 @@ class Matrix:
     tokens: dict[str, int]
     passages: dict[str, int]
     interval: dict[str, dict[str, tuple[float, float]]]
-    opposites: dict[str, tuple[str, ...]]
+    opposites: Mapping[str, tuple[str, ...]]
 
     def checks(self) -> dict[str, dict[str, Any]]:
         """Per text with an own adapter: own and base perplexity, improvement (a share), best model, opposites."""

@@ -4,7 +4,8 @@
 
 The prompt is decoded once without an adapter and shared with every model: it is the base's own for the base and for
 activated adapters, which are switched on from the header's first token on. An adapter that acts always decodes the
-prompt again. The figure per model is exp(Σ losses / Σ tokens) over the passages of a text; the end of turn counts as a token.
+prompt again. The figure per model is exp(Σ losses / Σ tokens) over the passages of a text; the end of turn counts as a
+token.
 """
 
 from __future__ import annotations

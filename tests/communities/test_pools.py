@@ -12,9 +12,17 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pluralism_local.communities import Card, Community, Pool, ad_hoc_pool, load_community, load_pool
-from pluralism_local.errors import InvalidInput, NotFound
-from tests.communities.conftest import MakeCard, plocal
+from pluralism_local.communities import (
+    Card,
+    Community,
+    Pool,
+    ad_hoc_pool,
+    fit_to_base,
+    load_community,
+    load_pool,
+)
+from pluralism_local.errors import InvalidInput, NotFound, Refused
+from tests.communities.conftest import FINGERPRINT, MakeCard, plocal, write_card
 
 
 def find(id: str) -> Community:
@@ -159,3 +167,37 @@ def test_an_ad_hoc_pool_refuses_nothing_twice_and_idle_scales() -> None:
         ad_hoc_pool([(find("c0"), None), (find("c0"), None)])
     with pytest.raises(InvalidInput, match="has no adapter"):
         ad_hoc_pool([(find("c0"), 0.5)])
+
+
+def test_a_patched_pool_has_a_name_of_its_own(tmp_path: Path) -> None:
+    content = {"id": "mine+c0", "members": members(None)}
+    assert load(tmp_path, content, "mine+c0.yaml").id == "mine+c0"
+    for bad in ("mine+", "+mine", "mine++c0", "Mine"):
+        with pytest.raises(InvalidInput):
+            load(tmp_path, content | {"id": bad}, "mine+c0.yaml")
+
+
+OTHER = "sha256:" + "00" * 32
+
+
+def test_personas_stand_in_on_another_base(make_adapted: MakeCard, tmp_path: Path) -> None:
+    both = load_community(make_adapted("both"))
+    words = load_community(write_card(tmp_path, "words", {"plocal": plocal("words")}))
+    pool = ad_hoc_pool([(both, None), (words, None)])
+    assert fit_to_base(pool, FINGERPRINT) == (pool, [])
+    fitted, (warning,) = fit_to_base(pool, OTHER)
+    assert [member.adapter for member in fitted.members] == [None, None]
+    assert [member.community.persona for member in fitted.members] == [both.persona, words.persona]
+    assert [member.weight for member in fitted.members] == [member.weight for member in pool.members]
+    assert warning.endswith("through their persona alone speak: both.")
+    forced, (warning,) = fit_to_base(pool, OTHER, force=True)
+    assert forced.members[0].adapter == pool.members[0].adapter and "forced" in warning
+
+
+def test_an_adapter_that_was_asked_for_has_no_stand_in(make_adapted: MakeCard, tmp_path: Path) -> None:
+    both = load_community(make_adapted("both"))
+    with pytest.raises(Refused, match="was made for a base"):  # its scale was given
+        fit_to_base(ad_hoc_pool([(both, 0.5)]), OTHER)
+    card = both.card.model_copy(update={"persona": None})
+    with pytest.raises(Refused, match="was made for a base"):
+        fit_to_base(ad_hoc_pool([(Community(card, both.folder), None)]), OTHER)

@@ -121,6 +121,14 @@ def test_adapters_travel_with_their_scale(tmp_path: Path) -> None:
     assert generated(engine)[0].messages == (Message("user", ASK.prompt),)
 
 
+def test_an_adapter_speaks_without_its_persona(tmp_path: Path) -> None:
+    engine = ScriptedEngine(record=True)
+    answer(Ask(ASK.prompt, "overton", pool(community("left", folder=tmp_path), community("right"))), engine)
+    left, right = generated(engine)
+    assert left.adapter is not None and [message.role for message in left.messages] == ["user"]
+    assert right.adapter is None and right.messages[0] == Message("system", "You speak for right.")
+
+
 def test_a_persona_stands_in_where_the_model_takes_no_adapters(tmp_path: Path) -> None:
     engine = ScriptedEngine(capabilities=NO_ADAPTERS, record=True)
     both, plain = community("left", folder=tmp_path), community("right")

@@ -161,7 +161,7 @@ def test_mistakes_end_with_their_exit_code(tmp_path: Path) -> None:
         assert done.returncode == code and said in done.stderr and "Traceback" not in done.stderr
 
 
-def test_twenty_steps_from_the_starter_lower_the_loss(tmp_path: Path, starter_path: Path) -> None:
+def test_twenty_steps_from_the_starter_export_and_are_heard(tmp_path: Path, starter_path: Path) -> None:
     write_passages(tmp_path / "trams.jsonl", letters("riders", speakers=12, each=8))
     config = write_config(
         tmp_path, "trams", "[training]\ntokens = 2400\nbatch = 2\nrate = 3e-3\nevaluate = 300\n"
@@ -172,3 +172,24 @@ def test_twenty_steps_from_the_starter_lower_the_loss(tmp_path: Path, starter_pa
     assert record["held_out"]["perplexity"] < 0.7 * record["held_out"]["base_perplexity"]
     saved = json.loads((tmp_path / "run" / "adapter" / "adapter_config.json").read_text())
     assert saved["alora_invocation_tokens"] == [1, 520, 9531, 198]
+
+    home = {**os.environ, "PLOCAL_HOME": str(tmp_path / "home"), "PLOCAL_THREADS": "1"}
+    command = [sys.executable, str(ROOT / "recipes" / "export_gguf.py"), str(tmp_path / "run"), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=home)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)[0]
+    assert summary["parity"]["difference"] <= 2e-3 < summary["parity"]["effect"]
+    assert summary["parity"]["prompts"] >= 5 and summary["parity"]["positions"] >= 3
+
+    asked = [str(Path(sys.executable).parent / "plocal"), "ask", "-p", "trams", "--json", "--max-tokens", "8"]
+    heard = subprocess.run(
+        [*asked, "--comment-max-tokens", "40", "What do you think about night buses?"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=home,
+    )
+    assert heard.returncode == 0, heard.stderr
+    comment = json.loads(heard.stdout)["comments"][0]
+    assert comment["adapter_sha256"] == summary["sha256"]
+    assert "council" in comment["text"] or "plan" in comment["text"]  # how every letter begins

@@ -1,0 +1,116 @@
+"""Cards: figures go in, what people wrote stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from communitylm.card_file import Facts, starting_card, update_card
+from pluralism_local.communities import load_community
+from pluralism_local.communities.adapter_file import inside
+from pluralism_local.errors import InvalidInput
+from pluralism_local.gguf_file import read_header, sha256_of
+
+CARD = """\
+---
+license: apache-2.0  # of the card and the adapter
+language: en
+library_name: plocal
+tags: [plocal-community, persona]
+plocal:
+  schema: 1
+  id: trams
+  name: Tram riders
+  description: People who ride the tram.
+  persona: >-
+    You ride the tram and speak for all who do. Tell in three or four sentences what we think
+    about the question and why.
+  # agreed with the riders' club
+  limits:
+    not_for: [Timetables]
+    known_failures: []
+---
+
+# Tram riders
+
+Written by hand.
+"""
+BASE = {"model": "Some-Base", "fingerprint": f"sha256:{'0' * 64}"}
+ROW = {"task": "held-out text", "metric": "perplexity", "value": 20.0, "base": 25.0}
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Path:
+    folder = tmp_path / "trams"
+    folder.mkdir()
+    (folder / "README.md").write_text(CARD)
+    return folder
+
+
+def adapter(folder: Path, starter_path: Path) -> dict[str, object]:
+    from pluralism_local.bench.seeded import write_lora
+
+    path = write_lora(folder / "trams.gguf", base_header=read_header(starter_path), layers=[0])
+    return {"file": path.name, "sha256": sha256_of(path), "rank": 8, "alpha": 16.0, "activation": "always"}
+
+
+def test_an_adapter_is_added_and_the_rest_stays(card: Path, starter_path: Path) -> None:
+    told = {"corpus": "letters", "licence": "CC0-1.0", "tokens": 12}
+    update_card(
+        card,
+        Facts(
+            adapter(card, starter_path),
+            BASE,
+            told,
+            "org/Some-Base",
+            [ROW],
+            {"figures": "Trained on letters."},
+        ),
+    )
+    found = load_community(card)
+    assert found.card.adapter is not None and inside(card, found.card.adapter.file).exists()
+    assert found.card.hub.tags == ("plocal-community", "lora", "gguf")
+    assert (found.card.hub.base_model, found.card.hub.base_model_relation) == (("org/Some-Base",), "adapter")
+    assert found.card.provenance is not None and found.card.provenance.tokens == 12
+    text = (card / "README.md").read_text()
+    for line in CARD.splitlines():
+        assert line in text or line.startswith("tags:"), line
+    assert text.endswith(
+        "Written by hand.\n\n<!-- recipe: figures -->\nTrained on letters.\n<!-- /recipe -->\n"
+    )
+
+
+def test_writing_again_replaces_and_repeats_nothing(card: Path, starter_path: Path) -> None:
+    facts = Facts(adapter(card, starter_path), BASE, None, "org/B", [ROW], {"figures": "One."})
+    update_card(card, facts)
+    once = (card / "README.md").read_text()
+    update_card(card, facts)
+    assert (card / "README.md").read_text() == once
+    update_card(
+        card,
+        Facts(evaluation=[{**ROW, "value": 19.0}, {**ROW, "metric": "accuracy"}], sections={"figures": "2"}),
+    )
+    figures = load_community(card).card.evaluation
+    assert [(row.metric, row.value) for row in figures] == [("perplexity", 19.0), ("accuracy", 20.0)]
+    assert "One." not in (card / "README.md").read_text()
+
+
+def test_a_starting_card_asks_to_be_completed_and_is_valid_with_an_adapter(
+    tmp_path: Path, starter_path: Path
+) -> None:
+    folder = tmp_path / "trams"
+    folder.mkdir()
+    (folder / "README.md").write_text(starting_card("trams", "Tram riders", "People who ride the tram."))
+    update_card(folder, Facts(adapter(folder, starter_path), BASE, base_model="org/B"))
+    found = load_community(folder)
+    assert found.persona is None and found.card.limits is not None and found.card.limits.not_for
+    assert "Before you share it" in (folder / "README.md").read_text()
+
+
+@pytest.mark.parametrize("text", ["no front matter\n", "---\nlicense: mit\n---\n"])
+def test_what_is_no_card_is_left_alone(card: Path, text: str) -> None:
+    (card / "README.md").write_text(text)
+    with pytest.raises(InvalidInput):
+        update_card(card, Facts(evaluation=[ROW]))
+    assert (card / "README.md").read_text() == text

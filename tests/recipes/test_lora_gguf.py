@@ -1,0 +1,187 @@
+"""The exported file against the trained weights: update by update, and everything unsupported refused by name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from gguf import GGUFReader
+from safetensors.numpy import load_file, save_file
+
+from communitylm.lora_gguf import CONFIG, WEIGHTS, read_lora, write_lora_gguf
+from pluralism_local.errors import InvalidInput, NotFound, PlocalError, Refused
+from pluralism_local.gguf_file import read_header
+
+torch = pytest.importorskip("torch")
+
+SIZES = {
+    "vocab_size": 64,
+    "hidden_size": 48,
+    "intermediate_size": 80,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 12,
+}
+TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+NAMES = {
+    "q_proj": "attn_q", "k_proj": "attn_k", "v_proj": "attn_v", "o_proj": "attn_output",
+    "gate_proj": "ffn_gate", "up_proj": "ffn_up", "down_proj": "ffn_down",
+}  # fmt: skip
+
+
+def save(folder: Path, family: str, **lora: Any) -> tuple[Any, Any]:
+    """A random base of `family` with a LoRA that does something, saved by PEFT; (PeftModel, base's config)."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    torch.manual_seed(1)
+    config = AutoConfig.for_model(family, **SIZES)
+    settings = {"r": 4, "lora_alpha": 12, "target_modules": TARGETS, "task_type": "CAUSAL_LM", **lora}
+    model = get_peft_model(AutoModelForCausalLM.from_config(config), LoraConfig(**settings))
+    with torch.no_grad():
+        for name, weights in model.named_parameters():
+            if "lora_B" in name:
+                weights.copy_(torch.randn_like(weights))
+    model.save_pretrained(folder, save_embedding_layers=False)
+    return model, model.get_base_model().config
+
+
+def interleave(rows: Any, heads: int) -> Any:
+    """Rows of a matrix as llama.cpp's converter orders them for Llama, written out row by row."""
+    half = rows.shape[0] // heads // 2
+    order = [
+        head * 2 * half + part * half + i for head in range(heads) for i in range(half) for part in (0, 1)
+    ]
+    return rows[order]
+
+
+@pytest.mark.parametrize(
+    ("family", "lora"),
+    [
+        ("llama", {}),
+        ("mistral", {"use_rslora": True}),
+        ("qwen2", {"rank_pattern": {"q_proj": 2, "layers.1.mlp.down_proj": 3}}),
+        ("qwen3", {"alpha_pattern": {"v_proj": 5, "layers.0.self_attn.k_proj": 1}}),
+        ("gemma", {}),
+        ("gemma2", {"use_rslora": True, "alpha_pattern": {"o_proj": 7}, "rank_pattern": {"o_proj": 2}}),
+        ("gemma3_text", {}),
+        ("llama", {"rank_pattern": {"k_proj": 2}, "alpha_pattern": {"k_proj": 3}, "use_rslora": True}),
+    ],
+)
+def test_each_update_is_what_peft_adds(tmp_path: Path, family: str, lora: dict[str, Any]) -> None:
+    model, config = save(tmp_path, family, **lora)
+    write_lora_gguf(read_lora(tmp_path, config), tmp_path / "a.gguf")
+    reader = GGUFReader(tmp_path / "a.gguf")
+    tensors = {tensor.name: np.asarray(tensor.data, dtype=np.float64) for tensor in reader.tensors}
+    alpha = float(reader.fields["adapter.lora.alpha"].contents())
+    assert len(tensors) == 2 * 2 * len(TARGETS)
+    for layer in range(2):
+        block = model.get_base_model().model.layers[layer]
+        for target in TARGETS:
+            module = getattr(
+                block.mlp if target in ("gate_proj", "up_proj", "down_proj") else block.self_attn, target
+            )
+            expected = module.get_delta_weight("default").detach().double().numpy()
+            if family in ("llama", "mistral") and target in ("q_proj", "k_proj"):
+                expected = interleave(expected, 4 if target == "q_proj" else 2)
+            name = f"blk.{layer}.{NAMES[target]}.weight"
+            a, b = tensors[f"{name}.lora_a"], tensors[f"{name}.lora_b"]
+            found = b @ a * (alpha / a.shape[0])  # as llama.cpp applies it
+            np.testing.assert_allclose(found, expected, atol=4e-3 * np.abs(expected).max())
+
+
+def test_the_header_says_what_it_is(tmp_path: Path) -> None:
+    _, config = save(tmp_path, "llama", alora_invocation_tokens=[1, 520, 9531, 198], use_rslora=True)
+    lora = read_lora(tmp_path, config)
+    write_lora_gguf(lora, tmp_path / "a.gguf")
+    header = read_header(tmp_path / "a.gguf")
+    assert header.text("general.architecture") == "llama"
+    assert (header.text("general.type"), header.text("adapter.type")) == ("adapter", "lora")
+    assert header.metadata["adapter.lora.alpha"] == pytest.approx(12 * 4**0.5)
+    assert header.metadata["adapter.alora.invocation_tokens"] == [1, 520, 9531, 198]
+    assert header.kinds["adapter.alora.invocation_tokens"] == (9, 4)  # an array of UINT32
+    assert (lora.rank, lora.alpha, len(lora.pairs)) == (4, 24.0, 14)
+
+
+def change(folder: Path, **keys: Any) -> None:
+    path = folder / CONFIG
+    path.write_text(json.dumps(json.loads(path.read_text()) | keys))
+
+
+@pytest.mark.parametrize(
+    ("keys", "named"),
+    [
+        ({"use_dora": True}, "DoRA"),
+        ({"use_qalora": True}, "QALoRA"),
+        ({"bias": "all"}, "trained biases"),
+        ({"lora_bias": True}, "biases of the LoRA"),
+        ({"modules_to_save": ["lm_head"]}, "fully trained modules"),
+        ({"trainable_token_indices": [1]}, "trained tokens"),
+        ({"fan_in_fan_out": True}, "transposed layers"),
+        ({"layer_replication": [[0, 2]]}, "repeated layers"),
+        ({"peft_type": "IA3"}, "of the type IA3"),
+        ({"r": 9}, "has rank 4"),
+    ],
+)
+def test_what_has_no_form_is_refused_by_name(tmp_path: Path, keys: dict[str, Any], named: str) -> None:
+    _, config = save(tmp_path, "llama")
+    change(tmp_path, **keys)
+    with pytest.raises(InvalidInput, match=named):
+        read_lora(tmp_path, config)
+
+
+def test_layers_that_cannot_be_exported(tmp_path: Path) -> None:
+    _, config = save(tmp_path / "head", "llama", target_modules=["q_proj", "lm_head"])
+    with pytest.raises(InvalidInput, match="'lm_head' cannot be exported"):
+        read_lora(tmp_path / "head", config)
+    _, config = save(tmp_path / "embed", "llama", target_modules=["q_proj", "embed_tokens"])
+    with pytest.raises(InvalidInput):
+        read_lora(tmp_path / "embed", config)
+    config.model_type = "gpt_neox"
+    with pytest.raises(InvalidInput, match="family 'gpt_neox'"):
+        read_lora(tmp_path / "head", config)
+
+
+def test_weights_that_cannot_be_used(tmp_path: Path) -> None:
+    _, config = save(tmp_path, "llama")
+    weights = load_file(tmp_path / WEIGHTS)
+
+    def refusal(kind: type[PlocalError], said: str, **changed: Any) -> None:
+        save_file(weights | changed, tmp_path / WEIGHTS)
+        with pytest.raises(kind, match=said):
+            read_lora(tmp_path, config)
+
+    first = next(name for name in weights if "lora_B" in name)
+    refusal(Refused, "not numbers", **{first: weights[first] * np.float32("nan")})
+    refusal(InvalidInput, "has no form in GGUF", extra=np.zeros(3, np.float32))
+    zero = {name: np.zeros_like(tensor) for name, tensor in weights.items() if "lora_B" in name}
+    refusal(Refused, "does nothing", **zero)
+    (tmp_path / WEIGHTS).write_bytes(b"torn")
+    with pytest.raises(InvalidInput, match="is damaged"):
+        read_lora(tmp_path, config)
+    (tmp_path / WEIGHTS).unlink()
+    with pytest.raises(NotFound, match=WEIGHTS):
+        read_lora(tmp_path, config)
+    (tmp_path / CONFIG).unlink()
+    with pytest.raises(NotFound, match=CONFIG):
+        read_lora(tmp_path, config)
+
+
+def test_a_full_disk_leaves_the_earlier_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, config = save(tmp_path, "llama")
+    target = tmp_path / "out" / "a.gguf"
+    target.parent.mkdir()
+    target.write_bytes(b"earlier")
+
+    def full(_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("gguf.GGUFWriter.write_tensors_to_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_lora_gguf(read_lora(tmp_path, config), target)
+    assert [path.name for path in target.parent.iterdir()] == ["a.gguf"]
+    assert target.read_bytes() == b"earlier"

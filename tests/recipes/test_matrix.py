@@ -1,0 +1,123 @@
+"""The matrix: figures by hand, targets on made-up rows, scores that survive a kill, a picture."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from communitylm.heatmap import draw
+from communitylm.matrix import Matrix, tabulate
+from communitylm.perplexity import Loss, surprise
+from communitylm.score_file import ScoreFile, score_key
+
+
+def test_perplexity_weighs_tokens_not_passages() -> None:
+    losses = {"a": {"base": [Loss(6.0, 2), Loss(4.0, 8)], "a": [Loss(3.0, 2), Loss(2.0, 8)]}}
+    matrix = tabulate(losses, ["base", "a"], {})
+    assert matrix.perplexity["a"]["base"] == pytest.approx(math.exp(10 / 10), abs=1e-12)
+    assert matrix.perplexity["a"]["a"] == pytest.approx(math.exp(5 / 10), abs=1e-12)
+    assert (matrix.tokens, matrix.passages) == ({"a": 10}, {"a": 2})
+    assert matrix.checks()["a"]["improvement"] == pytest.approx(1 - math.exp(-0.5), abs=1e-12)
+
+
+def test_the_interval_is_of_the_ratio_and_paired() -> None:
+    # the other model loses exactly 0.1 nats more on every token: no resampling can change that
+    own = [Loss(2.0 * n, n) for n in (3, 5, 9, 20)]
+    other = [Loss(loss.nats + 0.1 * loss.tokens, loss.tokens) for loss in own]
+    matrix = tabulate({"a": {"base": other, "a": own}}, ["base", "a"], {})
+    assert matrix.interval["a"]["base"] == pytest.approx((math.exp(0.1), math.exp(0.1)), abs=1e-12)
+    assert matrix.interval["a"]["a"] == (1.0, 1.0)
+    uneven = [Loss(loss.nats + bonus, loss.tokens) for loss, bonus in zip(own, (2, -1, 1, 0), strict=True)]
+    low, high = tabulate({"a": {"base": uneven, "a": own}}, ["base", "a"], {}).interval["a"]["base"]
+    assert low < math.exp(2 / 37) < high
+    assert (low, high) == tabulate({"a": {"base": uneven, "a": own}}, ["base", "a"], {}).interval["a"]["base"]
+
+
+def test_models_must_be_scored_on_the_same_passages() -> None:
+    with pytest.raises(ValueError, match="same passages"):
+        tabulate({"a": {"base": [Loss(1.0, 2)], "a": [Loss(1.0, 3)]}}, ["base", "a"], {})
+
+
+TEXTS = ("press-left", "press-right", *(f"culture-{c}" for c in "abcdef"))
+
+
+def rows(**changed: float) -> Matrix:
+    """Every text: base 30, own 20, others 22; `changed` sets single cells, keys as text__model with _ for -."""
+    table = {
+        text: {
+            model: 30.0 if model == "base" else 20.0 if model == text else 22.0 for model in ("base", *TEXTS)
+        }
+        for text in TEXTS
+    }
+    for key, value in changed.items():
+        text, model = key.replace("_", "-").split("--")
+        table[text][model] = value
+    opposites = {"press-left": ("press-right",), "press-right": ("press-left",)}
+    count = dict.fromkeys(TEXTS, 4000)
+    return Matrix(TEXTS, ("base", *TEXTS), table, count, dict.fromkeys(TEXTS, 40), {}, opposites)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, []),
+        (
+            {"press_left__press_left": 27.5},
+            ["press-left: its own adapter lowers", "press-left: press-right does better"],
+        ),
+        ({"press_right__press_left": 19.9}, ["press-right: press-left does better"]),
+        ({"press_left__culture_a": 5.0}, []),  # only the opposite counts for a leaning
+        ({"culture_a__culture_b": 19.0}, []),  # one of six may miss
+        (
+            {"culture_a__culture_b": 19.0, "culture_c__base": 1.0},
+            ["culture-c: its own", "Only 4 of 6 cultures"],
+        ),
+    ],
+)
+def test_missed_targets_are_said(changed: dict[str, float], said: list[str]) -> None:
+    found = rows(**changed).missed()
+    assert len(found) == len(said)
+    assert all(sentence.startswith(start) for sentence, start in zip(found, said, strict=True)), found
+
+
+def test_the_record_is_what_readers_expect() -> None:
+    record = json.loads(json.dumps(rows().record()))
+    assert record["models"][0] == "base" and record["texts"] == list(TEXTS)
+    assert record["perplexity"]["press-left"]["press-right"] == 22.0
+    assert record["checks"]["press-left"]["opposites"]["press-right"]["own_is_better"] is True
+    assert record["missed"] == []
+
+
+def test_surprise_is_minus_log_softmax() -> None:
+    logits = np.array([1000.0, 1001.0, 999.0], dtype=np.float32)
+    total = math.exp(0) + math.exp(1) + math.exp(-1)
+    assert surprise(logits, 1) == pytest.approx(-math.log(math.e / total), rel=1e-6)
+
+
+def test_scores_survive_a_torn_line(tmp_path: Path) -> None:
+    path = tmp_path / "scores.jsonl"
+    with ScoreFile(path) as scores:
+        scores.put("k1", Loss(1.25, 3))
+        scores.put("k2", Loss(2.5, 4))
+    path.write_bytes(path.read_bytes()[:-7])  # killed while writing the second
+    with ScoreFile(path) as scores:
+        assert (scores.find("k1"), scores.find("k2")) == (Loss(1.25, 3), None)
+        scores.put("k3", Loss(1.0, 1))
+    with ScoreFile(path) as scores:
+        assert [scores.find(key) for key in ("k1", "k2", "k3")] == [Loss(1.25, 3), None, Loss(1.0, 1)]
+    assert (
+        len({score_key(*key) for key in (("b", "a", "q", "p"), ("b", "a", "qp", ""), ("b", "c", "q", "p"))})
+        == 3
+    )
+
+
+def test_the_picture_is_drawn(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    draw(replace(rows(), interval={}), tmp_path / "m.png", "Some-Base")
+    data = (tmp_path / "m.png").read_bytes()
+    assert data[:8] == b"\x89PNG\r\n\x1a\n" and len(data) > 20_000
