@@ -16,14 +16,12 @@ import json
 import os
 import platform
 import textwrap
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from communitylm.command import run, say
-from pluralism_local.errors import InvalidInput
 
 if TYPE_CHECKING:
     from communitylm.bases import Base
@@ -31,12 +29,9 @@ if TYPE_CHECKING:
     from pluralism_local.communities import Community
 
 HERE = Path(__file__).parent
-REPORT_SECONDS = 20.0
 MISSED = 6
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
-
-Texts = dict[str, list[tuple[str, str]]]
 
 
 @app.command(help=__doc__)
@@ -45,8 +40,11 @@ def evaluate(
         list[Path], typer.Argument(metavar="CONFIG...", help="Configurations of communities.")
     ],
     tokens: Annotated[
-        int, typer.Option(min=1, help="Tokens of each text, at least (whole passages).")
-    ] = 4000,
+        int | None,
+        typer.Option(
+            min=1, help="Tokens of each text, in whole passages.", show_default="training.evaluate of each"
+        ),
+    ] = None,
     adapters: Annotated[Path, typer.Option(help="Folder of communities.")] = HERE.parent / "adapters",
     base: Annotated[str, typer.Option(help="'starter' or a .gguf file.")] = "starter",
     output: Annotated[Path, typer.Option(help="The matrix.")] = HERE / "results" / "adapter-perplexity.json",
@@ -59,114 +57,47 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="The matrix as JSON on standard output.")] = False,
 ) -> int:
     from communitylm.bases import find_base
+    from communitylm.evaluation import Evaluation, models_of
     from communitylm.examples import held_out
+    from communitylm.perplexity import Scorer
+    from communitylm.score_file import ScoreFile
     from communitylm.settings import read_settings
-    from pluralism_local.communities import load_community
-    from pluralism_local.communities.cards import check_base
+    from pluralism_local.communities import check_base, load_community
     from pluralism_local.engine.runner import physical_cores
+    from pluralism_local.gguf_file import sha256_of
 
     found = find_base(base, Path.cwd())
     settings = [read_settings(path) for path in configs]
-    texts: Texts = {one.id: held_out(path) for one, path in zip(settings, configs, strict=True)}
-    communities = {one.id: load_community(adapters / one.id) for one in settings}
-    for one in communities.values():
-        if one.card.adapter is None:
-            raise InvalidInput(
-                f"The card of '{one.id}' in {adapters} has no adapter.", "Train and export it first."
-            )
+    communities = [load_community(adapters / one.id) for one in settings]
+    for one in communities:
         check_base(one, found.fingerprint or "")
-    matrix = _score(
-        found,
-        texts,
-        communities,
-        tokens,
-        output,
-        threads or physical_cores(),
-        dry_run,
-        {s.id: s.values.opposites for s in settings},
-    )
-    if matrix is None:
-        return 0
+    models = models_of(communities)
+    texts = {one.id: held_out(path) for one, path in zip(settings, configs, strict=True)}
+    wanted = {one.id: tokens or one.values.training.evaluate for one in settings}
+    with (
+        Scorer(found, models.files, threads or physical_cores()) as scorer,
+        ScoreFile(output.with_suffix(".partial.jsonl")) as scores,
+    ):
+        work = Evaluation(scorer, scores, models, texts, sha256_of(scorer.path), wanted)
+        say(
+            f"{len(texts)} texts of {sum(wanted.values()):,} tokens under {len(models.files)} models: "
+            f"{work.tokens_missing():,} tokens to score, {work.wanted - work.scores_missing():,} of {work.wanted:,} "
+            "scores are there."
+        )
+        if dry_run:
+            return 0
+        matrix = work.run({one.id: one.values.opposites for one in settings}, say)
     _write(matrix, found, communities, output)
     if cards:
-        for one in communities.values():
-            _write_figures(one, matrix)
+        for community in communities:
+            _write_figures(community, matrix)
     print(output.read_text(encoding="utf-8") if as_json else _table(matrix))
     for sentence in matrix.missed():
         say(f"Missed: {sentence}")
     return MISSED if check and matrix.missed() else 0
 
 
-def _score(
-    base: Base,
-    texts: Texts,
-    communities: dict[str, Community],
-    tokens: int,
-    output: Path,
-    threads: int,
-    dry_run: bool,
-    opposites: dict[str, tuple[str, ...]],
-) -> Matrix | None:
-    from communitylm.matrix import BASE, tabulate
-    from communitylm.perplexity import AdapterFile, Loss, Scorer
-    from communitylm.score_file import ScoreFile, score_key
-    from pluralism_local.gguf_file import sha256_of
-
-    files: dict[str, AdapterFile | None] = {BASE: None}
-    identity = {BASE: BASE}
-    for name, one in communities.items():
-        ref = one.adapter_ref()
-        if ref is not None:
-            files[name], identity[name] = AdapterFile(ref.path, ref.scale), f"{ref.sha256}:{ref.scale}"
-    losses: dict[str, dict[str, list[Loss]]] = {text: {model: [] for model in files} for text in texts}
-    with Scorer(base, files, threads) as scorer, ScoreFile(output.with_suffix(".partial.jsonl")) as scores:
-        base_sha256 = sha256_of(scorer.path)
-        chosen = {text: _leading(scorer, pairs, tokens) for text, pairs in texts.items()}
-        keys = {
-            (text, pair, model): score_key(base_sha256, identity[model], *pair)
-            for text, pairs in chosen.items()
-            for pair in pairs
-            for model in files
-        }
-        wanted = {at: scorer.tokens(at[1][1]) for at, key in keys.items() if scores.find(key) is None}
-        say(
-            f"{len(texts)} texts of at least {tokens:,} tokens under {len(files)} models: "
-            f"{sum(wanted.values()):,} tokens to score, {len(keys) - len(wanted):,} of {len(keys):,} scores are there."
-        )
-        if dry_run:
-            return None
-        began = last = time.monotonic()
-        done = 0
-        for text, pairs in chosen.items():
-            for pair in pairs:
-                missing = [model for model in files if (text, pair, model) in wanted]
-                for model, loss in scorer.losses(*pair, missing) if missing else ():
-                    scores.put(keys[text, pair, model], loss)
-                    done += loss.tokens
-                if time.monotonic() - last > REPORT_SECONDS:
-                    last = time.monotonic()
-                    rate = done / (last - began)
-                    left = int((sum(wanted.values()) - done) / rate)
-                    say(
-                        f"{text}: {done:,} tokens scored, {rate:.0f} a second, {left // 60}:{left % 60:02d} left"
-                    )
-                for model in files:
-                    losses[text][model].append(scores.find(keys[text, pair, model]) or Loss(float("nan"), 0))
-    return tabulate(losses, list(files), opposites)
-
-
-def _leading(scorer: Any, pairs: list[tuple[str, str]], tokens: int) -> list[tuple[str, str]]:
-    """Pairs in order until `tokens` are reached."""
-    chosen, count = [], 0
-    for pair in pairs:
-        if count >= tokens:
-            break
-        chosen.append(pair)
-        count += scorer.tokens(pair[1])
-    return chosen
-
-
-def _write(matrix: Matrix, base: Base, communities: dict[str, Community], output: Path) -> None:
+def _write(matrix: Matrix, base: Base, communities: list[Community], output: Path) -> None:
     from communitylm.heatmap import draw
     from pluralism_local import __version__
     from pluralism_local.files import write_atomic
@@ -180,12 +111,12 @@ def _write(matrix: Matrix, base: Base, communities: dict[str, Community], output
             "fingerprint": base.fingerprint,
         },
         "adapters": {
-            name: {
+            one.id: {
                 "sha256": one.card.adapter.sha256,
                 "rank": one.card.adapter.rank,
                 "alpha": one.card.adapter.alpha,
             }
-            for name, one in communities.items()
+            for one in communities
             if one.card.adapter
         },
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
@@ -221,10 +152,10 @@ def _write_figures(one: Community, matrix: Matrix) -> None:
         "All figures with their intervals: `recipes/results/adapter-perplexity.json`."
     )
     if one.folder is not None:
-        update_card(one.folder, Facts(evaluation=figures, sections={"figures": "\n".join(wrap(section))}))
+        update_card(one.folder, Facts(evaluation=figures, sections={"figures": "\n".join(_wrap(section))}))
 
 
-def wrap(text: str) -> list[str]:
+def _wrap(text: str) -> list[str]:
     """Lines of at most 110 characters, the text's own line ends kept."""
     return [line for part in text.split("\n") for line in (textwrap.wrap(part, 110) or [""])]
 

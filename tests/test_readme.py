@@ -28,10 +28,18 @@ from pluralism_local.config import Settings
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
-# the two commands of the installation, and what needs a server, a download or minutes
+# the two commands of the installation, and what needs a server, a download or minutes; the four commands that make a
+# community are run by tests/recipes/test_walkthrough.py
 INSTALL = 'pip install -e ".[starter]" && plocal ask --mode overton "Should phones be banned in schools?"'
 TEST = 'pip install -e ".[starter,dev]" && pytest'
-NOT_RUN = ("hf download ", 'plocal ask -m "remote:http', "plocal ask -m hf:", "plocal bench")
+NOT_RUN = (
+    "hf download ",
+    'plocal ask -m "remote:http',
+    "plocal ask -m hf:",
+    "plocal bench",
+    "python recipes/",
+    "plocal ask -p mine",
+)
 
 # words of ours around a model's text: what the README shows of them must still be there
 LABELS = (

@@ -193,7 +193,7 @@ rank = 4
 alpha = 8
 
 [training]
-tokens = 100_000                 # about six minutes on two cores with bf16; more is better
+tokens = 50_000                  # some minutes on two cores; more is better
 rate = 1e-3
 seed = 0
 '''

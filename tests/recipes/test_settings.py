@@ -38,7 +38,7 @@ def test_every_value_says_where_it_comes_from(tmp_path: Path) -> None:
     path.write_text(starting_config("mine", tmp_path / "corpora" / "mine.jsonl", tmp_path))
     rows = {key: (value, origin) for key, value, origin in read_settings(path, ["training.rate=5e-4"]).rows()}
     assert rows["training.rate"] == ("0.0005", "--set")
-    assert rows["training.tokens"] == ("100000", "mine.toml")
+    assert rows["training.tokens"] == ("50000", "mine.toml")
     assert rows["training.batch"] == ("8", "default")
     assert rows["corpus.file"] == ("corpora/mine.jsonl", "mine.toml")
 
