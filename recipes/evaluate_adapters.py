@@ -2,7 +2,7 @@
 """Perplexity of held-out text under the base and every adapter, through llama.cpp on the model file that ships.
 
 python recipes/evaluate_adapters.py recipes/configs/press-*.toml
-python recipes/evaluate_adapters.py recipes/configs/*.toml --tokens 4000 --check
+python recipes/evaluate_adapters.py recipes/configs/{press,speech,culture}-*.toml --tokens 4000 --check
 
 Each configuration names a corpus; its held-out part (speakers that were not trained on) is the text. Writes the
 matrix as JSON and as a heat map beside it. Scores are kept line by line in OUTPUT.partial.jsonl: the same command goes
@@ -94,6 +94,8 @@ def evaluate(
     print(output.read_text(encoding="utf-8") if as_json else _table(matrix))
     for sentence in matrix.missed():
         say(f"Missed: {sentence}")
+    for sentence in matrix.unclear():
+        say(f"Unclear: {sentence}")
     return MISSED if check and matrix.missed() else 0
 
 
@@ -115,6 +117,7 @@ def _write(matrix: Matrix, base: Base, communities: list[Community], output: Pat
                 "sha256": one.card.adapter.sha256,
                 "rank": one.card.adapter.rank,
                 "alpha": one.card.adapter.alpha,
+                "scale": one.card.adapter.scale,
             }
             for one in communities
             if one.card.adapter

@@ -10,22 +10,31 @@ already there keeps what people wrote in it.
 
 from __future__ import annotations
 
+import datetime
 import json
+import re
 import tempfile
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from communitylm.command import run, say
-from pluralism_local.errors import InvalidInput, NotFound
+from pluralism_local.errors import InvalidInput, NotFound, Refused
 
 if TYPE_CHECKING:
-    from communitylm.parity import ParityBase
+    from communitylm.bases import Base
+    from communitylm.lora_gguf import Lora, LoraInfo
+    from communitylm.parity import Parity, ParityBase
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+PROVENANCE = ("corpus", "licence", "documents", "tokens", "recipe", "seed")
+
+HUB_NAMES = {"SmolLM2-135M-Instruct": "HuggingFaceTB/SmolLM2-135M-Instruct"}
+"""Where a base of that name lives on the Hub, for the card's `base_model`."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +43,7 @@ class Source:
 
     peft: Path
     community: str
-    base: str
+    base: Base
     record: dict[str, Any]
 
 
@@ -53,22 +62,21 @@ def export(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Convert and check, write nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON.")] = False,
 ) -> None:
-    sources = [_source(folder, community, base) for folder in runs]
-    if to is None:
-        from pluralism_local.config import paths
+    from communitylm.lora_gguf import read_lora
+    from pluralism_local.config import paths
 
-        to = paths().data_dir / "communities"
+    sources = [_source(folder, community, base) for folder in runs]
+    _refuse_twice([source.community for source in sources])
+    configs = {source.base.gguf: _config(source.base) for source in sources}
+    loras = [read_lora(source.peft, configs[source.base.gguf]) for source in sources]
+    folder = to or paths().data_dir / "communities"
     summaries = []
-    with ExitStack() as stack:
-        opened: dict[str, ParityBase] = {}
-        spare = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        for source in sources:
-            if source.base not in opened:
-                say(f"Loading {source.base} …")
-                opened[source.base] = stack.enter_context(_open(source.base))
-            summaries.append(
-                _export(source, opened[source.base], to, spare, parity=not no_parity, keep=not dry_run)
-            )
+    with tempfile.TemporaryDirectory() as spare:
+        for file in configs:
+            of_base = [pair for pair in zip(sources, loras, strict=True) if pair[0].base.gguf == file]
+            with _prover(of_base[0][0].base, parity=not no_parity) as prover:
+                for source, lora in of_base:
+                    summaries.append(_export(source, lora, prover, folder, Path(spare), keep=not dry_run))
     if as_json:
         print(json.dumps(summaries, ensure_ascii=False, indent=1))
         return
@@ -82,103 +90,165 @@ def export(
 
 
 def _source(folder: Path, community: str | None, base: str | None) -> Source:
-    record_file = folder / "training.json"
-    if record_file.is_file():
-        record = json.loads(record_file.read_text(encoding="utf-8"))
-        return Source(
-            folder / "adapter",
-            community or record["id"],
-            base or record["base"]["path"] or record["base"]["reference"],
-            record,
+    """What `folder` holds and its base, whose fingerprint is the training's where that is known."""
+    from communitylm.bases import find_base
+
+    record, peft = _record(folder), folder / "adapter"
+    if not record:
+        if community is None or base is None:
+            raise InvalidInput(
+                f"{folder} has no training.json.", "For a bare PEFT folder give --id and --base, too."
+            )
+        peft = folder
+    trained_on = record.get("base", {})
+    there = trained_on.get("path")
+    reference = base or (there if there and Path(there).exists() else trained_on["reference"])
+    found = find_base(reference, Path.cwd())
+    if found.gguf is None:
+        raise InvalidInput(
+            f"An adapter is exported for a base as GGUF, and {reference} is none.",
+            "Give --base FILE.gguf, the file that the adapter will run on.",
         )
+    if trained_on.get("fingerprint") not in (None, found.fingerprint):
+        raise Refused(
+            f"{folder} was trained on another base than {found.gguf}: the fingerprints differ.",
+            f"Give --base with the file of {trained_on['model']} that it was trained on, in any quantization.",
+        )
+    return Source(peft, community or record["id"], found, record)
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    """The run's training.json; {} for a bare PEFT folder."""
+    file = folder / "training.json"
+    if file.is_file():
+        try:
+            record = json.loads(file.read_text(encoding="utf-8"))
+            if isinstance(record["id"], str) and isinstance(record["base"]["reference"], str):
+                return dict(record)
+        except (ValueError, KeyError, TypeError):
+            pass
+        raise InvalidInput(f"{file} is not the record of a training.", "Give recipes/runs/ID.")
     if (folder / "run.json").exists():
         raise NotFound(f"The run {folder} is not finished.", "Start its training again: it resumes.")
     if not (folder / "adapter_config.json").is_file():
         raise NotFound(f"{folder} is no finished run and no PEFT folder.", "Give recipes/runs/ID.")
-    if community is None or base is None:
+    return {}
+
+
+def _refuse_twice(ids: list[str]) -> None:
+    """Also refuse what is no id: it becomes a folder's name."""
+    from pluralism_local.communities.cards import ID_PATTERN
+
+    for id in ids:
+        if re.fullmatch(ID_PATTERN, id) is None:
+            raise InvalidInput(f"{id!r} is no id of a community.", "Use a-z, 0-9 and -, 2 to 64 characters.")
+        if ids.count(id) > 1:
+            raise InvalidInput(
+                f"Two of the runs are of the community '{id}'.", "Export them one by one, with --id."
+            )
+
+
+def _config(base: Base) -> Any:
+    """The base's transformers configuration, from its header: the weights are not loaded."""
+    from transformers import AutoConfig
+
+    file = base.gguf or Path(base.reference)
+    try:
+        return AutoConfig.from_pretrained(str(file.parent), gguf_file=file.name)
+    except (ValueError, KeyError, NotImplementedError) as error:
         raise InvalidInput(
-            f"{folder} has no training.json.", "For a bare PEFT folder give --id and --base, too."
-        )
-    return Source(folder, community, base, {})
+            f"transformers cannot read {file}: {str(error).splitlines()[0]}",
+            "Adapters can be exported for Llama, Mistral, Qwen and Gemma.",
+        ) from error
 
 
-def _open(reference: str) -> ParityBase:
-    from communitylm.bases import find_base
-    from communitylm.parity import ParityBase
+def _prover(base: Base, *, parity: bool) -> AbstractContextManager[ParityBase | None]:
+    from communitylm import parity as proof
 
-    return ParityBase(find_base(reference, Path.cwd()))
+    if not parity:
+        return nullcontext()
+    say(f"Loading {base.name} …")
+    return proof.ParityBase(base)
 
 
 def _export(
-    source: Source, opened: ParityBase, to: Path, spare: Path, *, parity: bool, keep: bool
+    source: Source, lora: Lora, prover: ParityBase | None, to: Path, spare: Path, *, keep: bool
 ) -> dict[str, Any]:
-    from communitylm.lora_gguf import read_lora, write_lora_gguf
-    from pluralism_local.gguf_file import sha256_of
+    """Make the community's folder in `spare`, prove it there, then write it for good."""
+    from communitylm.card_file import CARD
+    from communitylm.lora_gguf import write_lora_gguf
+    from pluralism_local.files import write_atomic
 
-    lora = read_lora(source.peft, opened.config)
-    trial = spare / f"{source.community}.gguf"
-    write_lora_gguf(lora, trial)
-    found = opened.check(source.peft, trial) if parity else None
+    name = f"{source.community}.gguf"
+    draft, target = spare / source.community, to / source.community
+    say(f"{source.community}: converting …")
+    info = write_lora_gguf(lora, draft / name)
+    found = prover.check(source.peft, draft / name) if prover is not None else None
     say(f"{source.community}: " + (f"parity {found.difference:.5f}" if found else "parity not checked"))
-    target = to / source.community / trial.name
-    summary = {
-        "id": source.community,
-        "file": str(target),
-        "bytes": trial.stat().st_size,
-        "sha256": sha256_of(trial),
-        "rank": lora.rank,
-        "alpha": lora.alpha,
-        "activation": "assistant" if lora.invocation else "always",
-        "parity": found.record() if found else None,
-        "parity_text": (
-            f"parity: probabilities differ by at most {found.difference:.5f} (allowed {found.limit:g}) over "
-            f"{found.prompts} prompts and {found.positions} positions; "
-            f"the adapter moves them by up to {found.effect:.2f}"
-            if found
-            else "parity not checked"
-        ),
-    }
+    new = not (target / CARD).exists()
+    card = _card(source, info, draft, None if new else (target / CARD).read_text(encoding="utf-8"))
     if keep:
-        write_lora_gguf(lora, target)
-        _write_card(source, opened, target.parent, summary)
-    return summary
+        write_lora_gguf(lora, target / name)
+        write_atomic(target / CARD, card)
+        say(f"Wrote {target / name}" + (f" and a card to complete, {target / CARD}" if new else ""))
+    return {
+        "id": source.community,
+        "file": str(target / name),
+        **asdict(info),
+        "activation": _activation(info),
+        "parity": found.record() if found else None,
+        "parity_text": _told(found),
+    }
 
 
-def _write_card(source: Source, opened: ParityBase, folder: Path, summary: dict[str, Any]) -> None:
+def _activation(info: LoraInfo) -> str:
+    return "assistant" if info.invocation else "always"
+
+
+def _told(found: Parity | None) -> str:
+    if found is None:
+        return "parity not checked"
+    return (
+        f"parity: probabilities differ by at most {found.difference:.5f} (allowed {found.limit:g}) over "
+        f"{found.prompts} prompts and {found.positions} positions; "
+        f"the adapter moves them by up to {found.effect:.2f}"
+    )
+
+
+def _card(source: Source, info: LoraInfo, draft: Path, earlier: str | None) -> str:
+    """The card with the export's facts, checked beside the adapter in `draft`.
+
+    Args:
+        earlier: the community's card so far; None to begin one.
+    """
     from communitylm.card_file import CARD, Facts, starting_card, update_card
     from pluralism_local.communities import load_community
     from pluralism_local.files import write_atomic
 
-    record = source.record
-    if not (folder / CARD).exists():
+    record, base = source.record, source.base
+    if earlier is None:
         name = record.get("name") or source.community
         described = record.get("description") or f"The community {source.community}."
-        write_atomic(folder / CARD, starting_card(source.community, name, described))
-        say(f"Wrote a card to complete: {folder / CARD}")
-    adapter = {
-        "file": Path(summary["file"]).name,
-        **{key: summary[key] for key in ("sha256", "rank", "alpha", "activation")},
-        "scale": 1.0,
-    }
+        earlier = starting_card(source.community, name, described)
+    write_atomic(draft / CARD, earlier)
     provenance: dict[str, Any] = {key: record[key] for key in PROVENANCE if key in record}
     if "date" in record:
-        import datetime
-
         provenance["date"] = datetime.date.fromisoformat(record["date"])
     facts = Facts(
-        adapter=adapter,
-        base={"model": opened.base.name, "fingerprint": opened.base.fingerprint},
+        adapter={
+            "file": f"{source.community}.gguf",
+            "sha256": info.sha256,
+            "rank": info.rank,
+            "alpha": info.alpha,
+            "activation": _activation(info),
+        },
+        base={"model": base.name, "fingerprint": base.fingerprint},
         provenance=provenance or None,
-        base_model=HUB_NAMES.get(opened.base.name, opened.base.name),
+        base_model=HUB_NAMES.get(base.name, base.name),
     )
-    update_card(folder, facts)
-    load_community(folder)
-
-
-PROVENANCE = ("corpus", "licence", "documents", "tokens", "recipe", "seed")
-
-HUB_NAMES = {"SmolLM2-135M-Instruct": "HuggingFaceTB/SmolLM2-135M-Instruct"}
-"""Where a base of that name lives on the Hub, for the card's `base_model`."""
+    update_card(draft, facts)
+    load_community(draft)
+    return (draft / CARD).read_text(encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,8 @@ class Facts:
     """What a recipe knows; None leaves that part of the card as it is.
 
     Attributes:
-        adapter, base, provenance: blocks of the card's ``plocal:``, as `communities.cards` has them.
+        adapter, base, provenance: blocks of the card's ``plocal:``, as `communities.cards` has them. An adapter without
+            a scale keeps the card's own, 1.0 in a new block.
         base_model: the base's name on the Hub.
         evaluation: figures; one of the same task and metric replaces the earlier.
         sections: name -> Markdown for people.
@@ -60,18 +61,20 @@ def update_card(folder: Path, facts: Facts) -> None:
         raise InvalidInput(f"{path} has no 'plocal' block.", "See adapters/README.md for the form of a card.")
     block = data["plocal"]
     if facts.adapter is not None:
-        data["tags"] = _flow(TAGS)
+        _place(data, "tags", _tags(data.get("tags")), before="base_model", otherwise="plocal")
         if facts.base_model is not None:
             _place(data, "base_model", facts.base_model, before="plocal")
             _place(data, "base_model_relation", "adapter", before="plocal")
-        _place(block, "adapter", dict(facts.adapter), before="limits")
+        scale = (block.get("adapter") or {}).get("scale", 1.0)
+        _fill(block, "adapter", {**facts.adapter, "scale": facts.adapter.get("scale", scale)})
     if facts.base is not None:
-        _place(block, "base", dict(facts.base), before="limits")
+        _fill(block, "base", facts.base)
     if facts.provenance is not None:
-        _place(block, "provenance", dict(facts.provenance), before="limits")
+        _fill(block, "provenance", facts.provenance)
     if facts.evaluation:
         replaced = {(row["task"], row["metric"]) for row in facts.evaluation}
-        kept = [row for row in block.get("evaluation", []) if (row["task"], row["metric"]) not in replaced]
+        earlier = block.get("evaluation") or []
+        kept = [row for row in earlier if (row.get("task"), row.get("metric")) not in replaced]
         block["evaluation"] = [*kept, *(_flow(row) for row in facts.evaluation)]
     head = _dumped(data)
     body = parts[2]
@@ -133,12 +136,30 @@ def _flow(value: Mapping[str, Any] | Sequence[str]) -> Any:
     return found
 
 
-def _place(mapping: Any, key: str, value: Any, *, before: str) -> None:
-    """Set a key; one that is new goes before `before` where that is there, else to the end."""
-    if key in mapping or before not in mapping:
+def _tags(earlier: Any) -> Any:
+    """The tags of a card with an adapter, then those that people added."""
+    added = [tag for tag in earlier or () if tag not in (*TAGS, "persona")]
+    return _flow([*TAGS, *added])
+
+
+def _place(mapping: Any, key: str, value: Any, *, before: str, otherwise: str = "") -> None:
+    """Set a key; one that is new goes before `before`, or `otherwise`, where that is there, else to the end."""
+    there = next((name for name in (before, otherwise) if name in mapping), None)
+    if key in mapping or there is None:
         mapping[key] = value
     else:
-        mapping.insert(list(mapping).index(before), key, value)
+        mapping.insert(list(mapping).index(there), key, value)
+
+
+def _fill(block: Any, key: str, values: Mapping[str, Any]) -> None:
+    """Make ``block[key]`` hold `values` and nothing else; comments beside what stays are kept."""
+    there = block.get(key)
+    if not isinstance(there, dict):
+        _place(block, key, dict(values), before="limits")
+        return
+    for gone in there.keys() - values.keys():
+        del there[gone]
+    there.update(values)
 
 
 def _put_section(body: str, name: str, text: str) -> str:

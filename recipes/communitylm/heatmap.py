@@ -6,6 +6,12 @@ from pathlib import Path
 
 from communitylm.matrix import BASE, Matrix
 
+WIDTH, HEIGHT = 7.6, 3.8
+"""Inches at least: title and colour bar need them, however few the cells."""
+
+WORST = 1.25
+"""Ratios above are drawn alike, so that one broken adapter does not wash out the rest."""
+
 
 def draw(matrix: Matrix, path: Path, base: str) -> None:
     """Write a PNG; the own adapter of each text is framed, the best model of each text bold."""
@@ -19,16 +25,19 @@ def draw(matrix: Matrix, path: Path, base: str) -> None:
         [matrix.perplexity[text][model] / matrix.perplexity[text][BASE] for model in matrix.models]
         for text in matrix.texts
     ]
-    figure, axes = plt.subplots(figsize=(2.6 + 0.72 * columns, 2.2 + 0.42 * rows), layout="constrained")
-    picture = axes.imshow(ratios, cmap="viridis", aspect="auto", vmax=1.0)
-    middle = (1.0 + min(map(min, ratios))) / 2
+    size = max(WIDTH, 3.4 + 0.72 * columns), max(HEIGHT, 2.4 + 0.42 * rows)
+    figure, axes = plt.subplots(figsize=size, layout="constrained")
+    low, high = min(map(min, ratios)), max(map(max, ratios))
+    top = min(max(1.0, high), WORST)
+    picture = axes.imshow(ratios, cmap="viridis", aspect="auto", vmin=min(low, top), vmax=top)
+    middle = (low + top) / 2
     for i, text in enumerate(matrix.texts):
         best = min(matrix.models, key=lambda model: matrix.perplexity[text][model])
         for j, model in enumerate(matrix.models):
             axes.text(
                 j,
                 i,
-                f"{matrix.perplexity[text][model]:.1f}",
+                _short(matrix.perplexity[text][model]),
                 ha="center",
                 va="center",
                 fontsize=8.5,
@@ -45,11 +54,18 @@ def draw(matrix: Matrix, path: Path, base: str) -> None:
     axes.set_ylabel("held-out text of")
     total = sum(matrix.tokens.values())
     axes.set_title(
-        f"Perplexity on {base}, {total:,} tokens of speakers not trained on\n"
-        "lower is better; framed: own adapter, bold: best of the row",
+        f"Perplexity of held-out text on {base}\n"
+        f"{total:,} tokens; lower is better; framed: own adapter, bold: best of the row",
         fontsize=10,
     )
-    figure.colorbar(picture, label="perplexity / perplexity of the base", shrink=0.8)
+    figure.colorbar(
+        picture, label="ratio to the base's perplexity", extend="max" if high > top else "neither"
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=130)
     plt.close(figure)
+
+
+def _short(perplexity: float) -> str:
+    """Close models stay apart where there is room for it."""
+    return f"{perplexity:.2f}" if perplexity < 100 else f"{perplexity:.0f}"

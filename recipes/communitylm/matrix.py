@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,7 @@ class Matrix:
         tokens, passages: per text.
         interval: text -> model -> (low, high) of the ratio to the own adapter; for texts whose adapter is a model.
         opposites: text -> models that must do worse on it than its own.
+        nats: text -> model -> summed loss, for the record.
     """
 
     texts: tuple[str, ...]
@@ -47,9 +48,14 @@ class Matrix:
     passages: dict[str, int]
     interval: dict[str, dict[str, tuple[float, float]]]
     opposites: Mapping[str, tuple[str, ...]]
+    nats: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def checks(self) -> dict[str, dict[str, Any]]:
-        """Per text with an own adapter: own and base perplexity, improvement (a share), best model, opposites."""
+        """Per text with an own adapter: own and base perplexity, improvement (a share), best model, opposites.
+
+        Of an opposite, `own_is_better` compares the figures and `clear` says whether the whole interval of the ratio
+        lies above 1: without it the order may be chance.
+        """
         found = {}
         for text in self.texts:
             row = self.perplexity[text]
@@ -62,16 +68,30 @@ class Matrix:
                 "improvement": 1 - own / base,
                 "best": min(row, key=lambda model: row[model]),
                 "opposites": {
-                    model: {
-                        "perplexity": row[model],
-                        "ratio": row[model] / own,
-                        "own_is_better": own < row[model],
-                    }
+                    model: self._against(text, model)
                     for model in self.opposites.get(text, ())
                     if model in row
                 },
             }
         return found
+
+    def _against(self, text: str, model: str) -> dict[str, Any]:
+        own, other = self.perplexity[text][text], self.perplexity[text][model]
+        found: dict[str, Any] = {"perplexity": other, "ratio": other / own, "own_is_better": own < other}
+        if text in self.interval:
+            low, high = self.interval[text][model]
+            found |= {"interval": [low, high], "clear": low > 1}
+        return found
+
+    def unclear(self) -> list[str]:
+        """A sentence per opposite that the own adapter beats within the interval of chance."""
+        return [
+            f"{text}: better than {model} only within chance (ratio {against['ratio']:.4f}, 95 % "
+            f"{against['interval'][0]:.3f} to {against['interval'][1]:.3f}); score more tokens."
+            for text, check in self.checks().items()
+            for model, against in check["opposites"].items()
+            if against["own_is_better"] and not against.get("clear", True)
+        ]
 
     def missed(self) -> list[str]:
         """A sentence per target that was missed."""
@@ -85,6 +105,11 @@ class Matrix:
             for model, against in check["opposites"].items():
                 if not against["own_is_better"]:
                     found.append(f"{text}: {model} does better on its text (ratio {against['ratio']:.4f}).")
+            found += [
+                f"{text}: its opposite {model} was not evaluated; give its configuration, too."
+                for model in self.opposites.get(text, ())
+                if model not in check["opposites"]
+            ]
         cultures = [text for text in checks if text.startswith(CULTURE)]
         best = [text for text in cultures if checks[text]["best"] == text]
         if len(best) < CULTURES_OWN_BEST * len(cultures):
@@ -104,11 +129,13 @@ class Matrix:
             "perplexity": self.perplexity,
             "tokens": self.tokens,
             "passages": self.passages,
+            "log_loss_nats": self.nats,
             "interval": {
                 text: {m: list(pair) for m, pair in row.items()} for text, row in self.interval.items()
             },
             "checks": self.checks(),
             "missed": self.missed(),
+            "unclear": self.unclear(),
         }
 
 
@@ -121,6 +148,7 @@ def tabulate(
         ValueError: a text's models were not scored on the same passages (a bug).
     """
     perplexity: dict[str, dict[str, float]] = {}
+    total: dict[str, dict[str, float]] = {}
     interval: dict[str, dict[str, tuple[float, float]]] = {}
     tokens: dict[str, int] = {}
     for text, row in losses.items():
@@ -129,7 +157,8 @@ def tabulate(
             raise ValueError(f"{text} was not scored on the same passages by every model")
         tokens[text] = sum(counts[models[0]])
         nats = {model: np.array([loss.nats for loss in row[model]]) for model in models}
-        perplexity[text] = {model: math.exp(nats[model].sum() / tokens[text]) for model in models}
+        total[text] = {model: math.fsum(nats[model]) for model in models}
+        perplexity[text] = {model: math.exp(total[text][model] / tokens[text]) for model in models}
         if text in models:
             sizes = np.array(counts[models[0]])
             interval[text] = {model: _interval(nats[model], nats[text], sizes, seed) for model in models}
@@ -141,6 +170,7 @@ def tabulate(
         passages={text: len(row[models[0]]) for text, row in losses.items()},
         interval=interval,
         opposites=dict(opposites),
+        nats=total,
     )
 
 

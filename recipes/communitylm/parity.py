@@ -4,9 +4,9 @@
          └──────requantized to F16──────> llama.cpp + GGUF LoRA ─┴──> largest difference ≤ LIMIT, else Refused
 
 Activations of a 4-bit file are quantized, so llama.cpp is compared on an F16 copy, which holds nearly the same weights
-as torch has. An activated adapter is switched on at the first invocation token on both sides: in llama.cpp by hand, in
-torch by PEFT's own activated LoRA. An adapter whose effect is no larger than the limit would pass whatever it held, and
-is refused too.
+as torch has. An activated adapter is switched on at the first invocation token on both sides: in torch by PEFT's own
+activated LoRA, in llama.cpp by hand where the tokens that the file names occur last, as `plocal` does. An adapter whose
+effect is no larger than the limit would pass whatever it held, and is refused too.
 """
 
 from __future__ import annotations
@@ -102,15 +102,23 @@ class ParityBase:
         """Compare an adapter's two forms.
 
         Raises:
-            Refused: they differ by more than `limit`, or the adapter has no effect beyond it.
+            Refused: they differ by more than `limit`, the adapter has no effect beyond it, or it is switched on by
+                tokens that this base's prompts lack.
         """
+        _refuse_another_start(peft_folder, gguf)
+        ours = self._llama_rows(gguf)
         with _adapted(self._torch, peft_folder) as adapted:
             theirs = [self._torch_rows(adapted, prompt + header) for prompt, header in self._prompts]
-        ours = self._llama_rows(gguf)
-        differences = [float(np.abs(a - b).max()) for a, b in zip(theirs, ours, strict=True)]
-        effects = [float(np.abs(a - b).max()) for a, b in zip(theirs, self._plain, strict=True)]
-        worst = int(np.argmax(differences))
-        found = Parity(max(differences), limit, len(PROMPTS), POSITIONS, PROMPTS[worst], max(effects))
+        differences, effects = _largest(theirs, ours), _largest(theirs, self._plain)
+        worst = int(np.argmax(differences))  # a NaN, if there is one
+        found = Parity(
+            float(differences[worst]),
+            limit,
+            len(PROMPTS),
+            POSITIONS,
+            PROMPTS[worst],
+            float(effects.max()),
+        )
         if not found.difference <= limit:
             raise Refused(
                 f"llama.cpp and PEFT disagree on {gguf.name}: probabilities differ by {found.difference:.4f} "
@@ -139,13 +147,21 @@ class ParityBase:
         from pluralism_local.engine.plan import Row
 
         found = []
+        longest = max(len(prompt) + len(header) for prompt, header in self._prompts) + POSITIONS
         with (
             Adapter(self._model, gguf) as adapter,
-            Context(self._model, cells=512, sequences=POSITIONS, threads=1) as context,
+            Context(self._model, cells=longest, sequences=POSITIONS, threads=1, chunk=longest) as context,
         ):
             for prompt, header in self._prompts:
-                tokens = (*prompt, *header, *self._continuation)
-                begins = len(prompt) if adapter.invocation else 0
+                opened = (*prompt, *header)
+                begins = _last_occurrence(opened, adapter.invocation) if adapter.invocation else 0
+                if begins < 0:
+                    raise Refused(
+                        f"{gguf.name} is switched on by the tokens {adapter.invocation}, and no prompt of "
+                        f"{self.base.name} holds them.",
+                        f"Train it with this base's answer header as invocation tokens: {header}.",
+                    )
+                tokens = (*opened, *self._continuation)
                 rows = [
                     Row(token, place, [0], output=place >= len(tokens) - POSITIONS)
                     for place, token in enumerate(tokens)
@@ -161,6 +177,31 @@ class ParityBase:
                 found.append(np.stack([_softmax(row) for row in logits]))
             context.set_adapter(None)
         return found
+
+
+def _refuse_another_start(peft_folder: Path, gguf: Path) -> None:
+    """One token early or late may move probabilities by no more than rounding does, so the tokens are compared."""
+    from communitylm.lora_gguf import read_config
+    from pluralism_local.gguf_file import read_header
+
+    theirs = list(read_config(peft_folder).get("alora_invocation_tokens") or ())
+    ours = read_header(gguf).metadata.get("adapter.alora.invocation_tokens") or []
+    if ours != theirs:
+        raise Refused(
+            f"llama.cpp and PEFT disagree on {gguf.name}: it is switched on by the tokens {ours}, in PEFT by {theirs}.",
+            "Export it again from this PEFT folder.",
+        )
+
+
+def _largest(one: list[Probabilities], other: list[Probabilities]) -> Probabilities:
+    """Largest difference of two tables for each prompt; NaN where either holds one."""
+    return np.array([np.abs(a - b).max() for a, b in zip(one, other, strict=True)])
+
+
+def _last_occurrence(tokens: Tokens, wanted: Tokens) -> int:
+    """Where `wanted` begins last in `tokens`; -1 if nowhere."""
+    starts = range(len(tokens) - len(wanted), -1, -1)
+    return next((start for start in starts if tokens[start : start + len(wanted)] == wanted), -1)
 
 
 def _softmax(logits: Probabilities) -> Probabilities:

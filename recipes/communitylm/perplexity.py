@@ -10,8 +10,11 @@ token.
 
 from __future__ import annotations
 
+import math
+import signal
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +25,7 @@ from communitylm.bases import Base
 from communitylm.examples import Tokens
 from pluralism_local.engine.handles import Adapter, Context, Model, install_log
 from pluralism_local.engine.plan import Row
-from pluralism_local.errors import ContextOverflow, InvalidInput
+from pluralism_local.errors import ContextOverflow, EngineFailure, InvalidInput
 
 CHUNK = 128
 CELLS = 2048
@@ -43,6 +46,27 @@ class AdapterFile:
 
     path: Path
     scale: float = 1.0
+
+
+@contextmanager
+def late_interrupts() -> Iterator[None]:
+    """Keep a Ctrl-C to the end of the block and raise it there.
+
+    llama.cpp logs through a Python callback, many times a decode: a KeyboardInterrupt raised in there is dropped, and
+    the run goes on. Does nothing where Ctrl-C raises none: in other threads, or where it is ignored or handled.
+    """
+    raises = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not raises or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed = threading.Event()
+    signal.signal(signal.SIGINT, lambda _number, _frame: pressed.set())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if pressed.is_set():
+        raise KeyboardInterrupt
 
 
 class Scorer:
@@ -67,15 +91,18 @@ class Scorer:
         install_log()
         self.path = base.gguf
         with ExitStack() as stack:
-            self._model = stack.enter_context(Model(base.gguf))
-            self._speller = stack.enter_context(base.speller(chat=True))
-            self._adapters: dict[str, tuple[Adapter | None, float]] = {}
-            for name, file in adapters.items():
-                opened = stack.enter_context(Adapter(self._model, file.path)) if file else None
-                self._adapters[name] = (opened, file.scale if file else 1.0)
-            self._context = stack.enter_context(
-                Context(self._model, cells=CELLS, sequences=2, threads=threads, chunk=CHUNK, outputs=CHUNK)
-            )
+            with late_interrupts():
+                self._model = stack.enter_context(Model(base.gguf))
+                self._speller = stack.enter_context(base.speller(chat=True))
+                self._adapters: dict[str, tuple[Adapter | None, float]] = {}
+                for name, file in adapters.items():
+                    opened = stack.enter_context(Adapter(self._model, file.path)) if file else None
+                    self._adapters[name] = (opened, file.scale if file else 1.0)
+                self._context = stack.enter_context(
+                    Context(
+                        self._model, cells=CELLS, sequences=2, threads=threads, chunk=CHUNK, outputs=CHUNK
+                    )
+                )
             self._stack = stack.pop_all()
         self.decoded = 0
 
@@ -94,6 +121,7 @@ class Scorer:
 
         Raises:
             ContextOverflow: prompt and passage exceed the context.
+            EngineFailure: a model's logits are not numbers.
         """
         prompt = self._speller.prompt(question)
         answer = (*self._speller.header, *self._speller.text(passage), self._speller.end)
@@ -106,16 +134,24 @@ class Scorer:
                 needed=needed,
                 available=CELLS,
             )
-        self._context.forget()
-        self._decode(prompt, 0, _PROMPT, None, 1.0)
+        with late_interrupts():
+            self._context.forget()
+            self._decode(prompt, 0, _PROMPT, None, 1.0)
         for name in models:
             adapter, scale = self._adapters[name]
-            self._context.forget(_FORK)
-            if adapter is not None and not adapter.invocation:
-                self._decode(prompt, 0, _FORK, adapter, scale)
-            else:
-                self._context.share(_PROMPT, _FORK)
-            yield name, self._score(answer, skip, len(prompt), adapter, scale)
+            with late_interrupts():
+                self._context.forget(_FORK)
+                if adapter is not None and not adapter.invocation:
+                    self._decode(prompt, 0, _FORK, adapter, scale)
+                else:
+                    self._context.share(_PROMPT, _FORK)
+                loss = self._score(answer, skip, len(prompt), adapter, scale)
+            if not math.isfinite(loss.nats):
+                raise EngineFailure(
+                    f"The model '{name}' gives no probabilities for a passage (loss {loss.nats}).",
+                    "Its weights are broken, or its scale is too large.",
+                )
+            yield name, loss
 
     def _decode(
         self, tokens: Tokens, start: int, sequence: int, adapter: Adapter | None, scale: float

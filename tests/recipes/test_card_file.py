@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from communitylm.card_file import Facts, starting_card, update_card
 from pluralism_local.communities import load_community
@@ -94,6 +96,30 @@ def test_writing_again_replaces_and_repeats_nothing(card: Path, starter_path: Pa
     figures = load_community(card).card.evaluation
     assert [(row.metric, row.value) for row in figures] == [("perplexity", 19.0), ("accuracy", 20.0)]
     assert "One." not in (card / "README.md").read_text()
+
+
+def test_what_people_set_survives_a_new_adapter(card: Path, starter_path: Path) -> None:
+    path = card / "README.md"
+    path.write_text(path.read_text().replace("persona]", "persona, transport]"))
+    facts = Facts(adapter(card, starter_path), BASE, {"corpus": "a", "licence": "b", "seed": 1}, "org/B")
+    update_card(card, facts)
+    path.write_text(path.read_text().replace("scale: 1.0", "scale: 0.5  # by ear"))
+    update_card(card, replace(facts, provenance={"corpus": "c", "licence": "d"}))
+    found = load_community(card).card
+    assert "scale: 0.5  # by ear" in path.read_text()
+    assert found.adapter is not None and found.adapter.scale == 0.5
+    assert found.provenance is not None and (found.provenance.corpus, found.provenance.seed) == ("c", None)
+    assert found.hub.tags == ("plocal-community", "lora", "gguf", "transport")
+
+
+def test_keys_stand_where_the_hub_has_them(card: Path, starter_path: Path) -> None:
+    path = card / "README.md"
+    path.write_text(path.read_text().replace("tags: [plocal-community, persona]\n", ""))
+    update_card(card, Facts(adapter(card, starter_path), BASE, base_model="org/B"))
+    data = yaml.safe_load(path.read_text().split("---\n")[1])
+    assert list(data)[:4] == ["license", "language", "library_name", "tags"]
+    assert list(data["plocal"])[-3:] == ["adapter", "base", "limits"]
+    assert data["plocal"]["persona"].startswith("You ride the tram")
 
 
 def test_a_starting_card_asks_to_be_completed_and_is_valid_with_an_adapter(

@@ -12,8 +12,9 @@ from gguf import GGUFReader
 from safetensors.numpy import load_file, save_file
 
 from communitylm.lora_gguf import CONFIG, WEIGHTS, read_lora, write_lora_gguf
+from pluralism_local.communities.adapter_file import check_adapter
 from pluralism_local.errors import InvalidInput, NotFound, PlocalError, Refused
-from pluralism_local.gguf_file import read_header
+from pluralism_local.gguf_file import read_header, sha256_of
 
 torch = pytest.importorskip("torch")
 
@@ -79,6 +80,7 @@ def test_each_update_is_what_peft_adds(tmp_path: Path, family: str, lora: dict[s
     tensors = {tensor.name: np.asarray(tensor.data, dtype=np.float64) for tensor in reader.tensors}
     alpha = float(reader.fields["adapter.lora.alpha"].contents())
     assert len(tensors) == 2 * 2 * len(TARGETS)
+    assert {data.shape[0] for name, data in tensors.items() if name.endswith("lora_a")} == {4}
     for layer in range(2):
         block = model.get_base_model().model.layers[layer]
         for target in TARGETS:
@@ -97,14 +99,33 @@ def test_each_update_is_what_peft_adds(tmp_path: Path, family: str, lora: dict[s
 def test_the_header_says_what_it_is(tmp_path: Path) -> None:
     _, config = save(tmp_path, "llama", alora_invocation_tokens=[1, 520, 9531, 198], use_rslora=True)
     lora = read_lora(tmp_path, config)
-    write_lora_gguf(lora, tmp_path / "a.gguf")
-    header = read_header(tmp_path / "a.gguf")
+    path = tmp_path / "a.gguf"
+    info = write_lora_gguf(lora, path)
+    header = read_header(path)
     assert header.text("general.architecture") == "llama"
     assert (header.text("general.type"), header.text("adapter.type")) == ("adapter", "lora")
     assert header.metadata["adapter.lora.alpha"] == pytest.approx(12 * 4**0.5)
     assert header.metadata["adapter.alora.invocation_tokens"] == [1, 520, 9531, 198]
     assert header.kinds["adapter.alora.invocation_tokens"] == (9, 4)  # an array of UINT32
-    assert (lora.rank, lora.alpha, len(lora.pairs)) == (4, 24.0, 14)
+    assert (info.rank, info.alpha, info.tensors, info.invocation) == (4, 24.0, 28, (1, 520, 9531, 198))
+    assert (info.bytes, info.sha256) == (path.stat().st_size, sha256_of(path))
+
+
+def test_ranks_of_a_pattern_become_one_that_a_card_can_say(tmp_path: Path) -> None:
+    _, config = save(tmp_path, "qwen2", rank_pattern={"q_proj": 2, "k_proj": 6}, use_rslora=True)
+    path = tmp_path / "a.gguf"
+    info = write_lora_gguf(read_lora(tmp_path, config), path)
+    assert info.rank == 6
+    check_adapter(path, sha256=info.sha256, rank=6, alpha=info.alpha, activation="always")
+
+
+def test_weights_in_bf16_are_read(tmp_path: Path) -> None:
+    model, config = save(tmp_path, "llama")
+    plain = read_lora(tmp_path, config).pairs
+    model.to(torch.bfloat16).save_pretrained(tmp_path, save_embedding_layers=False)
+    for name, (a, b) in read_lora(tmp_path, config).pairs.items():
+        np.testing.assert_allclose(a, plain[name][0], rtol=2**-8)
+        np.testing.assert_allclose(b, plain[name][1], rtol=2**-8)
 
 
 def change(folder: Path, **keys: Any) -> None:
@@ -124,7 +145,13 @@ def change(folder: Path, **keys: Any) -> None:
         ({"fan_in_fan_out": True}, "transposed layers"),
         ({"layer_replication": [[0, 2]]}, "repeated layers"),
         ({"peft_type": "IA3"}, "of the type IA3"),
+        ({"use_bdlora": {"x": 1}}, "block-diagonal"),
+        ({"kasa_config": {"x": 1}}, "KaSA"),
+        ({"init_lora_weights": "pissa_niter_4"}, "a changed base"),
+        ({"init_lora_weights": "loftq"}, "a changed base"),
         ({"r": 9}, "has rank 4"),
+        ({"r": None}, "the rank r=None"),
+        ({"lora_alpha": 0}, "lora_alpha=0"),
     ],
 )
 def test_what_has_no_form_is_refused_by_name(tmp_path: Path, keys: dict[str, Any], named: str) -> None:
@@ -141,6 +168,10 @@ def test_layers_that_cannot_be_exported(tmp_path: Path) -> None:
     _, config = save(tmp_path / "embed", "llama", target_modules=["q_proj", "embed_tokens"])
     with pytest.raises(InvalidInput):
         read_lora(tmp_path / "embed", config)
+    save(tmp_path / "whole", "llama")
+    config.num_attention_heads = 2
+    with pytest.raises(InvalidInput, match=r"48 inputs and 48 outputs, this base has 48 and 24|24 and 48"):
+        read_lora(tmp_path / "whole", config)
     config.model_type = "gpt_neox"
     with pytest.raises(InvalidInput, match="family 'gpt_neox'"):
         read_lora(tmp_path / "head", config)
@@ -157,6 +188,7 @@ def test_weights_that_cannot_be_used(tmp_path: Path) -> None:
 
     first = next(name for name in weights if "lora_B" in name)
     refusal(Refused, "not numbers", **{first: weights[first] * np.float32("nan")})
+    refusal(Refused, "more than F16 can", **{first: weights[first] * np.float32(1e6)})
     refusal(InvalidInput, "has no form in GGUF", extra=np.zeros(3, np.float32))
     zero = {name: np.zeros_like(tensor) for name, tensor in weights.items() if "lora_B" in name}
     refusal(Refused, "does nothing", **zero)

@@ -164,7 +164,7 @@ def test_mistakes_end_with_their_exit_code(tmp_path: Path) -> None:
 def test_twenty_steps_from_the_starter_export_and_are_heard(tmp_path: Path, starter_path: Path) -> None:
     write_passages(tmp_path / "trams.jsonl", letters("riders", speakers=12, each=8))
     config = write_config(
-        tmp_path, "trams", "[training]\ntokens = 2400\nbatch = 2\nrate = 3e-3\nevaluate = 300\n"
+        tmp_path, "trams", "[training]\ntokens = 2760\nbatch = 2\nrate = 3e-3\nevaluate = 300\n"
     )
     made = plan(read_settings(config))
     assert made.steps == 20 and made.header == (1, 520, 9531, 198)
