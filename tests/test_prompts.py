@@ -15,6 +15,9 @@ from pluralism_local.prompts import PROMPTS, Prompt, numbered
 WORDINGS = {
     "question@1": "bf085a6e12c9",
     "comment.explained@1": "5497a5d90cd9",
+    "subject.opinion@1": "1a0fad4f84e5",
+    "subject.action@1": "66b6e22b4b79",
+    "subject.comment@1": "02a34ffae90f",
     "overton.synthesis@1": "a02e860b9815",
     "steerable.select@1": "b3790e4220bf",
     "steerable.answer@1": "ea7ad8bade3c",

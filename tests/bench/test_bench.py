@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from pluralism_local.bench import naive
+from pluralism_local.bench import measure, naive
 from pluralism_local.bench.measure import AskTimes, Report, Workload
 from pluralism_local.cli.main import main
+from pluralism_local.communities import Card, Community, Member
 
 
 def times(seconds: float, rate: float) -> AskTimes:
@@ -48,7 +49,7 @@ def test_bench_reports_every_figure(starter_path: Path, capfd: pytest.CaptureFix
     out, err = capfd.readouterr()
     record = json.loads(out)
     assert record["schema"] == "plocal.bench/1"
-    assert (record["communities"], record["adapters"], record["comment_tokens"]) == (6, "seeded", 6)
+    assert (record["communities"], record["adapters"], record["comment_tokens"]) == (6, "own", 6)
     for rate in ("prefill_tok_s", "decode_tok_s", "batch_tok_s", "peak_rss_mb"):
         assert record[rate] > 0
     for side in ("ask", "naive", "tuned_naive"):
@@ -57,6 +58,15 @@ def test_bench_reports_every_figure(starter_path: Path, capfd: pytest.CaptureFix
     ours, theirs = record["ask"], record["naive"]
     assert record["ratio"]["ask"] == pytest.approx(theirs["seconds"] / ours["seconds"], abs=0.01)
     assert "warming up" in err
+
+
+def test_adapters_of_another_base_are_replaced_by_seeded_ones(tmp_path: Path) -> None:
+    base = {"model": "another", "fingerprint": f"sha256:{'1' * 64}"}
+    about = {"file": "a.gguf", "sha256": "0" * 64, "rank": 8, "alpha": 16.0, "activation": "always"}
+    card = {"schema": 1, "id": "one", "name": "One", "description": "One.", "adapter": about, "base": base}
+    member = Member(Community(Card.model_validate(card), tmp_path), 1.0)
+    assert measure._has_own(member, base["fingerprint"])
+    assert not measure._has_own(member, f"sha256:{'2' * 64}")
 
 
 @pytest.mark.parametrize("model", ["scripted:", "remote:http://127.0.0.1:9/v1"])

@@ -10,6 +10,7 @@ import yaml
 
 from pluralism_local.communities import Community, Library, load_community, load_pool, shipped_path
 from pluralism_local.errors import NotFound
+from pluralism_local.gguf_file import fingerprint, read_header
 from tests.communities.conftest import plocal, write_card
 
 PERSPECTIVES = ["speech-left", "speech-center", "speech-right", "press-left", "press-center", "press-right"]
@@ -31,12 +32,21 @@ def test_everything_shipped_is_valid(shelf: Library) -> None:
     assert shelf.problems() == []
     assert shelf.overridden() == []
     assert {c.id for c in shelf.communities()} == {*PERSPECTIVES, *CULTURES, "culture-oceania"}
-    assert [pool.id for pool in shelf.pools()] == ["cultures", "perspectives"]
+    assert [pool.id for pool in shelf.pools()] == [
+        "cultures",
+        "mixed",
+        "perspectives",
+        "perspectives+africa",
+        "perspectives+asia",
+    ]
 
 
 def test_the_pools_hold_their_communities_with_equal_weights(shelf: Library) -> None:
     assert ids(shelf, "perspectives") == PERSPECTIVES
     assert ids(shelf, "cultures") == CULTURES
+    assert ids(shelf, "mixed") == PERSPECTIVES + CULTURES
+    for patch in ("asia", "africa"):
+        assert ids(shelf, f"perspectives+{patch}") == [*PERSPECTIVES, f"culture-{patch}"]
     for pool in shelf.pools():
         assert {member.weight for member in pool.members} == {1 / len(pool.members)}
         assert "Equal weights" in pool.description
@@ -71,6 +81,30 @@ def test_cards_say_what_they_are_not_for(shelf: Library) -> None:
         if community.id.startswith("culture-"):
             assert community.expert.startswith("States of")
             assert "not the everyday norms" in " ".join(body(community).split())
+
+
+def test_every_community_has_an_adapter_with_its_account(shelf: Library, starter_path: Path) -> None:
+    base = fingerprint(read_header(starter_path))
+    specs = set()
+    for community in shelf.communities():
+        card = community.card
+        assert card.adapter is not None and card.base is not None and card.provenance is not None
+        assert card.base.fingerprint == base
+        assert card.hub.base_model_relation == "adapter" and {"lora", "gguf"} <= set(card.hub.tags)
+        assert card.provenance.recipe == f"recipes/configs/{community.id}.toml"
+        assert card.provenance.tokens and card.provenance.documents and card.provenance.date
+        figures = [row for row in card.evaluation if row.metric == "perplexity"]
+        assert len(figures) == 1 and figures[0].value < 0.9 * figures[0].base
+        text = body(community)
+        assert text.count("- With this adapter: ") == text.count("alone: ") == 3
+        specs.add((card.adapter.rank, card.adapter.alpha, card.adapter.activation, card.adapter.scale))
+    assert len(specs) == 1  # one rank and one activation for all, so that any of them fit into one pack
+
+
+def test_all_adapters_together_stay_small(shelf: Library) -> None:
+    path = shipped_path()
+    assert path is not None
+    assert sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) <= 32 * 10**6
 
 
 def body(community: Community) -> str:
