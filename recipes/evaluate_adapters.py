@@ -137,7 +137,7 @@ def _write_figures(one: Community, matrix: Matrix) -> None:
     check = matrix.checks()[one.id]
     figures = [
         {
-            "task": "held-out text of the community",
+            "task": "held-out text",
             "metric": "perplexity",
             "value": round(check["own"], 2),
             "base": round(check["base"], 2),
