@@ -28,8 +28,7 @@ from pluralism_local.config import Settings
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
-# the two commands of the installation, and what needs a server, a download or minutes; tests/recipes runs the scripts that
-# make a community
+# the two commands of the installation, and what needs a server, a download or minutes
 INSTALL = 'pip install -e ".[starter]" && plocal ask --mode overton "Should phones be banned in schools?"'
 TEST = 'pip install -e ".[starter,dev]" && pytest'
 NOT_RUN = (

@@ -1,4 +1,4 @@
-"""README's way from a folder of texts to an answer: the same four commands wherever they stand, of scripts that are there."""
+"""README's way from a folder of texts to an answer: the same four commands in both documents, of scripts that exist."""
 
 from __future__ import annotations
 
