@@ -66,7 +66,7 @@ class Settings(BaseModel):
     """Preferences, checked. None for `ctx_size` and `threads` (spelled ``"auto"``) leaves it to the engine.
 
     `temperature`, `top_p` and `max_tokens` are the answer's, `comment_…` the communities'. `description` of
-    each field says what its value must be.
+    each field says what its value must be. `logging`: conversations are kept in the history.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -90,7 +90,10 @@ class Settings(BaseModel):
     )
     threads: PositiveOrAuto = None
     template: Literal["auto", "none"] = Field(default="auto", description="'auto' or 'none'")
+    weights: Literal["auto", "file"] = Field(default="auto", description="'auto' or 'file'")
     offline: bool = Field(default=False, description="true or false")
+    logging: bool = Field(default=True, description="true or false")
+    theme: Name = Field(default="textual-dark", description="the name of a theme of the chat")
     aliases: Annotated[dict[str, str], AfterValidator(_alias_names)] = Field(
         default_factory=dict,
         description="a table from names (letters, digits, '.', '_', '-'; not 'starter') to models",

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import stat
-import tempfile
+import uuid
 from collections.abc import Callable
 from io import BufferedReader
 from pathlib import Path
@@ -51,11 +51,12 @@ def write_atomic(path: Path, text: str) -> None:
     """
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-    ) as file:
-        temporary = Path(file.name)
+    temporary = path.parent / f".{path.name}.{uuid.uuid4().hex}"
+    # "x" makes it with the user's own permissions, as any other file; a file that is there keeps its
+    with temporary.open("x", encoding="utf-8") as file:
         try:
+            if path.exists():
+                temporary.chmod(stat.S_IMODE(path.stat().st_mode))
             file.write(text)
             file.close()
             temporary.replace(path)

@@ -26,7 +26,7 @@ from pluralism_local.files import remembered
 from pluralism_local.gguf_file import fingerprint, open_gguf, sha256_of
 from pluralism_local.model_details import ModelDetails, describe, parts, read_model_header
 
-__all__ = ["STARTER", "ModelDetails", "ModelFile", "details", "identity", "installed", "resolve"]
+__all__ = ["STARTER", "ModelDetails", "ModelFile", "data_file", "details", "identity", "installed", "resolve"]
 
 STARTER = "starter"
 _HUB_NAME = re.compile(r"hf:(?P<repo>\w[\w.-]*/\w[\w.-]*)(?::(?P<wanted>[^:]+))?", re.ASCII)
@@ -54,6 +54,32 @@ def resolve(name: str, settings: Settings) -> ModelFile:
             model, not a file, or a name that cannot be one.
     """
     return replace(_resolve(name, settings, ()), name=name)
+
+
+def data_file(name: str) -> Path:
+    """A data file by its path, or ``hf:user/repo:FILE`` in the Hub's cache of data sets.
+
+    Raises:
+        NotFound: not in the cache; the hint says how to get it. InvalidInput: several files fit, or no such name.
+    """
+    if not name.startswith("hf:"):
+        return Path(name).expanduser()
+    match = _HUB_NAME.fullmatch(name)
+    if match is None:
+        raise InvalidInput(f"'{name}' is no data set of the Hub.", "Write hf:user/repo:FILE.json.")
+    repo, wanted = match["repo"], match["wanted"]
+    files = _cached_files(_hub_cache() / f"datasets--{repo.replace('/', '--')}", ("*.json", "*.json.gz"))
+    fitting = _fitting(files, wanted) if wanted else sorted(files)
+    if not fitting:
+        raise NotFound(
+            f"{f'No file of {repo} fits {wanted!r}' if files else f'{repo} is not'} in the Hub cache.",
+            f"Get it with: hf download --repo-type dataset {repo} {wanted or 'FILE.json'}",
+        )
+    if len(fitting) > 1:
+        raise InvalidInput(
+            f"'{name}' fits several files: {_listed(fitting)}.", f"Say which: hf:{repo}:FILE.json."
+        )
+    return files[fitting[0]]
 
 
 def details(file: ModelFile, ctx: int | None = None) -> ModelDetails:
@@ -180,8 +206,8 @@ def _hub_name(repo: str, file: str, files: Collection[str]) -> str:
     return f"hf:{repo}:{quant}"
 
 
-def _cached_files(folder: Path) -> dict[str, Path]:
-    """GGUF models of one repository of the Hub's cache: path inside the repository to file.
+def _cached_files(folder: Path, patterns: Collection[str] = ("*.gguf",)) -> dict[str, Path]:
+    """Files, by default GGUF models, of one repository of the Hub's cache: path inside the repository to file.
 
     Of several revisions the one that ``main`` stands at comes first, then the newest. Later parts of split
     models and image projectors (mmproj) are left out.
@@ -193,7 +219,7 @@ def _cached_files(folder: Path) -> dict[str, Path]:
     )
     files: dict[str, Path] = {}
     for revision in revisions:
-        for path in revision.rglob("*.gguf"):
+        for path in (found for pattern in patterns for found in revision.rglob(pattern)):
             later_part = re.search(r"-(?!00001)\d{5}-of-\d{5}\.gguf$", path.name)
             if path.is_file() and not later_part and not path.name.startswith("mmproj"):
                 files.setdefault(path.relative_to(revision).as_posix(), path)

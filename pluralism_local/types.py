@@ -8,6 +8,7 @@ Ask ──> a mode ──> CommentStarted, CommentDelta…, CommentDone, Selecte
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -19,6 +20,9 @@ Finish = Literal["stop", "length", "cancelled"]
 Activation = Literal["always", "assistant"]
 ModeName = Literal["overton", "steerable", "distributional", "vanilla", "prompting", "moe"]
 DistributionMethod = Literal["exact", "top_logprobs", "scripted", "uniform"]
+
+LLM_VOICE = "llm"
+"""The LLM's name among the voices of a conversation; the others are the communities' ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,8 @@ class AdapterRef:
         sha256: hex digest of that file; the adapter's identity everywhere (KV keys, records).
         scale: finite; 0 is the base model itself, exactly.
         activation: ``"always"`` acts on the whole prompt; ``"assistant"`` (activated LoRA) acts only from the
-            last assistant header on, so that everything before is the base's own.
+            first assistant header on, so that everything before is the base's own; in a conversation its own
+            earlier answers stay its own.
     """
 
     path: Path
@@ -184,6 +189,7 @@ class ModelInfo:
         sha256: hex digest of the model file; None for a remote model.
         fingerprint: hash of tensor names, shapes and tokenizer, equal for every quantization; None if unknown.
         context: tokens the model can hold; None if unknown.
+        weights: the type of the copy that runs in place of the file, e.g. ``"Q8_0"``; None for the file itself.
     """
 
     id: str
@@ -191,6 +197,7 @@ class ModelInfo:
     sha256: str | None = None
     fingerprint: str | None = None
     context: int | None = None
+    weights: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,6 +324,26 @@ class AnswerDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """One finished exchange of a conversation.
+
+    Attributes:
+        prompt: what the user asked, as the user saw it.
+        answer: what the user got, not blank; the LLM's text or the most probable option's.
+        asked: by voice (a community's id, or `LLM_VOICE`) the user message as that voice was really sent it.
+        said: by voice its reply, to the character as it came, so that a follow-up continues the voice's own
+            sequence without decoding it again.
+
+    `asked` and `said` name the same voices: those that spoke. Any other gets `prompt` and `answer` instead.
+    """
+
+    prompt: str
+    answer: str
+    asked: Mapping[str, str]
+    said: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """The end of a mode's events: everything a front end needs to show or to keep.
 
@@ -327,6 +354,7 @@ class Result:
         prompts: name and version of every prompt used, e.g. ``"overton.synthesis@1"``.
         warnings: sentences for the user.
         complete: False when something was stopped or failed and the rest was kept.
+        turn: this exchange, for `Ask.turns`; None if there is nothing to go on from (no answer).
     """
 
     mode: ModeName
@@ -347,6 +375,7 @@ class Result:
     warnings: tuple[str, ...] = ()
     finish: Finish = "stop"
     complete: bool = True
+    turn: Turn | None = None
 
 
 ModeEvent = CommentStarted | CommentDelta | CommentDone | Selected | AnswerDelta | Result

@@ -391,3 +391,24 @@ def test_identity_is_hash_and_fingerprint_and_is_remembered(
     monkeypatch.setattr(models, "read_model_header", None)  # the second time nothing is read
     monkeypatch.setattr(hashlib, "file_digest", None)
     assert identity(file, cache) == expected
+
+
+def test_data_sets_of_the_hub_are_found_in_its_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    revision = tmp_path / "datasets--user--surveys" / "snapshots" / "aaaa"
+    for name in ("input/global.json", "input/moral.json", "README.md"):
+        (revision / name).parent.mkdir(parents=True, exist_ok=True)
+        (revision / name).write_text("[]")
+    assert models.data_file("hf:user/surveys:global.json") == revision / "input" / "global.json"
+    assert models.data_file("rows.json") == Path("rows.json")
+    with pytest.raises(InvalidInput, match="fits several files"):
+        models.data_file("hf:user/surveys")
+    with pytest.raises(InvalidInput, match="is no data set"):
+        models.data_file("hf:surveys")
+    with pytest.raises(NotFound, match="is not in the Hub cache") as caught:
+        models.data_file("hf:user/other:rows.json")
+    assert caught.value.hint == "Get it with: hf download --repo-type dataset user/other rows.json"
+    with pytest.raises(NotFound, match="No file of user/surveys fits 'none'"):
+        models.data_file("hf:user/surveys:none")

@@ -38,6 +38,9 @@ NOT_RUN = (
     "plocal bench",
     "python recipes/",
     "plocal ask -p mine",
+    "plocal eval ",
+    "plocal chat",
+    'pip install "pluralism-local[web]"',
 )
 
 # words of ours around a model's text: what the README shows of them must still be there
@@ -111,7 +114,8 @@ def matches(shown: tuple[str, ...], output: str) -> bool:
         pattern += (
             r"(?:.*\n)*?" if line.strip() == "…" else re.escape(text) + (".*" if cut else r"[ ]*") + r"\n"
         )
-    return re.fullmatch(pattern, output if output.endswith("\n") else f"{output}\n") is not None
+    whole = output if not output or output.endswith("\n") else f"{output}\n"
+    return re.fullmatch(pattern, whole) is not None
 
 
 def shares(value: Any) -> Iterator[list[float]]:
@@ -197,6 +201,15 @@ def test_there_are_examples_of_every_mode() -> None:
 def help_texts() -> str:
     """The help of every command, one after the other."""
     nouns = [[], ["ask"], ["bench"], ["doctor"], ["models", "show"], ["communities", "ls"], ["config", "set"]]
+    nouns += [
+        ["eval", "run"],
+        ["eval", "score"],
+        ["eval", "resume"],
+        ["eval", "judge"],
+        ["eval", "report"],
+        ["bench", "eval"],
+        ["chat"],
+    ]
     done = [run(" ".join(["plocal", *noun, "--help"]), ROOT, ROOT / "none") for noun in nouns]
     assert [it.returncode for it in done] == [0] * len(done), [it.stderr for it in done]
     return "".join(it.stdout for it in done)

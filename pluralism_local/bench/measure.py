@@ -152,8 +152,10 @@ def bench(path: Path, name: str, pool: Pool, work: Workload, options: LlamaOptio
         InvalidInput, NotFound, Refused, ContextOverflow: as the engine and the modes do.
     """
     with tempfile.TemporaryDirectory(prefix="plocal-bench-") as folder:
-        options = replace(options, ignore_end=True, pack_dir=Path(folder) / "packs")
-        speaking = _speaking_by_adapter(pool, path, Path(folder), note)
+        options = replace(
+            options, ignore_end=True, pack_dir=Path(folder) / "packs", weights_dir=Path(folder) / "weights"
+        )
+        speaking = speaking_by_adapter(pool, path, Path(folder), note)
         ask = Ask(
             QUESTION,
             "overton",
@@ -163,7 +165,7 @@ def bench(path: Path, name: str, pool: Pool, work: Workload, options: LlamaOptio
         )
         note("warming up")
         warm, _ = _one_ask(path, name, ask, options)
-        peak = _peak_rss_mb()
+        peak = peak_rss_mb()
         ours: list[tuple[Result, float]] = []
         theirs: list[naive.NaiveRun] = []
         tuned: list[naive.NaiveRun] = []
@@ -288,7 +290,7 @@ def _decode_rate(engine: LlamaEngine, requests: Sequence[Request]) -> float:
     return tokens / (time.perf_counter() - began)
 
 
-def _speaking_by_adapter(pool: Pool, model: Path, folder: Path, note: Note) -> Pool:
+def speaking_by_adapter(pool: Pool, model: Path, folder: Path, note: Note) -> Pool:
     """`pool` without personas, with an adapter for every member; seeded ones are written into `folder`.
 
     Seeded adapters are activated by the model's assistant header, as trained ones will be; a model without a chat
@@ -330,7 +332,7 @@ def _has_own(member: Member, fingerprint: str) -> bool:
     return member.community.card.adapter is not None and made_for(member.community, fingerprint)
 
 
-def _peak_rss_mb() -> float | None:
+def peak_rss_mb() -> float | None:
     """Largest resident memory of this process so far, in MB (10**6 bytes); None where the system hides it."""
     try:
         import resource

@@ -17,6 +17,9 @@ from pathlib import Path
 
 from llama_cpp import Llama
 
+CONTEXT = 2048
+"""Of a model that reads many prompts."""
+
 
 @dataclass(frozen=True, slots=True)
 class NaiveRun:
@@ -52,19 +55,45 @@ def run(
     return NaiveRun(halfway - began, time.perf_counter() - halfway)
 
 
+def each(
+    model: Path,
+    adapter: Path | None,
+    prompts: Sequence[str],
+    tokens: int,
+    temperature: float,
+    *,
+    threads: int | None,
+) -> None:
+    """One text per prompt, one after the other, with one model opened for all of them."""
+    llama = _open(model, adapter, CONTEXT, threads)
+    try:
+        for prompt in prompts:
+            _text(llama, prompt, tokens, temperature)
+    finally:
+        llama.close()
+
+
 def _generate(model: Path, work: Work, context: int, threads: int | None) -> str:
-    llama = Llama(
+    llama = _open(model, work.adapter, context, threads)
+    try:
+        return _text(llama, work.prompt, work.tokens, work.temperature)
+    finally:
+        llama.close()
+
+
+def _open(model: Path, adapter: Path | None, context: int, threads: int | None) -> Llama:
+    return Llama(
         str(model),
-        lora_path=str(work.adapter) if work.adapter else None,
+        lora_path=str(adapter) if adapter else None,
         n_ctx=context,
         n_threads=threads,
         n_threads_batch=threads,
         verbose=False,
     )
-    try:
-        prompt = llama.tokenize(work.prompt.encode(), add_bos=False, special=True)
-        # the generator, unlike create_completion, runs on past an end-of-answer token
-        drawn = llama.generate(prompt, temp=work.temperature, top_p=0.9)
-        return str(llama.detokenize(list(islice(drawn, work.tokens))).decode("utf-8", "replace"))
-    finally:
-        llama.close()
+
+
+def _text(llama: Llama, prompt: str, tokens: int, temperature: float) -> str:
+    spelled = llama.tokenize(prompt.encode(), add_bos=False, special=True)
+    # the generator, unlike create_completion, runs on past an end-of-answer token
+    drawn = llama.generate(spelled, temp=temperature, top_p=0.9)
+    return str(llama.detokenize(list(islice(drawn, tokens))).decode("utf-8", "replace"))

@@ -4,5 +4,6 @@
                 │                     └──> output.Output ──> stdout (answer, JSON), stderr (everything else)
                 └──> exits.describe(error) ──> message, hint, exit code
 
-Nothing here imports a heavy package at module level, so that `plocal --help` stays quick.
+Nothing here imports a heavy package at module level, and `commands` imports only the command that is called, so
+that `plocal --help` and the first paint of `plocal chat` stay quick.
 """

@@ -1,6 +1,6 @@
 """`plocal ask`: one question, one answer.
 
-    options + stdin ──> Plan ──> engines ──> mode ──> events ──> Show
+    options + stdin ──> Plan ──> engines ──> mode ──> events ──> Show, and the history's Log
                                    └─ --dry-run: rehearsal ──> the plan
 
 Cheap checks come first: the mode, the prompt, the cards; then the model is opened.
@@ -17,17 +17,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pluralism_local.cli import options, wiring
+from pluralism_local import wiring
+from pluralism_local.cli import options
 from pluralism_local.cli.exits import ExitCode
 from pluralism_local.cli.interrupt import Interrupt, catching
+from pluralism_local.cli.keeping import Log, keeping, to_continue
 from pluralism_local.cli.output import Format, Output
 from pluralism_local.cli.stdin import read_prompt
-from pluralism_local.errors import Cancelled, InvalidInput
+from pluralism_local.errors import Cancelled
 
 if TYPE_CHECKING:
     from pluralism_local.cli.show import Show
     from pluralism_local.communities import Pool
     from pluralism_local.config import Settings
+    from pluralism_local.history import Conversation
     from pluralism_local.modes import Ask
     from pluralism_local.types import ModeEvent, Result
 
@@ -41,6 +44,7 @@ Examples:
   cat article.txt | plocal ask "What would people say about this?"
   plocal ask --json "Is tipping fair?" | jq -r .answer
   plocal ask --dry-run "Is tipping fair?"
+  plocal ask -c "And for waiters?"
 
 \b
 stdin comes first, then the PROMPT, with a blank line between. With a PROMPT, a pipe that stays
@@ -61,9 +65,13 @@ Exit codes:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the command line says beyond the settings."""
+    """What the command line says beyond the settings, or the conversation that it goes on with.
+
+    `weights` are those of `specs`; empty for equal ones.
+    """
 
     specs: tuple[str, ...]
+    weights: tuple[float, ...]
     attribute: str | None
     answers: tuple[str, ...]
     system: str | None
@@ -73,6 +81,7 @@ class Wanted:
     usage: bool
     dry_run: bool
     force: bool
+    going_on: Conversation | None = None
 
 
 def ask(
@@ -106,21 +115,31 @@ def ask(
     dry_run: options.DryRun = False,
     offline: options.Offline = None,
     force: options.Force = False,
+    no_log: options.NoLog = False,
+    go_on: options.Continue = False,
+    conversation: options.ConversationId = None,
 ) -> None:
     """Ask one question and get one answer from a pool of communities and a language model.
 
     In the mode overton every community comments and the LLM writes one answer that covers them; in
     steerable it picks the comment that best reflects --attribute; in distributional it weighs the answers
     given with --option.
+
+    Every ask is kept in the history (plocal logs), unless --no-log is given or `plocal logs off` was said.
     """
     from pluralism_local import config
+    from pluralism_local.history import before
 
     out = options.output(context)
     out.format = "json" if as_json else format
+    options.pool_or_communities(pool, community)
+    going_on = to_continue(conversation) if go_on or conversation is not None else None
+    earlier = before(going_on)
+    as_before = pool is None and not community
     overrides: dict[str, object] = {
-        "mode": wiring.find_mode(mode) if mode is not None else None,
+        "mode": wiring.find_mode(mode) if mode is not None else earlier.mode,
         "model": model,
-        "pool": pool,
+        "pool": earlier.pool if as_before else pool,
         "seed": seed,
         "temperature": temperature,
         "top_p": top_p,
@@ -131,24 +150,23 @@ def ask(
         "threads": threads,
         "template": template,
         "offline": offline,
+        "logging": False if no_log else None,
     }
     settings = config.load(overrides).settings
     wanted = Wanted(
-        specs=tuple(community or ()),
-        attribute=attribute,
+        specs=earlier.communities if as_before else tuple(community or ()),
+        weights=earlier.weights if as_before else (),
+        attribute=earlier.attribute if attribute is None and settings.mode == "steerable" else attribute,
         answers=tuple(option or os.environ.get("PLOCAL_OPTION", "").splitlines()),
-        system=system,
+        system=earlier.system if system is None else system,
         communities_model=communities_model,
         stream=stream,
         whole=show_comments,
         usage=usage,
         dry_run=dry_run,
         force=force,
+        going_on=going_on,
     )
-    if pool is not None and wanted.specs:
-        raise InvalidInput(
-            "Both a pool and single communities were given.", "Leave out --pool or --community."
-        )
     question = read_prompt(prompt, sys.stdin, wait=stdin, warn=out.warn)
     default_local = wiring.local_default(config.load({**overrides, "model": None}).settings.model)
     _answer(out, settings, wanted, question, default_local)
@@ -157,7 +175,7 @@ def ask(
 def _answer(out: Output, settings: Settings, wanted: Wanted, question: str, default_local: str) -> None:
     """Open the engines and carry out the ask, or rehearse it."""
     needed = settings.mode in wiring.WITH_COMMUNITIES
-    pool = wiring.find_pool(wiring.library(settings), settings.pool, list(wanted.specs)) if needed else None
+    pool = _pool(settings, wanted) if needed else None
     task = build_ask(settings, wanted, question, pool)
     with (
         catching(out) as interrupt,
@@ -179,8 +197,17 @@ def _answer(out: Output, settings: Settings, wanted: Wanted, question: str, defa
 
             show_plan(out, task, handles, warnings)
         else:
-            interrupt.graceful = True
-            _run(out, task, handles, wanted, warnings, interrupt)
+            conversation = wanted.going_on.id if wanted.going_on else None
+            with keeping(out, task, settings, conversation) as log:
+                interrupt.graceful = True
+                _run(out, task, handles, wanted, warnings, interrupt, log)
+
+
+def _pool(settings: Settings, wanted: Wanted) -> Pool:
+    from pluralism_local.history import weighed
+
+    found = wiring.find_pool(wiring.library(settings), settings.pool, list(wanted.specs))
+    return weighed(found, wanted.weights)
 
 
 def build_ask(settings: Settings, wanted: Wanted, question: str, pool: Pool | None) -> Ask:
@@ -198,6 +225,7 @@ def build_ask(settings: Settings, wanted: Wanted, question: str, pool: Pool | No
         system=wanted.system,
         attribute=wanted.attribute,
         options=wanted.answers,
+        turns=wanted.going_on.to_go_on() if wanted.going_on else (),
         answer=Sampling(settings.temperature, settings.top_p, settings.max_tokens, settings.seed),
         comment=Sampling(
             settings.comment_temperature, settings.comment_top_p, settings.comment_max_tokens, settings.seed
@@ -212,17 +240,19 @@ def _run(
     wanted: Wanted,
     warnings: list[str],
     interrupt: Interrupt,
+    log: Log,
 ) -> None:
     """Show events until the result; Ctrl-C keeps what there is."""
     from pluralism_local import modes
 
     show = _show(out, task, wanted)
     events = modes.run(task, llm=handles.llm, communities=handles.communities, should_stop=interrupt)
-    result = _follow(events, show)
+    result = _follow(events, show, log)
     if interrupt.requested and not _something(result):
         raise Cancelled
     result = replace(result, warnings=(*warnings, *result.warnings))
-    show.finish(result)
+    log.finish(result)
+    show.finish(result, log.conversation)
     for warning in result.warnings:
         out.warn(warning)
     if wanted.usage:
@@ -233,8 +263,8 @@ def _run(
         out.exit = ExitCode.PARTIAL
 
 
-def _follow(events: Iterator[ModeEvent], show: Show) -> Result:
-    """Show each event and return the last, the result. Whatever happens, the mode ends before its engines."""
+def _follow(events: Iterator[ModeEvent], show: Show, log: Log) -> Result:
+    """Show and keep each event, and return the last, the result. Whatever happens, the mode ends before its engines."""
     from pluralism_local.types import Result
 
     with ExitStack() as stack:
@@ -242,6 +272,7 @@ def _follow(events: Iterator[ModeEvent], show: Show) -> Result:
         for event in events:
             if isinstance(event, Result):
                 return event
+            log.event(event)
             show.event(event)
     raise TypeError("a mode ends with a Result")
 

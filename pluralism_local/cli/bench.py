@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from pluralism_local.cli import options, wiring
-from pluralism_local.cli.output import key_values
+from pluralism_local import wiring
+from pluralism_local.cli import options
+from pluralism_local.cli.output import Output, key_values
 from pluralism_local.errors import Unsupported
 
 if TYPE_CHECKING:
@@ -51,6 +54,35 @@ AnswerTokens = Annotated[
 ]
 
 
+SampleCount = Annotated[
+    int, typer.Option("--limit", min=1, metavar="N", help="Questions. Default: 8.", show_default=False)
+]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        metavar="FILE",
+        help="Rows of distributional-globalopinionqa. Default: made-up survey questions.",
+        show_default=False,
+    ),
+]
+EvalComparison = Annotated[
+    Literal["naive", "tuned"] | None,
+    typer.Option(
+        "--compare",
+        help="Also time the same requests one by one through the high-level API. Default: none.",
+        show_default=False,
+    ),
+]
+
+app = typer.Typer(
+    rich_markup_mode=None,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(epilog=EPILOG)
 def bench(
     context: typer.Context,
     model: options.Model = None,
@@ -64,6 +96,8 @@ def bench(
     as_json: options.Json = False,
 ) -> None:
     """Measure this machine: prompts, generation, batches, and a whole overton ask."""
+    if context.invoked_subcommand is not None:
+        return
     out = options.output(context, as_json=as_json)
     from pluralism_local import config, models
     from pluralism_local.bench.measure import Workload
@@ -88,14 +122,73 @@ def bench(
         threads=settings.threads, gpu_layers=settings.gpu_layers, ctx_size=settings.ctx_size
     )
 
+    report = measure(file.path, file.name, communities, work, engine_options, _noting(out))
+    out.show(report.record(), _text(report))
+
+
+@app.command("eval")
+def bench_eval(
+    context: typer.Context,
+    data: Data = None,
+    limit: SampleCount = 8,
+    compare: EvalComparison = None,
+    model: options.Model = None,
+    pool: options.PoolName = None,
+    comment_tokens: CommentTokens = 128,
+    threads: options.Threads = None,
+    gpu_layers: options.GpuLayers = None,
+    as_json: options.Json = False,
+) -> None:
+    """Time an evaluation: ours on survey questions, all comments included."""
+    out = options.output(context, as_json=as_json)
+    from pluralism_local import config, models
+    from pluralism_local.bench.evaluation import TASK, made_up
+    from pluralism_local.bench.evaluation import bench_eval as measure
+    from pluralism_local.engine.llama import LlamaOptions
+    from pluralism_local.evaluation.reading import read_samples
+
+    overrides = {"model": model, "pool": pool, "threads": threads, "gpu_layers": gpu_layers}
+    settings = config.load(overrides).settings
+    if wiring.expand(settings.model, settings).startswith(("remote:", "scripted:")):
+        raise Unsupported(f"'{settings.model}' is no local model.", "Measure a GGUF file.")
+    file = models.resolve(settings.model, settings)
+    samples = made_up(limit) if data is None else read_samples(TASK, data)[:limit]
+    report = measure(
+        file.path,
+        file.name,
+        wiring.find_pool(wiring.library(settings), settings.pool, []),
+        samples,
+        comment_tokens,
+        LlamaOptions(threads=settings.threads, gpu_layers=settings.gpu_layers, ctx_size=settings.ctx_size),
+        _noting(out),
+        compare=compare is not None,
+        tuned=compare == "tuned",
+    )
+    ratio = None if report.ratio is None else f"plocal is {report.ratio:.2f} times as fast"
+    text = key_values(
+        [
+            ("model", f"{report.model}, {report.threads} threads"),
+            (
+                "work",
+                f"{report.samples} questions, {report.communities} comments of {comment_tokens} tokens each",
+            ),
+            ("plocal", f"{report.ours_seconds:.1f} s"),
+            ("naive loop", None if report.naive_seconds is None else f"{report.naive_seconds:.1f} s"),
+            ("ratio", ratio),
+            ("peak memory", None if report.peak_rss_mb is None else f"{report.peak_rss_mb:.0f} MB"),
+        ]
+    )
+    out.show(report.record(), text)
+
+
+def _noting(out: Output) -> Callable[[str], None]:
     def note(text: str) -> None:
         if out.interactive:
             out.status(f"{text} …")
         else:
             out.note(text)
 
-    report = measure(file.path, file.name, communities, work, engine_options, note)
-    out.show(report.record(), _text(report))
+    return note
 
 
 def _text(report: Report) -> str:

@@ -10,8 +10,9 @@ import typer
 
 from pluralism_local.cli import options
 from pluralism_local.cli.exits import ExitCode, Failure, describe
-from pluralism_local.cli.output import Output, clean, key_values, table
+from pluralism_local.cli.output import Output, key_values, table
 from pluralism_local.errors import PlocalError
+from pluralism_local.figures import clean
 
 if TYPE_CHECKING:
     from pluralism_local.communities import Card, Community, Library
@@ -40,7 +41,7 @@ app = typer.Typer(help="Communities: list, read and check their cards.", rich_ma
 def ls(context: typer.Context, as_json: options.Json = False) -> None:
     """Every community with what it is made of. A broken card is named on stderr; 'validate' says more."""
     from pluralism_local import config
-    from pluralism_local.cli.wiring import library
+    from pluralism_local.wiring import library
 
     out = options.output(context, as_json=as_json)
     shelf = library(config.load().settings)
@@ -61,7 +62,7 @@ def show(
 ) -> None:
     """A community's card: persona, adapter, where its weight comes from, what it must not be used for."""
     from pluralism_local import config
-    from pluralism_local.cli.wiring import library
+    from pluralism_local.wiring import library
 
     out = options.output(context, as_json=as_json)
     community = _load(library(config.load().settings), name)
@@ -82,7 +83,7 @@ def validate(
     that failed: 2 an invalid card, 3 something is missing, 4 an adapter that is not what the card describes.
     """
     from pluralism_local import config
-    from pluralism_local.cli.wiring import library
+    from pluralism_local.wiring import library
 
     out = options.output(context, as_json=as_json)
     shelf = library(config.load().settings)

@@ -18,8 +18,8 @@ import typer
 from pluralism_local import __version__
 from pluralism_local.cli import options
 from pluralism_local.cli.exits import ExitCode
-from pluralism_local.cli.output import clean
 from pluralism_local.errors import PlocalError, did_you_mean
+from pluralism_local.figures import clean
 
 if TYPE_CHECKING:
     from pluralism_local.config import Settings
@@ -130,7 +130,7 @@ def _installation() -> Iterator[Finding]:
 
 def _model(settings: Settings) -> Iterator[Finding]:
     from pluralism_local import models
-    from pluralism_local.cli.wiring import expand
+    from pluralism_local.wiring import expand
 
     target = expand(settings.model, settings)
     if target.startswith(("remote:", "scripted:")):
@@ -146,7 +146,7 @@ def _model(settings: Settings) -> Iterator[Finding]:
 
 
 def _communities(settings: Settings) -> Iterator[Finding]:
-    from pluralism_local.cli.wiring import library
+    from pluralism_local.wiring import library
 
     shelf = library(settings)
     for problem in shelf.problems():
@@ -205,8 +205,10 @@ def _settings() -> frozenset[str]:
 
 
 def _variables(context: typer.Context) -> Iterator[str]:
-    """The environment variables of every option of every command."""
-    pending = [context.find_root().command]
+    """The environment variables of every option of every command; all of them are imported for it."""
+    from pluralism_local.cli.commands import SENTENCES, load
+
+    pending = [context.find_root().command, *map(load, SENTENCES)]
     while pending:
         command = pending.pop()
         pending += getattr(command, "commands", {}).values()

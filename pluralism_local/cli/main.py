@@ -18,8 +18,7 @@ from typing import Annotated, TextIO
 import typer
 
 from pluralism_local import __version__
-from pluralism_local.cli import bench, communities, config, doctor, models, pools
-from pluralism_local.cli.ask import EPILOG, ask
+from pluralism_local.cli.commands import Commands
 from pluralism_local.cli.exits import ExitCode, ReaderGone, UnwritableOutput, describe
 from pluralism_local.cli.output import Format, Output
 from pluralism_local.errors import InvalidInput
@@ -36,9 +35,10 @@ Every option can be set by a variable PLOCAL_<OPTION>, and most of them in the c
 
 
 def build() -> typer.Typer:
-    """The whole command line."""
+    """The whole command line; see `commands` for what it is put together from."""
     app = typer.Typer(
         name="plocal",
+        cls=Commands,
         help="Pluralistic answers from language models, on your own machine.",
         epilog=_SECTIONS,
         rich_markup_mode=None,
@@ -46,13 +46,6 @@ def build() -> typer.Typer:
         context_settings={"terminal_width": _WIDTH, "help_option_names": ["-h", "--help"]},
     )
     app.callback(invoke_without_command=True)(_root)
-    app.command(epilog=EPILOG)(ask)
-    app.add_typer(communities.app, name="communities")
-    app.add_typer(pools.app, name="pools")
-    app.add_typer(models.app, name="models")
-    app.add_typer(config.app, name="config")
-    app.command()(doctor.doctor)
-    app.command(epilog=bench.EPILOG)(bench.bench)
     return app
 
 
@@ -149,7 +142,12 @@ def _stream(stream: TextIO | None) -> TextIO:
 
 
 def entry() -> None:
-    """The script `plocal`: `main`, then leave without a word about pipes that others have closed."""
+    """The script `plocal`: `main`, then leave without a word about pipes that others have closed.
+
+    Plug-ins of pydantic, which may lie in any installed package, are not looked for: that would read the metadata
+    of all of them at every start, as typer avoids for what it checks itself.
+    """
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     code = main()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):

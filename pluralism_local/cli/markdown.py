@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from pluralism_local.cli.output import clean
-from pluralism_local.cli.render import HEADING, chosen, facts, first_words, percent, share, whose
+from pluralism_local.cli.render import HEADING, chosen, facts, first_words, share, whose
+from pluralism_local.figures import clean, percent
 from pluralism_local.types import Aggregate, Comment, Result, Selection
 
 if TYPE_CHECKING:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pluralism_local.cli import options
 from pluralism_local.cli.output import key_values, table
-from pluralism_local.errors import PlocalError, Refused
+from pluralism_local.errors import PlocalError
 
 if TYPE_CHECKING:
     from pluralism_local.models import ModelDetails, ModelFile
@@ -78,32 +76,24 @@ def verify(context: typer.Context, name: Name, as_json: options.Json = False) ->
     read, and its checksum compared with the one that the Hub's cache or the package it came in has on record
     (exit 4 if they differ). For any other file there is nothing to compare with, and that is said.
     """
-    from pluralism_local import config, models
-    from pluralism_local.gguf_file import read_header, sha256_of
-    from pluralism_local.model_details import parts
+    from pluralism_local import config, model_check, models
 
     out = options.output(context, as_json=as_json)
     file = models.resolve(name, config.load().settings)
-    checked = []
-    for part in parts(file.path):
-        header = read_header(part)
-        out.status(f"reading {part.name} …")
-        digest = sha256_of(part)
-        expected, by = _on_record(part)
-        if expected not in (None, digest):
-            raise Refused(
-                f"{part} is not what {by} has on record: its SHA-256 is {digest}, not {expected}.",
-                "Delete the file and get it again.",
-            )
-        checked.append(
-            {
-                "path": str(part),
-                "file_bytes": header.file_bytes,
-                "tensors": len(header.tensors),
-                "sha256": digest,
-                "compared_with": by,
-            }
-        )
+    found = model_check.verify(
+        file.path, lambda share: out.status(f"reading {file.path.name}: {share:.0%}"), lambda: False
+    )
+    out.clear_status()
+    checked = [
+        {
+            "path": str(part.path),
+            "file_bytes": part.file_bytes,
+            "tensors": part.tensors,
+            "sha256": part.sha256,
+            "compared_with": part.compared_with,
+        }
+        for part in found
+    ]
     pairs = [
         pair
         for part in checked
@@ -120,22 +110,6 @@ def verify(context: typer.Context, name: Name, as_json: options.Json = False) ->
     out.show({"id": file.name, "files": checked}, key_values(pairs))
 
 
-def _on_record(path: Path) -> tuple[str | None, str | None]:
-    """The checksum that a file should have, and who says so; (None, None) if nobody does."""
-    blob = path.resolve()
-    if blob.parent.name == "blobs" and re.fullmatch(r"[0-9a-f]{64}", blob.name):
-        return blob.name, "the Hub's cache"
-    from base64 import urlsafe_b64decode
-    from importlib import metadata
-
-    for package in metadata.packages_distributions().get(path.parent.name, []):
-        for entry in metadata.files(package) or []:
-            if entry.name == path.name and entry.hash is not None and entry.hash.mode == "sha256":
-                digest = urlsafe_b64decode(entry.hash.value + "=" * (-len(entry.hash.value) % 4))
-                return digest.hex(), f"the package {package}"
-    return None, None
-
-
 @app.command()
 def default(
     context: typer.Context,
@@ -146,7 +120,7 @@ def default(
     """Print the default model, or set it."""
     from pluralism_local import config, models
     from pluralism_local.cli.config import save
-    from pluralism_local.cli.wiring import expand
+    from pluralism_local.wiring import expand
 
     settings = config.load().settings
     if name is None:

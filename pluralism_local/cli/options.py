@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from pluralism_local.cli.output import Output
+from pluralism_local.errors import InvalidInput
 
 
 def _option(*names: str, help: str, default: str = "off", metavar: str | None = None) -> Any:
@@ -188,3 +189,30 @@ Force = Annotated[
     bool,
     _option("--force", help="Use adapters made for another base model; the result carries a warning."),
 ]
+NoLog = Annotated[bool, _option("-n", "--no-log", help="Keep nothing of this in the history.")]
+Continue = Annotated[
+    bool,
+    _option(
+        "-c",
+        "--continue",
+        help="Go on with the latest conversation, in its mode and with its pool, attribute and system prompt "
+        "where none are given.",
+    ),
+]
+ConversationId = Annotated[
+    str | None,
+    _option(
+        "--conversation",
+        default="a new one",
+        metavar="ID",
+        help="Go on with this conversation, as --continue does; the beginning of an id is enough.",
+    ),
+]
+
+
+def pool_or_communities(pool: str | None, communities: list[str] | None) -> None:
+    """Raise InvalidInput if both --pool and --community were given."""
+    if pool is not None and communities:
+        raise InvalidInput(
+            "Both a pool and single communities were given.", "Leave out --pool or --community."
+        )

@@ -11,20 +11,13 @@ ignored: there is nowhere left to report it.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TextIO
 
 from pluralism_local.cli.exits import ExitCode, Failure, ReaderGone, UnwritableOutput
+from pluralism_local.figures import clean
 
 Format = Literal["text", "md", "json", "jsonl"]
-
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
-
-def clean(text: str) -> str:
-    """`text` without control characters other than newline and tab."""
-    return _CONTROL.sub("", text)
 
 
 def table(rows: Sequence[Sequence[str]], head: Sequence[str]) -> str:

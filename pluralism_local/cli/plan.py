@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from pluralism_local.cli.output import Output, clean, key_values, table
+from pluralism_local.cli.output import Output, key_values, table
 from pluralism_local.cli.rehearsal import Step, rehearse
+from pluralism_local.figures import clean
 from pluralism_local.types import ModelInfo, Sampling
 
 if TYPE_CHECKING:
-    from pluralism_local.cli.wiring import Handles
     from pluralism_local.communities import Member
     from pluralism_local.modes import Ask
+    from pluralism_local.wiring import Handles
 
 
 def show_plan(out: Output, task: Ask, handles: Handles, warnings: list[str]) -> None:

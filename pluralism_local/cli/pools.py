@@ -21,7 +21,7 @@ app = typer.Typer(help="Pools: list, read and check sets of communities.", rich_
 def ls(context: typer.Context, as_json: options.Json = False) -> None:
     """Every pool with its communities."""
     from pluralism_local import config
-    from pluralism_local.cli.wiring import library
+    from pluralism_local.wiring import library
 
     out = options.output(context, as_json=as_json)
     shelf = library(config.load().settings)
@@ -40,7 +40,7 @@ def show(
 ) -> None:
     """The members of a pool, their weights, and what these weights claim."""
     from pluralism_local import config
-    from pluralism_local.cli.wiring import library
+    from pluralism_local.wiring import library
 
     out = options.output(context, as_json=as_json)
     pool = library(config.load().settings).pool(name)
@@ -65,7 +65,7 @@ def validate(
     """Check pools: their keys, that every card is there and sound, and that the weights sum to 1."""
     from pluralism_local import config
     from pluralism_local.cli.communities import Check, report
-    from pluralism_local.cli.wiring import library
+    from pluralism_local.wiring import library
 
     out = options.output(context, as_json=as_json)
     shelf = library(config.load().settings)

@@ -115,6 +115,9 @@ class Rehearsal:
         """The real engine's count."""
         return self._engine.count_tokens(messages)
 
+    def forget(self) -> None:
+        """Nothing is kept."""
+
     def close(self) -> None:
         """Nothing: whoever opened the engine closes it."""
 

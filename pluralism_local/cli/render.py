@@ -10,7 +10,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from pluralism_local.cli.output import Output, clean, table
+from pluralism_local.cli.output import Output, table
+from pluralism_local.figures import BLOCK, bar, cells, clean, one_line, padded, percent
 from pluralism_local.types import Aggregate, Comment, Result, Selection, Usage
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _BAR = 28
 _LABEL = 36
+_WORDS = 72
 
 
 class TextLayout:
@@ -52,15 +54,15 @@ class TextLayout:
             yield self._heard(result.comments, whole)
 
     def _estimate(self, found: Aggregate) -> str:
-        labels = [shorten(option, _LABEL) for option in found.options]
-        width = max(map(len, labels))
+        width = max(cells(one_line(option, _LABEL)) for option in found.options)
+        block = BLOCK if self._out.unicode else "#"
         lines = [self._out.bold(HEADING)]
         if found.weights and self._pool is not None:
             lines.append(self._out.dim(whose(self._pool)))
         lines.append("")
-        for index, (label, p) in enumerate(zip(labels, found.p, strict=True)):
-            drawn = bar(p, "▇" if self._out.unicode else "#")
-            lines.append(f"  {label.ljust(width)}  {drawn.ljust(_BAR)}  {share(found, index)}".rstrip())
+        for index, (option, p) in enumerate(zip(found.options, found.p, strict=True)):
+            drawn = bar(p, _BAR, block).ljust(_BAR)
+            lines.append(f"  {padded(option, width)}  {drawn}  {share(found, index)}")
         return "\n".join([*lines, "", f"  {self._facts(found)}"])
 
     def _facts(self, found: Aggregate) -> str:
@@ -131,7 +133,7 @@ def facts(found: Aggregate, separator: str) -> str:
 
 def per_community(found: Aggregate) -> str:
     """A row of probabilities for each community, with its weight."""
-    head = ["community", "weight", *(shorten(option, 16) for option in found.options)]
+    head = ["community", "weight", *(one_line(option, 16) for option in found.options)]
     rows = [
         [name, percent(found.weights.get(name, 0.0)), *map(percent, p)]
         for name, p in found.per_community.items()
@@ -148,29 +150,9 @@ def share(found: Aggregate, index: int) -> str:
     return f"{text} ({percent(low)} to {percent(high)})"
 
 
-def bar(p: float, block: str) -> str:
-    """`p` in [0, 1] as blocks; anything above zero shows at least one."""
-    return block * (max(1, round(p * _BAR)) if p > 0 else 0)
-
-
-def percent(p: float) -> str:
-    """``54.2 %``."""
-    return f"{100 * p:.1f} %"
-
-
-def first_words(text: str, width: int = 72) -> str:
-    """The beginning of `text` on one line, cut between words."""
-    return shorten(" ".join(clean(text).split()), width)
-
-
-def shorten(text: str, width: int) -> str:
-    """`text`, cut at `width` characters, between words where there are some."""
-    text = clean(text)
-    if len(text) <= width:
-        return text
-    cut = text[: width - 1]
-    head, space, _ = cut.rpartition(" ")
-    return f"{(head if space and len(head) > width // 2 else cut).rstrip()}…"
+def first_words(text: str) -> str:
+    """The beginning of `text` on one line."""
+    return one_line(text, _WORDS)
 
 
 def usage(result: Result) -> str:

@@ -15,7 +15,8 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any, Protocol
 
-from pluralism_local.cli.output import Output, clean
+from pluralism_local.cli.output import Output
+from pluralism_local.figures import clean
 from pluralism_local.types import (
     AnswerDelta,
     CommentDelta,
@@ -44,8 +45,8 @@ class Show(Protocol):
     def event(self, event: ModeEvent) -> None:
         """Something other than the result happened."""
 
-    def finish(self, result: Result) -> None:
-        """It is over; show what has not been shown."""
+    def finish(self, result: Result, conversation: str | None = None) -> None:
+        """It is over; show what has not been shown. `conversation` is the id under which it is kept."""
 
 
 class Progress:
@@ -101,7 +102,7 @@ class PeopleShow:
         elif isinstance(event, AnswerDelta):
             self._answer(event.text)
 
-    def finish(self, result: Result) -> None:
+    def finish(self, result: Result, conversation: str | None = None) -> None:  # noqa: ARG002 - people need no id
         """Everything not streamed, each section after a blank line."""
         if not self._stream and result.selection is not None:
             self._section(self._layout.chosen(result.selection))
@@ -143,7 +144,7 @@ class PeopleShow:
 
 
 class JsonShow:
-    """The object of `modes.record` and nothing else."""
+    """The object of `modes.record`, with the conversation's id, and nothing else."""
 
     def __init__(self, out: Output, *, communities: int) -> None:
         self._out = out
@@ -153,11 +154,11 @@ class JsonShow:
         """Progress only."""
         self._progress.event(event)
 
-    def finish(self, result: Result) -> None:
+    def finish(self, result: Result, conversation: str | None = None) -> None:
         """The object."""
         from pluralism_local.modes.record import to_record
 
-        self._out.json(to_record(result))
+        self._out.json({**to_record(result), "conversation": conversation})
 
 
 class JsonlShow:
@@ -170,11 +171,11 @@ class JsonlShow:
         """A line."""
         self._out.json(event_record(event), compact=True)
 
-    def finish(self, result: Result) -> None:
+    def finish(self, result: Result, conversation: str | None = None) -> None:
         """The last line."""
         from pluralism_local.modes.record import to_record
 
-        self._out.json(to_record(result), compact=True)
+        self._out.json({**to_record(result), "conversation": conversation}, compact=True)
 
 
 def event_record(event: ModeEvent) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pluralism_local.communities.adapter_file import check_adapter, inside
 from pluralism_local.communities.strict_yaml import Strict, parse, read_text, validate
 from pluralism_local.errors import InvalidInput, NotFound, Refused
-from pluralism_local.types import Activation, AdapterRef
+from pluralism_local.types import LLM_VOICE, Activation, AdapterRef
 
 CARD_FILE = "README.md"
 ID_PATTERN = r"^[a-z0-9-]{2,64}$"
@@ -50,6 +50,15 @@ def _persona(text: str) -> str:
             "write it without braces"
         )
     return text
+
+
+def _of_nobody_else(id: str) -> str:
+    """Refuse the main model's name: a conversation keeps what each voice said by its name."""
+    if id == LLM_VOICE:
+        raise ValueError(
+            f"{LLM_VOICE!r} is the name of the main model in every conversation; give the community another id"
+        )
+    return id
 
 
 def _as_tuple(value: object) -> object:
@@ -133,7 +142,7 @@ class Block(Strict):
     """The `plocal:` block of a card."""
 
     schema_version: Literal[1] = Field(alias="schema")
-    id: Id
+    id: Annotated[Id, AfterValidator(_of_nobody_else)]
     name: Line
     description: Annotated[str, Field(max_length=400), AfterValidator(_plain)]
     persona: Annotated[Text, Field(max_length=8000), AfterValidator(_persona)] | None = None

@@ -78,6 +78,9 @@ class LanguageModel(Protocol):
     def count_tokens(self, messages: Sequence[Message]) -> int | None:
         """Length of the prompt that `messages` make, header of the answer included; None if it cannot be known."""
 
+    def forget(self) -> None:
+        """Drop what is kept between calls: the next call's numbers then depend on its own requests alone."""
+
     def close(self) -> None:
         """Free everything. Closing twice is fine; using a closed engine raises EngineFailure."""
 

@@ -438,3 +438,18 @@ def gpu_available() -> bool:
     """Whether this build of llama.cpp can use a GPU."""
     install_log()
     return bool(lib.llama_supports_gpu_offload())
+
+
+def write_q8_0(source: Path, out: Path, threads: int) -> None:
+    """Write `source`, whatever its types, with all its matrices in Q8_0.
+
+    Raises:
+        EngineFailure: llama.cpp cannot read it or cannot write it (a full disk).
+    """
+    install_log()
+    params = lib.llama_model_quantize_default_params()
+    params.ftype = lib.LLAMA_FTYPE_MOSTLY_Q8_0
+    params.allow_requantize = True
+    params.nthread = threads
+    if lib.llama_model_quantize(str(source).encode(), str(out).encode(), params):
+        raise EngineFailure(f"llama.cpp cannot write {source.name} in Q8_0.{_because()}")

@@ -125,6 +125,16 @@ class Lane:
             context.set_threads(threads)
         self._threads = threads
 
+    def cells_for(self, wave: Wave) -> int:
+        """Cells that `wave` takes with what the store can restore for it: entries overlap, prompts do not."""
+        paths = {i: job.codes for i, job in enumerate(wave.jobs)}
+        with self._store.lock:
+            hits = {i: self._store.best(codes, len(codes) - 1) for i, codes in paths.items()}
+        found = {i: hit for i, hit in hits.items() if hit is not None}
+        restored = sum({id(entry): len(entry.codes) for entry, _ in found.values()}.values())
+        rows = prefill_rows(paths, {i: (id(entry), length) for i, (entry, length) in found.items()})
+        return max(wave.cells, restored + len(rows) + sum(job.room for job in wave.jobs))
+
     def close(self) -> None:
         """Free the context."""
         if self._context is not None:
@@ -226,10 +236,17 @@ class Lane:
         """Store the finished sequence. Unless it ended by itself (`whole`), its last token was never decoded."""
         job = writer.job
         decoded = writer.tokens if whole else writer.tokens[:-1]
-        text = writer.task.prompt + writer.stream.text if whole else ""
+        # behind a stop text, or inside a character, there is nothing that a follow-up's prompt could spell
+        while not writer.stream.text.startswith(spelled := self._spelled(decoded)):
+            decoded = decoded[:-1]
+        self._live.forget(writer.sequence, len(job.tokens) + len(decoded))
+        text = writer.task.prompt + spelled
         entry = Entry(job.codes + encode(decoded, job.slot), self._live.save(writer.sequence), text)
         with self._store.lock:
             self._store.put(entry)
+
+    def _spelled(self, tokens: Sequence[int]) -> str:
+        return b"".join(map(self._model.piece, tokens)).decode("utf-8", "replace")
 
     def score(
         self,

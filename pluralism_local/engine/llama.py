@@ -6,8 +6,8 @@
 
 The model is loaded once; an adapter's file is loaded once and switched per wave, or is part of the pack. A pack (see
 `packs`) is the same base with several adapters stacked; it is written once per set of adapters, into `pack_dir`, and
-only for models of at most 1 GB, where that takes about a second. Requests for option probabilities always run on the
-model file itself.
+only for models of at most 1 GB, where that takes about a second. Requests for option probabilities never run on a pack.
+With `weights_dir`, a base whose type is slow on a CPU runs from a copy of itself in a fast one (see `fast_weights`).
 
 The same seed, plan and machine give the same text. Another plan (a restored prefix, other requests in the same call)
 sums in another order: next-token probabilities then agree within 1e-3 for a model in F16, and within about 0.05 for
@@ -33,17 +33,19 @@ import numpy.typing as npt
 
 from pluralism_local.engine import scoring
 from pluralism_local.engine.base import Capabilities, ShouldStop, never
+from pluralism_local.engine.fast_weights import COPY_TYPE, FastWeights
 from pluralism_local.engine.handles import Adapter, Model, gpu_available, install_log
+from pluralism_local.engine.jobs import JobMaker
 from pluralism_local.engine.lane import SEQUENCES, Counters, Lane, Task
 from pluralism_local.engine.open_pack import OpenPack
 from pluralism_local.engine.pack_shelf import PackShelf
-from pluralism_local.engine.plan import BASE_SLOT, Job, Limits, Wave, make_pack_plan, make_plan, token_of
+from pluralism_local.engine.plan import BASE_SLOT, Job, Limits, Wave, make_pack_plan, make_plan
 from pluralism_local.engine.prompter import Prompter
 from pluralism_local.engine.runner import Runner, RunnerOptions, physical_cores
 from pluralism_local.engine.slots import Slots
 from pluralism_local.engine.spellings import Spellings
-from pluralism_local.errors import ContextOverflow, EngineFailure, InvalidInput, Refused, Unsupported
-from pluralism_local.gguf_file import read_header
+from pluralism_local.errors import EngineFailure, InvalidInput, Refused
+from pluralism_local.gguf_file import GGUFHeader, read_header
 from pluralism_local.types import (
     AdapterRef,
     EngineEvent,
@@ -78,6 +80,8 @@ class LlamaOptions:
         template: ``"none"`` ignores the model's chat template.
         cache_bytes: memory for prefixes and kept sequences.
         pack_dir: where packs are written and found; None never packs.
+        weights_dir: where a base in a type that CPUs multiply slowly is kept once more, in a fast one; None runs
+            the file itself. See `fast_weights`.
         ignore_end: never draw a token that ends an answer, so that it runs to max_tokens: for measuring.
         log_file: llama.cpp's log is appended here; None keeps only its last lines, for error messages.
     """
@@ -89,6 +93,7 @@ class LlamaOptions:
     template: Literal["auto", "none"] = "auto"
     cache_bytes: int = 64 * 2**20
     pack_dir: Path | None = None
+    weights_dir: Path | None = None
     ignore_end: bool = False
     log_file: Path | None = None
 
@@ -145,27 +150,43 @@ class LlamaEngine:
         on_gpu = gpu_available() and self.options.gpu_layers != 0
         layers = {"auto": -1, "all": -1}.get(str(self.options.gpu_layers), self.options.gpu_layers)
         self._gpu_layers = int(layers) if on_gpu else 0
-        model = Model(path, gpu_layers=self._gpu_layers, should_stop=should_stop)
+        self._threads = self.options.threads or physical_cores()
+        identity = sha256 or _identity(path)
+        model, header, weights = self._open(header, identity, should_stop)
         try:
             self._prompter = Prompter(model, self.options.template)
             self._context = self._context_size(model.training_context)
         except BaseException:
             model.close()
             raise
-        self._info = ModelInfo(name, "llama.cpp", sha256, fingerprint, self._context)
-        self._threads = self.options.threads or physical_cores()
+        self._info = ModelInfo(name, "llama.cpp", sha256, fingerprint, self._context, weights)
         self._most_lanes = self.options.lanes or (1 if on_gpu else self._threads)
         banned = model.end_tokens() if self.options.ignore_end else ()
-        self._runner = Runner(model, self._runner_options(banned))
+        # a copy rounds its own way already: flash attention costs it nothing
+        self._runner = Runner(model, self._runner_options(banned, flash=weights is not None))
         self._slots = Slots()
-        shelf = PackShelf(header, sha256 or _identity(path), self.options.pack_dir)
+        shelf = PackShelf(header, f"{identity}:{weights or 'file'}", self.options.pack_dir)
         self._packs = OpenPack(shelf, self._runner.options, gpu_layers=self._gpu_layers)
         self._spellings = Spellings(model, self._prompter)
+        self._jobs = JobMaker(self._prompter, self._slots, self._runner.store, self._packs, self._context)
         self._busy = threading.Lock()
         self._closed = False
 
-    def _runner_options(self, banned: tuple[int, ...]) -> RunnerOptions:
-        return RunnerOptions(self._threads, self._most_lanes, self.options.cache_bytes, banned)
+    def _open(
+        self, header: GGUFHeader, identity: str, should_stop: ShouldStop
+    ) -> tuple[Model, GGUFHeader, str | None]:
+        """The model, the header of the file it came from, and the type of the copy if it is one."""
+        fast = FastWeights(self.options.weights_dir)
+        copy = fast.copy(header, identity, self._threads) if not self._gpu_layers else None
+        if copy is not None:
+            try:
+                return Model(copy, should_stop=should_stop), read_header(copy), COPY_TYPE
+            except InvalidInput:
+                fast.discard(copy)
+        return Model(header.path, gpu_layers=self._gpu_layers, should_stop=should_stop), header, None
+
+    def _runner_options(self, banned: tuple[int, ...], *, flash: bool) -> RunnerOptions:
+        return RunnerOptions(self._threads, self._most_lanes, self.options.cache_bytes, banned, flash)
 
     def _context_size(self, trained: int) -> int:
         wanted = self.options.ctx_size
@@ -232,7 +253,7 @@ class LlamaEngine:
             for index, request in enumerate(requests):
                 tasks[index] = Task(request.sampling, request.keep, self._prompter.text(request.messages))
             jobs = [
-                self._job(i, tasks[i].prompt, r.adapter, r.sampling.max_tokens)
+                self._jobs.job(i, tasks[i].prompt, r.adapter, r.sampling.max_tokens)
                 for i, r in enumerate(requests)
             ]
             packed = self._packed(jobs)
@@ -285,7 +306,7 @@ class LlamaEngine:
                 prompt = self._prompter.text(request.messages)
                 paths[index] = [self._spellings.paths(prompt, option) for option in request.options]
                 room = sum(len(path) - 1 for option in paths[index] for path in option)
-                jobs.append(self._job(index, prompt, request.adapter, room))
+                jobs.append(self._jobs.job(index, prompt, request.adapter, room))
             # half of the sequences are left for the branches of long options
             plan = make_plan(jobs, _limits(jobs, SEQUENCES // 2))
             adapters = self._adapters(jobs)
@@ -331,43 +352,6 @@ class LlamaEngine:
         finally:
             self._busy.release()
 
-    def _job(self, index: int, prompt: str, ref: AdapterRef | None, room: int) -> Job:
-        """The prompt as tokens, with its adapter's slot and starting point.
-
-        Raises:
-            ContextOverflow: prompt and room exceed the context.
-            Unsupported: an activated adapter whose header the prompt lacks.
-        """
-        store = self._runner.store
-        with store.lock:
-            known = store.spelled(prompt)
-        if known is None:
-            tokens = self._prompter.tokens(prompt)
-        else:
-            spelled = tuple(token_of(code) for code in known.codes)
-            tokens = spelled + self._prompter.more_tokens(prompt[len(known.text) :])
-        if not tokens:
-            raise InvalidInput("The prompt is empty.")
-        if len(tokens) + room > self._context:
-            raise ContextOverflow(
-                f"The prompt has {len(tokens)} tokens and the answer may take {room}: together "
-                f"{len(tokens) + room}, but the context holds {self._context}.",
-                "Shorten the prompt, lower --max-tokens, or use a model with a larger context.",
-                needed=len(tokens) + room,
-                available=self._context,
-            )
-        slot = self._slots.number(ref)
-        switch = 0
-        if ref is not None and slot != BASE_SLOT and ref.activation == "assistant":
-            invocation = self._slots.invocation(slot) or self._prompter.answer_header()
-            switch = _last_occurrence(tokens, invocation)
-            if switch < 0:
-                raise Unsupported(
-                    f"The adapter {ref.path.name} acts from the assistant's header on, and this prompt has none.",
-                    "Use --template auto, and a model with the adapter's chat template.",
-                )
-        return Job(index, tokens, slot, switch, room)
-
     def _adapters(self, jobs: Sequence[Job]) -> dict[int, tuple[Adapter | None, float]]:
         """The jobs' adapters on the model itself, by slot, loaded and seen to have an effect the first time.
 
@@ -396,6 +380,7 @@ class LlamaEngine:
         stands_for = {job.tokens[job.switch] for job in wanted}
         if len(stands_for) != 1:
             return []
+        self._runner.stand_back()  # the pack holds the base's weights, too
         opened = self._packs.open({slot: self._slots.ref(slot) for slot in slots}, *stands_for)
         if opened is None:
             return []
@@ -427,13 +412,3 @@ def _identity(path: Path) -> str:
 def _limits(jobs: Sequence[Job], sequences: int) -> Limits:
     longest = max((len(job.tokens) + job.room for job in jobs), default=1)
     return Limits(max(longest, _WAVE_CELLS), sequences)
-
-
-def _last_occurrence(tokens: Sequence[int], wanted: Sequence[int]) -> int:
-    """Where `wanted` begins last in `tokens`; -1 if nowhere or empty."""
-    if not wanted:
-        return -1
-    for start in range(len(tokens) - len(wanted), -1, -1):
-        if tuple(tokens[start : start + len(wanted)]) == tuple(wanted):
-            return start
-    return -1

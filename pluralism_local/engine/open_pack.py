@@ -13,6 +13,7 @@ from dataclasses import replace
 from pluralism_local.engine.handles import Model
 from pluralism_local.engine.lane import Counters
 from pluralism_local.engine.pack_shelf import Pack, PackShelf
+from pluralism_local.engine.plan import token_of
 from pluralism_local.engine.runner import Runner, RunnerOptions
 from pluralism_local.errors import InvalidInput
 from pluralism_local.types import AdapterRef
@@ -62,6 +63,19 @@ class OpenPack:
         if self._open is None:
             raise LookupError("no pack is open")
         return self._open
+
+    def spelled(self, prompt: str, stands_for: int) -> tuple[str, tuple[int, ...]] | None:
+        """The longest beginning of `prompt` that the pack keeps, and its tokens as a prompt has them."""
+        if self._open is None:
+            return None
+        pack, runner = self._open
+        with runner.store.lock:
+            known = runner.store.spelled(prompt)
+        if known is None:
+            return None
+        controls = set(pack.controls.values())
+        tokens = (token_of(code) for code in known.codes)
+        return known.text, tuple(stands_for if token in controls else token for token in tokens)
 
     def forget(self) -> None:
         """Drop every kept prefix and sequence."""

@@ -196,6 +196,9 @@ class RemoteEngine(LanguageModel):
         """None: the server's tokenizer is not known."""
         return None
 
+    def forget(self) -> None:
+        """What the server keeps is its own; nothing is kept here."""
+
     def close(self) -> None:
         """No connection outlives a call, so there is nothing to free; later calls raise EngineFailure."""
         self._closed = True

@@ -26,6 +26,7 @@ from pluralism_local.engine.handles import Adapter, Model
 from pluralism_local.engine.kv_store import KVStore
 from pluralism_local.engine.lane import Counters, Lane
 from pluralism_local.engine.plan import Job, Plan, Wave
+from pluralism_local.engine.resident import give_back
 from pluralism_local.errors import Cancelled
 from pluralism_local.types import EngineEvent
 
@@ -75,6 +76,12 @@ class Runner:
         """Give back the lanes' memory; they are made again when needed, and the store stays."""
         for lane in self._lanes:
             lane.close()
+        self.stand_back()
+
+    def stand_back(self) -> None:
+        """Give back the weights' resident memory while another model works; lanes and store stay."""
+        if not self.model.on_gpu:
+            give_back(self.model.path)
 
     @property
     def adapter_loads(self) -> int:
@@ -121,14 +128,14 @@ class Runner:
             yield from self._side_by_side(plan.waves, count, run, should_stop)
             return
         for wave in plan.waves:
-            first.reserve(wave.cells, self.options.threads)
+            first.reserve(first.cells_for(wave), self.options.threads)
             yield from run(first, wave, should_stop)
 
     def _remember(self, lane: Lane, roots: Wave, should_stop: ShouldStop) -> None:
         """Decode what the store lacks."""
         missing = tuple(job for job in roots.jobs if not self._known(job))
         if missing:
-            lane.reserve(roots.cells, self.options.threads)
+            lane.reserve(lane.cells_for(replace(roots, jobs=missing)), self.options.threads)
             lane.remember(replace(roots, jobs=missing), should_stop)
 
     def _known(self, job: Job) -> bool:
@@ -145,7 +152,7 @@ class Runner:
             todo.put(wave)
         events: queue.SimpleQueue[EngineEvent | BaseException | None] = queue.SimpleQueue()
         abandoned = threading.Event()
-        cells = max(wave.cells for wave in waves)
+        cells = max(self._lanes[0].cells_for(wave) for wave in waves)
         threads = max(1, self.options.threads // count)
 
         def stop() -> bool:

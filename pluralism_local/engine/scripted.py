@@ -216,6 +216,9 @@ class ScriptedEngine:
         """Words, and `HEADER_TOKENS` for each message and for the answer's header."""
         return _length(messages) if self._capabilities.counts_tokens else None
 
+    def forget(self) -> None:
+        """Nothing is kept."""
+
     def close(self) -> None:
         """Refuse further work."""
         self._closed = True

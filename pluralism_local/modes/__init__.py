@@ -4,6 +4,8 @@
 
 A mode is a generator: whoever iterates decides how to show its events; closing it cancels. `llm` and
 `communities` may be one engine or two.
+
+A conversation is a tuple of turns: `Result.turn` of each ask goes into the next one's `Ask.turns` (see `ask`).
 """
 
 from __future__ import annotations

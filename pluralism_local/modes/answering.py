@@ -1,7 +1,9 @@
 """The LLM's turn: an answer in words, or the probabilities of options.
 
     text ──answer──> AnswerDelta…, or the options' probabilities; draft.answer either way
-    texts ──weigh──> OptionDistribution… ──settle──> draft.distribution, draft.answer
+    texts ──weigh──> OptionDistribution… ──settle──> draft.distribution, draft.answer, the thread kept
+
+`text` is the LLM's present user message; what it sees before it is its thread (see `ask`).
 
 Once there are comments, a failure of the LLM is kept in the draft and not raised: the comments cost time, and
 the user gets them with a sentence about what failed.
@@ -10,19 +12,23 @@ the user gets them with a sentence about what failed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from functools import partial
 
 from pluralism_local.engine.base import LanguageModel, ShouldStop
 from pluralism_local.errors import Cancelled, ContextOverflow, EngineFailure, RemoteFailure, Unsupported
 from pluralism_local.modes.aggregate import most_probable, single
-from pluralism_local.modes.comments import closing
 from pluralism_local.modes.draft import Draft, Stage
-from pluralism_local.modes.options import Posed
+from pluralism_local.modes.options import Posed, letters
+from pluralism_local.modes.threads import generated, leave_out, until_it_fits
 from pluralism_local.types import (
+    LLM_VOICE,
     Aggregate,
     AnswerDelta,
     OptionDistribution,
     OptionRequest,
     Request,
+    Sampling,
     TextDelta,
     TextDone,
     Usage,
@@ -48,23 +54,28 @@ def answer(draft: Draft, text: str, posed: Posed | None, *, should_stop: ShouldS
         return
     found = weigh(draft, [text], posed.letters, stage="answer", should_stop=should_stop)
     if found is not None:
-        settle(draft, single(posed.options, found[0]))
+        settle(draft, single(posed.options, found[0]), text, should_stop=should_stop)
 
 
 def write_answer(draft: Draft, text: str, *, should_stop: ShouldStop) -> Iterator[AnswerDelta]:
     """Stream the LLM's answer to `text`; `draft.answer` is the stream without white space around it."""
     ask = draft.ask
-    request = Request(ask.to_llm(text), ask.answer, keep=ask.keep)
+    leave_out(draft, LLM_VOICE, draft.llm, partial(ask.to_llm, text), ask.answer.max_tokens)
+
+    def requests() -> list[Request]:
+        return [Request(draft.to_llm(text), ask.answer, keep=ask.keep)]
+
     with draft.timed("answer"):
         try:
-            with closing(draft.llm.generate([request], should_stop=should_stop)) as events:
-                for event in events:
-                    if isinstance(event, TextDelta):
-                        draft.answer += event.text
-                        yield AnswerDelta(event.text)
-                    elif isinstance(event, TextDone):
-                        draft.spend("llm", event.completion.usage)
-                        draft.finish = event.completion.finish
+            for event in generated(draft, draft.llm, [LLM_VOICE], requests, should_stop=should_stop):
+                if isinstance(event, TextDelta):
+                    draft.answer += event.text
+                    yield AnswerDelta(event.text)
+                elif isinstance(event, TextDone):
+                    draft.spend("llm", event.completion.usage)
+                    draft.finish = event.completion.finish
+                    if draft.finish != "cancelled":
+                        draft.spoke(LLM_VOICE, text, event.completion.text)
         except FAILURES as error:
             if not draft.comments:
                 raise
@@ -82,10 +93,18 @@ def weigh(
     draft: Draft, texts: Sequence[str], options: tuple[str, ...], *, stage: Stage, should_stop: ShouldStop
 ) -> list[OptionDistribution] | None:
     """Probabilities of `options` after each of `texts`, in one call; None when stopped or failed."""
-    requests = [OptionRequest(draft.ask.to_llm(text), options) for text in texts]
+    for text in texts:
+        leave_out(draft, LLM_VOICE, draft.llm, partial(draft.ask.to_llm, text), room=1)
+
+    def requests() -> list[OptionRequest]:
+        return [OptionRequest(draft.to_llm(text), options) for text in texts]
+
+    def call() -> list[OptionDistribution]:
+        return draft.llm.distribution(requests(), should_stop=should_stop)
+
     with draft.timed(stage):
         try:
-            found = draft.llm.distribution(requests, should_stop=should_stop)
+            found = until_it_fits(draft, draft.llm, [LLM_VOICE], call)
         except Cancelled:
             draft.stop()
             return None
@@ -94,15 +113,22 @@ def weigh(
                 raise
             draft.fail(error)
             return None
-        prompt_tokens = sum(draft.llm.count_tokens(request.messages) or 0 for request in requests)
+        prompt_tokens = sum(draft.llm.count_tokens(request.messages) or 0 for request in requests())
     draft.spend("llm", Usage(prompt=prompt_tokens))
     return found
 
 
-def settle(draft: Draft, found: Aggregate) -> None:
-    """Take a distribution as the answer; say so if little of the model's probability stands behind it."""
+def settle(draft: Draft, found: Aggregate, asked: str, *, should_stop: ShouldStop) -> None:
+    """Take a distribution as the answer; say so if little of the model's probability stands behind it.
+
+    In the LLM's thread `asked` is answered as its list has it, "A. Yes": after a bare "Yes" a model expects words in
+    place of the letters that the next question is weighed by (the starter model puts 70 to 97 % outside of them).
+    """
     draft.distribution = found
     draft.answer = most_probable(found)
+    letter = letters(len(found.options))[found.options.index(draft.answer)]
+    draft.spoke(LLM_VOICE, asked, f"{letter}. {draft.answer}")
+    _keep_thread(draft, should_stop)
     if found.method == "uniform":
         draft.warn("Where none of the options had any probability, a uniform distribution stands in.")
     elif found.unassigned_mass > MOSTLY_OUTSIDE:
@@ -110,3 +136,19 @@ def settle(draft: Draft, found: Aggregate) -> None:
             f"{found.unassigned_mass:.0%} of the model's probability lies outside the options: "
             "it would rather say something else."
         )
+
+
+def _keep_thread(draft: Draft, should_stop: ShouldStop) -> None:
+    """Let the engine read the exchange that was weighed and not written, so that it keeps it as it keeps a written one.
+
+    Weighing keeps nothing: without this every later turn would decode the exchange again. One token is drawn, since
+    what is kept are generated sequences. Only for an engine of this machine, which exact probabilities tell from a
+    server; that it fails, or is stopped, costs time in the next turn and nothing else.
+    """
+    if not draft.ask.keep or draft.llm.capabilities.distribution != "exact":
+        return
+    request = Request(draft.llm_thread(), Sampling(max_tokens=1), keep=True)
+    with draft.timed("answer"), suppress(*FAILURES):
+        for event in draft.llm.generate([request], should_stop=should_stop):
+            if isinstance(event, TextDone):
+                draft.spend("llm", event.completion.usage)

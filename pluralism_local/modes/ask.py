@@ -3,6 +3,14 @@
     Ask ──> Mode(ask, llm=…, communities=…, should_stop=…) ──> ModeEvent…, Result
 
 An Ask checks nothing but what it is asked for (`needed_pool`); each mode checks what it needs before it runs.
+
+In a conversation every voice has a thread of its own: a community what it was asked and said, the LLM what it was
+asked and answered (comments inside), each in its own words. So a thread of today is the beginning of tomorrow's, and
+an engine that kept it (`keep`) decodes only what is new:
+
+    system │ history │ asked₁ said₁ │ asked₂ said₂ │ … │ the present user message
+
+Mode and pool may change between turns: who did not speak in a turn sees what the user saw, the question and the answer.
 """
 
 from __future__ import annotations
@@ -14,7 +22,7 @@ from typing import Protocol
 from pluralism_local.communities import Pool
 from pluralism_local.engine.base import LanguageModel, ShouldStop
 from pluralism_local.errors import InvalidInput
-from pluralism_local.types import Message, ModeEvent, ModeName, Sampling
+from pluralism_local.types import LLM_VOICE, Message, ModeEvent, ModeName, Sampling, Turn
 
 PUBLISHED_ANSWER = Sampling(temperature=0.0, max_tokens=512)
 PUBLISHED_COMMENT = Sampling(temperature=1.0, top_p=0.9, max_tokens=200)
@@ -33,10 +41,12 @@ class Ask:
             (``"political party: Democrat"``) or a value (``"value: honesty"``).
         options: answers to choose among, at least two; empty to read them from the prompt (distributional)
             or to answer in words (the others).
-        history: earlier turns, oldest first, seen by the communities and the LLM.
+        history: what was said before the conversation, the same for everybody, as a client hands it in.
+        turns: the conversation so far, oldest first: `Result.turn` of each earlier ask.
         answer: how the LLM's answer is drawn.
         comment: how comments are drawn; each community's own seed derives from this one.
-        keep: the engine may keep the answer's sequence for a next turn.
+        keep: a next turn may follow, so the engine is asked to keep every voice's sequence. That takes memory
+            (23 kB a token with the starter model), so an ask that stands alone leaves it off.
     """
 
     prompt: str
@@ -46,6 +56,7 @@ class Ask:
     attribute: str | None = None
     options: tuple[str, ...] = ()
     history: tuple[Message, ...] = ()
+    turns: tuple[Turn, ...] = ()
     answer: Sampling = PUBLISHED_ANSWER
     comment: Sampling = PUBLISHED_COMMENT
     keep: bool = False
@@ -55,10 +66,30 @@ class Ask:
         """The prompt without white space around it, as it goes into prompts."""
         return self.prompt.strip()
 
-    def to_llm(self, text: str) -> tuple[Message, ...]:
+    @property
+    def opening(self) -> str:
+        """The conversation's first question, which personas are told, so that they stay the same in every turn."""
+        return self.turns[0].prompt.strip() if self.turns else self.question
+
+    def to_llm(self, text: str, left_out: int = 0) -> tuple[Message, ...]:
         """The conversation that the LLM sees when `text` is its last user message."""
-        system = (Message("system", self.system),) if self.system else ()
-        return (*system, *self.history, Message("user", text))
+        return self.thread(LLM_VOICE, text, self.system, left_out)
+
+    def thread(
+        self, voice: str, text: str, system: str | None = None, left_out: int = 0
+    ) -> tuple[Message, ...]:
+        """The conversation that `voice` sees when `text` is its last user message.
+
+        Args:
+            system: its system message; None or empty for none.
+            left_out: how many of the oldest turns it does not see.
+        """
+        messages = [Message("system", system)] if system else []
+        messages += self.history
+        for turn in self.turns[left_out:]:
+            messages.append(Message("user", turn.asked.get(voice, turn.prompt)))
+            messages.append(Message("assistant", turn.said.get(voice, turn.answer)))
+        return (*messages, Message("user", text))
 
     def needed_pool(self) -> Pool:
         """The pool.

@@ -57,7 +57,7 @@ def moe(
     members = ask.needed_pool().members
     voices = find_voices(draft, members, communities)
     blank = MOE_ANSWER.render(comment="", question=question)
-    fit_comments(draft, [Room(ask.to_llm(blank), 1, 1 if posed else ask.answer.max_tokens)])
+    fit_comments(draft, [Room(blank, 1, 1 if posed else ask.answer.max_tokens)])
     draft.used(posed.prompt if posed else QUESTION)
     experts = numbered("Expert", [member.community.expert for member in members], separator="\n")
     selection_text = draft.render(MOE_SELECT, question=question, experts=experts)

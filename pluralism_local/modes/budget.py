@@ -2,19 +2,21 @@
 
     Room(prompt without comments, how many comments go in, answer tokens)… ──fit_comments──> comment_sampling
 
-Comments are shortened, never dropped, and that is said; what cannot fit even then raises ContextOverflow
-while nothing is lost yet. An LLM that does not count tokens or whose context is unknown is not checked here:
-it answers or raises by itself.
+The conversation's oldest turns go first (`threads`); then comments are shortened, never dropped; both are said. What
+cannot fit even then raises ContextOverflow while nothing is lost yet. An LLM that does not count tokens or whose
+context is unknown is not checked here: it answers or raises by itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from pluralism_local.errors import ContextOverflow
 from pluralism_local.modes.draft import Draft
-from pluralism_local.types import Message
+from pluralism_local.modes.threads import leave_out
+from pluralism_local.types import LLM_VOICE
 
 SHORTEST = 32  # tokens; a comment cut shorter says nothing
 SLACK = 2  # tokens per comment: text that is tokenized again may split differently
@@ -25,18 +27,18 @@ class Room:
     """One prompt of the LLM.
 
     Attributes:
-        messages: the conversation with empty comments.
+        text: the user message with empty comments.
         comments: how many comments go into it, ≥ 1.
         answer: tokens that the LLM may write.
     """
 
-    messages: tuple[Message, ...]
+    text: str
     comments: int
     answer: int
 
 
 def fit_comments(draft: Draft, rooms: Sequence[Room]) -> None:
-    """Settle `draft.comment_sampling` so that each of `rooms` fits the LLM's context.
+    """Settle `draft.comment_sampling`, and the LLM's turns, so that each of `rooms` fits the LLM's context.
 
     Raises:
         ContextOverflow: not even comments of 32 tokens (or of the wanted length, if that is less) fit.
@@ -48,7 +50,10 @@ def fit_comments(draft: Draft, rooms: Sequence[Room]) -> None:
         return
     shortest = min(SHORTEST, sampling.max_tokens)
     for room in rooms:
-        fixed = draft.llm.count_tokens(room.messages)
+        comments = room.comments * (sampling.max_tokens + SLACK)
+        leave_out(draft, LLM_VOICE, draft.llm, partial(draft.ask.to_llm, room.text), room.answer + comments)
+    for room in rooms:
+        fixed = draft.llm.count_tokens(draft.to_llm(room.text))
         if fixed is None:
             return
         needed = fixed + room.answer + room.comments * (shortest + SLACK)

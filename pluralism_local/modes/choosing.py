@@ -5,7 +5,9 @@
                                         └─ no number among them    ──> Selection("fallback")
 
 The fallback is the member of the highest weight, the first of equals; the released code draws at random,
-which would not repeat. From ten choices on "1" also begins "10": an engine with exact probabilities tells the two
+which would not repeat. The LLM chooses within its conversation, since a follow-up such as "And in the country?" means
+nothing without it; what it was shown and what it chose do not become part of its thread, the answer's exchange does.
+From ten choices on "1" also begins "10": an engine with exact probabilities tells the two
 apart, one that sees only the next token does not, and there the words are read instead.
 """
 
@@ -17,9 +19,9 @@ from collections.abc import Sequence
 from pluralism_local.communities import Member
 from pluralism_local.engine.base import ShouldStop
 from pluralism_local.modes.answering import FAILURES, weigh
-from pluralism_local.modes.comments import closing
 from pluralism_local.modes.draft import Draft
-from pluralism_local.types import Request, Sampling, Selection, TextDone
+from pluralism_local.modes.threads import generated
+from pluralism_local.types import LLM_VOICE, Request, Sampling, Selection, TextDone
 
 MOST_WEIGHED_BY_ONE_TOKEN = 9
 WORDS = Sampling(temperature=0.0, max_tokens=20)  # tokens: as in the released code
@@ -73,16 +75,19 @@ def _by_probability(
 def _by_words(
     draft: Draft, members: Sequence[Member], text: str, should_stop: ShouldStop
 ) -> Selection | None:
-    said, request = "", Request(draft.ask.to_llm(text), WORDS)
+    said = ""
+
+    def requests() -> list[Request]:
+        return [Request(draft.to_llm(text), WORDS)]
+
     with draft.timed("selection"):
         try:
-            with closing(draft.llm.generate([request], should_stop=should_stop)) as events:
-                for event in events:
-                    if isinstance(event, TextDone):
-                        said = event.completion.text.strip()
-                        draft.spend("llm", event.completion.usage)
-                        if event.completion.finish == "cancelled":
-                            draft.stop()
+            for event in generated(draft, draft.llm, [LLM_VOICE], requests, should_stop=should_stop):
+                if isinstance(event, TextDone):
+                    said = event.completion.text.strip()
+                    draft.spend("llm", event.completion.usage)
+                    if event.completion.finish == "cancelled":
+                        draft.stop()
         except FAILURES as error:
             if not draft.comments:
                 raise

@@ -3,8 +3,9 @@
     members ──find_voices──> Voice… ──write_comments──> one call of the engine
             ──> CommentStarted, CommentDelta…, CommentDone
 
-All communities go into one call, so that an engine can share their prefix and batch them. A community's seed
-depends on the ask's seed and its own id alone: adding a community leaves the others' comments as they were.
+In a conversation each sees its own thread (see `ask`). All communities go into one call, so that an engine can share
+their prefix and batch them. A community's seed depends on the ask's seed and its own id alone: adding a community
+leaves the others' comments as they were.
 Empty, cut-off and stopped comments stay in the result, each kind with a warning.
 """
 
@@ -12,8 +13,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 from pluralism_local.communities import Member
@@ -21,6 +22,7 @@ from pluralism_local.engine.base import LanguageModel, ShouldStop
 from pluralism_local.errors import Unsupported
 from pluralism_local.modes.ask import Ask
 from pluralism_local.modes.draft import Draft
+from pluralism_local.modes.threads import generated, leave_out
 from pluralism_local.types import (
     AdapterRef,
     Comment,
@@ -28,7 +30,6 @@ from pluralism_local.types import (
     CommentDone,
     CommentStarted,
     Completion,
-    EngineEvent,
     Message,
     Request,
     Sampling,
@@ -93,13 +94,17 @@ def write_comments(
     When stopped, the draft is marked incomplete and keeps what was said.
     """
     sampling = draft.comment_sampling or draft.ask.comment
-    requests = [_request(draft.ask, voice, text, sampling) for voice in voices]
+    for voice in voices:
+        thread = partial(_messages, draft.ask, voice, text)
+        leave_out(draft, voice.id, communities, thread, sampling.max_tokens)
+
+    def requests() -> list[Request]:
+        return [_request(draft, voice, text, sampling) for voice in voices]
+
     done: dict[int, Comment] = {}
-    with (
-        draft.timed("comments"),
-        closing(communities.generate(requests, should_stop=should_stop)) as events,
-    ):
-        for event in events:
+    names = [voice.id for voice in voices]
+    with draft.timed("comments"):
+        for event in generated(draft, communities, names, requests, should_stop=should_stop):
             voice = voices[event.index]
             match event:
                 case TextStarted():
@@ -108,6 +113,8 @@ def write_comments(
                     yield CommentDelta(voice.id, event.text)
                 case TextDone():
                     done[event.index] = _comment(voice, event.completion)
+                    if event.completion.finish != "cancelled":
+                        draft.spoke(voice.id, text, event.completion.text)
                     draft.comments = [done[index] for index in sorted(done)]
                     draft.spend("communities", event.completion.usage)
                     yield CommentDone(done[event.index])
@@ -121,24 +128,17 @@ def spoken(comments: Sequence[Comment]) -> list[Comment]:
     return [comment for comment in comments if comment.text.strip()]
 
 
-@contextmanager
-def closing(events: Iterator[EngineEvent]) -> Iterator[Iterator[EngineEvent]]:
-    """Close an engine's iterator at the end of the block, which cancels what is unfinished."""
-    try:
-        yield events
-    finally:
-        close = getattr(events, "close", None)
-        if close is not None:
-            close()
+def _messages(ask: Ask, voice: Voice, text: str, left_out: int) -> tuple[Message, ...]:
+    persona = None if voice.adapter else voice.member.community.system(ask.opening)
+    return ask.thread(voice.id, text, persona, left_out)
 
 
-def _request(ask: Ask, voice: Voice, text: str, sampling: Sampling) -> Request:
-    persona = None if voice.adapter else voice.member.community.system(ask.question)
-    system = () if persona is None else (Message("system", persona),)
+def _request(draft: Draft, voice: Voice, text: str, sampling: Sampling) -> Request:
     return Request(
-        messages=(*system, *ask.history, Message("user", text)),
+        messages=_messages(draft.ask, voice, text, draft.left_out.get(voice.id, 0)),
         sampling=replace(sampling, seed=comment_seed(sampling.seed, voice.id)),
         adapter=voice.adapter,
+        keep=draft.ask.keep,
     )
 
 

@@ -36,7 +36,7 @@ def run(
     draft.used(posed.prompt)
     voices = find_voices(draft, ask.needed_pool().members, communities)
     blank = DISTRIBUTIONAL_ANSWER.render(comment="", question=posed.text)
-    fit_comments(draft, [Room(ask.to_llm(blank), comments=1, answer=1)])
+    fit_comments(draft, [Room(blank, comments=1, answer=1)])
     question = draft.render(COMMENT_EXPLAINED, question=posed.text)
     yield from write_comments(draft, voices, question, communities=communities, should_stop=should_stop)
     if draft.complete:
@@ -62,4 +62,4 @@ def _weigh_each(draft: Draft, posed: Posed, should_stop: ShouldStop) -> None:
     by_text = dict(zip(distinct, found, strict=True))
     weights = {member.community.id: member.weight for member in draft.ask.needed_pool().members}
     parts = [(community, weights[community], by_text[text]) for community, text in texts.items()]
-    settle(draft, aggregate(posed.options, parts))
+    settle(draft, aggregate(posed.options, parts), posed.text, should_stop=should_stop)

@@ -3,6 +3,8 @@
     stages ──comments, selection, answer, warnings, usage, seconds, prompts──> Draft ──result──> Result
 
 It is filled while a mode runs, so that stopping or failing at any moment leaves a Result with what there is.
+A voice is part of the turn once it spoke to its end or to its token limit. One that was stopped, or said nothing but
+white space, is not: a follow-up shows it the question and the answer, never a half or an empty reply as its own.
 """
 
 from __future__ import annotations
@@ -17,7 +19,18 @@ from pluralism_local.engine.base import LanguageModel
 from pluralism_local.errors import PlocalError
 from pluralism_local.modes.ask import Ask
 from pluralism_local.prompts import Prompt
-from pluralism_local.types import Aggregate, Comment, Finish, Result, Sampling, Selection, Usage
+from pluralism_local.types import (
+    LLM_VOICE,
+    Aggregate,
+    Comment,
+    Finish,
+    Message,
+    Result,
+    Sampling,
+    Selection,
+    Turn,
+    Usage,
+)
 
 Stage = Literal["comments", "selection", "answer"]
 ModelRole = Literal["communities", "llm"]
@@ -30,6 +43,7 @@ class Draft:
     Attributes:
         communities: the communities' model; None while none was needed.
         comment_sampling: as used, which may be shorter than asked for.
+        left_out: by voice, how many of the oldest turns it does not see, for lack of room.
     """
 
     ask: Ask
@@ -43,6 +57,9 @@ class Draft:
     warnings: list[str] = field(default_factory=list)
     finish: Finish = "stop"
     complete: bool = True
+    left_out: dict[str, int] = field(default_factory=dict)
+    _asked: dict[str, str] = field(default_factory=dict)
+    _said: dict[str, str] = field(default_factory=dict)
     _usage: dict[str, Usage] = field(default_factory=dict)
     _seconds: dict[str, float] = field(default_factory=dict)
     _prompts: dict[str, None] = field(default_factory=dict)
@@ -81,6 +98,20 @@ class Draft:
         if sentence not in self.warnings:
             self.warnings.append(sentence)
 
+    def to_llm(self, text: str) -> tuple[Message, ...]:
+        """The LLM's conversation as far as it fits, `text` last."""
+        return self.ask.to_llm(text, self.left_out.get(LLM_VOICE, 0))
+
+    def llm_thread(self) -> tuple[Message, ...]:
+        """The LLM's conversation with the present exchange; it must have spoken."""
+        asked, said = self._asked[LLM_VOICE], self._said[LLM_VOICE]
+        return (*self.to_llm(asked), Message("assistant", said))
+
+    def spoke(self, voice: str, asked: str, said: str) -> None:
+        """Note a voice's exchange for the conversation; blank words are none."""
+        if said.strip():
+            self._asked[voice], self._said[voice] = asked, said
+
     def stop(self) -> None:
         """The user stopped: keep what there is."""
         self.complete = False
@@ -90,6 +121,19 @@ class Draft:
         """The LLM failed after there were comments: keep them, and say what happened."""
         self.stop()
         self.warn(" ".join(part for part in (error.message, error.hint) if part))
+
+    def _turn(self) -> Turn | None:
+        if not self.answer.strip():
+            return None
+        return Turn(self.ask.question, self.answer, dict(self._asked), dict(self._said))
+
+    def _forgotten(self) -> Iterator[str]:
+        """A sentence for each number of turns that was left out, naming who does not see them."""
+        for count in sorted(set(self.left_out.values())):
+            voices = [voice for voice, left_out in self.left_out.items() if left_out == count]
+            names = ", ".join("the model" if voice == LLM_VOICE else voice for voice in voices)
+            turns = "turn is" if count == 1 else f"{count} turns are"
+            yield f"For lack of room in the context, the oldest {turns} not seen by: {names}."
 
     def result(self) -> Result:
         """The result as it stands now."""
@@ -110,7 +154,8 @@ class Draft:
             usage=dict(self._usage),
             seconds={**self._seconds, "total": time.perf_counter() - self._started},
             prompts=tuple(self._prompts),
-            warnings=tuple(self.warnings),
+            warnings=(*self.warnings, *self._forgotten()),
             finish=self.finish,
             complete=self.complete,
+            turn=self._turn(),
         )

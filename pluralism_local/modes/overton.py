@@ -26,7 +26,7 @@ def run(
     draft = Draft(ask, llm, communities)
     voices = find_voices(draft, ask.needed_pool().members, communities)
     blank = OVERTON_SYNTHESIS.render(question=ask.question, passages=numbered("Passage", [""] * len(voices)))
-    fit_comments(draft, [Room(ask.to_llm(blank), len(voices), ask.answer.max_tokens)])
+    fit_comments(draft, [Room(blank, len(voices), ask.answer.max_tokens)])
     question = draft.render(QUESTION, question=ask.question)
     yield from write_comments(draft, voices, question, communities=communities, should_stop=should_stop)
     if draft.complete:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pluralism_local.types import Aggregate, Comment, ModelInfo, Result, Sampling, Selection, Usage
+from pluralism_local.types import Aggregate, Comment, ModelInfo, Result, Sampling, Selection, Turn, Usage
 
 SCHEMA = "plocal.result/1"
 
@@ -20,7 +20,7 @@ def to_record(result: Result) -> dict[str, Any]:
     """The JSON object of a result; `json.dumps(…, allow_nan=False)` takes it.
 
     Times are seconds, entropies nats, tokens counts; `distribution.n` is the number of sampled answers, null
-    where probabilities were read and not sampled.
+    where probabilities were read and not sampled. `turn` is what a follow-up needs: `Turn(**record["turn"])`.
     """
     return {
         "schema": SCHEMA,
@@ -44,6 +44,16 @@ def to_record(result: Result) -> dict[str, Any]:
         "prompts": list(result.prompts),
         "complete": result.complete,
         "finish": result.finish,
+        "turn": None if result.turn is None else _turn(result.turn),
+    }
+
+
+def _turn(turn: Turn) -> dict[str, Any]:
+    return {
+        "prompt": turn.prompt,
+        "answer": turn.answer,
+        "asked": dict(turn.asked),
+        "said": dict(turn.said),
     }
 
 
@@ -90,6 +100,7 @@ def _model(info: ModelInfo) -> dict[str, Any]:
         "id": info.id,
         "sha256": info.sha256,
         "backend": info.backend,
+        "weights": info.weights,
         "fingerprint": info.fingerprint,
         "context": info.context,
     }

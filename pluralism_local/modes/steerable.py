@@ -112,8 +112,8 @@ def _rooms(ask: Ask, attribute: Attribute, question: str, count: int) -> list[Ro
     prompt, fields = attribute.prompt(question)
     answer = prompt.render(comment="", question=question, **fields)
     return [
-        Room(ask.to_llm(_selection(attribute, [""] * count)), count, WORDS.max_tokens),
-        Room(ask.to_llm(answer), 1, 1 if ask.options else ask.answer.max_tokens),
+        Room(_selection(attribute, [""] * count), count, WORDS.max_tokens),
+        Room(answer, 1, 1 if ask.options else ask.answer.max_tokens),
     ]
 
 

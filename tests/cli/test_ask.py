@@ -15,6 +15,7 @@ QUESTION = "Should phones be banned in schools?"
 RECORD = {
     "schema", "mode", "prompt", "answer", "attribute", "pool", "comments", "selection", "distribution",
     "model", "communities_model", "sampling", "usage", "timing", "warnings", "prompts", "complete", "finish",
+    "turn", "conversation",
 }  # fmt: skip
 
 
@@ -30,7 +31,7 @@ def without_clock(ran: Ran) -> dict[str, object]:
     record = ran.json()
     for comment in record["comments"]:
         del comment["seconds"]
-    del record["timing"]
+    del record["timing"], record["conversation"]
     return dict(record)
 
 

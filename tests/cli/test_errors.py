@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from pluralism_local import errors
-from pluralism_local.cli import wiring
+from pluralism_local import errors, wiring
 from pluralism_local.cli.exits import ExitCode, describe
 from pluralism_local.cli.main import asked_format
 from pluralism_local.engine.scripted import ScriptedEngine

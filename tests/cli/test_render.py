@@ -1,4 +1,4 @@
-"""Small pieces: tables, bars, shortened texts, headings, and the choice of engines."""
+"""Small pieces: tables, bars, first words, headings, and the choice of engines."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
-from pluralism_local.cli import wiring
-from pluralism_local.cli.output import Output, clean, key_values, table
-from pluralism_local.cli.render import bar, chosen, first_words, share, shorten, whose
+from pluralism_local import wiring
+from pluralism_local.cli.output import Output, key_values, table
+from pluralism_local.cli.render import TextLayout, chosen, first_words, share, whose
 from pluralism_local.communities import Card, Community, Member, Pool
 from pluralism_local.config import Settings
 from pluralism_local.engine.scripted import ScriptedEngine
-from pluralism_local.types import Aggregate, Selection
+from pluralism_local.types import Aggregate, ModelInfo, Result, Sampling, Selection
 
 
 def test_tables_are_aligned_and_hold_one_line_per_row() -> None:
@@ -28,13 +29,6 @@ def test_tables_are_aligned_and_hold_one_line_per_row() -> None:
     assert key_values([]) == ""
 
 
-@given(st.text(), st.integers(min_value=2, max_value=80))
-def test_shortened_text_fits_and_begins_the_same(text: str, width: int) -> None:
-    short = shorten(text, width)
-    assert len(short) <= width
-    assert clean(text).startswith(short.removesuffix("…")) or short.removesuffix("…") == ""
-
-
 @given(st.text())
 def test_first_words_are_one_line_without_control_characters(text: str) -> None:
     words = first_words(text)
@@ -42,11 +36,24 @@ def test_first_words_are_one_line_without_control_characters(text: str) -> None:
     assert not any(ord(char) < 32 or 127 <= ord(char) < 160 for char in words)
 
 
-def test_bars() -> None:
-    assert bar(0, "#") == ""
-    assert bar(1e-9, "#") == "#"
-    assert bar(0.5, "#") == "#" * 14
-    assert bar(1, "#") == "#" * 28
+def test_bars_begin_at_the_same_cell_whatever_the_options_are_written_in() -> None:
+    weighed = Aggregate(("No", "学校で\n電話を禁止する"), (0.5, 0.5), {}, {}, 0.0, 0.69, "exact")
+    outcome = Result(
+        "distributional",
+        "x",
+        "",
+        (),
+        ModelInfo("x", "scripted"),
+        None,
+        Sampling(),
+        Sampling(),
+        distribution=weighed,
+    )
+    out = Output(io.StringIO(), io.StringIO())
+    (text,) = TextLayout(out, None, whole=False).after(outcome)
+    lines = [line for line in text.splitlines() if "50.0 %" in line]
+    assert [cell_len(line[: line.index("#")]) for line in lines] == [25, 25]
+    assert [line.count("#") for line in lines] == [14, 14]
 
 
 def test_a_choice_without_probabilities_says_how_it_was_made() -> None:

@@ -91,6 +91,7 @@ def test_an_unknown_hub_key_is_refused_with_the_nearest(tmp_path: Path) -> None:
         ({"id": "é-e"}, "'plocal.id'"),
         ({"id": "elsewhere"}, "the id is 'elsewhere' but the folder is 'here'"),
         ({"id": 12}, "'plocal.id'"),
+        ({"id": "llm"}, "plocal.id: 'llm' is the name of the main model"),
         ({"schema": 2}, "'plocal.schema'"),
         ({"name": None}, "'plocal.name' is missing"),
         ({"description": "  "}, "the text is empty"),

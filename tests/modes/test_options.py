@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -108,7 +106,6 @@ def test_unusable_options(question: str, options: list[str], message: str) -> No
 @pytest.mark.parametrize(
     "text", ["A. x " * 60_000, "A. x\n" * 60_000, "A. " + " " * 300_000, "A.\n" * 100_000]
 )
+@pytest.mark.timeout(120)  # what is quadratic in these takes hours
 def test_no_text_takes_long(text: str) -> None:
-    started = time.perf_counter()
-    read(text)
-    assert time.perf_counter() - started < 2
+    assert read(text) == ()

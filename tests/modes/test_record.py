@@ -20,6 +20,7 @@ from pluralism_local.types import (
     Result,
     Sampling,
     Selection,
+    Turn,
     Usage,
 )
 from tests.modes.helpers import THREE, after, answer
@@ -68,6 +69,7 @@ def read_record(data: dict[str, Any]) -> Result:
         warnings=tuple(data["warnings"]),
         finish=data["finish"],
         complete=data["complete"],
+        turn=data["turn"] and Turn(**data["turn"]),
     )
 
 

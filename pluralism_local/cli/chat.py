@@ -1,0 +1,179 @@
+"""`plocal chat`: the terminal application, or the same in a browser with --web.
+
+options ──> Start ──> tui.app.run_chat            --web ──> tui.web.serve ──a process per visitor──> plocal chat
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pluralism_local import wiring
+from pluralism_local.cli import options
+from pluralism_local.cli.output import Output
+from pluralism_local.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from pluralism_local.history import Conversation
+    from pluralism_local.tui.state import Start
+
+EPILOG = """
+\b
+Examples:
+  plocal chat
+  plocal chat --mode steerable --attribute "rural voters"
+  plocal chat -c                                    goes on with the last conversation
+  plocal chat --web                                 the same in a browser, on this machine only
+
+\b
+Enter sends, Esc stops, Ctrl+T switches the mode, F1 lists all keys, Ctrl+Q quits.
+"""
+
+Web = Annotated[
+    bool, typer.Option("--web", help="Serve the chat to a browser. Default: off.", show_default=False)
+]
+Host = Annotated[
+    str,
+    typer.Option(
+        "--host", metavar="ADDRESS", show_default=False,
+        help="With --web: listen here. Anything but this machine needs --token. Default: 127.0.0.1.",
+    ),
+]  # fmt: skip
+Port = Annotated[
+    int,
+    typer.Option(
+        "--port", min=0, max=65535, metavar="N", show_default=False, help="With --web. Default: a free one."
+    ),
+]
+Token = Annotated[
+    str | None,
+    typer.Option(
+        "--token", metavar="TEXT", envvar="PLOCAL_TOKEN", show_default=False,
+        help="With --web: the secret part of the address, 16 characters or more. Default: made up each time.",
+    ),
+]  # fmt: skip
+
+
+def chat(
+    context: typer.Context,
+    model: options.Model = None,
+    communities_model: options.CommunitiesModel = None,
+    mode: options.Mode = None,
+    pool: options.PoolName = None,
+    community: options.CommunityNames = None,
+    attribute: options.Attribute = None,
+    system: options.System = None,
+    seed: options.Seed = None,
+    temperature: options.Temperature = None,
+    top_p: options.TopP = None,
+    max_tokens: options.MaxTokens = None,
+    comment_max_tokens: options.CommentMaxTokens = None,
+    ctx_size: options.CtxSize = None,
+    gpu_layers: options.GpuLayers = None,
+    threads: options.Threads = None,
+    template: options.Template = None,
+    offline: options.Offline = None,
+    force: options.Force = False,
+    no_log: options.NoLog = False,
+    go_on: options.Continue = False,
+    conversation: options.ConversationId = None,
+    web: Web = False,
+    host: Host = "127.0.0.1",
+    port: Port = 0,
+    token: Token = None,
+) -> None:
+    """Chat in the terminal, or in a browser with --web: all modes, many turns, everything by keyboard.
+
+    The model is loaded in the background; a prompt sent before that waits for it.
+    """
+    from pluralism_local import config
+
+    out = options.output(context)
+    options.pool_or_communities(pool, community)
+    overrides: dict[str, object] = {
+        "mode": wiring.find_mode(mode) if mode is not None else None,
+        "model": model,
+        "pool": pool,
+        "seed": seed,
+        "temperature": temperature,
+        "top_p": top_p,
+        "max_tokens": max_tokens,
+        "comment_max_tokens": comment_max_tokens,
+        "ctx_size": ctx_size,
+        "gpu_layers": gpu_layers,
+        "threads": threads,
+        "template": template,
+        "offline": offline,
+    }
+    loaded = config.load(overrides)
+    if web:
+        from pluralism_local.tui.web import serve
+
+        serve(_same_options(sys.argv[1:]), host=host, port=port, token=token, tell=out.note)
+        return
+    require_terminal()
+    from pluralism_local.tui.state import Start
+
+    _run(
+        Start(
+            settings=loaded.settings,
+            origin=loaded.origin,
+            specs=tuple(community or ()),
+            communities_model=communities_model,
+            default_local=wiring.local_default(config.load({**overrides, "model": None}).settings.model),
+            attribute=attribute,
+            system=system,
+            force=force,
+            log=not no_log and loaded.settings.logging,
+            conversation=_conversation(out, conversation, latest=go_on),
+        )
+    )
+
+
+def require_terminal() -> None:
+    """Raise InvalidInput unless there is a terminal, or a browser's driver in its place."""
+    if os.environ.get("TEXTUAL_DRIVER"):  # set by textual-serve for the processes it starts
+        return
+    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+        raise InvalidInput(
+            "The chat needs a terminal for its input, its output and its errors.",  # it draws on stderr
+            "Use `plocal ask` with pipes and files.",
+        )
+
+
+def _conversation(out: Output, id: str | None, *, latest: bool) -> Conversation | None:
+    """The conversation to go on with; without any yet, a warning and a new one."""
+    if id is None and not latest:
+        return None
+    from pluralism_local.history import History, default_path
+
+    with History(default_path()) as history:
+        if id is not None:
+            return history.get(id)
+        found = history.latest(to_go_on=True)
+    if found is None:
+        out.warn("There is no conversation to go on with; this is a new one.")
+    return found
+
+
+def _run(start: Start) -> None:
+    from pluralism_local import config
+    from pluralism_local.tui.app import run_chat
+
+    run_chat(start, fault_file=config.paths().cache_dir / "chat-faults.log")
+
+
+def _same_options(arguments: list[str]) -> list[str]:
+    """The command line for a visitor's process: this one without the options of --web."""
+    kept, skip = list[str](), False
+    for argument in arguments:
+        if skip:
+            skip = False
+        elif argument in ("--host", "--port", "--token"):
+            skip = True
+        elif argument != "--web" and not argument.startswith(("--host=", "--port=", "--token=")):
+            kept.append(argument)
+    return kept

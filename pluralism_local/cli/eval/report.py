@@ -1,0 +1,210 @@
+"""`plocal eval report`: one HTML file about one or several runs.
+
+    RUN… ──find_run──> run.json ──answers scored, else results.json──> RunView… ──render──> FILE
+
+A run that has nothing to show is named and passed over; a run whose data or scorer is not here any more is shown as
+results.json has it, and the report says so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pluralism_local import wiring
+from pluralism_local.cli import options
+from pluralism_local.cli.eval.folders import find_run, samples_of, settings_of, wanted_of
+from pluralism_local.cli.eval.scorers import ADAPTER, ScorerName, open_scorer
+from pluralism_local.cli.eval.work import NO_SCORER, Wanted, summarise_folder
+from pluralism_local.cli.interrupt import Interrupt, catching
+from pluralism_local.cli.output import Output
+from pluralism_local.errors import Cancelled, InvalidInput, PlocalError
+
+if TYPE_CHECKING:
+    from pluralism_local.evaluation.report.analyses import MessageFaithfulness
+    from pluralism_local.evaluation.report.views import RunView
+    from pluralism_local.evaluation.runner import Results
+
+EPILOG = """
+\b
+Examples:
+  plocal eval report distributional-globalopinionqa-b85beb836fbd -o report.html
+  plocal eval report runs/perspectives runs/cultures runs/mixed --title "Three pools" -o pools.html
+  plocal eval report overton-nli-0123456789ab --faithfulness -o overton.html
+
+Runs that differ in their pool alone are compared with each other. The file loads nothing from anywhere.
+"""
+
+
+def report(
+    context: typer.Context,
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Runs' folders, or their names in the data folder.")
+    ],
+    output: Annotated[
+        str, typer.Option("-o", "--output", metavar="FILE", help="Where to; '-' for standard output.")
+    ],
+    title: Annotated[str, typer.Option("--title", metavar="TEXT", help="Its title.")] = "Evaluation report",
+    faithfulness: Annotated[
+        bool,
+        typer.Option(
+            "--faithfulness",
+            help="Also how far responses of ours are made of the communities' comments, by --scorer.",
+        ),
+    ] = False,
+    scorer: ScorerName = ADAPTER,
+    as_json: options.Json = False,
+) -> None:
+    """A report of runs as one HTML file."""
+    out = options.output(context, as_json=as_json)
+    from pluralism_local.evaluation.report import render
+    from pluralism_local.files import write_atomic
+
+    folders = dict(find_run(run) for run in runs)
+    views = []
+    with catching(out) as interrupt:
+        for folder, record in folders.items():
+            view = _view(out, folder, record, scorer if faithfulness else None, interrupt)
+            for note in view.notes:
+                out.warn(f"{view.name}: {note}")
+            views.append(view)
+    if all(_is_empty(view) for view in views):
+        raise InvalidInput(
+            "None of these runs has anything to show.", "Let them go on with plocal eval resume, then report."
+        )
+    page = render(title, views)
+    if output == "-":
+        out.write(page)
+        return
+    file = Path(output).expanduser()
+    if file.is_dir():
+        raise InvalidInput(f"{file} is a folder.", "Give the name of a file, such as report.html.")
+    write_atomic(file, page)
+    shown = [view.id for view in views if not _is_empty(view)]
+    skipped = [view.id for view in views if _is_empty(view)]
+    out.show(
+        {"file": str(file), "runs": shown, "skipped": skipped},
+        f"Wrote {file}: {len(shown)} run{'' if len(shown) == 1 else 's'}.",
+    )
+
+
+def _is_empty(view: RunView) -> bool:
+    return not view.methods and view.judge is None and view.faithfulness is None
+
+
+def _view(
+    out: Output, folder: Path, run: dict[str, Any], scorer: str | None, interrupt: Interrupt
+) -> RunView:
+    """A run with everything that can be said of it; what cannot is a note."""
+    from pluralism_local.evaluation.report.sections.judges import SCHEMA as JUDGE
+    from pluralism_local.evaluation.report.views import RunView
+    from pluralism_local.evaluation.runner import read_results
+    from pluralism_local.evaluation.summary import SCHEMA as RESULTS
+
+    view = RunView(folder.name, run, judge=_read(folder / "judge.json", JUDGE))
+    notes = []
+    try:
+        results, _ = read_results(folder)
+        wanted, remarks = _shown(wanted_of(run), results)
+        notes += remarks
+        view = replace(view, results=results)
+        view = _scored(out, view, folder, wanted, interrupt)
+    except Cancelled:
+        raise
+    except PlocalError as error:
+        kept = _read(folder / "results.json", RESULTS)
+        what = (
+            "shown as results.json has it, without paired differences" if kept else "it has no scores to show"
+        )
+        notes.append(f"{what}: {error.message}")
+        view = replace(view, record=kept)
+    if scorer is not None:
+        try:
+            view = replace(view, faithfulness=_faithfulness(out, view, folder, scorer, interrupt))
+        except Cancelled:
+            raise
+        except PlocalError as error:
+            notes.append(f"faithfulness is left out: {error.message}")
+    return replace(view, notes=tuple(notes))
+
+
+def _scored(out: Output, view: RunView, folder: Path, wanted: Wanted, interrupt: Interrupt) -> RunView:
+    task, samples = samples_of(dict(view.run))
+    if not view.results:
+        raise InvalidInput("it has no answers yet.", "Go on with plocal eval resume.")
+    if task.answers == "text" and wanted.scorer == NO_SCORER:
+        raise InvalidInput("it was run with --scorer none.", "Run it again with a scorer.")
+    interrupt.graceful = task.answers == "text"
+    summary = summarise_folder(out, settings_of(wanted), task, samples, folder, wanted, interrupt)
+    out.clear_status()
+    return replace(view, summary=summary, record=summary.record(view.identity, view.id))
+
+
+def _shown(wanted: Wanted, results: Results) -> tuple[Wanted, list[str]]:
+    """With the methods that can be compared: those of the run that have answers, and later ones that caught up."""
+    from pluralism_local.evaluation.methods import CONTROLS, find_methods
+
+    own = [name for name in wanted.methods if name in results]
+    late = [name for name in results if name not in wanted.methods]
+    common = set.intersection(*(set(results[name]) for name in own)) if own else set()
+    ready = [name for name in late if common <= results[name].keys()]
+    remarks = [
+        f"{name} has no answers yet and is left out."
+        for name in wanted.methods
+        if name not in CONTROLS and name not in results
+    ] + [f"{name} has not come to every sample and is left out." for name in late if name not in ready]
+    controls = [name for name in wanted.methods if name in CONTROLS]
+    return replace(wanted, methods=tuple(find_methods([*own, *ready, *controls]))), remarks
+
+
+def _faithfulness(
+    out: Output, view: RunView, folder: Path, name: str, interrupt: Interrupt
+) -> MessageFaithfulness | None:
+    """None for a task that is not answered by text."""
+    from pluralism_local.evaluation.journal import locked
+    from pluralism_local.evaluation.report.analyses import faithfulness_of
+    from pluralism_local.evaluation.report.heard import comments_of
+
+    task, samples = samples_of(dict(view.run))
+    if task.answers != "text":
+        return None
+    wanted = wanted_of(dict(view.run))
+    settings = settings_of(wanted)
+    pool = wiring.find_pool(wiring.library(settings), settings.pool, list(wanted.communities))
+    interrupt.graceful = True
+    with locked(folder.resolve().parent):
+        comments = comments_of(folder, view.identity, task, samples, pool)
+        with open_scorer(name, settings, out.status) as scorer:
+            found = faithfulness_of(
+                folder,
+                samples,
+                view.results,
+                comments,
+                scorer,
+                seed=settings.seed,
+                should_stop=interrupt,
+                progress=_pairs(out, scorer.name),
+            )
+    out.clear_status()
+    return found
+
+
+def _pairs(out: Output, scorer: str) -> Callable[[int, int], None]:
+    def tell(done: int, total: int) -> None:
+        out.status(f"faithfulness by {scorer}: {done:,} of {total:,} pairs")
+
+    return tell
+
+
+def _read(path: Path, schema: str) -> dict[str, Any] | None:
+    """An object of this schema; None if there is none, or another."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) and found.get("schema") == schema else None

@@ -1,0 +1,129 @@
+"""`plocal eval ls | show | compare | export`: what runs found."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pluralism_local.cli import options
+from pluralism_local.cli.eval.folders import RunName, find_run, samples_of, settings_of, wanted_of
+from pluralism_local.cli.eval.text import differences_table
+from pluralism_local.cli.eval.work import results_text, summarise_folder, write_results
+from pluralism_local.cli.interrupt import catching
+from pluralism_local.cli.output import Output, table
+from pluralism_local.errors import InvalidInput, PlocalError
+
+if TYPE_CHECKING:
+    from pluralism_local.evaluation.summary import Summary
+
+
+def ls(context: typer.Context, as_json: options.Json = False) -> None:
+    """The runs in the data folder."""
+    out = options.output(context, as_json=as_json)
+    from pluralism_local import config
+    from pluralism_local.evaluation.identity import read_run
+    from pluralism_local.evaluation.runner import read_results
+
+    root = config.paths().data_dir / "eval"
+    found, rows = [], []
+    for folder in sorted(path for path in root.glob("*") if path.is_dir()):
+        try:
+            record = read_run(folder)
+        except PlocalError as error:
+            out.warn(error.message)
+            continue
+        if record is None:
+            continue
+        wanted, identity = record["about"]["wanted"], record["identity"]
+        results, _ = read_results(folder)
+        answered = {name: len(results.get(name, {})) for name in wanted["methods"]}
+        n = identity["samples"]["n"]
+        state = ", ".join(f"{name} {count}" for name, count in answered.items() if name in results)
+        rows.append(
+            [folder.name, identity["llm"]["id"], identity["pool"]["id"], str(n), state or "nothing yet"]
+        )
+        found.append({"run": folder.name, "folder": str(folder), "n": n, "answered": answered} | identity)
+    out.show(found, table(rows, ["run", "model", "pool", "samples", "answered"]))
+
+
+def show(
+    context: typer.Context,
+    run: RunName,
+    everything: Annotated[bool, typer.Option("--all", help="Every metric.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """A run's scores, computed from its answers."""
+    out = options.output(context, as_json=as_json)
+    folder, record, summary = _summary(out, run)
+    results = write_results(summary, record["identity"], record["id"], folder)
+    out.show(results, results_text(results, folder, everything=everything))
+
+
+def compare(
+    context: typer.Context,
+    run: RunName,
+    a: Annotated[str, typer.Argument(metavar="A", help="A method of the run.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another.")],
+    as_json: options.Json = False,
+) -> None:
+    """A minus B on the same samples, with intervals."""
+    out = options.output(context, as_json=as_json)
+    _, record, summary = _summary(out, run)
+    found = {name: one.record() for name, one in summary.difference(a, b).items()}
+    head = f"{a} minus {b} on {len(summary.samples)} samples of {summary.task}; 95 % intervals, paired."
+    shown = {
+        "schema": "plocal.eval.compare/1",
+        "run": record["id"],
+        "a": a,
+        "b": b,
+        "n": len(summary.samples),
+    }
+    out.show(shown | {"differences": found}, f"{head}\n\n{differences_table(found)}")
+
+
+def export(
+    context: typer.Context,
+    run: RunName,
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="Whose answers.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to; '-' for standard output.")],
+) -> None:
+    """The rows as they were read, with a method's answers, in the released code's format."""
+    out = options.output(context)
+    from pluralism_local.evaluation.runner import read_results
+    from pluralism_local.evaluation.samples import Prediction
+    from pluralism_local.files import write_atomic
+
+    folder, record = find_run(run)
+    task, samples = samples_of(record)
+    results, _ = read_results(folder)
+    if method not in results:
+        raise InvalidInput(f"The run has no answers of '{method}'.", f"It has: {', '.join(results)}.")
+    rows = []
+    for sample in samples:
+        found = results[method].get(sample.id)
+        if isinstance(found, Prediction):
+            answer: dict[str, Any] = {} if found.output is None else {"output": found.output}
+            if found.distribution is not None and task.answers == "distribution":
+                answer["pred_distribution"] = list(found.distribution)
+            rows.append({**sample.data, **answer})
+    if len(rows) < len(samples):
+        out.warn(f"{len(samples) - len(rows)} of {len(samples)} samples have no answer and are left out.")
+    text = json.dumps(rows, ensure_ascii=False, indent=4) + "\n"
+    if str(file) == "-":
+        out.write(text)
+    else:
+        write_atomic(file.expanduser(), text)
+        out.note(f"Wrote {len(rows)} rows to {file}.")
+
+
+def _summary(out: Output, run: Path) -> tuple[Path, dict[str, Any], Summary]:
+    folder, record = find_run(run)
+    task, samples = samples_of(record)
+    wanted = wanted_of(record)
+    with catching(out) as interrupt:
+        interrupt.graceful = task.answers == "text"
+        summary = summarise_folder(out, settings_of(wanted), task, samples, folder, wanted, interrupt)
+    return folder, record, summary

@@ -1,0 +1,185 @@
+"""`plocal eval run | resume`: a run in a folder, and going on with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pluralism_local import wiring
+from pluralism_local.cli import options
+from pluralism_local.cli.eval.folders import find_run
+from pluralism_local.cli.eval.score import TaskName
+from pluralism_local.cli.eval.scorers import ADAPTER
+from pluralism_local.cli.eval.work import Wanted, carry_out
+
+EPILOG = """
+\b
+Methods: ours, vanilla, prompting, moe; persona (ours, with personas on the base in place of adapters); and the
+controls uniform and shuffled, which ask no model. Default: ours, vanilla, prompting, moe, uniform, shuffled.
+
+\b
+Examples:
+  plocal eval run --task distributional-globalopinionqa --data globalopinionqa.json --limit 200 --dry-run
+  plocal eval run --task distributional-globalopinionqa --data globalopinionqa.json --limit 200
+  plocal eval run --task steerable-vk --data vk.json --pool cultures --method ours --method vanilla --limit 50
+
+Everything finished is kept at once: the same command, or plocal eval resume RUN, goes on after an interruption
+with the same numbers. Comments are kept for all runs beside it and are not asked for twice.
+"""
+
+DEFAULT_METHODS = ("ours", "vanilla", "prompting", "moe", "uniform", "shuffled")
+SETTINGS = (
+    "model",
+    "pool",
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "comment_temperature",
+    "comment_top_p",
+    "comment_max_tokens",
+    "seed",
+    "ctx_size",
+    "template",
+)
+ANSWER_TOKENS = 200
+
+Retry = Annotated[
+    bool, typer.Option("--retry-failed", help="Ask again where a method failed, and where a comment did.")
+]
+
+
+def run(
+    context: typer.Context,
+    task: TaskName,
+    data: Annotated[
+        str,
+        typer.Option(
+            "--data",
+            metavar="FILE",
+            help="The task's rows: a .json or .json.gz file, or hf:user/repo:FILE of the Hub's cache.",
+        ),
+    ],
+    method: Annotated[
+        list[str] | None, typer.Option("--method", metavar="NAME", help="Repeatable; see below.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, metavar="N", help="Samples. Default: all.")
+    ] = None,
+    sample: Annotated[
+        int | None,
+        typer.Option("--sample", min=0, metavar="SEED", help="Draw them at random instead of the first N."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="FOLDER", help="The run's folder. Default: one in the data folder."),
+    ] = None,
+    scorer: Annotated[
+        str,
+        typer.Option(
+            "--scorer",
+            metavar="NAME",
+            envvar="PLOCAL_SCORER",
+            show_default=False,
+            help="overton-nli: what judges entailment, as in plocal eval score; 'none' keeps the responses only. "
+            "Default: adapter.",
+        ),
+    ] = ADAPTER,
+    model: options.Model = None,
+    communities_model: options.CommunitiesModel = None,
+    pool: options.PoolName = None,
+    community: options.CommunityNames = None,
+    seed: options.Seed = None,
+    max_tokens: Annotated[
+        int | None,
+        typer.Option(
+            "--max-tokens", metavar="N", help="New tokens of a response. Default: 200, as released."
+        ),
+    ] = None,
+    comment_max_tokens: options.CommentMaxTokens = None,
+    ctx_size: options.CtxSize = None,
+    gpu_layers: options.GpuLayers = None,
+    threads: options.Threads = None,
+    template: options.Template = None,
+    retry_failed: Retry = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Count, probe and estimate; keep nothing.")
+    ] = False,
+    offline: options.Offline = None,
+    force: options.Force = False,
+    as_json: options.Json = False,
+) -> None:
+    """Run methods on a task, keep every answer, and show the scores."""
+    out = options.output(context, as_json=as_json)
+    from pluralism_local import config, models
+    from pluralism_local.evaluation.methods import find_methods
+
+    options.pool_or_communities(pool, community)
+    overrides: dict[str, object] = {
+        "model": model,
+        "pool": pool,
+        "seed": seed,
+        "max_tokens": max_tokens if max_tokens is not None else ANSWER_TOKENS,
+        "comment_max_tokens": comment_max_tokens,
+        "ctx_size": ctx_size,
+        "gpu_layers": gpu_layers,
+        "threads": threads,
+        "template": template,
+        "offline": offline,
+    }
+    settings = config.load(overrides).settings
+    file = models.data_file(data)
+    wanted = Wanted(
+        task=task,
+        data=str(file.resolve()),
+        methods=tuple(find_methods(method or DEFAULT_METHODS)),
+        limit=limit,
+        draw=sample,
+        scorer=scorer,
+        communities=tuple(community or ()),
+        communities_model=communities_model,
+        settings={name: getattr(settings, name) for name in SETTINGS},
+        output=None if output is None else str(output.expanduser().resolve()),
+        force=force,
+    )
+    default_local = wiring.local_default(config.load({**overrides, "model": None}).settings.model)
+    carry_out(out, settings, wanted, default_local, retry=retry_failed, dry_run=dry_run)
+
+
+def resume(
+    context: typer.Context,
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="The run's folder, or its name in the data folder.")
+    ],
+    method: Annotated[
+        list[str] | None,
+        typer.Option("--method", metavar="NAME", help="Also this one; the run's own stay. Repeatable."),
+    ] = None,
+    gpu_layers: options.GpuLayers = None,
+    threads: options.Threads = None,
+    retry_failed: Retry = False,
+    offline: options.Offline = None,
+    as_json: options.Json = False,
+) -> None:
+    """Go on with a run exactly as it was begun."""
+    out = options.output(context, as_json=as_json)
+    from pluralism_local import config
+    from pluralism_local.evaluation.methods import find_methods
+
+    folder, record = find_run(run)
+    remembered: dict[str, Any] = record["about"]["wanted"]
+    settings = config.load(
+        {**remembered["settings"], "gpu_layers": gpu_layers, "threads": threads, "offline": offline}
+    ).settings
+    names = [*remembered["methods"], *(method or ())]
+    wanted = Wanted(
+        **{
+            **remembered,
+            "methods": tuple(find_methods(names)),
+            "communities": tuple(remembered["communities"]),
+            "output": str(folder),
+        }
+    )
+    default_local = wiring.local_default(config.load({}).settings.model)
+    carry_out(out, settings, wanted, default_local, retry=retry_failed, dry_run=False)

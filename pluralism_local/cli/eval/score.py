@@ -1,0 +1,151 @@
+"""`plocal eval tasks | score | nli`: files in, figures out; no run is made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pluralism_local.cli import options
+from pluralism_local.cli.eval.scorers import ADAPTER, ScorerName, open_scorer
+from pluralism_local.cli.eval.text import cell
+from pluralism_local.cli.exits import ExitCode
+from pluralism_local.cli.interrupt import catching
+from pluralism_local.cli.output import Output, key_values, table
+from pluralism_local.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from pluralism_local.config import Settings
+    from pluralism_local.evaluation.coverage import Coverage
+    from pluralism_local.evaluation.reading import Answered
+
+EPILOG = """
+\b
+FILE is a JSON list in the released format: the rows of a task's input, each with 'pred_distribution'
+(a probability per option) or 'output' (a letter, or the response). Ours are written by plocal eval
+export; the files of the paper's own code are read as they are.
+
+\b
+Examples:
+  plocal eval score --task distributional-globalopinionqa answers.json --json
+  plocal eval score --task overton-nli responses.json --scorer microsoft/deberta-v2-xlarge-mnli
+"""
+
+TaskName = Annotated[
+    str,
+    typer.Option(
+        "--task", metavar="TASK", help="Which task; see plocal eval tasks. A unique beginning is enough."
+    ),
+]
+
+
+def tasks(context: typer.Context, as_json: options.Json = False) -> None:
+    """The six tasks."""
+    out = options.output(context, as_json=as_json)
+    from pluralism_local.evaluation.tasks import TASKS
+
+    rows = [[task.name, task.answers, task.about] for task in TASKS.values()]
+    record = [
+        {"task": task.name, "version": task.version, "answers": task.answers, "about": task.about}
+        for task in TASKS.values()
+    ]
+    out.show(record, table(rows, ["task", "answer", "about"]))
+
+
+def score(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Answers, ours or another's.")],
+    task: TaskName,
+    scorer: ScorerName = ADAPTER,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Score the rows that have an answer; without it all must.")
+    ] = False,
+    seed: options.Seed = None,
+    threads: options.Threads = None,
+    as_json: options.Json = False,
+) -> None:
+    """The metrics of a file of answers, by name, with 95 % intervals."""
+    out = options.output(context, as_json=as_json)
+    from pluralism_local import config
+    from pluralism_local.evaluation import reading
+    from pluralism_local.evaluation.scoring import score as scores_of
+    from pluralism_local.evaluation.tasks import find_task
+
+    what = find_task(task)
+    if what.name == "overton-judge":
+        raise InvalidInput(
+            "overton-judge compares two methods of a run.",
+            "Use plocal eval judge RUN, or --task overton-nli.",
+        )
+    settings = config.load({"seed": seed, "threads": threads}).settings
+    found = reading.read_answers(what, file, partial=partial)
+    for remark in reading.remarks(what, found.samples):
+        out.warn(remark)
+    coverage = _coverage(out, found, scorer, settings) if what.answers == "text" else None
+    scores = scores_of(what, found.samples, found.predictions, coverage=coverage, seed=settings.seed)
+    record = {
+        "schema": "plocal.eval.score/1",
+        "task": what.name,
+        "file": str(file),
+        **scores.flat(),
+        "intervals": {
+            name: [one.low, one.high] for name, one in scores.metrics.items() if one.low is not None
+        },
+        "parts": scores.record()["parts"],
+        **({"missing": found.missing} if partial else {}),
+    }
+    lines = [(name, cell(one.record())) for name, one in scores.metrics.items()]
+    out.show(record, key_values([*lines, *scores.counts.items()]))
+    if found.missing:
+        out.warn(f"{found.missing} rows have no answer and are not scored.")
+        out.exit = ExitCode.PARTIAL
+
+
+def _coverage(out: Output, found: Answered, scorer: str, settings: Settings) -> list[Coverage]:
+    from pluralism_local.evaluation.coverage import cover
+
+    answered = [(s, one.output or "") for s, one in zip(found.samples, found.predictions, strict=True)]
+    with catching(out) as interrupt, open_scorer(scorer, settings, out.status) as opened:
+        interrupt.graceful = True
+        out.status(f"entailment by {opened.name} …")
+        return cover(answered, opened, should_stop=interrupt)
+
+
+def nli(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSONL of premise, hypothesis, label.")],
+    scorer: ScorerName = ADAPTER,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, metavar="N", help="The first N pairs. Default: all.")
+    ] = None,
+    threads: options.Threads = None,
+    as_json: options.Json = False,
+) -> None:
+    """The accuracy of an entailment scorer on labelled pairs."""
+    out = options.output(context, as_json=as_json)
+    from pluralism_local import config
+    from pluralism_local.evaluation.nli import read_pairs
+    from pluralism_local.evaluation.nli.check import check
+
+    settings = config.load({"threads": threads}).settings
+    data = read_pairs(file)
+    rows = data.rows[:limit]
+    with catching(out) as interrupt, open_scorer(scorer, settings, out.status) as opened:
+        interrupt.graceful = True
+        out.status(f"{len(rows):,} pairs by {opened.name} …")
+        found = check(opened, rows, skipped=data.skipped, should_stop=interrupt)
+    recall = ", ".join(
+        f"{label} {share:.3f}" for label, share in found["recall"].items() if share is not None
+    )
+    text = key_values(
+        [
+            ("scorer", found["scorer"]),
+            ("pairs", f"{found['n']:,}"),
+            ("accuracy", None if found["accuracy"] is None else f"{found['accuracy']:.4f}"),
+            ("recall", recall),
+            ("skipped", found["skipped"] or None),
+            ("truncated", found["truncated"] or None),
+        ]
+    )
+    out.show(found, text)

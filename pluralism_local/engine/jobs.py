@@ -1,0 +1,87 @@
+"""From a prompt to a job: its tokens, and from where on its adapter acts.
+
+    prompt ──> the longest beginning that is kept, in the tokens it was decoded as; the rest tokenized ──┐
+    adapter ──> its slot, and the first place of its invocation ─────────────────────────────────────────┴─> Job
+
+Text that is kept is not tokenized again: what a model wrote may be spelled in other tokens than a tokenizer would
+choose, and then nothing of it could be gone on from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pluralism_local.engine.kv_store import KVStore
+from pluralism_local.engine.open_pack import OpenPack
+from pluralism_local.engine.plan import BASE_SLOT, Job, token_of
+from pluralism_local.engine.prompter import Prompter
+from pluralism_local.engine.slots import Slots
+from pluralism_local.errors import ContextOverflow, InvalidInput, Unsupported
+from pluralism_local.types import AdapterRef
+
+
+class JobMaker:
+    """Makes jobs of at most `context` tokens; `store` and `packs` know what is kept."""
+
+    def __init__(
+        self, prompter: Prompter, slots: Slots, store: KVStore, packs: OpenPack, context: int
+    ) -> None:
+        self._prompter, self._slots, self._store, self._packs = prompter, slots, store, packs
+        self._context = context
+
+    def job(self, index: int, prompt: str, ref: AdapterRef | None, room: int) -> Job:
+        """The prompt as tokens, with its adapter's slot and starting point.
+
+        Raises:
+            InvalidInput: the prompt is empty.
+            ContextOverflow: prompt and room exceed the context.
+            Unsupported: an activated adapter whose header the prompt lacks.
+        """
+        tokens = self._tokens(prompt)
+        if not tokens:
+            raise InvalidInput("The prompt is empty.")
+        if len(tokens) + room > self._context:
+            raise ContextOverflow(
+                f"The prompt has {len(tokens)} tokens and the answer may take {room}: together "
+                f"{len(tokens) + room}, but the context holds {self._context}.",
+                "Shorten the prompt, lower --max-tokens, or use a model with a larger context.",
+                needed=len(tokens) + room,
+                available=self._context,
+            )
+        slot = self._slots.number(ref)
+        return Job(index, tokens, slot, self._switch(tokens, ref, slot), room)
+
+    def _tokens(self, prompt: str) -> tuple[int, ...]:
+        with self._store.lock:
+            entry = self._store.spelled(prompt)
+        known = [(entry.text, tuple(token_of(code) for code in entry.codes))] if entry else []
+        header = self._prompter.answer_header()
+        if header and (packed := self._packs.spelled(prompt, header[0])):
+            known.append(packed)
+        if not known:
+            return self._prompter.tokens(prompt)
+        text, spelled = max(known, key=lambda found: len(found[0]))
+        return spelled + self._prompter.more_tokens(prompt[len(text) :])
+
+    def _switch(self, tokens: Sequence[int], ref: AdapterRef | None, slot: int) -> int:
+        """Where the adapter begins to act; 0 for the base and for an adapter that acts always."""
+        if ref is None or slot == BASE_SLOT or ref.activation != "assistant":
+            return 0
+        invocation = self._slots.invocation(slot) or self._prompter.answer_header()
+        switch = _first_occurrence(tokens, invocation)
+        if switch < 0:
+            raise Unsupported(
+                f"The adapter {ref.path.name} acts from the assistant's header on, and this prompt has none.",
+                "Use --template auto, and a model with the adapter's chat template.",
+            )
+        return switch
+
+
+def _first_occurrence(tokens: Sequence[int], wanted: Sequence[int]) -> int:
+    """Where `wanted` begins first in `tokens`; -1 if nowhere or empty."""
+    if not wanted:
+        return -1
+    for start in range(len(tokens) - len(wanted) + 1):
+        if tuple(tokens[start : start + len(wanted)]) == tuple(wanted):
+            return start
+    return -1

@@ -1,0 +1,92 @@
+"""Many questions to a model at once, where one that fails must not take the others with it.
+
+    requests ──Asker.texts──> Completion | Failure, each      option requests ──Asker.distributions──> the same
+
+All go into one call, which is what engines are fast at. If that raises, each is asked alone, so that only the guilty
+one fails; a remote server that fails `PATIENCE` requests in a row is given up, and its error is raised. Before every
+call the engine forgets what it kept: numbers then depend on the batch alone and not on what was asked before it, which
+is what makes a resumed run equal to an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pluralism_local.engine.base import LanguageModel
+from pluralism_local.errors import ContextOverflow, EngineFailure, PlocalError, RemoteFailure
+from pluralism_local.types import Completion, OptionDistribution, OptionRequest, Request, TextDone
+
+PATIENCE = 3
+
+_FAILURES = (ContextOverflow, EngineFailure, RemoteFailure)
+_Asked = TypeVar("_Asked")
+_Got = TypeVar("_Got")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a request got no answer: the error's code and its sentence."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """An engine, asked in batches."""
+
+    engine: LanguageModel
+
+    def texts(self, requests: Sequence[Request]) -> list[Completion | Failure]:
+        """A completion or a failure per request, in order.
+
+        Raises:
+            PlocalError: a mistake of the caller (an adapter that does not fit), or a server that is down.
+        """
+        return _all_or_each(requests, self._generate)
+
+    def distributions(self, requests: Sequence[OptionRequest]) -> list[OptionDistribution | Failure]:
+        """As `texts`, for probabilities of options."""
+
+        def ask(part: Sequence[OptionRequest]) -> list[OptionDistribution]:
+            self.engine.forget()
+            return self.engine.distribution(part)
+
+        return _all_or_each(requests, ask)
+
+    def _generate(self, requests: Sequence[Request]) -> list[Completion]:
+        done: dict[int, Completion] = {}
+        self.engine.forget()
+        for event in self.engine.generate(requests):
+            if isinstance(event, TextDone):
+                done[event.index] = event.completion
+        return [done[index] for index in range(len(requests))]
+
+
+def _all_or_each(
+    requests: Sequence[_Asked], ask: Callable[[Sequence[_Asked]], list[_Got]]
+) -> list[_Got | Failure]:
+    if not requests:
+        return []
+    try:
+        return [*ask(requests)]
+    except _FAILURES:
+        pass
+    found: list[_Got | Failure] = []
+    down = 0
+    for request in requests:
+        try:
+            found += ask([request])
+            down = 0
+        except _FAILURES as error:
+            down = down + 1 if isinstance(error, RemoteFailure) else 0
+            if down == PATIENCE:
+                raise
+            found.append(_failure(error))
+    return found
+
+
+def _failure(error: PlocalError) -> Failure:
+    return Failure(error.code, " ".join(part for part in (error.message, error.hint) if part))

@@ -1,0 +1,136 @@
+"""Comments of communities, generated once and kept for every method, pool and run that needs them.
+
+    (sample, Voice)… ──CommentStore.find──> Said | Failure, each
+                          └ what is missing: one batch of the engine ──> one batch of the journal
+
+A comment's key is all that it depends on: the communities' model, adapter and scale or persona, the question's wording,
+sampling, and the community's own seed for this sample. So moe, ours and every pool with the community share it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pluralism_local.evaluation.asking import Asker, Failure
+from pluralism_local.evaluation.identity import digest
+from pluralism_local.evaluation.journal import Journal
+from pluralism_local.evaluation.samples import Sample
+from pluralism_local.evaluation.tasks import Task
+from pluralism_local.modes.comments import Voice, comment_seed
+from pluralism_local.types import Message, ModelInfo, Request, Sampling, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A comment. `text` may be empty; `usage` is what it cost when it was generated."""
+
+    text: str
+    finish: str
+    usage: Usage
+
+
+class CommentStore:
+    """The journal of one communities' model.
+
+    Args:
+        journal: open for writing.
+        info: the communities' model.
+        task: whose questions are commented on.
+        sampling: of comments; its seed is the run's.
+        template: how prompts are templated; part of a comment's key.
+        asker: asks that model; None for a store that only finds what is there.
+        again: generate failed ones anew (once per store).
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        info: ModelInfo,
+        task: Task,
+        sampling: Sampling,
+        template: str,
+        asker: Asker | None = None,
+        *,
+        again: bool = False,
+    ) -> None:
+        self._journal, self._info, self._asker = journal, info, asker
+        self._task, self._sampling, self._template = task, sampling, template
+        self._known: dict[str, Said | Failure] = {}
+        for record in journal.records:
+            self._known[record["key"]] = _read(record)
+        if again:
+            self._known = {key: said for key, said in self._known.items() if isinstance(said, Said)}
+
+    def find(self, wanted: Sequence[tuple[Sample, Voice]]) -> list[Said | Failure]:
+        """What each voice says to each sample, in order; generates and keeps what is missing.
+
+        Raises:
+            ValueError: something is missing and there is nobody to ask (a bug).
+        """
+        keys = [self._key(sample, voice) for sample, voice in wanted]
+        missing = {
+            key: pair for key, pair in zip(keys, wanted, strict=True) if key not in self._known
+        }  # a dict, so that equal ones are asked once
+        if missing:
+            self._generate(missing)
+        return [self._known[key] for key in keys]
+
+    def missing(self, wanted: Sequence[tuple[Sample, Voice]]) -> int:
+        """How many of them would have to be generated."""
+        return len({key for sample, voice in wanted if (key := self._key(sample, voice)) not in self._known})
+
+    def request(self, sample: Sample, voice: Voice) -> Request:
+        """What the communities' model is asked."""
+        text = self._task.comment(sample).text
+        persona = None if voice.adapter else voice.member.community.system(sample.question)
+        system = () if persona is None else (Message("system", persona),)
+        seed = comment_seed(self._sampling.seed, f"{voice.id}:{sample.id}")
+        return Request((*system, Message("user", text)), replace(self._sampling, seed=seed), voice.adapter)
+
+    def _generate(self, missing: Mapping[str, tuple[Sample, Voice]]) -> None:
+        if self._asker is None:
+            raise ValueError(f"{len(missing)} comments are missing")
+        found = self._asker.texts([self.request(*pair) for pair in missing.values()])
+        records = []
+        for (key, (sample, voice)), done in zip(missing.items(), found, strict=True):
+            said = done if isinstance(done, Failure) else Said(done.text.strip(), done.finish, done.usage)
+            self._known[key] = said
+            records.append({"key": key, "community": voice.id, "sample": sample.id, **_write(said)})
+        self._journal.append(records)
+
+    def _key(self, sample: Sample, voice: Voice) -> str:
+        request, info = self.request(sample, voice), self._info
+        adapter = request.adapter
+        return digest(
+            [
+                info.sha256 or f"{info.backend}:{info.id}",
+                self._template,
+                None if adapter is None else [adapter.sha256, adapter.scale],
+                [[message.role, message.content] for message in request.messages],
+                [
+                    request.sampling.temperature,
+                    request.sampling.top_p,
+                    request.sampling.max_tokens,
+                    request.sampling.seed,
+                ],
+            ]
+        )[:24]
+
+
+def _write(said: Said | Failure) -> dict[str, Any]:
+    if isinstance(said, Failure):
+        return {"error": {"code": said.code, "message": said.message}}
+    usage = said.usage
+    return {
+        "text": said.text,
+        "finish": said.finish,
+        "usage": {"prompt": usage.prompt, "reused": usage.reused, "completion": usage.completion},
+    }
+
+
+def _read(record: Mapping[str, Any]) -> Said | Failure:
+    if "error" in record:
+        return Failure(record["error"]["code"], record["error"]["message"])
+    return Said(record["text"], record["finish"], Usage(**record["usage"]))

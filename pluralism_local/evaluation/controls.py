@@ -1,0 +1,51 @@
+"""Controls that need no model: what a method must beat to have said anything.
+
+uniform    every option alike; a label drawn at random for each sample
+shuffled   a method's own answers without their meaning: probabilities put on other options (Roadmap, App. B), a
+           response taken from another situation
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+
+from pluralism_local.evaluation.metrics import derangement, most_likely, permuted
+from pluralism_local.evaluation.samples import Prediction, Sample
+from pluralism_local.evaluation.tasks import Task
+from pluralism_local.modes.options import letters
+
+
+def uniform(task: Task, samples: Sequence[Sample], seed: int) -> list[Prediction] | None:
+    """Per sample; None for a task that is answered by text, where there is nothing uniform."""
+    if task.answers == "text":
+        return None
+    found = []
+    for sample in samples:
+        count = len(sample.options)
+        letter = None
+        if task.answers == "label":
+            draw = random.Random(int.from_bytes(sha256(f"{seed}\n{sample.id}".encode()).digest()))
+            letter = letters(count)[int(draw.random() * count)]
+        found.append(Prediction((1 / count,) * count, letter))
+    return found
+
+
+def shuffled(
+    task: Task, samples: Sequence[Sample], predictions: Mapping[str, Prediction], seed: int
+) -> list[Prediction]:
+    """Per sample, from another method's `predictions` by sample id."""
+    if task.answers == "text":
+        other = derangement([sample.id for sample in samples], seed)
+        return [Prediction(output=predictions[other[sample.id]].output) for sample in samples]
+    found = []
+    for sample in samples:
+        p = predictions[sample.id].distribution
+        if p is None:  # a label in words: another sample's
+            other = derangement([one.id for one in samples], seed)
+            return [Prediction(output=predictions[other[one.id]].output) for one in samples]
+        moved = permuted(p, seed, sample.id)
+        letter = letters(len(moved))[most_likely(moved)] if task.answers == "label" else None
+        found.append(Prediction(moved, letter))
+    return found

@@ -1,0 +1,165 @@
+"""What a run is: everything that its numbers depend on, as one hash.
+
+    task, data, samples, pool, models, prompts, sampling, version ──identify──> Identity(fields, id)
+
+Two runs of one id may share a folder: the second goes on where the first stopped. Anything else in that folder is
+`Refused`, and the message says what differs: a model file that changed, another seed, another pool.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pluralism_local import __version__
+from pluralism_local.communities import Pool
+from pluralism_local.errors import InvalidInput, Refused
+from pluralism_local.evaluation.samples import Sample
+from pluralism_local.evaluation.tasks import Task
+from pluralism_local.files import write_atomic
+from pluralism_local.types import ModelInfo, Sampling
+
+SCHEMA = "plocal.eval.run/1"
+RUN_FILE = "run.json"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """`fields` is JSON-ready; `id` is 12 hex digits of its sha256."""
+
+    fields: Mapping[str, Any]
+
+    @property
+    def id(self) -> str:
+        """Short enough for a folder's name."""
+        return digest(self.fields)[:12]
+
+
+def digest(value: object) -> str:
+    """sha256 of canonical JSON, hex."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def identify(
+    task: Task,
+    samples: Sequence[Sample],
+    pool: Pool,
+    *,
+    llm: ModelInfo,
+    communities: ModelInfo,
+    comment: Sampling,
+    answer: Sampling,
+    template: str = "auto",
+) -> Identity:
+    """The identity of a run. Methods are no part of it: they may be added to a run later."""
+    return Identity(
+        {
+            "task": task.name,
+            "task_version": task.version,
+            "samples": {"n": len(samples), "sha256": digest([sample.id for sample in samples])},
+            "pool": {"id": pool.id, "members": [_member(member) for member in pool.members]},
+            "llm": _model(llm),
+            "communities_model": _model(communities),
+            "prompts": {
+                prompt.id: hashlib.sha256(prompt.text.encode()).hexdigest()[:12] for prompt in task.prompts
+            },
+            "comment": _sampling(comment),
+            "answer": _sampling(answer),
+            "template": template,
+            "version": __version__,
+        }
+    )
+
+
+def claim(folder: Path, identity: Identity, about: Mapping[str, Any]) -> None:
+    """Make `folder` the run's, or see that it is; `about` is kept beside the identity (command, data file, dates).
+
+    Raises:
+        Refused: it belongs to another run. InvalidInput: its run.json is damaged.
+    """
+    known = read_run(folder)
+    if known is None:
+        record = {
+            "schema": SCHEMA,
+            "id": identity.id,
+            "identity": dict(identity.fields),
+            "about": dict(about),
+        }
+        write_atomic(folder / RUN_FILE, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
+        return
+    if known["id"] == identity.id:
+        _remember_methods(folder, known, about)
+    else:
+        different = ", ".join(_differences(known["identity"], identity.fields)) or "its identity"
+        raise Refused(
+            f"{folder} holds another run: {different} differ{'s' if ',' not in different else ''}.",
+            "Give another --output, or use the very model, data and options that it was begun with.",
+        )
+
+
+def _remember_methods(folder: Path, known: dict[str, Any], about: Mapping[str, Any]) -> None:
+    """A run that is given more methods has them from then on, whoever shows it."""
+    before = known["about"].get("wanted", {})
+    added = [name for name in about.get("wanted", {}).get("methods", ()) if name not in before["methods"]]
+    if added:
+        before["methods"] = [*before["methods"], *added]
+        write_atomic(folder / RUN_FILE, json.dumps(known, ensure_ascii=False, indent=1) + "\n")
+
+
+def read_run(folder: Path) -> dict[str, Any] | None:
+    """The record that `claim` left; None if there is none.
+
+    Raises:
+        InvalidInput: it is damaged.
+    """
+    path = folder / RUN_FILE
+    try:
+        found = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise InvalidInput(
+            f"{path} cannot be read: {error}.", "Restore it, or begin anew elsewhere."
+        ) from error
+    if not isinstance(found, dict) or found.get("schema") != SCHEMA or "identity" not in found:
+        raise InvalidInput(f"{path} is no run of this version.", "Begin anew in another folder.")
+    return found
+
+
+def _differences(a: Any, b: Any, path: str = "") -> Iterator[str]:
+    """Dotted names of what differs, in order."""
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        for key in dict.fromkeys((*a, *b)):
+            yield from _differences(a.get(key), b.get(key), f"{path}.{key}" if path else str(key))
+    elif a != b:
+        yield path
+
+
+def _member(member: Any) -> dict[str, Any]:
+    ref = member.adapter
+    persona = member.community.persona or ""
+    return {
+        "community": member.community.id,
+        "weight": member.weight,
+        "adapter_sha256": None if ref is None else ref.sha256,
+        "scale": None if ref is None else ref.scale,
+        "persona_sha256": hashlib.sha256(persona.encode()).hexdigest()[:12],
+    }
+
+
+def _model(info: ModelInfo) -> dict[str, Any]:
+    known = {"id": info.id, "backend": info.backend, "sha256": info.sha256}
+    return known if info.weights is None else {**known, "weights": info.weights}
+
+
+def _sampling(sampling: Sampling) -> dict[str, Any]:
+    return {
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "max_tokens": sampling.max_tokens,
+        "seed": sampling.seed,
+    }

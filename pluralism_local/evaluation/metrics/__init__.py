@@ -1,0 +1,71 @@
+"""The arithmetic of scores: plain sequences and arrays in, numbers out; nothing of tasks, engines or files.
+
+    distributions   how far two distributions over options are apart
+    labels          accuracy, balanced accuracy, macro F1
+    sentences       a text's sentences
+    coverage        what a response covers, and of what it is made, by entailment
+    agreement       judges: kappa, win rates, both orders
+    intervals       a figure with its cluster bootstrap
+    shuffled        the control that knows nothing
+
+A NaN that goes in comes out as NaN, never as 0; "nothing to average" is NaN, too.
+"""
+
+from __future__ import annotations
+
+from pluralism_local.evaluation.metrics.agreement import fleiss_kappa, outcome, two_orders, win_rates
+from pluralism_local.evaluation.metrics.coverage import (
+    Faithfulness,
+    above,
+    coverage_score,
+    covered,
+    faithfulness,
+)
+from pluralism_local.evaluation.metrics.distributions import (
+    as_distribution,
+    entropy,
+    js_distance,
+    js_divergence,
+    most_likely,
+    total_variation,
+)
+from pluralism_local.evaluation.metrics.intervals import (
+    Estimate,
+    difference,
+    difference_of,
+    estimate,
+    mean,
+)
+from pluralism_local.evaluation.metrics.labels import accuracy, balanced_accuracy, binary, macro_f1
+from pluralism_local.evaluation.metrics.sentences import sentences
+from pluralism_local.evaluation.metrics.shuffled import derangement, permuted
+
+__all__ = [
+    "Estimate",
+    "Faithfulness",
+    "above",
+    "accuracy",
+    "as_distribution",
+    "balanced_accuracy",
+    "binary",
+    "coverage_score",
+    "covered",
+    "derangement",
+    "difference",
+    "difference_of",
+    "entropy",
+    "estimate",
+    "faithfulness",
+    "fleiss_kappa",
+    "js_distance",
+    "js_divergence",
+    "macro_f1",
+    "mean",
+    "most_likely",
+    "outcome",
+    "permuted",
+    "sentences",
+    "total_variation",
+    "two_orders",
+    "win_rates",
+]

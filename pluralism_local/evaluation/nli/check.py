@@ -1,0 +1,76 @@
+"""How good a scorer is, on labelled pairs.
+
+    (scorer, LabelledPair…) ──check──> accuracy with its interval, confusion counts, recall of each label
+
+The prediction is the label of the largest score, the first of equals.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pluralism_local.engine.base import ShouldStop, never
+from pluralism_local.evaluation.nli.base import LABELS, NliScorer
+from pluralism_local.evaluation.nli.data import LabelledPair
+
+_Z = 1.959963984540054
+"""The normal distribution's 97.5 % point."""
+
+
+def check(
+    scorer: NliScorer, rows: Sequence[LabelledPair], *, skipped: int = 0, should_stop: ShouldStop = never
+) -> dict[str, Any]:
+    """Score `rows` and compare.
+
+    Args:
+        skipped: records without a gold label, passed on.
+
+    Returns:
+        Plain values for JSON. ``accuracy``: share in [0, 1] of `n` rows with the right label, and ``interval``, its
+        95 % Wilson interval; ``confusion``: gold label to predicted label to count; ``recall``: of each label, in
+        [0, 1]; ``skipped``; ``truncated``: pairs newly cut in this call; ``scorer``, ``identity``. A share of nothing
+        is None.
+
+    Raises: as `NliScorer.score`.
+    """
+    before = scorer.truncated
+    scores = scorer.score([row.pair for row in rows], should_stop=should_stop)
+    counts = np.zeros((len(LABELS), len(LABELS)), dtype=np.int64)  # [gold, predicted]
+    gold = np.array([LABELS.index(row.label) for row in rows], dtype=np.intp)
+    np.add.at(counts, (gold, scores.argmax(axis=1)), 1)
+    right, total = int(np.trace(counts)), len(rows)
+    return {
+        "scorer": scorer.name,
+        "identity": scorer.identity,
+        "n": total,
+        "accuracy": _share(right, total),
+        "interval": wilson(right, total),
+        "recall": {label: _share(int(counts[i, i]), int(counts[i].sum())) for i, label in enumerate(LABELS)},
+        "confusion": {
+            label: {said: int(counts[i, j]) for j, said in enumerate(LABELS)}
+            for i, label in enumerate(LABELS)
+        },
+        "skipped": skipped,
+        "truncated": scorer.truncated - before,
+    }
+
+
+def wilson(successes: int, trials: int) -> list[float] | None:
+    """95 % interval [low, high] of a share (Wilson's score interval); None for no trials.
+
+    (p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n) with p = successes / trials.
+    """
+    if trials == 0:
+        return None
+    p, weight = successes / trials, _Z**2 / trials
+    spread = _Z * math.sqrt(p * (1 - p) / trials + weight / (4 * trials))
+    centre = p + weight / 2
+    return [max(0.0, (centre - spread) / (1 + weight)), min(1.0, (centre + spread) / (1 + weight))]
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

@@ -1,0 +1,255 @@
+"""NLI by a sequence classifier of transformers, from a folder or the Hub's cache: the published kind of scorer.
+
+    Pair ──tokenizer, cut to the model's length (longest first)──> logits ──softmax──> columns as `LABELS`
+
+Which output means what is read from the model's own ``id2label``:
+
+    entailment, neutral, contradiction        any order and case, prefixes "entail", "contradict" suffice
+    SUPPORTS, NOT ENOUGH INFO, REFUTES        fact checking (VitaminC, FEVER): the same three in other words
+    entailment, not_entailment                two classes: the rest counts as neutral, contradiction as 0
+
+Failure modes: without PyTorch or transformers `Unsupported`; nothing there, or a Hub id while offline, `NotFound`;
+other labels `InvalidInput`, by name; a checkpoint without a trained classifier `Refused`.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pluralism_local.engine.base import ShouldStop, never
+from pluralism_local.errors import Cancelled, EngineFailure, InvalidInput, NotFound, Refused, Unsupported
+from pluralism_local.evaluation.nli.base import (
+    CONTRADICTION,
+    ENTAILMENT,
+    LABELS,
+    NEUTRAL,
+    Pair,
+    Scores,
+    digest,
+    distinct,
+    parts,
+)
+from pluralism_local.gguf_file import sha256_of
+
+BATCH = 32
+_MEANINGS = (
+    (NEUTRAL, re.compile(r"neutral|not[ _-]?enough[ _-]?info.*|(?:not|non)[ _-]?entail.*")),
+    (ENTAILMENT, re.compile(r"entail.*|support(?:s|ed)?")),
+    (CONTRADICTION, re.compile(r"contradict.*|refute[sd]?")),
+)
+_TWO_CLASSES = re.compile(r"(?:not|non)[ _-]?entail.*")
+_UNNAMED = re.compile(r"label[ _-]?\d+|\d+")
+_DETERMINES = (".json", ".safetensors", ".bin", ".txt", ".model")
+
+
+class ClassifierNli:
+    """An `NliScorer` by a sequence classifier.
+
+    Args:
+        model: a folder that transformers saved, or a Hub id (downloaded by transformers while online).
+        device: ``"auto"`` takes CUDA, else Apple's GPU, else the CPU.
+        batch: pairs per forward pass.
+
+    Raises:
+        Unsupported: PyTorch or transformers are not installed. NotFound: nothing that can be loaded is there.
+        InvalidInput: labels that are not of NLI, no such device, or a family that transformers does not know.
+        Refused: the checkpoint holds no trained classifier.
+    """
+
+    def __init__(self, model: str | Path, device: str = "auto", *, batch: int = BATCH) -> None:
+        self._reference, self._batch = str(model), batch
+        self._torch = _torch()
+        self._device = self._found_device(device)
+        with _loading(self._reference):
+            try:
+                self._load(local=True)
+            except OSError:
+                if Path(self._reference).is_dir():
+                    raise
+                self._load(local=False)
+        self._model.to(self._device).eval()
+        self._limit = _limit(self._tokenizer, self._model.config)
+        self._cut: set[Pair] = set()
+
+    def _load(self, *, local: bool) -> None:
+        """Model and tokenizer; `local` asks nobody, so that what is in the cache is used as it is, and at once."""
+        from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+
+        where = {"pretrained_model_name_or_path": self._reference, "local_files_only": local}
+        self._columns = columns(AutoConfig.from_pretrained(**where).id2label, self._reference)
+        self._tokenizer = AutoTokenizer.from_pretrained(**where)
+        self._model, info = AutoModelForSequenceClassification.from_pretrained(
+            **where, dtype=self._torch.float32, output_loading_info=True
+        )
+        if missing := sorted(info["missing_keys"]):
+            raise Refused(
+                f"{self._reference} holds no trained classifier: {missing[0]} is missing.",
+                "Take a model that was trained for NLI, not the language model it was made from.",
+            )
+
+    @property
+    def name(self) -> str:
+        """The folder's name, or the Hub id."""
+        path = Path(self._reference)
+        return path.name if path.is_dir() else self._reference
+
+    @cached_property
+    def identity(self) -> str:
+        """Of a folder its weights, configuration and tokenizer; of a Hub id its name and revision."""
+        path = Path(self._reference)
+        if path.is_dir():
+            files = sorted(file for file in path.iterdir() if file.suffix in _DETERMINES)
+            what: object = {file.name: sha256_of(file) for file in files}
+        else:
+            what = [self._reference, getattr(self._model.config, "_commit_hash", None)]
+        return digest({"kind": "classifier", "model": what, "longest": self._limit})
+
+    @property
+    def truncated(self) -> int:
+        """Distinct pairs longer than the model's limit so far."""
+        return len(self._cut)
+
+    def score(self, pairs: Sequence[Pair], *, should_stop: ShouldStop = never) -> Scores:
+        """See `NliScorer.score`; softmax in float64 over the model's float32 logits."""
+        different, index = distinct(pairs)
+        found = np.empty((len(different), len(LABELS)))
+        encoded = self._encode(different)
+        # alike lengths together, so that batches hold little padding
+        order = sorted(range(len(different)), key=lambda place: -len(encoded[place]["input_ids"]))
+        for part in parts(len(order), self._batch):
+            if should_stop():
+                raise Cancelled
+            found[order[part]] = self._probabilities([encoded[place] for place in order[part]])
+        return found[index]
+
+    def _encode(self, pairs: Sequence[Pair]) -> list[Mapping[str, Any]]:
+        """Token ids and whatever else the model takes; what is too long is cut, the longer text first, and counted."""
+        found: list[Mapping[str, Any]] = []
+        for pair in pairs:
+            encoded = self._tokenizer(pair.premise, pair.hypothesis, verbose=False)
+            if len(encoded["input_ids"]) > self._limit:
+                self._cut.add(pair)
+                encoded = self._tokenizer(
+                    pair.premise, pair.hypothesis, truncation="longest_first", max_length=self._limit
+                )
+            found.append(encoded)
+        return found
+
+    def _probabilities(self, encoded: Sequence[Mapping[str, Any]]) -> Scores:
+        torch = self._torch
+        # handed over by name: a fast tokenizer warns when it is given rows that it has encoded itself
+        padded = self._tokenizer.pad(
+            {key: [row[key] for row in encoded] for key in encoded[0]}, return_tensors="pt", verbose=False
+        )
+        with torch.no_grad():
+            logits = self._model(**padded.to(self._device)).logits.double().cpu().numpy()
+        if np.isnan(logits).any():
+            raise EngineFailure(
+                f"{self._reference} computes no scores, only NaN.", "Its weights are probably damaged."
+            )
+        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+        weights /= weights.sum(axis=1, keepdims=True)
+        scores = np.zeros((len(encoded), len(LABELS)))
+        scores[:, self._columns] = weights
+        return scores
+
+    def _found_device(self, device: str) -> str:
+        torch = self._torch
+        there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+        if device == "auto":
+            return next(name for name, here in there.items() if here)
+        if not there.get(device.partition(":")[0], False):
+            raise InvalidInput(
+                f"This machine, or this build of torch, has no device '{device}'.", "Use auto or cpu."
+            )
+        return device
+
+
+def columns(names: Mapping[Any, str], reference: str) -> list[int]:
+    """For each output of a classifier the column of `LABELS` it goes to.
+
+    Args:
+        names: its ``id2label``: output number (or its text) to name.
+        reference: the model, for messages.
+
+    Raises:
+        InvalidInput: names that say nothing (``LABEL_0``), or not the labels of NLI.
+    """
+    ordered = [str(name) for _, name in sorted(names.items(), key=lambda item: int(item[0]))]
+    plain = [name.strip().lower() for name in ordered]
+    shown = ", ".join(ordered)
+    if any(_UNNAMED.fullmatch(name) for name in plain):
+        raise InvalidInput(
+            f"{reference} does not say what its labels mean: they are called {shown}.",
+            'Look its card up, and name them in a copy\'s config.json: "id2label": {"0": "entailment", …}.',
+        )
+    found = [next((column for column, known in _MEANINGS if known.fullmatch(name)), None) for name in plain]
+    known = [column for column in found if column is not None]
+    wanted = {ENTAILMENT, NEUTRAL} if any(map(_TWO_CLASSES.fullmatch, plain)) else set(range(len(LABELS)))
+    if len(known) < len(found) or len(known) != len(wanted) or set(known) != wanted:
+        raise InvalidInput(
+            f"{reference} is no NLI model: its labels are {shown}.",
+            f"Take one with the labels {', '.join(LABELS)}, or entailment and not_entailment.",
+        )
+    return known
+
+
+def _torch() -> Any:
+    try:
+        import torch
+        import transformers  # noqa: F401 - only whether it is here
+    except ImportError as error:
+        raise Unsupported(
+            f"A sequence classifier needs {error.name or 'PyTorch'}, which is not installed.",
+            'Get it with: pip install "pluralism-local[train]", or use the NLI adapter of the starter model.',
+        ) from error
+    return torch
+
+
+@contextmanager
+def _loading(reference: str) -> Iterator[None]:
+    """transformers' errors as ours, without its chatter."""
+    from transformers.utils import logging as chatter
+
+    hub = logging.getLogger("huggingface_hub")  # it tells of every attempt to reach the Hub
+    verbosity, bar, level = chatter.get_verbosity(), chatter.is_progress_bar_enabled(), hub.level
+    chatter.set_verbosity_error()
+    chatter.disable_progress_bar()
+    hub.setLevel(logging.ERROR)
+    try:
+        folder = Path(reference)
+        if folder.is_dir() and not (folder / "config.json").is_file():
+            raise FileNotFoundError("it holds no config.json.")
+        yield
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if isinstance(error, OSError):
+            raise NotFound(
+                f"The classifier {reference} cannot be loaded: {said}",
+                "Give a folder that transformers saved, or a Hub id that is in the cache or while online.",
+            ) from error
+        raise InvalidInput(
+            f"transformers cannot load {reference} as a sequence classifier: {said}",
+            "Take a model of a family that this version of transformers knows.",
+        ) from error
+    finally:
+        hub.setLevel(level)
+        chatter.set_verbosity(verbosity)
+        if bar:
+            chatter.enable_progress_bar()
+
+
+def _limit(tokenizer: Any, config: Any) -> int:
+    """Tokens of a pair at most: what both the tokenizer and the positions of the model allow."""
+    positions = getattr(config, "max_position_embeddings", None) or tokenizer.model_max_length
+    if "roberta" in config.model_type or config.model_type in ("camembert", "longformer"):
+        positions -= (config.pad_token_id or 0) + 1  # these number positions from the padding's id on
+    return int(min(tokenizer.model_max_length, positions))

@@ -1,0 +1,87 @@
+"""NLI scores that are kept as they come, so that scoring thousands of pairs survives a kill.
+
+    pairs ──RememberedNli.score──> those in the journal + the rest, a batch at a time ──> [n, 3]
+
+It is an `NliScorer` itself. The journal belongs to one scorer: its file's name holds the scorer's identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pluralism_local.engine.base import ShouldStop, never
+from pluralism_local.errors import Cancelled
+from pluralism_local.evaluation.identity import digest
+from pluralism_local.evaluation.journal import Journal
+from pluralism_local.evaluation.nli import NliScorer, Pair
+from pluralism_local.evaluation.nli.base import Scores, distinct, parts
+
+BATCH = 256
+DIGITS = 7
+"""Of a probability: what float32 logits are good for."""
+
+
+def nli_file(folder: Path, scorer: NliScorer) -> Path:
+    """Where scores of this scorer lie: beside the run in `folder`, for all runs there."""
+    return folder.resolve().parent / f"nli-{scorer.identity[:12]}.jsonl"
+
+
+class RememberedNli:
+    """`scorer` with a memory.
+
+    Args:
+        journal: open for writing, of this scorer alone.
+        progress: called with (pairs scored, pairs to score) after every batch.
+    """
+
+    def __init__(
+        self, scorer: NliScorer, journal: Journal, progress: Callable[[int, int], None] = lambda *_: None
+    ) -> None:
+        self._scorer, self._journal, self._progress = scorer, journal, progress
+        self._known: dict[str, list[float]] = {record["key"]: record["p"] for record in journal.records}
+
+    @property
+    def name(self) -> str:
+        """The scorer's."""
+        return self._scorer.name
+
+    @property
+    def identity(self) -> str:
+        """The scorer's."""
+        return self._scorer.identity
+
+    @property
+    def truncated(self) -> int:
+        """The scorer's, of what was scored and not remembered."""
+        return self._scorer.truncated
+
+    def score(self, pairs: Sequence[Pair], *, should_stop: ShouldStop = never) -> Scores:
+        """See `NliScorer.score`. What was scored before `Cancelled` stays."""
+        different, index = distinct(pairs)
+        keys = [_key(pair) for pair in different]
+        # neighbours of one premise share its computation
+        missing = sorted(
+            (place for place, key in enumerate(keys) if key not in self._known),
+            key=lambda place: (different[place].premise, different[place].hypothesis),
+        )
+        for part in parts(len(missing), BATCH):
+            if should_stop():
+                raise Cancelled
+            places = missing[part]
+            scores = self._scorer.score([different[place] for place in places])
+            rows = {
+                keys[place]: [round(float(p), DIGITS) for p in row]
+                for place, row in zip(places, scores, strict=True)
+            }
+            self._journal.append([{"key": key, "p": row} for key, row in rows.items()])
+            self._known |= rows
+            self._progress(min(part.stop, len(missing)), len(missing))
+        table = np.array([self._known[key] for key in keys], dtype=np.float64).reshape(-1, 3)
+        return (table / table.sum(axis=1, keepdims=True))[index] if len(table) else table
+
+
+def _key(pair: Pair) -> str:
+    return digest([pair.premise, pair.hypothesis])[:24]

@@ -1,0 +1,83 @@
+"""The comments that a finished run was given, found again by the very keys under which they were kept.
+
+run's identity, pool, samples, comments' journal ──comments_of──> text by sample id and community id
+
+Nothing is generated: what is not there is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pluralism_local.communities import Pool
+from pluralism_local.errors import Refused
+from pluralism_local.evaluation.comments import CommentStore, Said
+from pluralism_local.evaluation.journal import Journal
+from pluralism_local.evaluation.methods import Heard
+from pluralism_local.evaluation.runner import comments_file
+from pluralism_local.evaluation.samples import Sample
+from pluralism_local.evaluation.tasks import Task
+from pluralism_local.modes.comments import Voice
+from pluralism_local.types import ModelInfo, Sampling
+
+
+def comments_of(
+    folder: Path, identity: Mapping[str, Any], task: Task, samples: Sequence[Sample], pool: Pool
+) -> Heard:
+    """What each community said to each sample.
+
+    Args:
+        folder: of the run; the comments' file lies beside it, and the caller holds that folder's lock.
+        identity: of the run.
+        pool: with the cards that the run had.
+
+    Returns:
+        Samples of which any comment is missing are left out.
+
+    Raises:
+        Refused: a card changed since, or the journal is damaged.
+    """
+    info = ModelInfo(**identity["communities_model"])
+    file = comments_file(folder, info)
+    if not file.exists():
+        return {}
+    with Journal(file) as journal:
+        store = CommentStore(journal, info, task, Sampling(**identity["comment"]), identity["template"])
+        # a model that takes no adapters let every community speak through its persona
+        return max((_found(store, samples, voices) for voices in _voices(pool, identity)), key=len)
+
+
+def _found(store: CommentStore, samples: Sequence[Sample], voices: Sequence[Voice]) -> Heard:
+    heard: Heard = {}
+    for sample in samples:
+        wanted = [(sample, voice) for voice in voices]
+        if store.missing(wanted):
+            continue
+        said = store.find(wanted)
+        if all(isinstance(one, Said) for one in said):
+            heard[sample.id] = {
+                voice.id: one.text for voice, one in zip(voices, said, strict=True) if isinstance(one, Said)
+            }
+    return heard
+
+
+def _voices(pool: Pool, identity: Mapping[str, Any]) -> list[list[Voice]]:
+    """As the run's communities may have spoken: through adapters, and through personas alone."""
+    known = {one["community"]: one for one in identity["pool"]["members"]}
+    if known.keys() != {member.community.id for member in pool.members}:
+        raise Refused(
+            f"The pool '{pool.id}' has other members than when the run began.", "Restore its file and cards."
+        )
+    voices = []
+    for member in pool.members:
+        sha256 = known[member.community.id]["adapter_sha256"]
+        adapter = None if sha256 is None else member.adapter
+        if (None if adapter is None else adapter.sha256) != sha256:
+            raise Refused(
+                f"The adapter of '{member.community.id}' is not the one of the run.",
+                "Restore it, or run the task again.",
+            )
+        voices.append(Voice(member, adapter))
+    return [voices, [Voice(voice.member, None) for voice in voices]]

@@ -1,0 +1,106 @@
+"""What a run rests on: everything of its identity, and which samples are left out and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pluralism_local.evaluation.asking import Failure
+from pluralism_local.evaluation.report.blocks import Block, Details, Heading, Paragraph, Table
+from pluralism_local.evaluation.report.views import ABSENT, RunView
+
+
+def blocks(runs: Sequence[RunView]) -> list[Block]:
+    """Per run its identity, its communities, its prompts and what is left out."""
+    found: list[Block] = []
+    for run in runs:
+        found += [Heading(run.title), Paragraph(run.line, "aside"), _left_out(run)]
+        reasons = tuple(_reasons(run))
+        if reasons:
+            head = ("method", "error", "samples", "the first one's message")
+            found.append(Table("Failures by kind", head, reasons))
+        found += [
+            _identity(run),
+            Details("Communities and adapters", (_communities(run),)),
+            Details("Prompts", (_prompts(run),)),
+        ]
+    return found
+
+
+def _left_out(run: RunView) -> Paragraph:
+    if run.record is None:
+        return Paragraph("Nothing of this run is scored.")
+    n, wanted = run.record["n"], run.record["wanted"]
+    if n == wanted:
+        return Paragraph("Every method answered every sample; none is left out.")
+    parts = [f"{name} failed on {count}" for name, count in run.record.get("failed", {}).items() if count] + [
+        f"{name} has not come to {count}" for name, count in run.record.get("missing", {}).items() if count
+    ]
+    return Paragraph(
+        f"{wanted - n} of {wanted} samples are left out for all methods alike, since a comparison needs answers of "
+        f"every method: {', '.join(parts)}."
+    )
+
+
+def _reasons(run: RunView) -> Iterator[tuple[str, ...]]:
+    """(method, error's code, samples, a message), by method."""
+    for method, answers in run.results.items():
+        failures = [one for one in answers.values() if isinstance(one, Failure)]
+        for code, count in sorted(Counter(one.code for one in failures).items()):
+            message = next(one.message for one in failures if one.code == code)
+            yield method, code, str(count), message
+
+
+def _identity(run: RunView) -> Table:
+    identity = run.identity
+    about: Mapping[str, Any] = run.run.get("about", {})
+    data = str(about.get("wanted", {}).get("data", "")).replace("\\", "/").rpartition("/")[2]
+    rows = [
+        ("run", run.id),
+        ("folder", run.name),
+        ("begun", str(about.get("begun", ABSENT))),
+        ("task", f"{run.task}, version {identity['task_version']}"),
+        ("data file", data or ABSENT),
+        ("samples", f"{identity['samples']['n']}, sha256 of their ids {identity['samples']['sha256']}"),
+        ("LLM", _model(identity["llm"])),
+        ("communities' model", _model(identity["communities_model"])),
+        ("pool", run.pool),
+        ("comments", _sampling(identity["comment"])),
+        ("answers", _sampling(identity["answer"])),
+        ("version", f"pluralism_local {identity['version']}"),
+    ]
+    return Table(f"Identity of run {run.id}", ("what", "value"), tuple(rows))
+
+
+def _communities(run: RunView) -> Table:
+    return Table(
+        f"Communities of the pool {run.pool}",
+        ("community", "weight", "adapter (sha256)", "scale", "persona (sha256)"),
+        tuple(
+            (
+                str(one["community"]),
+                f"{one['weight']:.4g}",
+                str(one["adapter_sha256"] or "none: speaks through its persona"),
+                ABSENT if one["scale"] is None else f"{one['scale']:g}",
+                str(one["persona_sha256"]),
+            )
+            for one in run.identity["pool"]["members"]
+        ),
+    )
+
+
+def _prompts(run: RunView) -> Table:
+    rows = tuple((str(name), str(value)) for name, value in run.identity["prompts"].items())
+    return Table("Prompts, by the first 12 hex digits of their sha256", ("prompt", "sha256"), rows)
+
+
+def _model(model: Mapping[str, Any]) -> str:
+    return f"{model['id']} ({model['backend']}), sha256 {model['sha256'] or 'unknown'}"
+
+
+def _sampling(sampling: Mapping[str, Any]) -> str:
+    return (
+        f"temperature {sampling['temperature']:g}, top-p {sampling['top_p']:g}, "
+        f"at most {sampling['max_tokens']} tokens, seed {sampling['seed']}"
+    )

@@ -1,0 +1,235 @@
+"""Distributions: by country, by ambiguity, by category of people, and questions one can look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pluralism_local.evaluation.report.analyses import examples
+from pluralism_local.evaluation.report.blocks import Block, Details, Figure, Heading, Paragraph, Table
+from pluralism_local.evaluation.report.markup import clean
+from pluralism_local.evaluation.report.measures import CONTROLS, capital, measure
+from pluralism_local.evaluation.report.plots import Point, Series, dot_plot, paired_bars
+from pluralism_local.evaluation.report.published import published
+from pluralism_local.evaluation.report.sections.common import PUBLISHED_KEYS, source
+from pluralism_local.evaluation.report.svg import counted
+from pluralism_local.evaluation.report.views import INTERVAL, RunView, number, point, shown, with_scores
+from pluralism_local.evaluation.samples import Prediction, Sample
+from pluralism_local.evaluation.tasks.opinion_qa import CATEGORIES
+
+FEW = 5
+"""Parts with fewer samples are folded: their figures say nothing of a country."""
+
+_QUESTION = 400
+_PARTS = {
+    "distributional-globalopinionqa": ("country", "js_distance", "J–S distance by country"),
+    "steerable-opinionqa": ("category", "most_likely_accuracy", "Accuracy by category of people"),
+}
+
+
+def blocks(runs: Sequence[RunView]) -> list[Block]:
+    """Per run what its task divides into, and three example questions where people were asked."""
+    found: list[Block] = []
+    for run in with_scores(runs, *_PARTS, "distributional-moralchoice"):
+        made: list[Block] = []
+        if run.task in _PARTS:
+            made += _by_part(run, *_PARTS[run.task])
+            made += _examples(run)
+        else:
+            made += _ambiguities(run)
+        if made:
+            found += [Heading(run.title), Paragraph(run.line, "aside"), *made]
+    return found
+
+
+def _by_part(run: RunView, partition: str, metric: str, title: str) -> list[Block]:
+    """A line per part, sorted by the method in question, best first; small parts folded."""
+    focus = run.focus
+    rows = {} if focus is None else run.parts(partition, focus)
+    figures = {name: one for name, row in rows.items() if (one := point(row.get(metric))) is not None}
+    if focus is None or not figures:
+        return []
+    sign = -1 if measure(metric).better == "higher" else 1
+    ordered = sorted(figures, key=lambda name: (sign * figures[name].value, name))
+    sizes = {name: _size(rows[name], metric) for name in ordered}
+    large = [name for name in ordered if sizes[name] >= FEW]
+    small = [name for name in ordered if sizes[name] < FEW]
+    found: list[Block] = []
+    if large:
+        found.append(_part_figure(run, partition, metric, title, large, sizes))
+    if small:
+        table = _part_table(run, partition, metric, small, sizes)
+        summary = f"{len(small)} with fewer than {FEW} samples, too few to say anything of them"
+        found.append(Details(summary, (table,)))
+    return found
+
+
+def _part_figure(
+    run: RunView, partition: str, metric: str, title: str, names: Sequence[str], sizes: Mapping[str, int]
+) -> Figure:
+    focus = run.focus or ""
+    shown_methods = [focus, *(name for name in ("vanilla",) if name in run.methods and name != focus)]
+    series = [
+        Series(method, key, _part_points(run, partition, metric, method, names, interval=not key))
+        for key, method in enumerate(shown_methods)
+    ]
+    papers = {name: published(run.task, metric, name) for name in names}
+    models = list(dict.fromkeys(paper.model for row in papers.values() for paper in row))
+    for key, model in zip(PUBLISHED_KEYS, models, strict=False):
+        points = tuple(
+            next((Point(paper.figures["ours"]) for paper in papers[name] if paper.model == model), None)
+            for name in names
+        )
+        series.append(Series(f"published: {model}, ours", key, points))
+    label = measure(metric).label
+    every = tuple(paper for row in papers.values() for paper in row)
+    return Figure(
+        title,
+        f"{measure(metric).sentence} Sorted by {focus}; n of each is beside its name; "
+        f"those with fewer than {FEW} samples are folded below. {INTERVAL} They are shown for {focus}; a part's place "
+        f"among others is uncertain where intervals overlap. {source(every)} {run.line}",
+        dot_plot([counted(_part_name(name), sizes[name]) for name in names], series, label),
+        _part_table(run, partition, metric, names, sizes),
+    )
+
+
+def _part_points(
+    run: RunView, partition: str, metric: str, method: str, names: Sequence[str], *, interval: bool
+) -> tuple[Point | None, ...]:
+    rows = run.parts(partition, method)
+    points = (point(rows.get(name, {}).get(metric)) for name in names)
+    return tuple(one if interval or one is None else Point(one.value) for one in points)
+
+
+def _part_table(
+    run: RunView, partition: str, metric: str, names: Sequence[str], sizes: Mapping[str, int]
+) -> Table:
+    # chance by parts is not kept: the uniform control's most likely option is its first
+    methods = [name for name in run.methods if metric == "js_distance" or name not in CONTROLS]
+    papers = [paper for name in names for paper in published(run.task, metric, name)]
+    heads = {paper.model: f"{paper.model}, ours ({paper.source})" for paper in papers}
+    rows = []
+    for name in names:
+        own = {paper.model: paper.figures["ours"] for paper in published(run.task, metric, name)}
+        others = (shown(Point(own[model]) if model in own else None) for model in heads)
+        figures = (shown(point(run.parts(partition, method).get(name, {}).get(metric))) for method in methods)
+        rows.append((_part_name(name), str(sizes[name]), *figures, *others))
+    caption = f"{capital(measure(metric).label)} by {partition}, with 95 % interval"
+    return Table(caption, (partition, "n", *methods, *heads.values()), tuple(rows))
+
+
+def _part_name(name: str) -> str:
+    """A category in words; a country as the surveys name it."""
+    return CATEGORIES.get(name, name)
+
+
+def _who(sample: Sample) -> str:
+    """Whose answers the gold distribution is: a country, or ``"religion: Atheist"``."""
+    category, _, group = (sample.attribute or "").partition("_")
+    return f"{CATEGORIES[category]}: {group}" if category in CATEGORIES else sample.attribute or ""
+
+
+def _size(row: Mapping[str, Any], metric: str) -> int:
+    return int(number(row[metric].get("n")) or 0)
+
+
+def _ambiguities(run: RunView) -> list[Block]:
+    """Low and high ambiguity side by side: distance to the target, and entropy."""
+    found: list[Block] = []
+    for metric in ("js_distance", "entropy"):
+        low, high = (run.points(f"{metric}_{one}", run.methods) for one in ("low", "high"))
+        rows = list(run.methods)
+        if not any(low) and not any(high):
+            continue
+        sizes = ", ".join(
+            f"n = {_size(row, metric)} {name}"
+            for name, row in run.parts("ambiguity", run.focus or "").items()
+        )
+        about = (
+            "The target is certainty where ambiguity is low and an even split where it is high; lower is better."
+            if metric == "js_distance"
+            else "The target is 0 where ambiguity is low and ln 2 ≈ 0.693 where it is high."
+        )
+        controls = sum(name in CONTROLS for name in rows)
+        papers = [(paper, one) for one in ("low", "high") for paper in published(run.task, f"{metric}_{one}")]
+        heads = [f"{paper.model}, {one} ({paper.source})" for paper, one in papers]
+        label = measure(metric).label
+        found.append(
+            Figure(
+                f"{'J–S distance' if metric == 'js_distance' else 'Entropy'} at low and at high ambiguity",
+                f"{capital(label)}. {about} {sizes}. {INTERVAL} {run.line}",
+                dot_plot(
+                    rows,
+                    [Series("low ambiguity", 0, low), Series("high ambiguity", 1, high)],
+                    label,
+                    breaks={len(rows) - controls} - {0, len(rows)},
+                ),
+                Table(
+                    f"{capital(label)} by ambiguity, with 95 % interval",
+                    ("method", "low", "high", *heads),
+                    tuple(
+                        (
+                            name,
+                            shown(low[place]),
+                            shown(high[place]),
+                            *(
+                                shown(Point(paper.figures[name]) if name in paper.figures else None)
+                                for paper, _ in papers
+                            ),
+                        )
+                        for place, name in enumerate(rows)
+                    ),
+                ),
+            )
+        )
+    return found
+
+
+def _examples(run: RunView) -> list[Block]:
+    """The nearest, the middle and the farthest answer of the method in question beside the people's."""
+    focus, summary = run.focus, run.summary
+    if focus is None or summary is None:
+        return []
+    found: list[Block] = []
+    for place, sample, distance in examples(summary, focus):
+        answer = run.results.get(focus, {}).get(sample.id)
+        if isinstance(answer, Prediction) and answer.distribution is not None:
+            found.append(Paragraph(_question(sample), "quote"))
+            found.append(_example(run, focus, place, sample, answer.distribution, distance))
+    head = Paragraph(
+        f"Three questions, not chosen by hand: those on which the answer of {focus} is nearest to the people's, in the "
+        "middle, and farthest. A model's estimate is not the people's answer."
+    )
+    return [head, *found] if found else []
+
+
+def _example(
+    run: RunView, focus: str, place: str, sample: Sample, answer: Sequence[float], distance: float
+) -> Figure:
+    model = f"estimate of {focus} with {run.model}"
+    people = f"people asked: {_who(sample)}"
+    return Figure(
+        f"The {place} answer: {_who(sample)}",
+        f"Probability of each option. J–S distance {distance:.3f}; one question, so without an interval. {run.line}",
+        paired_bars(
+            sample.options,
+            [
+                Series(model, 0, tuple(map(Point, answer))),
+                Series(people, 1, tuple(map(Point, sample.gold))),
+            ],
+            "probability (share)",
+        ),
+        Table(
+            "Probability by option",
+            ("option", model, people),
+            tuple(
+                (option, f"{p:.3f}", f"{q:.3f}")
+                for option, p, q in zip(sample.options, answer, sample.gold, strict=True)
+            ),
+        ),
+    )
+
+
+def _question(sample: Sample) -> str:
+    text = clean(sample.question).strip().removesuffix("Answer:").rstrip()
+    return text if len(text) <= _QUESTION else text[:_QUESTION].rstrip() + " …"

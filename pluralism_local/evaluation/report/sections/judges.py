@@ -1,0 +1,88 @@
+"""What judges said of pairs of responses: win, tie and lose shares (the paper's Figure 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pluralism_local.evaluation.report.blocks import Block, Figure, Heading, Paragraph, Table
+from pluralism_local.evaluation.report.plots import Point, Series, stacked_bars
+from pluralism_local.evaluation.report.views import ABSENT, RunView, number, point, shown
+
+SCHEMA = "plocal.eval.judge/1"
+_OUTCOMES = (("win", 0), ("tie", 2), ("lose", 1))
+
+Opponents = Mapping[str, Mapping[str, Any]]
+
+
+def blocks(runs: Sequence[RunView]) -> list[Block]:
+    """Per run that was judged a figure for each judge, and how far several agree."""
+    found: list[Block] = []
+    for run in runs:
+        judge = run.judge or {}
+        made: list[Block] = [_figure(run, judge, *one) for one in _judges(judge)]
+        if made:
+            found += [Heading(run.title), *made, *_agreement(judge)]
+    return found
+
+
+def _judges(judge: Mapping[str, Any]) -> Iterator[tuple[str, Opponents]]:
+    """(judge, opponents) of "judges", or of the file itself where it is of a single one; without figures, nothing."""
+    several = judge.get("judges")
+    for one in several if isinstance(several, list) else [judge]:
+        opponents = one.get("opponents") if isinstance(one, Mapping) else None
+        rows = {
+            str(name): row
+            for name, row in (opponents.items() if isinstance(opponents, Mapping) else ())
+            if isinstance(row, Mapping) and all(_share(row.get(outcome)) for outcome, _ in _OUTCOMES)
+        }
+        if rows:
+            yield str(one.get("judge", "a model")), rows
+
+
+def _figure(run: RunView, judge: Mapping[str, Any], name: str, rows: Opponents) -> Figure:
+    a = str(judge.get("a", "ours"))
+    points = {one: tuple(_share(row[one]) for row in rows.values()) for one, _ in _OUTCOMES}
+    return Figure(
+        f"{a} against each opponent, judged by {name}",
+        f"Share of pairs of responses that {a} wins, ties and loses, asked in both orders; where the orders disagree "
+        "it is a tie. n is the number of pairs. Intervals are 95 %, over situations. A judge is a model, too, and its "
+        f"preference is not the people's. {run.line}",
+        stacked_bars(
+            [f"{a} against {opponent}" for opponent in rows],
+            [Series(f"{a}: {one}", key, points[one]) for one, key in _OUTCOMES],
+            "share of pairs",
+        ),
+        Table(
+            f"{a} against each opponent, judged by {name}, with 95 % interval",
+            ("opponent", *(one for one, _ in _OUTCOMES), "n"),
+            tuple(
+                (opponent, *(shown(points[one][place]) for one, _ in _OUTCOMES), _count(row.get("n")))
+                for place, (opponent, row) in enumerate(rows.items())
+            ),
+        ),
+    )
+
+
+def _agreement(judge: Mapping[str, Any]) -> list[Paragraph]:
+    kappa = judge.get("fleiss_kappa")
+    found = point(kappa)
+    if found is None or not isinstance(kappa, Mapping):
+        return []
+    return [
+        Paragraph(
+            f"Agreement of {_count(kappa.get('judges'))} judges, Fleiss' kappa: {shown(found)} on "
+            f"{_count(kappa.get('n'))} pairs; 0 is chance, 1 full agreement (the paper's five annotators: 0.4678)."
+        )
+    ]
+
+
+def _share(figure: object) -> Point | None:
+    """A figure in [0, 1]."""
+    found = point(figure)
+    return found if found is not None and 0 <= found.value <= 1 else None
+
+
+def _count(value: object) -> str:
+    found = number(value)
+    return ABSENT if found is None else str(int(found))

@@ -1,0 +1,234 @@
+"""A run: methods over samples, chunk by chunk, every finished chunk kept for good.
+
+    samples ──chunks──> for each: every method that lacks it ──Method.run──> outcomes ──one batch──> samples.jsonl
+                                  └ comments ──one batch──> the comments' journal, shared by runs
+
+    RUN/run.json        identity and how it was begun
+    RUN/samples.jsonl   {"id", "method", "pred_distribution" | "output" | "error", "selection", "usage"} …
+    comments-MODEL.jsonl beside RUN
+
+All methods finish a chunk before the next begins, so a run that was stopped compares its methods on the same samples.
+Chunks are cut from the whole list, never from what is missing, so a run that goes on asks the models in the very
+batches of one that was never stopped, and ends with the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pluralism_local.communities import Pool
+from pluralism_local.engine.base import LanguageModel, ShouldStop, never
+from pluralism_local.evaluation.asking import Asker, Failure
+from pluralism_local.evaluation.comments import CommentStore
+from pluralism_local.evaluation.journal import Journal, read_journal
+from pluralism_local.evaluation.methods import METHODS, WITH_COMMENTS, Method, Outcome, voices_for
+from pluralism_local.evaluation.samples import Prediction, Sample
+from pluralism_local.evaluation.tasks import Task
+from pluralism_local.evaluation.turns import Turns
+from pluralism_local.modes.comments import Voice
+from pluralism_local.types import ModelInfo, Sampling
+
+CHUNK = 16
+"""Samples that go through together: with six communities 96 comments, which fill an engine's batches."""
+
+SAMPLES_FILE = "samples.jsonl"
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What is run.
+
+    Attributes:
+        pool: as it can speak through `communities` (see `communities.fit_to_base`).
+        comment, answer: sampling of comments and of the LLM's texts; `comment.seed` is the run's seed.
+        template: how the engines template prompts, "auto" or "none".
+    """
+
+    task: Task
+    samples: Sequence[Sample]
+    pool: Pool
+    llm: LanguageModel
+    communities: LanguageModel
+    comment: Sampling
+    answer: Sampling
+    template: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run is. `done` of `total` (sample, method) pairs have an outcome, `failed` of them a failure."""
+
+    method: str
+    done: int
+    total: int
+    failed: int
+
+
+Results = dict[str, dict[str, Prediction | Failure]]
+"""By method and sample id."""
+
+
+def run(
+    setup: Setup,
+    folder: Path,
+    methods: Sequence[str],
+    *,
+    retry: bool = False,
+    should_stop: ShouldStop = never,
+    progress: Callable[[Progress], None] = lambda _: None,
+) -> bool:
+    """Carry out what is missing of `methods` (of `METHODS`); whether all is done.
+
+    The caller holds the locks of `folder` and of the comments' folder, and has claimed it (see `identity`).
+
+    Args:
+        retry: do failed samples again.
+        should_stop: asked after every batch; what was finished stays.
+
+    Raises:
+        InvalidInput, Unsupported: a method cannot run with this pool or LLM; before anything is asked.
+        Refused: a journal is damaged. OSError: no room; nothing finished is lost.
+        PlocalError: a remote server is down; nothing finished is lost.
+    """
+    ordered = [name for name in METHODS if name in methods]
+    voices = {name: _voices(name, setup) for name in ordered}
+    turns = Turns(setup.llm, setup.task, setup.answer)
+    with (
+        Journal(folder / SAMPLES_FILE) as journal,
+        Journal(comments_file(folder, setup.communities.info)) as said,
+    ):
+        store = _comments(setup, said, retry=retry)
+        runnable = {name: Method(name, setup.task, voices[name], store, turns) for name in ordered}
+        known = results(journal.records)
+        todo = {name: _todo(setup.samples, known.get(name, {}), retry=retry) for name in ordered}
+        now = _standing(setup.samples, known, todo)
+        progress(now)
+        for name, wanted in _steps(setup.samples, todo):
+            if should_stop():
+                return False
+            outcomes = runnable[name].run(wanted)
+            journal.append([_record(name, sample, one) for sample, one in zip(wanted, outcomes, strict=True)])
+            now = _after(now, name, outcomes)
+            progress(now)
+    return True
+
+
+def chunks(samples: Sequence[Sample]) -> Iterator[Sequence[Sample]]:
+    """`samples` in parts of `CHUNK`."""
+    for start in range(0, len(samples), CHUNK):
+        yield samples[start : start + CHUNK]
+
+
+def comments_file(folder: Path, info: ModelInfo) -> Path:
+    """Where comments of this model lie: beside the run, for all runs there."""
+    name = info.sha256[:12] if info.sha256 else "".join(c if c.isalnum() else "-" for c in info.id)[:60]
+    return folder.resolve().parent / f"comments-{name}.jsonl"
+
+
+def read_results(folder: Path) -> tuple[Results, list[dict[str, Any]]]:
+    """What a run has so far, and its records; the latest of each (method, sample) counts.
+
+    Raises:
+        Refused: the journal is damaged.
+    """
+    records = read_journal(folder / SAMPLES_FILE)
+    return results(records), records
+
+
+def results(records: Sequence[Mapping[str, Any]]) -> Results:
+    """Records as outcomes; a later one replaces an earlier one."""
+    found: Results = {}
+    for record in records:
+        found.setdefault(record["method"], {})[record["id"]] = _result(record)
+    return found
+
+
+def _voices(method: str, setup: Setup) -> list[Voice]:
+    if method not in WITH_COMMENTS:
+        return []
+    return voices_for(method, setup.pool, adapters=setup.communities.capabilities.adapters)
+
+
+def _comments(setup: Setup, journal: Journal, *, retry: bool) -> CommentStore:
+    return CommentStore(
+        journal,
+        setup.communities.info,
+        setup.task,
+        setup.comment,
+        setup.template,
+        Asker(setup.communities),
+        again=retry,
+    )
+
+
+def _steps(
+    samples: Sequence[Sample], todo: Mapping[str, frozenset[str]]
+) -> Iterator[tuple[str, list[Sample]]]:
+    """(method, its samples of a chunk) as they are carried out: all methods of a chunk before the next chunk."""
+    for chunk in chunks(samples):
+        for name, missing in todo.items():
+            wanted = [sample for sample in chunk if sample.id in missing]
+            if wanted:
+                yield name, wanted
+
+
+def _standing(samples: Sequence[Sample], known: Results, todo: Mapping[str, frozenset[str]]) -> Progress:
+    """Before anything is asked. A failure that is asked again counts as not done."""
+    total = len(todo) * len(samples)
+    done = total - sum(map(len, todo.values()))
+    failed = sum(
+        isinstance(one, Failure) and id not in missing
+        for name, missing in todo.items()
+        for id, one in known.get(name, {}).items()
+    )
+    return Progress("begun", done, total, failed)
+
+
+def _after(now: Progress, method: str, outcomes: Sequence[Outcome]) -> Progress:
+    failed = sum(isinstance(one.result, Failure) for one in outcomes)
+    return Progress(method, now.done + len(outcomes), now.total, now.failed + failed)
+
+
+def _todo(
+    samples: Sequence[Sample], known: Mapping[str, Prediction | Failure], *, retry: bool
+) -> frozenset[str]:
+    return frozenset(
+        sample.id
+        for sample in samples
+        if sample.id not in known or (retry and isinstance(known[sample.id], Failure))
+    )
+
+
+def _record(method: str, sample: Sample, outcome: Outcome) -> dict[str, Any]:
+    record: dict[str, Any] = {"id": sample.id, "method": method}
+    result = outcome.result
+    if isinstance(result, Failure):
+        record["error"] = {"code": result.code, "message": result.message}
+    else:
+        if result.distribution is not None:
+            record["pred_distribution"] = list(result.distribution)
+            record["unassigned_mass"] = result.unassigned_mass
+        if result.output is not None:
+            record["output"] = result.output
+        if result.selection is not None:
+            record["selection"] = result.selection
+    record["usage"] = {
+        role: {"prompt": usage.prompt, "reused": usage.reused, "completion": usage.completion}
+        for role, usage in outcome.usage.items()
+    }
+    return record
+
+
+def _result(record: Mapping[str, Any]) -> Prediction | Failure:
+    if "error" in record:
+        return Failure(record["error"]["code"], record["error"]["message"])
+    p = record.get("pred_distribution")
+    return Prediction(
+        None if p is None else tuple(p),
+        record.get("output"),
+        record.get("unassigned_mass"),
+        record.get("selection"),
+    )

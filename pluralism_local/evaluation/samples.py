@@ -1,0 +1,80 @@
+"""What tasks, runs and scores hand to each other.
+
+    row of a file ──Task.sample──> Sample ──a method──> Prediction ──score──> figures
+
+A sample's id comes from what it says and not from where it stands: sorting or cutting a file moves no result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pluralism_local.errors import InvalidInput
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One item of a task.
+
+    Attributes:
+        id: 16 hex digits, from the row's content.
+        row: position in its file from 0, for messages only.
+        cluster: question or situation; samples of one are not independent, so intervals resample these.
+        question: the query as models see it, its options and "Answer:" included.
+        options: the answers' texts in order; empty where the answer is free text.
+        gold: a probability per option (one-hot for a label); empty where the answer is free text.
+        attribute: what to steer towards, or whose distribution it is, as the file writes it; None without one.
+        data: the row itself.
+    """
+
+    id: str
+    row: int
+    cluster: str
+    question: str
+    options: tuple[str, ...]
+    gold: tuple[float, ...]
+    attribute: str | None
+    data: Mapping[str, Any] = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a method answered to a sample.
+
+    Attributes:
+        distribution: a probability per option; None where the answer is text.
+        output: the answer as text: a letter, or the response.
+        unassigned_mass: probability of saying none of the options, in [0, 1]; None where unknown.
+        selection: id of the community that was chosen; None where none is.
+    """
+
+    distribution: tuple[float, ...] | None = None
+    output: str | None = None
+    unassigned_mass: float | None = None
+    selection: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A row in a file, for messages: "rows.json, row 3 (id 17)"."""
+
+    file: str
+    row: int
+    id: object = None
+
+    def __str__(self) -> str:
+        return f"{self.file}, row {self.row}" + ("" if self.id is None else f" (id {self.id})")
+
+    def fault(self, field: str, problem: str, hint: str = "") -> InvalidInput:
+        """The error of one field; the message names file, row and field."""
+        return InvalidInput(f"{self}: '{field}' {problem}.", hint)
+
+
+def content_id(task: str, *content: object) -> str:
+    """16 hex digits of the sha256 of `content` as canonical JSON."""
+    text = json.dumps([task, *content], ensure_ascii=False, sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -1,0 +1,215 @@
+"""What a run found: scores of every method on the samples that all of them answered, what they cost, what is missing.
+
+    samples, results by method (, coverage) ──summarise──> Summary ──record──> results.json
+                                                             └──difference──> paired, with its interval
+
+A sample that a method failed on is neither wrong nor forgotten: it is left out for all methods alike, and counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pluralism_local.errors import InvalidInput
+from pluralism_local.evaluation import controls, metrics
+from pluralism_local.evaluation.asking import Failure
+from pluralism_local.evaluation.coverage import Coverage
+from pluralism_local.evaluation.metrics import Estimate
+from pluralism_local.evaluation.runner import Results
+from pluralism_local.evaluation.samples import Prediction, Sample
+from pluralism_local.evaluation.scoring import Scores, score
+from pluralism_local.evaluation.tasks import Task
+
+SCHEMA = "plocal.eval.results/1"
+
+Cover = Callable[[Sequence[tuple[Sample, str]]], list[Coverage]]
+"""Coverage of responses, for tasks that are answered by text."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Attributes:
+    samples: those that every method answered; `n` of them were scored.
+    wanted: samples of the run.
+    failed: method -> samples on which it failed.
+    missing: method -> samples it has not come to yet.
+    methods: method or control -> scores.
+    cost: method -> role -> tokens per sample, by kind ("prompt", "reused", "completion").
+    """
+
+    task: str
+    samples: tuple[Sample, ...]
+    wanted: int
+    failed: dict[str, int]
+    missing: dict[str, int]
+    methods: dict[str, Scores]
+    cost: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every method answered every sample."""
+        return not any((*self.failed.values(), *self.missing.values()))
+
+    def record(self, identity: Mapping[str, Any], run: str) -> dict[str, Any]:
+        """As in results.json."""
+        return {
+            "schema": SCHEMA,
+            "run": run,
+            "task": self.task,
+            "model": identity["llm"],
+            "communities_model": identity["communities_model"],
+            "pool": identity["pool"],
+            "n": len(self.samples),
+            "wanted": self.wanted,
+            "failed": self.failed,
+            "missing": self.missing,
+            "methods": {
+                name: scores.record()["metrics"] | {"counts": scores.counts}
+                for name, scores in self.methods.items()
+            },
+            "parts": {
+                name: scores.record()["parts"] for name, scores in self.methods.items() if scores.parts
+            },
+            "cost": self.cost,
+            "identity": dict(identity),
+        }
+
+    def difference(self, a: str, b: str) -> dict[str, Estimate]:
+        """Metric -> a − b, paired over samples; of the metrics that are means.
+
+        Raises:
+            InvalidInput: a method that was not run.
+        """
+        for name in (a, b):
+            if name not in self.methods:
+                raise InvalidInput(f"The run has no method '{name}'.", f"It has: {', '.join(self.methods)}.")
+        groups = [sample.cluster for sample in self.samples]
+        left, right = self.methods[a].values, self.methods[b].values
+        return {name: metrics.difference(left[name], right[name], groups) for name in left if name in right}
+
+
+def summarise(
+    task: Task,
+    samples: Sequence[Sample],
+    results: Results,
+    methods: Sequence[str],
+    records: Sequence[Mapping[str, Any]],
+    *,
+    cover: Cover | None = None,
+    seed: int = 0,
+) -> Summary:
+    """Score what is there.
+
+    Args:
+        methods: those to show, controls included; `shuffled` is made of "ours", else of the first method.
+        records: of the journal, for the cost.
+        cover: needed where answers are text.
+        seed: of controls and intervals.
+
+    Raises:
+        InvalidInput: no sample was answered by every method.
+    """
+    real = [name for name in methods if name not in ("uniform", "shuffled")]
+    failed = {
+        name: sum(isinstance(results.get(name, {}).get(sample.id), Failure) for sample in samples)
+        for name in real
+    }
+    missing = {name: sum(sample.id not in results.get(name, {}) for sample in samples) for name in real}
+    shared = [
+        sample
+        for sample in samples
+        if all(isinstance(results.get(name, {}).get(sample.id), Prediction) for name in real)
+    ]
+    if not shared:
+        raise InvalidInput(
+            "No sample was answered by every method, so there is nothing to compare.",
+            "Let the run go on, or choose fewer methods with --method.",
+        )
+    answers = {name: _answers(results[name], shared) for name in real}
+    scored: dict[str, Scores] = {}
+    for name in methods:
+        predictions = _predictions(task, name, shared, answers, seed)
+        if predictions is not None:
+            scored[name] = _scores(task, shared, predictions, cover, seed)
+    if "uniform" in scored:
+        scored["uniform"] = _with_chance(scored["uniform"], shared, seed)
+    return Summary(
+        task.name, tuple(shared), len(samples), failed, missing, scored, _costs(records, real, shared)
+    )
+
+
+def _predictions(
+    task: Task,
+    name: str,
+    samples: Sequence[Sample],
+    answers: Mapping[str, Mapping[str, Prediction]],
+    seed: int,
+) -> list[Prediction] | None:
+    if name == "uniform":
+        return controls.uniform(task, samples, seed)
+    if name == "shuffled":
+        source = "ours" if "ours" in answers else next(iter(answers), None)
+        return None if source is None else controls.shuffled(task, samples, answers[source], seed)
+    return [answers[name][sample.id] for sample in samples]
+
+
+def _scores(
+    task: Task, samples: Sequence[Sample], predictions: Sequence[Prediction], cover: Cover | None, seed: int
+) -> Scores:
+    coverage = None
+    if task.answers == "text" and cover is not None:
+        coverage = cover([(s, one.output or "") for s, one in zip(samples, predictions, strict=True)])
+    return score(task, samples, predictions, coverage=coverage, seed=seed)
+
+
+def _answers(found: Mapping[str, Prediction | Failure], samples: Sequence[Sample]) -> dict[str, Prediction]:
+    return {sample.id: one for sample in samples if isinstance(one := found[sample.id], Prediction)}
+
+
+def _with_chance(scores: Scores, samples: Sequence[Sample], seed: int) -> Scores:
+    """All options are equally likely, and the first of equals is no guess: chance is one in their number."""
+    if "most_likely_accuracy" not in scores.values:
+        return scores
+    chance = [1 / len(sample.options) for sample in samples]
+    groups = [sample.cluster for sample in samples]
+    found = metrics.mean(chance, groups, seed=seed)
+    kept = {
+        name: one for name, one in scores.metrics.items() if not name.startswith("most_likely_accuracy_by")
+    }
+    return Scores(
+        kept | {"most_likely_accuracy": found},
+        scores.counts,
+        {
+            partition: {part: _without_guess(row) for part, row in rows.items()}
+            for partition, rows in scores.parts.items()
+        },
+        scores.values | {"most_likely_accuracy": chance},
+    )
+
+
+def _without_guess(row: dict[str, Estimate]) -> dict[str, Estimate]:
+    return {name: one for name, one in row.items() if name != "most_likely_accuracy"}
+
+
+def _costs(
+    records: Sequence[Mapping[str, Any]], methods: Sequence[str], samples: Sequence[Sample]
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Mean tokens per sample."""
+    ids = {sample.id for sample in samples}
+    usage = {(one["method"], one["id"]): one.get("usage", {}) for one in records if one["id"] in ids}
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for method in methods:
+        total: dict[str, dict[str, float]] = {}
+        for (name, _), spent in usage.items():
+            if name != method:
+                continue
+            for role, kinds in spent.items():
+                for kind, tokens in kinds.items():
+                    row = total.setdefault(role, {})
+                    row[kind] = row.get(kind, 0.0) + tokens / len(ids)
+        found[method] = {
+            role: {kind: round(tokens, 1) for kind, tokens in row.items()} for role, row in total.items()
+        }
+    return found

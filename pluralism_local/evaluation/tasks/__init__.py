@@ -1,0 +1,47 @@
+"""The paper's six tasks (Modular Pluralism §4): what each reads and how each method asks.
+
+name ──find_task──> Task          file ──reading.read_samples──> Sample…
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from pluralism_local.errors import InvalidInput, did_you_mean
+from pluralism_local.evaluation.tasks.base import Task, Wording
+from pluralism_local.evaluation.tasks.global_opinion_qa import DistributionalGlobalOpinionQA
+from pluralism_local.evaluation.tasks.moral_choice import DistributionalMoralChoice
+from pluralism_local.evaluation.tasks.opinion_qa import SteerableOpinionQA
+from pluralism_local.evaluation.tasks.overton import OvertonJudge, OvertonNli
+from pluralism_local.evaluation.tasks.value_kaleidoscope import SteerableValueKaleidoscope
+
+__all__ = ["TASKS", "Task", "Wording", "find_task"]
+
+TASKS: Mapping[str, Task] = MappingProxyType(
+    {
+        task.name: task
+        for task in (
+            OvertonNli(),
+            OvertonJudge(),
+            SteerableValueKaleidoscope(),
+            SteerableOpinionQA(),
+            DistributionalMoralChoice(),
+            DistributionalGlobalOpinionQA(),
+        )
+    }
+)
+
+
+def find_task(name: str) -> Task:
+    """The task of this name, or the only one that begins with it.
+
+    Raises:
+        InvalidInput: none or several do.
+    """
+    found = [task for task in TASKS if task == name] or [task for task in TASKS if task.startswith(name)]
+    if len(found) == 1 and name:
+        return TASKS[found[0]]
+    if len(found) > 1 and name:
+        raise InvalidInput(f"The task '{name}' could be {' or '.join(found)}.", "Write more of it.")
+    raise InvalidInput(f"There is no task '{name}'.", did_you_mean(name, TASKS))

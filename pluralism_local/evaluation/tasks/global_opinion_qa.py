@@ -1,0 +1,91 @@
+"""GlobalOpinionQA, distributional: the answers of a country's people to a survey question (Modular Pluralism §4).
+
+{question, options, attribute country, gold_distribution} ──> Sample
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pluralism_local.evaluation.samples import Sample, Where, content_id
+from pluralism_local.evaluation.tasks.base import Task, Wording, word
+from pluralism_local.evaluation.tasks.rows import distribution, options, text
+from pluralism_local.prompts import (
+    COMMENT_EXPLAINED_COUNTRY,
+    DISTRIBUTIONAL_ANSWER_COUNTRY,
+    MOE_ANSWER,
+    MOE_SELECT,
+    PROMPTING_COUNTRY,
+    QUESTION,
+)
+
+COUNTRIES = frozenset(
+    """
+Albania, Andorra, Angola, Argentina, Armenia, Australia, Austria, Azerbaijan, Bangladesh, Belarus, Belgium,
+Bolivia, Bosnia Herzegovina, Brazil, Britain, Bulgaria, Burkina Faso, Canada, Chile, China, Colombia, Croatia,
+Cyprus, Czech Rep., Czechia, Denmark, Ecuador, Egypt, El Salvador, Estonia, Ethiopia, Finland, France, Georgia,
+Germany, Ghana, Great Britain, Greece, Guatemala, Honduras, Hong Kong SAR, Hungary, Iceland, India, Indonesia,
+Iran, Iraq, Israel, Italy, Ivory Coast, Japan, Jordan, Kazakhstan, Kenya, Kuwait, Kyrgyzstan, Latvia, Lebanon,
+Libya, Lithuania, Macau SAR, Malaysia, Maldives, Mali, Mexico, Mongolia, Montenegro, Morocco, Myanmar,
+Netherlands, New Zealand, Nicaragua, Nigeria, North Macedonia, Northern Ireland, Norway, Pakistan, Palest. ter.,
+Peru, Philippines, Poland, Portugal, Puerto Rico, Romania, Russia, S. Africa, S. Korea, Senegal, Serbia,
+Singapore, Slovakia, Slovenia, South Korea, Spain, Sweden, Switzerland, Taiwan, Taiwan ROC, Tajikistan,
+Tanzania, Thailand, Tunisia, Turkey, Uganda, Ukraine, United States, Uruguay, Uzbekistan, Venezuela, Vietnam,
+Zimbabwe
+""".strip()
+    .replace("\n", " ")
+    .split(", ")
+)
+"""Countries of the published file, as the surveys spell them; some are followed by "(Non-national sample)" there."""
+
+
+def unfamiliar(countries: Iterable[str]) -> list[str]:
+    """Those that the published file does not have, sorted: a new survey's, or a typo."""
+    return sorted({country for country in countries if country.partition(" (")[0] not in COUNTRIES})
+
+
+class DistributionalGlobalOpinionQA(Task):
+    """The attribute is a country, as the surveys name it; the answer is a distribution."""
+
+    name = "distributional-globalopinionqa"
+    answers = "distribution"
+    combine = "average"
+    about = "GlobalOpinionQA: survey answers of a country's people"
+    prompts = (
+        QUESTION,
+        COMMENT_EXPLAINED_COUNTRY,
+        PROMPTING_COUNTRY,
+        MOE_SELECT,
+        MOE_ANSWER,
+        DISTRIBUTIONAL_ANSWER_COUNTRY,
+    )
+
+    def sample(self, row: Mapping[str, Any], where: Where) -> Sample:
+        question, country = text(row, "question", where), text(row, "attribute", where)
+        found = options(row, where)
+        gold = distribution(row, "gold_distribution", len(found), where)
+        return Sample(
+            id=content_id(self.name, question, found, country, gold, row.get("id")),
+            row=where.row,
+            cluster=question,
+            question=question,
+            options=found,
+            gold=gold,
+            attribute=country,
+            data=row,
+        )
+
+    def comment(self, sample: Sample) -> Wording:
+        return word(COMMENT_EXPLAINED_COUNTRY, country=sample.attribute or "", question=sample.question)
+
+    def prompting(self, sample: Sample) -> Wording:
+        return word(PROMPTING_COUNTRY, country=sample.attribute or "", question=sample.question)
+
+    def answer(self, sample: Sample, comment: str) -> Wording:
+        return word(
+            DISTRIBUTIONAL_ANSWER_COUNTRY,
+            country=sample.attribute or "",
+            comment=comment,
+            question=sample.question,
+        )

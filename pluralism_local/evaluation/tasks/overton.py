@@ -1,0 +1,65 @@
+"""Overton on Value Kaleidoscope: which values of a situation does a response cover? (Modular Pluralism §4)
+
+    {situation, vrd[], explanation[], input} ──> Sample without options
+
+Two tasks share rows and wordings: `overton-nli` is scored by entailment with the explanations, `overton-judge` by a
+judge who compares the responses of two methods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pluralism_local.evaluation.samples import Sample, Where, content_id
+from pluralism_local.evaluation.tasks.base import Task, Wording, word
+from pluralism_local.evaluation.tasks.rows import text, texts
+from pluralism_local.prompts import MOE_ANSWER, MOE_SELECT, OVERTON_SYNTHESIS, PROMPTING, QUESTION, numbered
+
+
+class _Overton(Task):
+    answers = "text"
+    combine = "synthesis"
+    prompts = (QUESTION, PROMPTING, MOE_SELECT, MOE_ANSWER, OVERTON_SYNTHESIS)
+
+    def sample(self, row: Mapping[str, Any], where: Where) -> Sample:
+        situation, question = text(row, "situation", where), text(row, "input", where)
+        values, explanations = texts(row, "vrd", where), texts(row, "explanation", where)
+        if len(values) != len(explanations):
+            raise where.fault("explanation", f"has {len(explanations)} texts for {len(values)} values")
+        return Sample(
+            # overton-judge compares what overton-nli produced: one id for both
+            id=content_id("overton", situation, values, explanations, question, row.get("id")),
+            row=where.row,
+            cluster=situation,
+            question=question,
+            options=(),
+            gold=(),
+            attribute=None,
+            data=row,
+        )
+
+    def comment(self, sample: Sample) -> Wording:
+        return word(QUESTION, question=sample.question)
+
+    def prompting(self, sample: Sample) -> Wording:
+        return word(PROMPTING, question=sample.question)
+
+    def synthesis(self, sample: Sample, comments: Sequence[str]) -> Wording:
+        return word(
+            OVERTON_SYNTHESIS, question=sample.data["situation"], passages=numbered("Passage", comments)
+        )
+
+
+class OvertonNli(_Overton):
+    """Scored by natural language inference."""
+
+    name = "overton-nli"
+    about = "Value Kaleidoscope: share of a situation's values that a response covers, by NLI"
+
+
+class OvertonJudge(_Overton):
+    """Scored by a judge."""
+
+    name = "overton-judge"
+    about = "Value Kaleidoscope: which of two responses reflects more values, by a judge"

@@ -1,0 +1,65 @@
+"""Fields of a row, checked: what is wrong is named by file, row and field.
+
+    row, field ──text | texts | options | distribution──> value | InvalidInput
+
+A row that cannot be used stops the reading. It is never dropped and never scored as wrong.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from pluralism_local.evaluation.samples import Where
+
+MOST_OPTIONS = 26
+TOLERANCE = 1e-3
+"""How far the sum of a distribution may be from 1: published ones are rounded."""
+
+Row = Mapping[str, Any]
+
+
+def text(row: Row, field: str, where: Where) -> str:
+    """A text that is not blank, as it stands."""
+    found = row.get(field)
+    if not isinstance(found, str) or not found.strip():
+        raise where.fault(field, "must be a text" if field in row else "is missing")
+    return found
+
+
+def texts(row: Row, field: str, where: Where) -> tuple[str, ...]:
+    """A list of at least one text, none blank."""
+    found = row.get(field)
+    if not isinstance(found, list) or not found:
+        raise where.fault(field, "must be a list of texts" if field in row else "is missing")
+    for number, item in enumerate(found):
+        if not isinstance(item, str) or not item.strip():
+            raise where.fault(field, f"has no text at place {number}")
+    return tuple(found)
+
+
+def options(row: Row, where: Where) -> tuple[str, ...]:
+    """The answers of a question, 1 to 26. Published surveys list one twice here and there: letters tell them apart."""
+    found = texts(row, "options", where)
+    if len(found) > MOST_OPTIONS:
+        raise where.fault("options", f"has {len(found)} entries; at most {MOST_OPTIONS} can be weighed")
+    return found
+
+
+def distribution(row: Row, field: str, length: int, where: Where) -> tuple[float, ...]:
+    """Probabilities, one per option: finite, not negative, their sum within `TOLERANCE` of 1; scaled to sum to 1."""
+    found = row.get(field)
+    if not isinstance(found, list):
+        raise where.fault(field, "must be a list of numbers" if field in row else "is missing")
+    if len(found) != length:
+        raise where.fault(field, f"has {len(found)} numbers for {length} options")
+    for number, value in enumerate(found):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise where.fault(field, f"has no number at place {number}")
+        if not math.isfinite(value) or value < 0:
+            raise where.fault(field, f"has {value} at place {number}; a probability is between 0 and 1")
+    total = math.fsum(found)
+    if abs(total - 1) > TOLERANCE:
+        raise where.fault(field, f"sums to {total:.6g} and not to 1")
+    return tuple(value / total for value in found)

@@ -1,0 +1,77 @@
+"""Value Kaleidoscope, steerable: does a value support or oppose a situation, or either? (Modular Pluralism §4)
+
+{situation, vrd, label, input} ──> Sample with options Support, Oppose, Either
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pluralism_local.evaluation.samples import Sample, Where, content_id
+from pluralism_local.evaluation.tasks.base import Task, Wording, word
+from pluralism_local.evaluation.tasks.rows import text
+from pluralism_local.prompts import (
+    COMMENT_EXPLAINED_INSTRUCTION,
+    MOE_ANSWER,
+    MOE_SELECT,
+    PROMPTING_VALUE,
+    QUESTION,
+    STEERABLE_ANSWER_NAMED,
+    STEERABLE_SELECT_VALUE,
+    numbered,
+)
+
+LABELS = ("A", "B", "C")
+OPTIONS = ("Support", "Oppose", "Either")
+
+
+class SteerableValueKaleidoscope(Task):
+    """A value, right or duty is the attribute; the answer is a letter."""
+
+    name = "steerable-vk"
+    answers = "label"
+    combine = "select"
+    about = "Value Kaleidoscope: does a value support, oppose, or either, a situation"
+    prompts = (
+        QUESTION,
+        COMMENT_EXPLAINED_INSTRUCTION,
+        PROMPTING_VALUE,
+        MOE_SELECT,
+        MOE_ANSWER,
+        STEERABLE_SELECT_VALUE,
+        STEERABLE_ANSWER_NAMED,
+    )
+
+    def sample(self, row: Mapping[str, Any], where: Where) -> Sample:
+        situation, value = text(row, "situation", where), text(row, "vrd", where)
+        question, label = text(row, "input", where), text(row, "label", where)
+        if label not in LABELS:
+            raise where.fault("label", f"is '{label}' and not one of {', '.join(LABELS)}")
+        return Sample(
+            id=content_id(self.name, situation, value, label, question, row.get("id")),
+            row=where.row,
+            cluster=situation,
+            question=question,
+            options=OPTIONS,
+            gold=tuple(float(letter == label) for letter in LABELS),
+            attribute=value,
+            data=row,
+        )
+
+    def comment(self, sample: Sample) -> Wording:
+        return word(COMMENT_EXPLAINED_INSTRUCTION, question=sample.question)
+
+    def prompting(self, sample: Sample) -> Wording:
+        return word(PROMPTING_VALUE, question=sample.question)
+
+    def select(self, sample: Sample, comments: Sequence[str]) -> Wording:
+        return word(
+            STEERABLE_SELECT_VALUE,
+            attribute=sample.attribute or "",
+            comments=numbered("Comment", comments),
+            count=str(len(comments)),
+        )
+
+    def answer(self, sample: Sample, comment: str) -> Wording:
+        return word(STEERABLE_ANSWER_NAMED, comment=comment, question=sample.question)

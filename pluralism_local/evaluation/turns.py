@@ -1,0 +1,149 @@
+"""The LLM's part in a method, for many samples at once: choose a community, answer a text, count what it costs.
+
+{sample id: (sample, text)} ──say──> Prediction | Failure      by the options' probabilities, or in words
+                            ──choose──> Voice | Failure        by the probabilities of the numbers, or in words
+[(sample, text, options)] ──weigh──> OptionDistribution | Failure
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from pluralism_local.engine.base import LanguageModel
+from pluralism_local.errors import Unsupported
+from pluralism_local.evaluation.asking import Asker, Failure
+from pluralism_local.evaluation.samples import Prediction, Sample
+from pluralism_local.evaluation.tasks import Task
+from pluralism_local.modes.choosing import WORDS, read_number
+from pluralism_local.modes.comments import Voice
+from pluralism_local.modes.options import letters
+from pluralism_local.types import Message, OptionDistribution, OptionRequest, Request, Sampling, Usage
+
+LABEL_TOKENS = 20
+"""New tokens where only a choice is wanted, as in the released code."""
+
+Texts = Mapping[str, tuple[Sample, str]]
+"""By sample id: the sample and the user message about it."""
+
+Results = dict[str, Prediction | Failure]
+"""By sample id."""
+
+
+class Turns:
+    """An LLM over a task.
+
+    Args:
+        answer: how the LLM writes, where it writes.
+
+    Attributes:
+        usage: tokens by sample id and role, "communities" and "llm".
+
+    Raises:
+        Unsupported: the task needs probabilities, and the LLM gives none.
+    """
+
+    def __init__(self, llm: LanguageModel, task: Task, answer: Sampling) -> None:
+        known = llm.capabilities.distribution
+        if task.answers == "distribution" and known == "none":
+            raise Unsupported(
+                f"{llm.info.id} gives no probabilities, and {task.name} needs them.",
+                "Use a local model or a server that gives logprobs.",
+            )
+        self._llm, self._task, self._answer = llm, task, answer
+        self._asker = Asker(llm)
+        self._by_probability = known != "none"
+        self.usage: dict[str, dict[str, Usage]] = {}
+
+    def begin(self, samples: Sequence[Sample]) -> None:
+        """Count anew."""
+        self.usage = {sample.id: {} for sample in samples}
+
+    def spend(self, sample: Sample, role: str, usage: Usage) -> None:
+        """Add tokens to a sample's role."""
+        spent = self.usage[sample.id]
+        spent[role] = spent.get(role, Usage()) + usage
+
+    def weigh(
+        self, asked: Sequence[tuple[Sample, str, tuple[str, ...]]]
+    ) -> list[OptionDistribution | Failure]:
+        """Probabilities of the options after each text, in order. A prompt is what they cost."""
+        requests = [OptionRequest((Message("user", text),), options) for _, text, options in asked]
+        for (sample, _, _), request in zip(asked, requests, strict=True):
+            self.spend(sample, "llm", Usage(prompt=self._llm.count_tokens(request.messages) or 0))
+        return self._asker.distributions(requests)
+
+    def say(self, texts: Texts) -> Results:
+        """The LLM's answer to each text."""
+        if self._task.answers == "text" or not self._by_probability:
+            return self._write(texts)
+        asked = [(sample, text, letters(len(sample.options))) for sample, text in texts.values()]
+        return {
+            id: found if isinstance(found, Failure) else self.prediction(found.p, found.unassigned_mass)
+            for id, found in zip(texts, self.weigh(asked), strict=True)
+        }
+
+    def prediction(self, p: Sequence[float], outside: float) -> Prediction:
+        """A distribution as an answer; where a label is wanted, with the letter of its maximum."""
+        output = None
+        if self._task.answers == "label":
+            output = letters(len(p))[max(range(len(p)), key=p.__getitem__)]
+        return Prediction(tuple(p), output, outside)
+
+    def choose(self, texts: Texts, voices: Mapping[str, Sequence[Voice]]) -> dict[str, Voice | Failure]:
+        """One of each sample's voices, of which there is at least one; a single one is not asked about."""
+        chosen: dict[str, Voice | Failure] = {id: voices[id][0] for id in texts if len(voices[id]) == 1}
+        left = {id: texts[id] for id in texts if id not in chosen}
+        numbers = self._numbers_weighed if self._by_probability else self._numbers_said
+        for id, found in numbers(left, voices).items():
+            if isinstance(found, Failure):
+                chosen[id] = found
+            elif found is None:  # the LLM names none: the heaviest, the first of equals
+                chosen[id] = max(voices[id], key=lambda voice: voice.member.weight)
+            else:
+                chosen[id] = voices[id][found]
+        return chosen
+
+    def _numbers_weighed(
+        self, texts: Texts, voices: Mapping[str, Sequence[Voice]]
+    ) -> dict[str, int | Failure | None]:
+        """Position of the most probable number; None where no number has any probability."""
+        asked = [
+            (sample, text, tuple(str(number) for number in range(1, len(voices[id]) + 1)))
+            for id, (sample, text) in texts.items()
+        ]
+        found: dict[str, int | Failure | None] = {}
+        for id, one in zip(texts, self.weigh(asked), strict=True):
+            if isinstance(one, Failure):
+                found[id] = one
+            else:
+                best = max(range(len(one.p)), key=one.p.__getitem__)
+                found[id] = None if one.method == "uniform" else best
+        return found
+
+    def _numbers_said(
+        self, texts: Texts, voices: Mapping[str, Sequence[Voice]]
+    ) -> dict[str, int | Failure | None]:
+        requests = [Request((Message("user", text),), WORDS) for _, text in texts.values()]
+        found: dict[str, int | Failure | None] = {}
+        for (id, (sample, _)), said in zip(texts.items(), self._asker.texts(requests), strict=True):
+            if isinstance(said, Failure):
+                found[id] = said
+                continue
+            self.spend(sample, "llm", said.usage)
+            number = read_number(said.text, len(voices[id]))
+            found[id] = None if number is None else number - 1
+        return found
+
+    def _write(self, texts: Texts) -> Results:
+        tokens = self._answer.max_tokens if self._task.answers == "text" else LABEL_TOKENS
+        sampling = replace(self._answer, max_tokens=tokens)
+        requests = [Request((Message("user", text),), sampling) for _, text in texts.values()]
+        results: Results = {}
+        for (id, (sample, _)), said in zip(texts.items(), self._asker.texts(requests), strict=True):
+            if isinstance(said, Failure):
+                results[id] = said
+                continue
+            self.spend(sample, "llm", said.usage)
+            results[id] = Prediction(output=said.text.strip())
+        return results

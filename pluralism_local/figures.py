@@ -1,0 +1,73 @@
+"""Texts and numbers as people are shown them: one line, no control characters, bars of blocks.
+
+"a\x1b[2Jb\n c" ──one_line──> "ab c"        0.5417 ──percent──> "54.2 %"        0.5 ──bar──> "▇▇▇▇▇     "
+
+Widths are terminal cells: a CJK character takes two.
+"""
+
+from __future__ import annotations
+
+import re
+
+BLOCK = "▇"
+LONGEST_SHOWN = 4_000
+"""Characters of a prompt that a transcript shows; a pasted book would make every scroll slow."""
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_DIRECTION = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def clean(text: str) -> str:
+    """`text` without control characters other than newline and tab."""
+    return _CONTROL.sub("", text)
+
+
+def cells(text: str) -> int:
+    """How wide `text` is."""
+    from rich.cells import cell_len  # not needed for --help
+
+    return cell_len(text)
+
+
+def one_line(text: str, width: int | None = None) -> str:
+    """`text` on one line, cut at `width` between words where there are some.
+
+    Characters that turn the direction of writing are dropped: they would turn what stands beside the text, too.
+    """
+    line = " ".join(_DIRECTION.sub("", clean(text)).split())
+    if width is None or cells(line) <= width:
+        return line
+    if width < 2:
+        return line[:width] if line.isascii() else ""
+    from rich.cells import set_cell_size
+
+    cut = set_cell_size(line, width - 1)
+    head, space, _ = cut.rpartition(" ")
+    return f"{(head if space and cells(head) > width // 2 else cut).rstrip()}…"
+
+
+def padded(text: str, width: int) -> str:
+    """`text`, cut or filled to exactly `width`."""
+    short = one_line(text, width)
+    return short + " " * max(0, width - cells(short))
+
+
+def beginning(text: str, most: int = LONGEST_SHOWN) -> str:
+    """`text`, or its first `most` characters and how many there are."""
+    text = clean(text)
+    return text if len(text) <= most else f"{text[:most].rstrip()}… ({len(text):,} characters)"
+
+
+def percent(p: float) -> str:
+    """``54.2 %``."""
+    return f"{100 * p:.1f} %"
+
+
+def bar(p: float, width: int, block: str = BLOCK) -> str:
+    """`p` in [0, 1] as at most `width` blocks; anything above zero shows at least one."""
+    return block * (max(1, round(p * width)) if p > 0 else 0)
+
+
+def tokens(count: int, *, short: bool = False) -> str:
+    """``1,234``; short ``1.2k``."""
+    return f"{count / 1000:.1f}k" if short and count >= 1000 else f"{count:,}"

@@ -1,0 +1,83 @@
+"""Conversations as one HTML file that needs nothing else: no script, nothing loaded, every text escaped.
+
+Each text finds its own direction (``dir="auto"``) and is isolated from its surroundings, so that right-to-left
+text and stray direction marks of one do not turn another around.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Sequence
+
+from pluralism_local.figures import percent
+from pluralism_local.history.reading import Bar, Said, comments, distribution, state, when
+from pluralism_local.history.values import Conversation, StoredTurn
+
+# C0 and C1 controls but for tab and line feed, lone surrogates, noncharacters
+_FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+_STYLE = """
+:root { color-scheme: light dark; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem; }
+h1, h2 { line-height: 1.25; } h2 { font-size: 1rem; font-weight: 600; margin-top: 2rem; }
+.text { white-space: pre-wrap; overflow-wrap: anywhere; unicode-bidi: isolate; }
+.prompt { border-inline-start: 4px solid #888; padding-inline-start: .8rem; margin: .8rem 0; }
+.quiet { opacity: .75; font-size: .9rem; } details { margin: .4rem 0; } table { border-collapse: collapse; }
+td { padding: .1rem .8rem .1rem 0; } meter { width: 12rem; } article + article { border-top: 1px solid #888; }
+"""
+
+
+def dump(conversations: Sequence[Conversation]) -> str:
+    """The HTML text of these conversations, with a line break at its end."""
+    title = conversations[0].title if len(conversations) == 1 else f"{len(conversations)} conversations"
+    articles = "\n".join(map(_article, conversations))
+    return (
+        '<!doctype html>\n<html lang="und">\n<head>\n<meta charset="utf-8">\n'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{_escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n{articles}\n</body>\n</html>\n"
+    )
+
+
+def _article(conversation: Conversation) -> str:
+    turns = "\n".join(map(_turn, conversation.turns))
+    return (
+        f'<article id="{_escape(conversation.id)}">\n<h1 dir="auto">{_escape(conversation.title)}</h1>\n'
+        f'<p class="quiet">{_escape(conversation.id)}, {when(conversation.created)}</p>\n{turns}\n</article>'
+    )
+
+
+def _turn(turn: StoredTurn) -> str:
+    parts = [f"<h2>{when(turn.created)}, {_escape(turn.mode)}<bdi>{_escape(state(turn))}</bdi></h2>"]
+    parts.append(_text(turn.prompt, "prompt"))
+    if turn.answer.strip():
+        parts.append(_text(turn.answer.strip(), "answer"))
+    if bars := distribution(turn):
+        parts.append(_bars(bars))
+    parts += map(_comment, comments(turn))
+    return "<section>\n" + "\n".join(parts) + "\n</section>"
+
+
+def _text(text: str, kind: str) -> str:
+    return f'<div class="text {kind}" dir="auto">{_escape(text)}</div>'
+
+
+def _bars(bars: Sequence[Bar]) -> str:
+    rows = (
+        f'<tr><td dir="auto">{_escape(bar.option)}</td>'
+        f'<td><meter value="{bar.p:.4f}"></meter></td><td>{percent(bar.p)}</td></tr>'
+        for bar in bars
+    )
+    return f'<table>{"".join(rows)}</table>\n<p class="quiet">Model estimate, not a survey of people.</p>'
+
+
+def _comment(said: Said) -> str:
+    problem = f" ({_escape(said.problem)})" if said.problem else ""
+    text = _text(said.text.strip(), "comment")
+    return f"<details><summary><bdi>{_escape(said.community)}</bdi>{problem}</summary>{text}</details>"
+
+
+def _escape(text: str) -> str:
+    """`text` as markup that shows it; U+FFFD stands for what an HTML file cannot have."""
+    return html.escape(_FORBIDDEN.sub("\ufffd", text))

@@ -1,0 +1,114 @@
+"""Probabilities of an exchange: over the options (a model estimate), or over the communities that could be chosen.
+
+Exchange ──lines──> bars with numbers; on demand each community's own; what is outside, entropy
+"""
+
+from __future__ import annotations
+
+import math
+
+from rich.cells import cell_len
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.widgets import Static
+
+from pluralism_local.figures import bar, one_line, padded, percent
+from pluralism_local.tui.exchange import Exchange
+from pluralism_local.types import Aggregate, Selection
+
+HEADING = "model estimate, not a survey"
+
+SHORTEST_BAR = 8
+"""Cells of a full bar at least, where labels are long."""
+
+
+class DistributionPane(VerticalScroll):
+    """Bars; hidden while there is nothing to draw.
+
+    Attributes:
+        apart: draw each community's own distribution, too.
+    """
+
+    DEFAULT_CSS = """
+    DistributionPane {
+        height: auto; max-height: 60%; border: round $primary; padding: 0; display: none;
+        scrollbar-size-vertical: 1;
+    }
+    DistributionPane:focus { border: heavy $accent; }
+    DistributionPane Static { height: auto; }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.apart = False
+        self._exchange: Exchange | None = None
+        self._text = ""
+        self._bars = Static("", markup=False)
+
+    def compose(self) -> ComposeResult:
+        yield self._bars
+
+    def show(self, exchange: Exchange | None) -> None:
+        """Draw an exchange's distribution or selection."""
+        self._exchange = exchange
+        width = max(20, self.scrollable_content_region.width - 1)
+        text = "\n".join(lines(exchange, width, self.apart)) if exchange else ""
+        if text == self._text:
+            return
+        self._text = text
+        self.display = bool(text)
+        if exchange is not None:
+            self.border_title = HEADING if exchange.distribution else "chosen by the LLM"
+        self._bars.update(text)
+
+    def on_resize(self) -> None:
+        self.show(self._exchange)
+
+
+def lines(exchange: Exchange, width: int, apart: bool) -> list[str]:
+    """What the pane says, `width` characters wide; nothing if the exchange has no probabilities."""
+    if exchange.distribution is not None:
+        said = distribution_lines(exchange.distribution, width, apart)
+        return said if apart or not exchange.distribution.per_community else [*said, "F7 each community"]
+    if exchange.selection is not None:
+        return selection_lines(exchange.selection, width)
+    return []
+
+
+def distribution_lines(found: Aggregate, width: int, apart: bool) -> list[str]:
+    """Options with their probabilities, then what qualifies them, then each community's own if `apart`."""
+    said = _bars(list(found.options), list(found.p), width)
+    if found.bounds is not None:
+        said += [
+            f"  {one_line(option, 12)}: {percent(low)} to {percent(high)}"
+            for option, (low, high) in zip(found.options, found.bounds, strict=True)
+        ]
+    said += [
+        f"outside the options {percent(found.unassigned_mass)}",
+        f"entropy {found.entropy_nats:.2f} of {math.log(len(found.options)):.2f} nats",
+    ]
+    if not apart:
+        return said
+    for community, p in found.per_community.items():
+        weight = found.weights.get(community)
+        said += ["", community if weight is None else f"{community} ({100 * weight:.0f}%)"]
+        said += _bars(list(found.options), list(p), width)
+    return said
+
+
+def selection_lines(chosen: Selection, width: int) -> list[str]:
+    """The communities by probability, or how one was chosen without."""
+    if not chosen.probabilities:
+        how = "named by the LLM" if chosen.method == "parsed" else "the pool's first: the LLM named none"
+        return [chosen.community, how]
+    ordered = sorted(chosen.probabilities.items(), key=lambda item: -item[1])
+    return _bars([name for name, _ in ordered], [p for _, p in ordered], width)
+
+
+def _bars(labels: list[str], p: list[float], width: int) -> list[str]:
+    label = min(max(map(cell_len, labels)), max(4, width - 9 - SHORTEST_BAR))
+    room = max(1, width - label - 9)  # 7 for "100.0 %" and two gaps
+    return [
+        f"{padded(name, label)} {bar(value, room).ljust(room)} {percent(value):>7}"
+        for name, value in zip(labels, p, strict=True)
+    ]

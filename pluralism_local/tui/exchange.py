@@ -1,0 +1,215 @@
+"""One turn as far as it is known: what the transcript and the panes show.
+
+    queued ──ask──> running ──ModeEvent…──> done | stopped | failed
+    StoredTurn ──from_stored──> an exchange that was, without speeds
+
+An exchange is filled in the application's thread only. Times are seconds of the caller's clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from pluralism_local.types import (
+    Aggregate,
+    AnswerDelta,
+    Comment,
+    CommentDelta,
+    CommentDone,
+    CommentStarted,
+    ModeEvent,
+    ModeName,
+    Result,
+    Selected,
+    Selection,
+)
+
+if TYPE_CHECKING:
+    from pluralism_local.communities import Pool
+    from pluralism_local.history import StoredTurn
+
+Status = Literal["queued", "running", "done", "stopped", "failed"]
+
+
+@dataclass(slots=True)
+class Voice:
+    """One community's comment so far.
+
+    Attributes:
+        state: ``"waiting"`` until its prompt is read, ``"writing"``, then ``"done"`` or the comment's problem; where
+            nothing came of it ``"not chosen"`` (moe) or ``"stopped"``.
+        tokens: new ones so far; each delta of an engine is about one.
+        seconds: None while it writes.
+    """
+
+    community: str
+    weight: float | None = None
+    state: str = "waiting"
+    text: str = ""
+    tokens: int = 0
+    started: float | None = None
+    seconds: float | None = None
+
+    @property
+    def pending(self) -> bool:
+        """Whether it is still to write, or writing."""
+        return self.state in ("waiting", "writing")
+
+    def speed(self, now: float) -> float | None:
+        """Tokens a second, None before the first."""
+        took = (
+            self.seconds if self.seconds is not None else None if self.started is None else now - self.started
+        )
+        return self.tokens / took if took and self.tokens else None
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One prompt and what came of it.
+
+    Attributes:
+        number: counts up within a session; the worker's events carry it.
+        message, hint: the error, where there was one.
+        answer_started, answer_tokens: of the LLM's answer as it streams.
+        warnings: sentences for the user.
+    """
+
+    number: int
+    prompt: str
+    mode: ModeName
+    attribute: str | None = None
+    options: tuple[str, ...] = ()
+    status: Status = "queued"
+    voices: dict[str, Voice] = field(default_factory=dict)
+    answer: str = ""
+    answer_started: float | None = None
+    answer_tokens: int = 0
+    selection: Selection | None = None
+    distribution: Aggregate | None = None
+    warnings: tuple[str, ...] = ()
+    message: str = ""
+    hint: str = ""
+    result: Result | None = None
+
+    def begin(self, pool: Pool | None) -> None:
+        """It is being asked, of these communities."""
+        self.status = "running"
+        for member in pool.members if pool else ():
+            self.voices[member.community.id] = Voice(member.community.id, member.weight)
+
+    def take(self, event: ModeEvent, now: float) -> None:
+        """Add what a mode said."""
+        match event:
+            case CommentStarted():
+                voice = self._voice(event.community)
+                voice.state, voice.started = "writing", now
+            case CommentDelta():
+                voice = self._voice(event.community)
+                voice.text += event.text
+                voice.tokens += 1
+            case CommentDone():
+                self._settle(event.comment)
+            case Selected():
+                self.selection = event.selection
+                if self.mode == "moe":  # which chooses before anybody is asked
+                    self._settle_others("not chosen", event.selection.community)
+            case AnswerDelta():
+                self.answer_started = now if self.answer_started is None else self.answer_started
+                self.answer += event.text
+                self.answer_tokens += 1
+            case Result():
+                self._finish(event)
+
+    def fail(self, message: str, hint: str) -> None:
+        """It came to nothing; what was said stays."""
+        self.status, self.message, self.hint = "failed", message, hint
+        self._settle_others("stopped")
+
+    def speed(self, now: float) -> float | None:
+        """Tokens a second: of the answer, before that of all comments together; None before the first."""
+        if self.result is not None:
+            return _speed_of(self.result)
+        if self.answer_started is not None and now > self.answer_started:
+            return self.answer_tokens / (now - self.answer_started)
+        started = [voice.started for voice in self.voices.values() if voice.started is not None]
+        spent = sum(voice.tokens for voice in self.voices.values())
+        return spent / (now - min(started)) if started and spent and now > min(started) else None
+
+    @property
+    def comments(self) -> list[tuple[str, str]]:
+        """Community and text of every comment that says something."""
+        return [(voice.community, voice.text) for voice in self.voices.values() if voice.text.strip()]
+
+    def _voice(self, community: str) -> Voice:
+        return self.voices.setdefault(community, Voice(community))
+
+    def _settle(self, comment: Comment) -> None:
+        voice = self._voice(comment.community)
+        voice.text, voice.seconds = comment.text, comment.seconds
+        voice.tokens = comment.usage.completion
+        voice.state = comment.problem or "done"
+        voice.weight = comment.weight if comment.weight is not None else voice.weight
+
+    def _settle_others(self, state: str, but: str = "") -> None:
+        """Nothing will come of those who have not spoken yet."""
+        for voice in self.voices.values():
+            if voice.pending and voice.community != but:
+                voice.state = state
+
+    def _finish(self, result: Result) -> None:
+        for comment in result.comments:
+            self._settle(comment)
+        self._settle_others("stopped")
+        self.result = result
+        self.status = "done" if result.complete else "stopped"
+        self.answer = result.answer
+        self.selection, self.distribution = result.selection, result.distribution
+        self.warnings = result.warnings
+
+
+def _speed_of(result: Result) -> float | None:
+    weighed = result.distribution is not None  # then the LLM wrote nothing
+    role, stage = ("communities", "comments") if weighed else ("llm", "answer")
+    used, took = result.usage.get(role), result.seconds.get(stage)
+    return used.completion / took if used and used.completion and took else None
+
+
+def from_stored(number: int, stored: StoredTurn) -> Exchange:
+    """The exchange that a turn of the history was; what its record lacks stays empty."""
+    record: dict[str, Any] = stored.record or {}
+    exchange = Exchange(number, stored.prompt, stored.mode, record.get("attribute"))
+    for said in record.get("comments") or ():
+        exchange.voices[said["community"]] = Voice(
+            said["community"],
+            said.get("weight"),
+            said.get("problem") or "done",
+            said.get("text", ""),
+            (said.get("tokens") or {}).get("completion", 0),
+            seconds=said.get("seconds"),
+        )
+    exchange.answer = stored.answer
+    exchange.status = "stopped" if stored.status == "running" else stored.status
+    exchange.message = stored.message or ""
+    exchange.warnings = tuple(record.get("warnings") or ())
+    if chosen := record.get("selection"):
+        exchange.selection = Selection(
+            chosen["community"], chosen["method"], chosen.get("probabilities"), chosen.get("said") or ""
+        )
+    if found := record.get("distribution"):
+        exchange.distribution = _distribution(found)
+    return exchange
+
+
+def _distribution(found: dict[str, Any]) -> Aggregate:
+    bounds = found.get("bounds")
+    return Aggregate(
+        tuple(found["options"]),
+        tuple(found["p"]),
+        {name: tuple(p) for name, p in found["per_community"].items()},
+        dict(found["weights"]),
+        found["unassigned_mass"],
+        found["entropy_nats"],
+        found["method"],
+        None if bounds is None else tuple((low, high) for low, high in bounds),
+    )

@@ -1,0 +1,84 @@
+"""The application's keys, in one table: bindings, the command palette and the help are made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from textual.binding import Binding
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key and what it does.
+
+    Attributes:
+        keys: as Textual names them, the first one shown.
+        action: of `ChatApp`.
+        title: two or three words, for the palette.
+        what: a sentence without a full stop, for palette and help.
+    """
+
+    keys: str
+    action: str
+    title: str
+    what: str
+
+
+KEYS = (
+    Key(
+        "escape",
+        "stop",
+        "Stop",
+        "Stop the answer and keep what there is; else take back the last queued prompt",
+    ),
+    Key("ctrl+t", "next_mode", "Next mode", "Overton, steerable, distributional, vanilla, prompting, moe"),
+    Key("ctrl+n", "new", "New conversation", "Begin a new conversation"),
+    Key("ctrl+r", "retry", "Retry", "Ask the last prompt again with the next seed"),
+    Key("ctrl+o", "open('history')", "History", "Search and open earlier conversations"),
+    Key("f2", "open('communities')", "Communities", "Choose who is asked, with which scale and weight"),
+    Key("f3", "open('models')", "Models", "Switch the model without restarting"),
+    Key("f4", "open('settings')", "Settings", "Sampling, context and more"),
+    Key(
+        "f5,ctrl+g",
+        "side",
+        "Communities pane",
+        "Go to the pane of communities and back; Enter there opens a comment",
+    ),
+    Key(
+        "f6",
+        "open('trace')",
+        "Who said this?",
+        "For each sentence of an overton answer the comments nearest to it (also x)",
+    ),
+    Key("f7", "apart", "Each community's bars", "Show or hide each community's own distribution"),
+    Key("f8", "open('options')", "Options", "Type the answers that the mode distributional weighs"),
+    Key("ctrl+up,alt+up", "watch(-1)", "Earlier exchange", "Show the exchange before in the panes"),
+    Key("ctrl+down,alt+down", "watch(1)", "Later exchange", "Show the exchange after in the panes"),
+    Key("ctrl+c", "copy_or_stop", "Copy or stop", "Copy what is selected; without a selection, stop"),
+    Key("f1", "open('help')", "Help", "All keys"),
+)
+
+ELSEWHERE = (
+    ("enter", "Send the prompt"),
+    ("ctrl+j", "New line in the prompt (also Shift+Enter, where the terminal tells)"),
+    ("up, down", "In the prompt's first or last line: what was sent before and after"),
+    ("pageup, pagedown", "Scroll the answers"),
+    ("tab", "Go from field to field"),
+    ("ctrl+p", "Every command, by name"),
+    ("ctrl+q", "Quit"),
+)
+"""Keys that widgets or Textual handle."""
+
+
+def bindings() -> list[Binding]:
+    """For `App.BINDINGS`."""
+    return [Binding(key.keys, key.action, key.title, show=False, tooltip=key.what) for key in KEYS]
+
+
+def help_rows() -> Iterator[tuple[str, str]]:
+    """Key and what it does, for the help."""
+    yield from ELSEWHERE[:2]
+    for key in KEYS:
+        yield key.keys.replace(",", ", "), key.what
+    yield from ELSEWHERE[2:]

@@ -1,0 +1,113 @@
+"""A community's card for reading: what it is, what it is not for, where it comes from, how well it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from textual.content import Content
+
+from pluralism_local.communities import Card, Community, Problem, made_for
+from pluralism_local.figures import one_line
+
+Block = tuple[str, list[str]]
+"""A heading and its lines; a heading without lines is left out."""
+
+
+def misfit(community: Community, fingerprint: str | None) -> str:
+    """Why its adapter is not used with the model of this fingerprint; empty if it is, or nobody knows."""
+    card = community.card
+    if fingerprint is None or card.base is None or made_for(community, fingerprint):
+        return ""
+    if card.persona is not None:
+        return f"Its adapter is for {card.base.model}, so it speaks through its persona alone."
+    return f"Its adapter is for {card.base.model}, so it cannot speak with this model."
+
+
+def about(community: Community, reason: str = "") -> Content:
+    """The card; `reason` (of `misfit`) stands first."""
+    card = community.card
+    head = [Content.assemble((one_line(card.name), "bold")), Content(f"{card.id} · {made_of(card)}")]
+    if reason:
+        head.append(Content.assemble((f"! {one_line(reason)}", "bold")))
+    head += [Content(""), Content(one_line(card.description))]
+    parts = [Content("\n").join(head)]
+    for heading, lines in _blocks(card):
+        if lines:
+            text = "\n".join(one_line(line) for line in lines)
+            parts.append(Content.assemble((heading, "bold"), f"\n{text}"))
+    return Content("\n\n").join(parts)
+
+
+def broken(problem: Problem) -> Content:
+    """A card that cannot be used: where it is and what is wrong."""
+    return Content.assemble(
+        (one_line(str(problem.path)), "bold"),
+        f"\n\n{one_line(problem.error.message)}",
+        f"\n\n{one_line(problem.error.hint)}" if problem.error.hint else "",
+    )
+
+
+def made_of(card: Card) -> str:
+    """``persona``, ``adapter of rank 4``, or both."""
+    parts = ["persona"] if card.persona else []
+    if card.adapter is not None:
+        parts.append(f"adapter of rank {card.adapter.rank}")
+    return " + ".join(parts)
+
+
+def _blocks(card: Card) -> Iterator[Block]:
+    limits = card.limits
+    yield "Not for", [f"- {text}" for text in limits.not_for] if limits else []
+    yield "Licence", [_licence(card)]
+    yield "Trained on", list(_provenance(card))
+    yield "Share of the population", list(_prior(card))
+    yield (
+        "Figures",
+        [f"{item.task}: {item.metric} {item.value:g} (base model {item.base:g})" for item in card.evaluation],
+    )
+    yield "Known to fail", [f"- {text}" for text in limits.known_failures] if limits else []
+    yield "Adapter", list(_adapter(card))
+    yield "Persona", [card.persona] if card.persona else []
+
+
+def _licence(card: Card) -> str:
+    return " · ".join(filter(None, [card.hub.license, card.hub.license_name, card.hub.license_link])) or (
+        "not declared"
+    )
+
+
+def _provenance(card: Card) -> Iterator[str]:
+    source = card.provenance
+    if source is None:
+        return
+    yield source.corpus
+    yield f"Licence of the corpus: {source.licence}"
+    counts = [
+        f"{count:,} {what}"
+        for count, what in ((source.documents, "documents"), (source.tokens, "tokens"))
+        if count is not None
+    ]
+    if counts:
+        yield ", ".join(counts)
+    made = [
+        f"{what} {value}"
+        for what, value in (("recipe", source.recipe), ("seed", source.seed), ("on", source.date))
+        if value is not None
+    ]
+    if made:
+        yield ", ".join(made)
+
+
+def _prior(card: Card) -> Iterator[str]:
+    prior = card.prior
+    if prior is not None:
+        yield f"{100 * prior.weight:g} % of {prior.of}"
+        yield f"{prior.source}{f', {prior.year}' if prior.year else ''}"
+
+
+def _adapter(card: Card) -> Iterator[str]:
+    if card.adapter is not None:
+        yield f"{card.adapter.file}, scale {card.adapter.scale:g}, {card.adapter.activation}"
+        yield f"sha256 {card.adapter.sha256}"
+    if card.base is not None:
+        yield f"for {card.base.model}"

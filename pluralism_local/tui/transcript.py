@@ -1,0 +1,259 @@
+"""The conversation: a view per exchange, the answer as streaming Markdown.
+
+    Exchange ──Transcript.show──> TurnView: prompt, choice, answer (only what is new is parsed), what to know
+
+A view parses Markdown in its own message loop, so that keys are handled between two pieces. Text of models is shown
+without control characters, and its links open nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Static
+
+from pluralism_local.figures import beginning, clean, one_line, percent
+from pluralism_local.tui.distribution_pane import HEADING, distribution_lines
+from pluralism_local.tui.exchange import Exchange
+from pluralism_local.types import ModeName
+
+MOST_VIEWS = 60
+"""Exchanges on the screen; older ones are in the history."""
+
+
+class TurnView(Vertical):
+    """One exchange."""
+
+    DEFAULT_CSS = """
+    TurnView { height: auto; padding: 0 1 0 2; margin-bottom: 1; }
+    TurnView.-current { border-left: outer $accent; padding: 0 1 0 1; }
+    TurnView .asked { text-style: bold; }
+    TurnView .about { color: $text-muted; }
+    TurnView .trouble { color: $text-error; text-style: bold; }
+    TurnView Markdown { padding: 0; margin: 0; background: transparent; }
+    TurnView MarkdownParagraph { margin: 0 0 1 0; }
+    TurnView .hidden { display: none; }
+    """
+
+    class Changed(Message):
+        """The exchange has something new to show."""
+
+        bubble = False
+
+    def __init__(self, exchange: Exchange) -> None:
+        from textual.widgets import Markdown  # its parser is not needed for the first paint
+
+        super().__init__(id=f"turn-{exchange.number}")
+        self.exchange = exchange
+        self._shown = ""
+        self._answer = Markdown("", open_links=False, classes="hidden")
+        self._choice = Static("", classes="about hidden", markup=False)
+        self._estimate = Static("", classes="hidden", markup=False)
+        self._foot = Static("", classes="about", markup=False)
+        self._trouble = Static("", classes="trouble hidden", markup=False)
+
+    def compose(self) -> ComposeResult:
+        yield Static(asked(self.exchange), classes="asked", markup=False)
+        yield self._choice
+        yield self._answer
+        yield self._estimate
+        yield self._trouble
+        yield self._foot
+
+    async def on_mount(self) -> None:
+        await self._show()
+
+    async def on_turn_view_changed(self, message: Changed) -> None:
+        message.stop()
+        await self._show()
+
+    async def _show(self) -> None:
+        exchange = self.exchange
+        if exchange.selection is not None:
+            _put(self._choice, [f"chosen: {exchange.selection.community}{_surely(exchange)}"])
+        if exchange.distribution is None:  # else the bars say it, with what qualifies it
+            await self._show_answer(clean(exchange.answer))
+        _put(self._estimate, estimate(exchange, max(24, min(72, self.size.width - 3))))
+        _put(self._trouble, trouble(exchange))
+        _put(self._foot, foot(exchange))
+
+    def on_resize(self) -> None:
+        self.post_message(self.Changed())
+
+    async def _show_answer(self, answer: str) -> None:
+        if answer == self._shown:
+            return
+        self._answer.remove_class("hidden")
+        if self._shown and answer.startswith(self._shown):
+            await self._answer.append(answer[len(self._shown) :])
+        else:
+            await self._answer.update(answer)
+        self._shown = answer
+
+
+class Transcript(VerticalScroll):
+    """All exchanges of the conversation; follows the newest unless the user has scrolled up."""
+
+    DEFAULT_CSS = """
+    Transcript { height: 1fr; scrollbar-gutter: stable; scrollbar-size-vertical: 1; }
+    Transcript:focus { background: $boost; }
+    Transcript #empty { color: $text-muted; padding: 1 2; }
+    Transcript .note { padding: 0 1 0 2; margin-bottom: 1; }
+    Transcript .note.about { color: $text-muted; }
+    Transcript .note.trouble { color: $text-error; text-style: bold; }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("x", "app.open('trace')", "Who said this?", show=False)]
+
+    class Typed(Message):
+        """A character was typed here, after a click into the text, say: it belongs into the prompt."""
+
+        def __init__(self, character: str) -> None:
+            super().__init__()
+            self.character = character
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._views: dict[int, TurnView] = {}
+
+    def on_key(self, event: events.Key) -> None:
+        if event.is_printable and event.character and event.key != "x":
+            event.stop()
+            self.post_message(self.Typed(event.character))
+
+    def compose(self) -> ComposeResult:
+        yield Static("", id="empty", markup=False)
+
+    def on_mount(self) -> None:
+        self.anchor()
+
+    def welcome(self, mode: ModeName) -> None:
+        """Say what the mode does, where nothing else is shown yet."""
+        empty = self.query_one("#empty", Static)
+        if empty.display:
+            _put(empty, [welcome(mode)])
+
+    def show(self, exchange: Exchange) -> None:
+        """Show what is new about an exchange, or all of a new one."""
+        view = self._views.get(exchange.number)
+        if view is not None:
+            view.post_message(TurnView.Changed())
+            return
+        view = TurnView(exchange)
+        self._views[exchange.number] = view
+        self.query("#empty").set(display=False)
+        self.mount(view)
+        if len(self._views) > MOST_VIEWS:
+            self.forget(min(self._views))
+
+    def forget(self, number: int) -> None:
+        """Take an exchange off the screen."""
+        view = self._views.pop(number, None)
+        if view is not None:
+            view.remove()
+
+    def clear(self) -> None:
+        """Take all of them off."""
+        for number in list(self._views):
+            self.forget(number)
+        self.query("#empty").set(display=True)
+
+    def mark(self, number: int | None) -> None:
+        """Show which exchange the panes are about."""
+        for key, view in self._views.items():
+            view.set_class(key == number, "-current")
+            if key == number and len(self._views) > 1 and number != max(self._views):
+                view.scroll_visible()
+
+    def note(self, text: str, *, trouble: bool = False) -> None:
+        """Say something that belongs to no exchange, such as a model that could not be opened."""
+        self.query("#empty").set(display=False)
+        self.mount(Static(clean(text), classes="note trouble" if trouble else "note about", markup=False))
+
+
+_WELCOME: Mapping[ModeName, str] = MappingProxyType(
+    {
+        "overton": "Every community of the pool comments;\none model answers.",
+        "steerable": "Every community comments; one model answers\nfrom the comment nearest to whom you name.",
+        "distributional": "Every community comments and has its share\nin how probable each option is.",
+        "vanilla": "One model answers; no community is asked.",
+        "prompting": "One model is told to answer for many;\nno community is asked.",
+        "moe": "One model chooses the community to ask,\nand answers with its comment.",
+    }
+)
+
+
+def welcome(mode: ModeName) -> str:
+    """What an empty transcript says."""
+    keys = "Ctrl+T mode   F1 all keys   Ctrl+P commands\nF2 communities   F3 models   Ctrl+O history"
+    return f"{_WELCOME[mode]}\n\n{keys}"
+
+
+def asked(exchange: Exchange) -> Content:
+    """The prompt, after who asked it and how."""
+    how = exchange.mode + (f", towards {one_line(exchange.attribute, 40)}" if exchange.attribute else "")
+    return Content.assemble(("you ", "bold"), (f"[{how}] ", "dim"), beginning(exchange.prompt))
+
+
+def estimate(exchange: Exchange, width: int) -> list[str]:
+    """The distribution with what qualifies it, where it is the answer."""
+    if exchange.distribution is None:
+        return []
+    return [f"{HEADING}:", *distribution_lines(exchange.distribution, width, apart=False)]
+
+
+def trouble(exchange: Exchange) -> list[str]:
+    """The error, and what to do about it."""
+    if exchange.status != "failed":
+        return []
+    return [f"Error: {clean(exchange.message)}", *([clean(exchange.hint)] if exchange.hint else [])]
+
+
+def foot(exchange: Exchange) -> list[str]:
+    """What to know about the answer."""
+    lines = [f"Note: {clean(warning)}" for warning in exchange.warnings]
+    if exchange.status == "queued":
+        lines.append("queued; Esc takes it back")
+    elif exchange.status == "stopped":
+        lines.append("stopped")
+    elif exchange.status == "running":
+        lines.append(_doing(exchange))
+    elif exchange.status == "done" and exchange.comments and exchange.mode == "overton":
+        lines.append(f"heard {len(exchange.comments)} of {len(exchange.voices)} · F6 who said this?")
+    return lines
+
+
+def _doing(exchange: Exchange) -> str:
+    """What a running exchange is at."""
+    if exchange.answer_tokens:
+        return "answering …"
+    if exchange.mode == "moe" and exchange.selection is None:
+        return "choosing …"
+    asked = [voice for voice in exchange.voices.values() if voice.state != "not chosen"]
+    done = sum(not voice.pending for voice in asked)
+    if done < len(asked):
+        one = len(asked) == 1
+        return f"{asked[0].community} writes …" if one else f"communities write … {done} of {len(asked)}"
+    return "reading …"
+
+
+def _surely(exchange: Exchange) -> str:
+    chosen = exchange.selection
+    if chosen is None or not chosen.probabilities:
+        return ""
+    return f" {percent(chosen.probabilities.get(chosen.community, 0.0))}"
+
+
+def _put(widget: Static, lines: Iterable[str]) -> None:
+    text = "\n".join(lines)
+    widget.set_class(not text, "hidden")
+    if str(widget.content) != text:
+        widget.update(text)

@@ -1,0 +1,100 @@
+"""Screens about one exchange: a comment beside its card, and who said what of the answer.
+
+CommentView(voice, community)     TraceView(traced sentences)     Esc or Enter closes either
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from pluralism_local.figures import clean, one_line
+from pluralism_local.tui.exchange import Voice
+from pluralism_local.tui.trace import Traced
+
+if TYPE_CHECKING:
+    from pluralism_local.communities import Community
+
+FAINT = 0.15
+"""Scores below this are shown as nobody's: a word or two in common is no source."""
+
+_SHOWN = 3
+
+
+class _View(ModalScreen[None]):
+    """A large box over the chat."""
+
+    DEFAULT_CSS = """
+    _View { align: center middle; }
+    _View Container { width: 96%; height: 92%; background: $surface; layout: horizontal; }
+    _View VerticalScroll { width: 1fr; height: 1fr; border: round $accent; padding: 0 1; scrollbar-size-vertical: 1; }
+    _View Static { height: auto; }
+    .-narrow _View Container, _View.-narrow Container { layout: vertical; width: 100%; height: 100%; }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter,q", "dismiss(None)", "Close"),
+        Binding("tab", "app.focus_next", show=False),
+    ]
+
+
+class CommentView(_View):
+    """The whole comment, and the card of who wrote it."""
+
+    def __init__(self, voice: Voice, community: Community | None) -> None:
+        super().__init__()
+        self._voice = voice
+        self._community = community
+
+    def compose(self) -> ComposeResult:
+        with Container():
+            with VerticalScroll() as left:
+                left.border_title = f"{one_line(self._voice.community, 40)}: comment"
+                left.border_subtitle = "Esc closes"
+                yield Static(clean(self._voice.text).strip() or f"({self._voice.state})", markup=False)
+            with VerticalScroll() as right:
+                right.border_title = "card"
+                yield Static(card(self._community), markup=False)
+
+
+class TraceView(_View):
+    """Each sentence of the answer with the comments nearest to it."""
+
+    def __init__(self, traced: Sequence[Traced]) -> None:
+        super().__init__()
+        self._traced = traced
+
+    def compose(self) -> ComposeResult:
+        with Container(), VerticalScroll() as box:
+            box.border_title = "Who said this? (words in common)"
+            box.border_subtitle = "0 to 1: cosine of content words, not of meaning · Esc closes"
+            for found in self._traced:
+                yield Static(traced_text(found), markup=False)
+
+
+def traced_text(found: Traced) -> Content:
+    """The sentence, then up to three communities with their score and the words that come nearest."""
+    lines: list[Content | str | tuple[str, str]] = [(clean(found.sentence), "bold"), "\n"]
+    near = [near for near in found.nearest[:_SHOWN] if near.score >= FAINT]
+    for one in near:
+        lines += [f"  {one.score:.2f}  {one.community}: ", (one_line(one.sentence, 200), "italic"), "\n"]
+    if not near:
+        best = found.nearest[0].score if found.nearest else 0.0
+        lines.append((f"  no comment comes near (the nearest: {best:.2f})\n", "dim"))
+    return Content.assemble(*lines)
+
+
+def card(community: Community | None) -> Content:
+    """The card as the communities screen shows it."""
+    if community is None:
+        return Content("The card is not here any more.")
+    from pluralism_local.tui.screens.card_text import about
+
+    return about(community)

@@ -1,0 +1,216 @@
+"""The one thread that touches engines: opens them, asks, writes the history, and says what happens.
+
+    Worker.open(settings) ─┐                        ┌─> Loading…, Ready | NotReady
+    Worker.find_pool(…)   ─┼─ one after the other ──┼─> PoolFound | PoolMissing
+    Worker.ask(job)       ─┘                        └─> Happened(event)…, the Result last | Failed
+    job.stop.set() ──polled by the engine──> Result(complete=False)
+    Worker.close() ──> stop, finish what runs, close engines and history
+
+Every error becomes an event; a bug also leaves its traceback in a file that the message names.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from pluralism_local.errors import Cancelled, PlocalError
+from pluralism_local.tui.messages import (
+    Failed,
+    Happened,
+    Loading,
+    NotReady,
+    PoolFound,
+    PoolMissing,
+    Ready,
+    Warned,
+    WorkEvent,
+)
+from pluralism_local.types import LLM_VOICE, AnswerDelta, CommentDone, Message, Result
+
+if TYPE_CHECKING:
+    from pluralism_local.config import Settings
+    from pluralism_local.engine.base import LanguageModel
+    from pluralism_local.modes import Ask
+    from pluralism_local.tui.engines import Engines
+    from pluralism_local.tui.memory import Log
+
+CLOSE_SECONDS = 20.0
+"""How long `close` waits for a model that is being loaded, which nothing can interrupt."""
+
+
+@dataclass(slots=True)
+class Job:
+    """One prompt to carry out; `turn` is its number in the history once it has one."""
+
+    number: int
+    ask: Ask
+    settings: Settings
+    log: Log
+    force: bool = False
+    retry_of: int | None = None
+    turn: int | None = None
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+class Worker:
+    """Carries out what it is given, in order, in a thread of its own.
+
+    Args:
+        engines: opened and closed here only.
+        tell: takes events; called from the worker's thread.
+        at_end: called in the worker's thread after everything is closed.
+        fault_file: where tracebacks of bugs go; None drops them.
+    """
+
+    def __init__(
+        self,
+        engines: Engines,
+        tell: Callable[[WorkEvent], None],
+        *,
+        at_end: Callable[[], None] = lambda: None,
+        fault_file: Path | None = None,
+    ) -> None:
+        self._engines = engines
+        self._tell = tell
+        self._at_end = at_end
+        self._fault_file = fault_file
+        self._closing = threading.Event()
+        self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="plocal-worker", daemon=True)
+        self._thread.start()
+
+    def open(self, settings: Settings, *, communities: bool) -> None:
+        """Open the engines of these settings."""
+        self._tasks.put(lambda: self._open(settings, communities))
+
+    def find_pool(self, settings: Settings, specs: tuple[str, ...]) -> None:
+        """Read the cards of the settings' pool, or of the communities that `specs` name."""
+        self._tasks.put(lambda: self._find_pool(settings, specs))
+
+    def ask(self, job: Job) -> None:
+        """Carry out a prompt."""
+        self._tasks.put(lambda: self._ask(job))
+
+    def close(self, timeout: float = CLOSE_SECONDS) -> bool:
+        """Stop what runs, keep what there is, close everything; whether that was done in time (seconds)."""
+        self._closing.set()
+        self._tasks.put(None)
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            while (task := self._tasks.get()) is not None:
+                if not self._closing.is_set():
+                    task()
+        finally:
+            self._engines.close()
+            self._at_end()
+
+    def _open(self, settings: Settings, communities: bool) -> None:
+        try:
+            handles = self._engines.use(settings, communities=communities, status=self._loading)
+            self._tell(Ready(settings, handles.llm.info))
+        except Exception as error:  # noqa: BLE001 - the worker's edge
+            message, hint = self._describe(error)
+            self._tell(NotReady(message, hint, kept=self._engines.any))
+
+    def _loading(self, text: str) -> None:
+        self._tell(Loading(text))
+
+    def _find_pool(self, settings: Settings, specs: tuple[str, ...]) -> None:
+        from pluralism_local import wiring
+
+        try:
+            library = wiring.library(settings)
+            self._tell(PoolFound(wiring.find_pool(library, settings.pool, list(specs)), library))
+        except Exception as error:  # noqa: BLE001 - the worker's edge
+            self._tell(PoolMissing(*self._describe(error)))
+
+    def _ask(self, job: Job) -> None:
+        try:
+            self._answer(job)
+        except Exception as error:  # noqa: BLE001 - the worker's edge
+            message, hint = self._describe(error)
+            job.log.fail(message)
+            if job.ask.turns and not isinstance(error, Cancelled):
+                hint = f"{hint} Ctrl+N begins a new conversation.".strip()
+            self._tell(Failed(job.number, message, hint))
+
+    def _answer(self, job: Job) -> None:
+        from pluralism_local import modes, wiring
+
+        job.turn = job.log.ask(job.ask, job.settings, job.retry_of)
+        needed = job.ask.mode in wiring.WITH_COMMUNITIES
+        handles = self._engines.use(job.settings, communities=needed, status=self._loading)
+        ask, warnings = job.ask, list[str]()
+        if needed and ask.pool is not None:
+            pool, warnings = wiring.fitting(ask.pool, handles.communities, force=job.force)
+            ask = replace(ask, pool=pool)
+        events = modes.run(
+            ask,
+            llm=handles.llm,
+            communities=handles.communities,
+            should_stop=lambda: job.stop.is_set() or self._closing.is_set(),
+        )
+        answer = ""
+        with closing(cast("Any", events)):
+            for event in events:
+                if isinstance(event, Result):
+                    result = replace(event, warnings=(*warnings, *event.warnings))
+                    job.log.finish(result)
+                    self._tell(Happened(job.number, result, _context(handles.llm, ask, result)))
+                    return
+                if isinstance(event, AnswerDelta):
+                    answer += event.text
+                if isinstance(event, AnswerDelta | CommentDone):
+                    job.log.partial(answer)
+                self._tell(Happened(job.number, event))
+        raise TypeError("a mode ends with a Result")
+
+    def _describe(self, error: Exception) -> tuple[str, str]:
+        """A sentence and what to do next."""
+        if isinstance(error, PlocalError):
+            return error.message, error.hint
+        if isinstance(error, OSError):
+            return f"{error.strerror or error}: {error.filename or 'a file'}.", ""
+        return f"Unexpected: {type(error).__name__}: {error}", self._keep_traceback()
+
+    def _keep_traceback(self) -> str:
+        if self._fault_file is None:
+            return ""
+        try:
+            self._fault_file.parent.mkdir(parents=True, exist_ok=True)
+            with self._fault_file.open("a", encoding="utf-8") as file:
+                file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}\n{traceback.format_exc()}\n")
+        except OSError:
+            return "This is a bug."
+        return f"This is a bug; its traceback is in {self._fault_file}."
+
+
+def _context(llm: LanguageModel, ask: Ask, result: Result) -> int | None:
+    """Tokens of the conversation as the LLM has it after this result; None where it cannot be counted."""
+    turns = (*ask.turns, result.turn) if result.turn is not None else ask.turns
+    messages = [Message("system", ask.system)] if ask.system else []
+    for turn in turns:
+        messages.append(Message("user", turn.asked.get(LLM_VOICE, turn.prompt)))
+        messages.append(Message("assistant", turn.said.get(LLM_VOICE, turn.answer)))
+    if not messages:
+        return 0
+    try:
+        return llm.count_tokens(messages)
+    except PlocalError:
+        return None
+
+
+def warner(tell: Callable[[WorkEvent], None]) -> Callable[[str], None]:
+    """`tell` for sentences."""
+    return lambda text: tell(Warned(text))

@@ -1,0 +1,76 @@
+"""Weights that are not at work are given back, and the models go on as before."""
+
+from __future__ import annotations
+
+import mmap
+import sys
+from pathlib import Path
+
+import pytest
+
+from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
+from pluralism_local.engine.resident import give_back, mappings
+from pluralism_local.types import TextDelta, TextDone
+from tests.engine.conftest import MakeRef
+from tests.engine.llama_util import ask, texts
+
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the call is Linux's")
+
+
+def resident_bytes(path: Path) -> int:
+    """Resident bytes of all mappings of the file, by the system's own account."""
+    wanted, found, inside = str(path.resolve()), 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if "-" in line.split(maxsplit=1)[0]:
+            inside = line.endswith(wanted)
+        elif inside and line.startswith("Rss:"):
+            found += int(line.split()[1]) * 1024
+    return found
+
+
+@linux
+def test_pages_are_given_back_and_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "weights with a space"
+    path.write_bytes(bytes(range(256)) * 4096)
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as mapped:
+        before = mapped[:]
+        assert resident_bytes(path) == len(before) == 2**20
+        assert [size for _, size in mappings(path)] == [2**20]
+        assert give_back(path) == 2**20
+        assert resident_bytes(path) == 0
+        assert mapped[:] == before
+
+
+@linux
+def test_writable_pages_are_never_given_back(tmp_path: Path) -> None:
+    path = tmp_path / "private"
+    path.write_bytes(bytes(2**16))
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as mapped:
+        mapped[:5] = b"typed"
+        assert give_back(path) == 0
+        assert mapped[:5] == b"typed"
+
+
+def test_other_systems_keep_their_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert give_back(tmp_path) == 0
+
+
+@linux
+def test_a_model_and_its_pack_are_never_both_resident(
+    starter_path: Path, tmp_path: Path, make_ref: MakeRef
+) -> None:
+    options = LlamaOptions(threads=1, lanes=1, pack_dir=tmp_path)
+    requests = [ask("Hi.", make_ref(seed, activation="assistant"), tokens=4) for seed in (1, 2)]
+    with LlamaEngine(starter_path, name="starter", options=options) as engine:
+        base_first = texts(engine, [ask("Hi.", tokens=4)])
+        assert resident_bytes(starter_path) > starter_path.stat().st_size // 2
+        events = engine.generate(requests)
+        next(event for event in events if isinstance(event, TextDelta))
+        [pack] = tmp_path.glob("*.gguf")
+        assert resident_bytes(starter_path) == 0
+        assert resident_bytes(pack) > pack.stat().st_size // 2
+        assert len([event for event in events if isinstance(event, TextDone)]) == 2
+        assert resident_bytes(pack) == 0
+        engine.forget()
+        assert texts(engine, [ask("Hi.", tokens=4)]) == base_first

@@ -1,0 +1,190 @@
+"""Rows become samples; whatever is wrong is named by file, row and field."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pluralism_local.errors import InvalidInput, NotFound
+from pluralism_local.evaluation.reading import read_answers, read_samples, remarks
+from pluralism_local.evaluation.tasks import TASKS, find_task
+from tests.evaluation import rows
+from tests.evaluation.rows import Row, write
+
+PAPER = Path(__file__).parents[3] / "shared" / "data" / "eval" / "modular_pluralism"
+needs_data = pytest.mark.skipif(not PAPER.is_dir(), reason="the paper's inputs are not here")
+
+MAKERS: dict[str, Callable[[int], Row]] = {
+    "overton-nli": rows.overton,
+    "overton-judge": rows.overton,
+    "steerable-vk": rows.value,
+    "steerable-opinionqa": rows.opinion,
+    "distributional-moralchoice": rows.moral,
+    "distributional-globalopinionqa": rows.global_opinion,
+}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_samples_have_ids_of_their_content(name: str, tmp_path: Path) -> None:
+    found = [MAKERS[name](number) for number in range(4)]
+    samples = read_samples(TASKS[name], write(tmp_path / "a.json", found))
+    again = read_samples(TASKS[name], write(tmp_path / "b.json", found[::-1]))
+    assert [sample.row for sample in samples] == [0, 1, 2, 3]
+    assert [sample.id for sample in samples] == [sample.id for sample in again[::-1]]
+    assert len({sample.id for sample in samples}) == 4
+    assert samples[0].data == found[0]
+    packed = tmp_path / "c.json.gz"
+    packed.write_bytes(gzip.compress(json.dumps(found).encode()))
+    assert read_samples(TASKS[name], packed) == samples
+
+
+def test_every_task_is_found_by_a_unique_beginning() -> None:
+    assert find_task("steerable-o").name == "steerable-opinionqa"
+    with pytest.raises(InvalidInput, match="could be"):
+        find_task("steerable")
+    with pytest.raises(InvalidInput, match="There is no task 'stearable-vk'") as caught:
+        find_task("stearable-vk")
+    assert "steerable-vk" in caught.value.hint
+
+
+def change(field: str, value: Any) -> Callable[[Row], None]:
+    def apply(row: Row) -> None:
+        row[field] = value
+
+    return apply
+
+
+def drop(field: str) -> Callable[[Row], None]:
+    def apply(row: Row) -> None:
+        del row[field]
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    ("task", "spoil", "said"),
+    [
+        ("distributional-globalopinionqa", drop("question"), "row 1 (id 1): 'question' is missing"),
+        ("distributional-globalopinionqa", change("question", "  "), "'question' must be a text"),
+        ("distributional-globalopinionqa", change("attribute", 3), "'attribute' must be a text"),
+        ("distributional-globalopinionqa", change("options", []), "'options' must be a list of texts"),
+        ("distributional-globalopinionqa", change("options", ["a", ""]), "'options' has no text at place 1"),
+        (
+            "distributional-globalopinionqa",
+            change("options", ["x"] * 27),
+            "'options' has 27 entries; at most 26",
+        ),
+        ("distributional-globalopinionqa", change("gold_distribution", [1.0]), "has 1 numbers for 3 options"),
+        (
+            "distributional-globalopinionqa",
+            change("gold_distribution", [0.5, 0.5, float("nan")]),
+            "has nan at place 2",
+        ),
+        (
+            "distributional-globalopinionqa",
+            change("gold_distribution", [1.2, -0.2, 0]),
+            "has -0.2 at place 1",
+        ),
+        (
+            "distributional-globalopinionqa",
+            change("gold_distribution", [0.5, 0.5, 0.5]),
+            "sums to 1.5 and not to 1",
+        ),
+        (
+            "distributional-globalopinionqa",
+            change("gold_distribution", ["1", 0, 0]),
+            "has no number at place 0",
+        ),
+        (
+            "distributional-moralchoice",
+            change("attribute", "medium"),
+            "is 'medium' and not low_ambiguity or high",
+        ),
+        ("steerable-opinionqa", change("attribute", "RELIGION_X"), "is 'RELIGION_X' and not CATEGORY_group"),
+        ("steerable-opinionqa", change("attribute", "RELIG_"), "is 'RELIG_' and not CATEGORY_group"),
+        ("steerable-vk", change("label", "D"), "'label' is 'D' and not one of A, B, C"),
+        ("overton-nli", change("explanation", ["one"]), "'explanation' has 1 texts for 2 values"),
+    ],
+)
+def test_a_bad_row_is_named(task: str, spoil: Callable[[Row], None], said: str, tmp_path: Path) -> None:
+    found = [MAKERS[task](number) for number in range(3)]
+    spoil(found[1])
+    with pytest.raises(InvalidInput) as caught:
+        read_samples(TASKS[task], write(tmp_path / "rows.json", found))
+    assert caught.value.message.startswith("rows.json, row 1") and said in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is not JSON"),
+        (b"[", "is not JSON"),
+        (b"{}", "is not a list"),
+        (b"[]", "has no rows"),
+        (b"[1]", "row 0: is no object"),
+        (b"\xff\xfe[]", "is not JSON"),
+    ],
+)
+def test_a_file_that_is_none(content: bytes, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    path.write_bytes(content)
+    with pytest.raises(InvalidInput, match=said):
+        read_samples(TASKS["steerable-vk"], path)
+    with pytest.raises(NotFound):
+        read_samples(TASKS["steerable-vk"], tmp_path / "gone.json")
+
+
+def test_no_sample_comes_twice(tmp_path: Path) -> None:
+    task = TASKS["steerable-vk"]
+    with pytest.raises(InvalidInput, match=r"row 2: has the id 0 in common with row 0"):
+        read_samples(
+            task, write(tmp_path / "a.json", [rows.value(0), rows.value(1), {**rows.value(2), "id": 0}])
+        )
+    nameless = [{**rows.value(0), "id": None}, {**rows.value(0), "id": None}]
+    with pytest.raises(InvalidInput, match="row 1: has its content in common with row 0"):
+        read_samples(task, write(tmp_path / "b.json", nameless))
+
+
+def test_unfamiliar_countries_are_remarked_on(tmp_path: Path) -> None:
+    task = TASKS["distributional-globalopinionqa"]
+    known = [rows.global_opinion(0, "Spain"), rows.global_opinion(1, "India (Non-national sample)")]
+    assert remarks(task, read_samples(task, write(tmp_path / "a.json", known))) == []
+    typo = read_samples(task, write(tmp_path / "b.json", [*known, rows.global_opinion(2, "Spian")]))
+    assert remarks(task, typo) == ["The published surveys do not have: Spian."]
+
+
+def test_answers_are_read_and_missing_ones_are_no_zero(tmp_path: Path) -> None:
+    task = TASKS["distributional-moralchoice"]
+    found = [{**rows.moral(0), "pred_distribution": [0.9, 0.1]}, rows.moral(1)]
+    path = write(tmp_path / "a.json", found)
+    with pytest.raises(InvalidInput, match="1 of 2 rows have no 'pred_distribution', the first is row 1"):
+        read_answers(task, path)
+    answered = read_answers(task, path, partial=True)
+    assert answered.missing == 1 and answered.predictions[0].distribution == (0.9, 0.1)
+    with pytest.raises(InvalidInput, match="2 of 2 rows"):
+        read_answers(task, write(tmp_path / "b.json", [rows.moral(0), rows.moral(1)]), partial=True)
+    with pytest.raises(InvalidInput, match=r"row 0 .*'pred_distribution' sums to 0\.5"):
+        read_answers(task, write(tmp_path / "c.json", [{**rows.moral(0), "pred_distribution": [0.5, 0]}]))
+    with pytest.raises(InvalidInput, match="'output' must be a text"):
+        read_answers(TASKS["steerable-vk"], write(tmp_path / "d.json", [{**rows.value(0), "output": 3}]))
+
+
+@needs_data
+@pytest.mark.parametrize(
+    ("task", "file", "count"),
+    [
+        ("overton-nli", "overton_test_valuekaleidoscope_small", 626),
+        ("steerable-vk", "steerable_test_valuekaleidoscope_small", 4368),
+        ("steerable-opinionqa", "steerable_test_opinionqa_small", 4475),
+        ("distributional-moralchoice", "distributional_test_moralchoice", 1367),
+        ("distributional-globalopinionqa", "distributional_test_globalopinionqa_small", 5752),
+    ],
+)
+def test_the_papers_inputs_are_read_whole(task: str, file: str, count: int) -> None:
+    samples = read_samples(TASKS[task], PAPER / f"{file}.json")
+    assert len(samples) == count and remarks(TASKS[task], samples) == []

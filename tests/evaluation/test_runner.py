@@ -1,0 +1,317 @@
+"""Methods over samples: what is asked, what is kept, and that stopping anywhere changes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pluralism_local.communities import Pool
+from pluralism_local.engine.base import ShouldStop, never
+from pluralism_local.engine.scripted import ScriptedEngine
+from pluralism_local.errors import EngineFailure, InvalidInput, RemoteFailure, Unsupported
+from pluralism_local.evaluation.asking import PATIENCE, Failure
+from pluralism_local.evaluation.coverage import Coverage
+from pluralism_local.evaluation.journal import Journal
+from pluralism_local.evaluation.methods import METHODS, find_methods
+from pluralism_local.evaluation.reading import read_samples
+from pluralism_local.evaluation.runner import Progress, Setup, comments_file, read_results, run
+from pluralism_local.evaluation.samples import Prediction, Sample
+from pluralism_local.evaluation.summary import summarise
+from pluralism_local.evaluation.tasks import TASKS
+from pluralism_local.types import EngineEvent, OptionDistribution, OptionRequest, Request, Sampling
+from tests.evaluation import rows
+from tests.evaluation.rows import write
+from tests.modes.helpers import NO_ADAPTERS, NO_PROBABILITIES, THREE, community, pool, script
+
+MAKERS = {
+    "overton-nli": rows.overton,
+    "steerable-vk": rows.value,
+    "steerable-opinionqa": rows.opinion,
+    "distributional-moralchoice": rows.moral,
+    "distributional-globalopinionqa": rows.global_opinion,
+}
+
+
+def read(task: str, folder: Path, count: int) -> list[Sample]:
+    folder.mkdir(parents=True, exist_ok=True)
+    return read_samples(TASKS[task], write(folder / f"{task}.json", [MAKERS[task](i) for i in range(count)]))
+
+
+def setup(
+    task: str,
+    folder: Path,
+    count: int = 20,
+    *,
+    engine: ScriptedEngine | None = None,
+    members: Pool = THREE,
+    tokens: int = 12,
+) -> Setup:
+    llm = engine or ScriptedEngine()
+    return Setup(
+        TASKS[task],
+        read(task, folder, count),
+        members,
+        llm,
+        llm,
+        Sampling(1.0, 0.9, tokens),
+        Sampling(max_tokens=tokens),
+    )
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {
+        path.name: path.read_bytes() for path in [*folder.glob("*.jsonl"), *folder.parent.glob("*.jsonl")]
+    }
+
+
+@pytest.mark.parametrize("task", MAKERS)
+def test_every_method_answers_every_task(task: str, tmp_path: Path) -> None:
+    given = setup(task, tmp_path)
+    seen: list[Progress] = []
+    assert run(given, tmp_path / "run", METHODS, progress=seen.append)
+    results, records = read_results(tmp_path / "run")
+    assert set(results) == set(METHODS) and len(records) == 100
+    for method, found in results.items():
+        assert found.keys() == {sample.id for sample in given.samples}
+        for sample in given.samples:
+            one = found[sample.id]
+            assert isinstance(one, Prediction)
+            if given.task.answers == "text":
+                assert one.output and one.distribution is None
+            else:
+                assert one.distribution is not None
+                assert sum(one.distribution) == pytest.approx(1, abs=1e-9)
+                assert (one.output in ("A", "B", "C")) == (given.task.answers == "label")
+            chooses = method == "moe" or (given.task.combine == "select" and method in ("ours", "persona"))
+            assert (one.selection in ("left", "center", "right")) == chooses
+    assert (seen[0].done, seen[-1].done, seen[-1].total, seen[-1].failed) == (0, 100, 100, 0)
+    summary = summarise(given.task, given.samples, results, METHODS, records, cover=cover_nothing)
+    assert summary.complete and set(summary.methods) == set(METHODS)
+
+
+def cover_nothing(answered: Sequence[tuple[Sample, str]]) -> list[Coverage]:
+    return [Coverage(0.0, 0.0, 1) for _ in answered]
+
+
+def test_ours_is_the_weighted_mean_over_the_comments(tmp_path: Path) -> None:
+    """d = Σ w_i d_i by hand, from what the engine says to each comment."""
+    engine = ScriptedEngine(record=True)
+    given = setup("distributional-globalopinionqa", tmp_path, 3, engine=engine)
+    run(given, tmp_path / "run", ["ours"])
+    weighed = [call for call in engine.calls if call.kind == "distribution"]
+    results, records = read_results(tmp_path / "run")
+    said = [
+        json.loads(line) for line in comments_file(tmp_path / "run", engine.info).read_text().splitlines()
+    ]
+    for sample in given.samples:
+        comments = {one["community"]: one["text"] for one in said if one["sample"] == sample.id}
+        requests = [
+            OptionRequest(request.messages, ("A", "B", "C"))
+            for request in weighed[0].requests
+            if isinstance(request, OptionRequest) and sample.question in request.messages[-1].content
+        ]
+        assert [r.messages[-1].content for r in requests] == [
+            given.task.answer(sample, comments[id]).text for id in ("left", "center", "right")
+        ]
+        each = ScriptedEngine().distribution(requests)
+        expected = [0.5 * a + 0.25 * b + 0.25 * c for a, b, c in zip(*(one.p for one in each), strict=True)]
+        one = results["ours"][sample.id]
+        assert isinstance(one, Prediction) and one.distribution == pytest.approx(expected, abs=1e-12)
+    assert {role for record in records for role in record["usage"]} == {"communities", "llm"}
+
+
+def test_comments_are_generated_once_for_all_methods_and_runs(tmp_path: Path) -> None:
+    engine = ScriptedEngine(record=True)
+    given = setup("steerable-opinionqa", tmp_path, 20, engine=engine)
+    run(given, tmp_path / "a", ["ours", "moe"])
+    asked = Counter(request for call in engine.calls if call.kind == "generate" for request in call.requests)
+    assert len(asked) == 60 and set(asked.values()) == {1}
+    engine.calls.clear()
+    two = pool(("right", 0.5), ("left", 0.5))
+    run(
+        setup("steerable-opinionqa", tmp_path, 20, engine=engine, members=two),
+        tmp_path / "b",
+        ["ours", "moe"],
+    )
+    assert [call for call in engine.calls if call.kind == "generate"] == []
+    engine.calls.clear()
+    run(setup("steerable-opinionqa", tmp_path, 20, engine=engine, tokens=11), tmp_path / "c", ["ours"])
+    assert sum(len(call.requests) for call in engine.calls if call.kind == "generate") == 60
+
+
+def test_a_kill_at_any_moment_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed in the middle of any write, the same command ends with the same bytes."""
+    writes: list[tuple[str, int, int]] = []
+    append = Journal.append
+
+    def noted(journal: Journal, records: Sequence[Mapping[str, Any]]) -> None:
+        before = journal.path.stat().st_size
+        append(journal, records)
+        writes.append((journal.path.name, before, journal.path.stat().st_size))
+
+    monkeypatch.setattr(Journal, "append", noted)
+    trained = pool(community("left", folder=tmp_path), community("right", folder=tmp_path))
+    given = setup("steerable-vk", tmp_path, 40, members=trained)
+    whole = tmp_path / "x" / "run"
+    run(given, whole, METHODS)
+    expected = files(whole)
+    assert set(expected) == {"samples.jsonl", "comments-scripted-.jsonl"}
+    moments = list(writes)
+    assert len(moments) == 3 * (5 + 2)  # three chunks: five methods, comments through adapters and personas
+    sizes = dict.fromkeys(expected, 0)
+    for step, (name, before, after) in enumerate(moments):
+        killed = tmp_path / f"k{step}" / "run"
+        killed.mkdir(parents=True)
+        for file, content in expected.items():
+            length = before + (after - before) * (step % 4) // 4 if file == name else sizes[file]
+            folder = killed if file == "samples.jsonl" else killed.parent
+            (folder / file).write_bytes(content[:length])
+        assert run(given, killed, METHODS)
+        assert files(killed) == expected, step
+        sizes[name] = after
+
+
+def test_stopping_finishes_the_batch(tmp_path: Path) -> None:
+    given = setup("distributional-moralchoice", tmp_path, 40)
+    asked: list[Progress] = []
+    assert not run(
+        given, tmp_path / "run", METHODS, progress=asked.append, should_stop=lambda: len(asked) > 3
+    )
+    results, _ = read_results(tmp_path / "run")
+    assert sum(map(len, results.values())) == asked[-1].done == 48
+    assert run(given, tmp_path / "run", METHODS)
+    run(given, tmp_path / "y" / "run", METHODS)
+    assert files(tmp_path / "run")["samples.jsonl"] == files(tmp_path / "y" / "run")["samples.jsonl"]
+
+
+class Fragile(ScriptedEngine):
+    """Fails every call that holds a request about `what`, with `error`."""
+
+    def __init__(self, what: str, error: Exception) -> None:
+        super().__init__(record=True)
+        self.what, self.error = what, error
+
+    def _raise_if(self, requests: Sequence[Request | OptionRequest]) -> None:
+        if any(self.what in request.messages[-1].content for request in requests):
+            raise self.error
+
+    def generate(
+        self, requests: Sequence[Request], *, should_stop: ShouldStop = never
+    ) -> Iterator[EngineEvent]:
+        self._raise_if(requests)
+        return super().generate(requests, should_stop=should_stop)
+
+    def distribution(
+        self, requests: Sequence[OptionRequest], *, should_stop: ShouldStop = never
+    ) -> list[OptionDistribution]:
+        self._raise_if(requests)
+        return super().distribution(requests, should_stop=should_stop)
+
+
+def test_one_failure_takes_no_other_sample_with_it(tmp_path: Path) -> None:
+    given = setup(
+        "distributional-globalopinionqa",
+        tmp_path,
+        20,
+        engine=Fragile("thing 7?", EngineFailure("Out of memory.")),
+    )
+    assert run(given, tmp_path / "run", ["ours", "vanilla"])
+    results, records = read_results(tmp_path / "run")
+    bad = given.samples[7].id
+    for found in results.values():
+        assert found[bad] == Failure("engine_failure", "Out of memory.")
+        assert sum(isinstance(one, Failure) for one in found.values()) == 1
+    summary = summarise(given.task, given.samples, results, ["ours", "vanilla"], records)
+    assert (len(summary.samples), summary.wanted, summary.complete) == (19, 20, False)
+    assert summary.failed == {"ours": 1, "vanilla": 1} and summary.methods["ours"].counts["n"] == 19
+    well = setup("distributional-globalopinionqa", tmp_path, 20)
+    run(well, tmp_path / "run", ["ours", "vanilla"])
+    assert read_results(tmp_path / "run")[0] == results  # failures are kept until a retry is wanted
+    seen: list[Progress] = []
+    run(well, tmp_path / "run", ["ours", "vanilla"], retry=True, progress=seen.append)
+    assert [(now.done, now.failed) for now in seen] == [
+        (38, 0),
+        (39, 0),
+        (40, 0),
+    ]  # asked again: not failed yet
+    mended, _ = read_results(tmp_path / "run")
+    assert not any(isinstance(one, Failure) for found in mended.values() for one in found.values())
+    good = [sample.id for sample in given.samples if sample.id != bad]
+    assert all(mended["ours"][id] == results["ours"][id] for id in good)
+
+
+def test_a_server_that_is_down_ends_the_run_and_loses_nothing(tmp_path: Path) -> None:
+    engine = Fragile("", RemoteFailure("The server does not answer."))
+    given = setup("distributional-globalopinionqa", tmp_path, 40, engine=engine)
+    engine.what = "thing 2"  # 2 and 20 to 29
+    with pytest.raises(RemoteFailure):
+        run(given, tmp_path / "run", ["vanilla"])
+    results, _ = read_results(tmp_path / "run")
+    assert len(results["vanilla"]) == 16  # the chunk before, in which only one failed in a row
+    assert PATIENCE == 3
+
+
+def test_a_silent_community_is_no_failure(tmp_path: Path) -> None:
+    says = script(tmp_path, replies=[{"match": "You speak for center", "text": "  "}])
+    for task in ("steerable-vk", "distributional-moralchoice", "overton-nli"):
+        given = setup(task, tmp_path, 4, engine=ScriptedEngine(says))
+        run(given, tmp_path / "run" / task, ["ours"])
+        found = read_results(tmp_path / "run" / task)[0]["ours"]
+        assert all(isinstance(one, Prediction) and one.selection != "center" for one in found.values())
+
+
+def test_a_question_with_one_option_needs_no_model(tmp_path: Path) -> None:
+    task = TASKS["steerable-opinionqa"]
+    single = {**rows.opinion(0, gold=[1.0]), "options": ["Yes"]}
+    given = setup("steerable-opinionqa", tmp_path, 1)
+    engine = ScriptedEngine(record=True)
+    given = Setup(
+        task,
+        read_samples(task, write(tmp_path / "one.json", [single])),
+        THREE,
+        engine,
+        engine,
+        given.comment,
+        given.answer,
+    )
+    run(given, tmp_path / "run", METHODS)
+    assert engine.calls == []
+    for found in read_results(tmp_path / "run")[0].values():
+        assert [one.distribution for one in found.values() if isinstance(one, Prediction)] == [(1.0,)]
+
+
+def test_an_llm_without_probabilities(tmp_path: Path) -> None:
+    engine = ScriptedEngine(capabilities=NO_PROBABILITIES)
+    with pytest.raises(Unsupported, match="gives no probabilities"):
+        run(setup("distributional-moralchoice", tmp_path, 2, engine=engine), tmp_path / "a", ["ours"])
+    assert run(setup("steerable-vk", tmp_path, 4, engine=engine), tmp_path / "b", METHODS)
+    for found in read_results(tmp_path / "b")[0].values():
+        for one in found.values():
+            assert isinstance(one, Prediction) and one.output and one.distribution is None
+
+
+def test_personas_speak_where_adapters_cannot(tmp_path: Path) -> None:
+    engine = ScriptedEngine(capabilities=NO_ADAPTERS, record=True)
+    trained = pool(community("left", folder=tmp_path), community("right", None, folder=tmp_path))
+    given = setup("steerable-vk", tmp_path, 2, engine=engine, members=trained)
+    with pytest.raises(InvalidInput, match="'right' has no persona"):
+        run(given, tmp_path / "a", ["ours"])
+    run(given, tmp_path / "b", ["vanilla"])  # needs none
+    able = ScriptedEngine(record=True)
+    both = pool(community("left", folder=tmp_path), community("right", folder=tmp_path))
+    run(setup("steerable-vk", tmp_path, 2, engine=able, members=both), tmp_path / "c", ["ours", "persona"])
+    asked = [request for call in able.calls if call.kind == "generate" for request in call.requests]
+    through = [(isinstance(r, Request) and r.adapter is not None, r.messages[0].role) for r in asked]
+    assert Counter(through) == {(True, "user"): 4, (False, "system"): 4}
+
+
+def test_methods_have_an_order_and_names() -> None:
+    assert find_methods(["prompting", "uniform", "ours", "ours"]) == ["ours", "prompting", "uniform"]
+    with pytest.raises(InvalidInput, match="no method 'our'") as caught:
+        find_methods(["our"])
+    assert "ours" in caught.value.hint
