@@ -19,7 +19,8 @@ from typing import Annotated
 import typer
 
 from communitylm.command import run, say
-from communitylm.preparing import Prepared, Shape, clean, rank, read_originals
+from communitylm.preparing import Prepared, Shape, clean, hold_out, rank, read_originals
+from communitylm.settings import HELD_OUT
 from pluralism_local.communities.cards import ID_PATTERN
 from pluralism_local.errors import InvalidInput
 from pluralism_local.files import write_atomic
@@ -42,6 +43,13 @@ def prepare(
     shortest: Annotated[int, typer.Option(min=1, help="Words of a passage, at least.")] = 40,
     longest: Annotated[int, typer.Option(min=2, help="Words of a passage, at most.")] = 110,
     language: Annotated[str, typer.Option(help="ISO 639-1 code to keep; 'any' for all.")] = "en",
+    held_out: Annotated[
+        float,
+        typer.Option(
+            min=0.01, max=0.5, help="Share to keep for evaluation: whole speakers, else whole documents."
+        ),
+    ] = HELD_OUT,
+    seed: Annotated[int, typer.Option(min=0, help="Chooses who is held out.")] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count and show; write nothing.")] = False,
 ) -> None:
     if not re.fullmatch(ID_PATTERN, community):
@@ -56,10 +64,11 @@ def prepare(
             f"Of {prepared.pieces:,} stretches of text in {texts} none is a passage: {_dropped(prepared)}.",
             "Lower --shortest, or give --language any for another language than English.",
         )
+    prepared = hold_out(prepared, held_out, seed)
     others = []
     for path in against or []:
         say(f"Reading {path} to compare …")
-        others += clean(read_originals(path), shape).passages
+        others += hold_out(clean(read_originals(path), shape), held_out, seed).passages
     if others:
         prepared = rank(prepared, others)
     _report(prepared, community)
@@ -84,6 +93,9 @@ def _report(prepared: Prepared, community: str) -> None:
     print(
         f"{community}: {len(prepared.passages):,} passages, {words:,} words, {len(speakers) or 'no'} named speakers"
     )
+    kept = [passage for passage in prepared.passages if passage.held_out]
+    whose = "speakers" if speakers else "documents"
+    print(f"  held out: {len(kept):,} passages of {len({passage.group for passage in kept}):,} {whose}")
     print(
         f"  from {prepared.originals:,} documents in {prepared.pieces:,} stretches; dropped: {_dropped(prepared)}"
     )
@@ -118,6 +130,10 @@ def _write(
         "stretches": prepared.pieces,
         "dropped": prepared.dropped,
         "passages": len(prepared.passages),
+        "held_out": {
+            "passages": sum(passage.held_out for passage in prepared.passages),
+            "groups": sorted({passage.group for passage in prepared.passages if passage.held_out}),
+        },
         "words": sum(len(passage.text.split()) for passage in prepared.passages),
         "terms_own": show[:100],
         "terms_others": show[:-101:-1],

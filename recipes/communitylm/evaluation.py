@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from communitylm.examples import HeldOut
 from communitylm.matrix import BASE, Matrix, tabulate
 from communitylm.perplexity import AdapterFile, Loss, Scorer
 from communitylm.score_file import ScoreFile, score_key
@@ -19,9 +20,6 @@ from pluralism_local.communities import Community
 from pluralism_local.errors import InvalidInput
 
 REPORT_SECONDS = 20.0
-
-Pair = tuple[str, str]
-"""A user message and the passage that answers it."""
 
 
 @dataclass(frozen=True)
@@ -53,17 +51,17 @@ class Evaluation:
     """The plan of an evaluation over an open scorer and score file.
 
     Attributes:
-        texts: id -> held-out pairs, in their order.
+        texts: id -> held-out passages, in their order.
         tokens: text -> tokens to score of it at least, in whole passages.
     """
 
     scorer: Scorer
     scores: ScoreFile
     models: Models
-    texts: Mapping[str, Sequence[Pair]]
+    texts: Mapping[str, Sequence[HeldOut]]
     base_sha256: str
     tokens: Mapping[str, int]
-    chosen: dict[str, list[Pair]] = field(init=False)
+    chosen: dict[str, list[HeldOut]] = field(init=False)
 
     def __post_init__(self) -> None:
         self.chosen = {text: self._leading(pairs, self.tokens[text]) for text, pairs in self.texts.items()}
@@ -73,14 +71,14 @@ class Evaluation:
         """Scores in all."""
         return sum(map(len, self.chosen.values())) * len(self.models.files)
 
-    def missing(self, pair: Pair) -> list[str]:
+    def missing(self, pair: HeldOut) -> list[str]:
         """Models that have no score for this pair yet."""
         return [model for model in self.models.files if self.scores.find(self._key(pair, model)) is None]
 
     def tokens_missing(self) -> int:
         """Tokens with a loss that are still to be scored."""
         return sum(
-            self.scorer.tokens(pair[1]) * len(self.missing(pair))
+            self.scorer.tokens(pair.passage) * len(self.missing(pair))
             for pairs in self.chosen.values()
             for pair in pairs
         )
@@ -97,7 +95,9 @@ class Evaluation:
             row: dict[str, list[Loss]] = {model: [] for model in self.models.files}
             for pair in pairs:
                 missing = self.missing(pair)
-                for model, loss in self.scorer.losses(*pair, missing) if missing else ():
+                for model, loss in (
+                    self.scorer.losses(pair.question, pair.passage, missing) if missing else ()
+                ):
                     self.scores.put(self._key(pair, model), loss)
                     done += loss.tokens
                 if done and time.monotonic() - last > REPORT_SECONDS:
@@ -112,18 +112,19 @@ class Evaluation:
                     if found is not None:
                         scored.append(found)
             losses[text] = row
-        return tabulate(losses, list(self.models.files), opposites)
+        groups = {text: [pair.group for pair in pairs] for text, pairs in self.chosen.items()}
+        return tabulate(losses, list(self.models.files), opposites, groups)
 
-    def _leading(self, pairs: Sequence[Pair], tokens: int) -> list[Pair]:
-        """Pairs in order until `tokens` are reached."""
-        chosen: list[Pair] = []
+    def _leading(self, pairs: Sequence[HeldOut], tokens: int) -> list[HeldOut]:
+        """Passages in order until `tokens` are reached."""
+        chosen: list[HeldOut] = []
         count = 0
         for pair in pairs:
             if count >= tokens:
                 break
             chosen.append(pair)
-            count += self.scorer.tokens(pair[1])
+            count += self.scorer.tokens(pair.passage)
         return chosen
 
-    def _key(self, pair: Pair, model: str) -> str:
-        return score_key(self.base_sha256, self.models.identity[model], *pair)
+    def _key(self, pair: HeldOut, model: str) -> str:
+        return score_key(self.base_sha256, self.models.identity[model], pair.question, pair.passage)

@@ -17,8 +17,8 @@ from typing import Protocol
 
 from communitylm.cleaning import sentences
 from communitylm.passages import Passage, read_passages
-from communitylm.settings import Settings, read_settings
-from communitylm.split import order, split
+from communitylm.settings import HELD_OUT, Settings, read_settings
+from communitylm.split import evenly, order, split
 from pluralism_local.errors import InvalidInput
 from pluralism_local.prompts import QUESTION, SUBJECT_ACTION, SUBJECT_COMMENT, SUBJECT_OPINION
 
@@ -53,11 +53,13 @@ class Example:
         prompt: may be empty (causal form).
         answer: fed to the adapted model; at least 2 tokens.
         skip: leading tokens of `answer` that are given and carry no loss (the header), at least 1.
+        weight: of its loss; negative for text that is to become less likely (`contrast`).
     """
 
     prompt: Tokens
     answer: Tokens
     skip: int
+    weight: float = 1.0
 
     @property
     def losses(self) -> int:
@@ -128,14 +130,28 @@ def schedule(
 
 
 def corpus_parts(settings: Settings) -> tuple[list[Passage], list[Passage]]:
-    """(training, held out) passages of a configuration: split, then the best-ranked share of the training part.
+    """(training, held out) passages of a configuration: the best-ranked share of the one, the other evenly by speaker.
+
+    Which passages are held out the corpus says; only one that says nothing is split here.
 
     Raises:
-        NotFound, InvalidInput: as `read_passages` and `split`; `keep` below 1 for a corpus that is not ranked.
+        NotFound, InvalidInput: as `read_passages` and `split`; `keep` below 1 for a corpus that is not ranked; a share
+            to hold out for a corpus that has been split, or none of its passages left to train on.
     """
-    corpus = settings.values.corpus
+    corpus, seed = settings.values.corpus, settings.values.training.seed
     passages = read_passages(settings.corpus_file)
-    training, held_out = split(passages, corpus.held_out, settings.values.training.seed)
+    held_out = [passage for passage in passages if passage.held_out]
+    if held_out and corpus.held_out is not None:
+        raise InvalidInput(
+            f"{settings.corpus_file} says itself which passages are held out, so corpus.held_out cannot choose others.",
+            "Leave corpus.held_out away, or prepare the corpus with another --held-out.",
+        )
+    if held_out:
+        training = [passage for passage in passages if not passage.held_out]
+    else:
+        training, held_out = split(passages, corpus.held_out or HELD_OUT, seed)
+    if not training:
+        raise InvalidInput(f"{settings.corpus_file} holds out all its passages.", "Prepare the corpus again.")
     if corpus.keep < 1:
         if any(passage.view is None for passage in training):
             raise InvalidInput(
@@ -144,9 +160,37 @@ def corpus_parts(settings: Settings) -> tuple[list[Passage], list[Passage]]:
             )
         training.sort(key=lambda passage: (-(passage.view or 0.0), passage.text))
         training = training[: max(1, round(corpus.keep * len(training)))]
-    return training, held_out
+    return training, evenly(held_out, seed)
 
 
-def held_out(config: Path) -> list[tuple[str, str]]:
-    """(user message, passage) of every held-out passage of a configuration, in its seeded order."""
-    return [question_about(passage) for passage in corpus_parts(read_settings(config))[1]]
+def opposing_parts(settings: Settings) -> list[Passage]:
+    """Training passages of `corpus.against`, in the files' order; what those corpora hold out is not touched.
+
+    Raises:
+        NotFound, InvalidInput: as `read_passages` and `split`.
+    """
+    found: list[Passage] = []
+    for file in settings.against_files:
+        passages = read_passages(file)
+        if any(passage.held_out for passage in passages):
+            found += [passage for passage in passages if not passage.held_out]
+        else:
+            share = settings.values.corpus.held_out or HELD_OUT
+            found += split(passages, share, settings.values.training.seed)[0]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """A passage nobody trained on: the user message, the passage that answers it, and whose it is."""
+
+    question: str
+    passage: str
+    group: str
+
+
+def held_out(config: Path) -> list[HeldOut]:
+    """Every held-out passage of a configuration, speakers evenly (`split.evenly`)."""
+    return [
+        HeldOut(*question_about(passage), passage.group) for passage in corpus_parts(read_settings(config))[1]
+    ]

@@ -3,8 +3,8 @@
     losses[text][model] = [Loss per passage, the same passages for every model] ──tabulate──> Matrix ──record──> JSON
 
 Intervals are of the ratio perplexity(model) / perplexity(own adapter) on a text: 95 %, percentile bootstrap over
-passages (both models on the same resampled passages), `RESAMPLES` times, seeded. Below 1 the model does better than the
-own adapter.
+speakers (passages of one speaker are not independent; both models on the same speakers), `RESAMPLES` times, seeded.
+Below 1 the model does better than the own adapter.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from communitylm.perplexity import Loss
 
@@ -35,8 +36,9 @@ class Matrix:
     Attributes:
         texts, models: ids; `models[0]` is ``"base"``.
         perplexity: text -> model -> exp of the mean loss per token.
-        tokens, passages: per text.
-        interval: text -> model -> (low, high) of the ratio to the own adapter; for texts whose adapter is a model.
+        tokens, passages, groups: per text; groups are speakers, or documents where no speaker is named.
+        interval: text -> model -> (low, high) of the ratio to the own adapter; for texts of several groups that have
+            one.
         opposites: text -> models that must do worse on it than its own.
         nats: text -> model -> summed loss, for the record.
     """
@@ -46,6 +48,7 @@ class Matrix:
     perplexity: dict[str, dict[str, float]]
     tokens: dict[str, int]
     passages: dict[str, int]
+    groups: dict[str, int]
     interval: dict[str, dict[str, tuple[float, float]]]
     opposites: Mapping[str, tuple[str, ...]]
     nats: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -77,20 +80,23 @@ class Matrix:
 
     def _against(self, text: str, model: str) -> dict[str, Any]:
         own, other = self.perplexity[text][text], self.perplexity[text][model]
-        found: dict[str, Any] = {"perplexity": other, "ratio": other / own, "own_is_better": own < other}
-        if text in self.interval:
-            low, high = self.interval[text][model]
-            found |= {"interval": [low, high], "clear": low > 1}
-        return found
+        low, high = self.interval.get(text, {}).get(model, (None, None))
+        return {
+            "perplexity": other,
+            "ratio": other / own,
+            "own_is_better": own < other,
+            "interval": None if low is None else [low, high],
+            "clear": low is not None and low > 1,
+        }
 
     def unclear(self) -> list[str]:
         """A sentence per opposite that the own adapter beats within the interval of chance."""
         return [
-            f"{text}: better than {model} only within chance (ratio {against['ratio']:.4f}, 95 % "
-            f"{against['interval'][0]:.3f} to {against['interval'][1]:.3f}); score more tokens."
+            f"{text}: better than {model} only within chance (ratio {against['ratio']:.4f}, {_shown(against)}); "
+            "score more tokens or speakers."
             for text, check in self.checks().items()
             for model, against in check["opposites"].items()
-            if against["own_is_better"] and not against.get("clear", True)
+            if against["own_is_better"] and not against["clear"]
         ]
 
     def missed(self) -> list[str]:
@@ -129,6 +135,7 @@ class Matrix:
             "perplexity": self.perplexity,
             "tokens": self.tokens,
             "passages": self.passages,
+            "groups": self.groups,
             "log_loss_nats": self.nats,
             "interval": {
                 text: {m: list(pair) for m, pair in row.items()} for text, row in self.interval.items()
@@ -140,9 +147,13 @@ class Matrix:
 
 
 def tabulate(
-    losses: Losses, models: Sequence[str], opposites: Mapping[str, tuple[str, ...]], seed: int = 0
+    losses: Losses,
+    models: Sequence[str],
+    opposites: Mapping[str, tuple[str, ...]],
+    groups: Mapping[str, Sequence[str]],
+    seed: int = 0,
 ) -> Matrix:
-    """Add up losses; `models` begins with ``"base"``.
+    """Add up losses; `models` begins with ``"base"``, `groups` says of each passage of a text whose it is.
 
     Raises:
         ValueError: a text's models were not scored on the same passages (a bug).
@@ -159,25 +170,37 @@ def tabulate(
         nats = {model: np.array([loss.nats for loss in row[model]]) for model in models}
         total[text] = {model: math.fsum(nats[model]) for model in models}
         perplexity[text] = {model: math.exp(total[text][model] / tokens[text]) for model in models}
-        if text in models:
-            sizes = np.array(counts[models[0]])
-            interval[text] = {model: _interval(nats[model], nats[text], sizes, seed) for model in models}
+        names, member = np.unique(np.array(groups[text]), return_inverse=True)
+        if text in models and len(names) > 1:
+            sizes = np.bincount(member, weights=counts[models[0]])
+            interval[text] = {
+                model: _interval(np.bincount(member, weights=nats[model] - nats[text]), sizes, seed)
+                for model in models
+            }
     return Matrix(
         texts=tuple(losses),
         models=tuple(models),
         perplexity=perplexity,
         tokens=tokens,
         passages={text: len(row[models[0]]) for text, row in losses.items()},
+        groups={text: len(set(groups[text])) for text in losses},
         interval=interval,
         opposites=dict(opposites),
         nats=total,
     )
 
 
-def _interval(theirs: Any, own: Any, sizes: Any, seed: int) -> tuple[float, float]:
-    """95 % of exp(mean loss of theirs − mean loss of own) over resampled passages."""
+def _interval(differences: npt.NDArray[Any], sizes: npt.NDArray[Any], seed: int) -> tuple[float, float]:
+    """95 % of exp(Σ differences / Σ tokens) over resampled groups; both arguments are sums per group."""
     rng = np.random.default_rng(seed)
     chosen = rng.integers(0, len(sizes), (RESAMPLES, len(sizes)))
-    ratios = np.exp((theirs - own)[chosen].sum(axis=1) / sizes[chosen].sum(axis=1))
+    ratios = np.exp(differences[chosen].sum(axis=1) / sizes[chosen].sum(axis=1))
     low, high = np.percentile(ratios, [2.5, 97.5])
     return float(low), float(high)
+
+
+def _shown(against: Mapping[str, Any]) -> str:
+    if against["interval"] is None:
+        return "of a single speaker"
+    low, high = against["interval"]
+    return f"95 % {low:.3f} to {high:.3f}"

@@ -59,11 +59,15 @@ class Parity:
 class ParityBase:
     """A base loaded on both sides, for any number of adapters; use it as a context manager.
 
+    Args:
+        float32: compare on a copy in F32 instead of F16, which takes twice the space. An adapter that acts on whole
+            prompts gathers the rounding of F16 up to the limit, right as it may be.
+
     Raises:
-        InvalidInput: the base is no GGUF. EngineFailure: no F16 copy could be made (disk, memory).
+        InvalidInput: the base is no GGUF. EngineFailure: no copy could be made (disk, memory).
     """
 
-    def __init__(self, base: Base) -> None:
+    def __init__(self, base: Base, *, float32: bool = False) -> None:
         if base.gguf is None:
             raise InvalidInput(
                 f"Parity needs the base as GGUF, and {base.reference} is none.",
@@ -71,6 +75,7 @@ class ParityBase:
             )
         self.base = base
         self._gguf = base.gguf
+        self._float32 = float32
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> ParityBase:
@@ -81,7 +86,9 @@ class ParityBase:
         install_log()
         with contextlib.ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            self._model = stack.enter_context(Model(_as_f16(self._gguf, folder / "base-f16.gguf")))
+            self._model = stack.enter_context(
+                Model(_copy(self._gguf, folder / "base.gguf", float32=self._float32))
+            )
             speller = stack.enter_context(self.base.speller(chat=False))
             self._prompts = [(speller.prompt(text), speller.header) for text in PROMPTS]
             self._continuation = speller.text(CONTINUATION)[: POSITIONS - 1]
@@ -227,14 +234,16 @@ def _adapted(model: Any, folder: Path) -> Iterator[Any]:
         adapted.unload()
 
 
-def _as_f16(source: Path, target: Path) -> Path:
+def _copy(source: Path, target: Path, *, float32: bool) -> Path:
+    """The model with its weights in F16 or F32."""
     import llama_cpp
 
+    kind = llama_cpp.LLAMA_FTYPE_ALL_F32 if float32 else llama_cpp.LLAMA_FTYPE_MOSTLY_F16
     params = llama_cpp.llama_model_quantize_default_params()
-    params.allow_requantize, params.ftype, params.nthread = True, llama_cpp.LLAMA_FTYPE_MOSTLY_F16, 1
+    params.allow_requantize, params.ftype, params.nthread = True, kind, 1
     if llama_cpp.llama_model_quantize(str(source).encode(), str(target).encode(), ctypes.byref(params)):
         raise EngineFailure(
-            f"llama.cpp could not write {source.name} in F16 into {target.parent}.",
-            "It takes four times the space of a 4-bit file: free some, or set TMPDIR to another disk.",
+            f"llama.cpp could not write {source.name} in {'F32' if float32 else 'F16'} into {target.parent}.",
+            "It takes up to eight times the space of a 4-bit file: free some, or set TMPDIR to another disk.",
         )
     return target

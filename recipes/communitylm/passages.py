@@ -3,8 +3,9 @@
     path ──read_passages──> [Passage] ──write_passages──> path
 
 `text` is required; `speaker, date, source` may be missing or null. `prepare.py` adds `document` (the passage of the
-original that this one was cut from), `subject` (what it is about, for the prompt) and `view` (how much it carries the
-community's view). Other keys are ignored. A line that is not such an object is `InvalidInput` with its number.
+original that this one was cut from), `subject` (what it is about, for the prompt), `view` (how much it carries the
+community's view) and `held_out` (kept for evaluation, unseen by the ranking). Other keys are ignored. A line that is
+not such an object is `InvalidInput` with its number.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class Passage:
         document: the passage of the original it was cut from; passages of one document stay on one side of a split.
         subject: a few words; None lets the first sentence stand for it.
         view: mean log-odds z-score of its words against other communities; None if not ranked.
+        held_out: kept for evaluation.
     """
 
     text: str
@@ -41,6 +43,12 @@ class Passage:
     document: str | None = None
     subject: str | None = None
     view: float | None = None
+    held_out: bool = False
+
+    @property
+    def group(self) -> str:
+        """Whose passage it is, for splits and intervals: the speaker, else the document, else itself."""
+        return f"speaker {self.speaker}" if self.speaker else f"document {self.document or self.text}"
 
 
 def read_passages(path: Path) -> list[Passage]:
@@ -69,7 +77,9 @@ def read_passages(path: Path) -> list[Passage]:
 def write_passages(path: Path, passages: Iterable[Passage]) -> None:
     """Write a corpus whole or not at all; keys without a value are left out."""
     lines = (
-        json.dumps({k: v for k, v in asdict(passage).items() if v is not None}, ensure_ascii=False)
+        json.dumps(
+            {k: v for k, v in asdict(passage).items() if v is not None and v is not False}, ensure_ascii=False
+        )
         for passage in passages
     )
     write_atomic(path, "".join(f"{line}\n" for line in lines))
@@ -106,7 +116,10 @@ def _passage(line: str, where: str) -> Passage:
     view = found.get("view")
     if view is not None and (isinstance(view, bool) or not isinstance(view, int | float)):
         raise InvalidInput(f"{where}: 'view' must be a number.", "Prepare the corpus again.")
+    held_out = found.get("held_out", False)
+    if not isinstance(held_out, bool):
+        raise InvalidInput(f"{where}: 'held_out' must be true or false.", "Prepare the corpus again.")
     for key in TEXTS:
         if found.get(key) is not None and not isinstance(found[key], str):
             raise InvalidInput(f"{where}: '{key}' must be a text.", "Write it in quotes, or leave it out.")
-    return Passage(text=found["text"], view=view, **{key: found.get(key) for key in TEXTS})
+    return Passage(text=found["text"], view=view, held_out=held_out, **{key: found.get(key) for key in TEXTS})

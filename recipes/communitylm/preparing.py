@@ -1,7 +1,9 @@
 """A corpus from a community's texts: read, clean, drop, rank, name subjects.
 
     folder of .txt/.md, or JSONL ──originals──> [Passage] ──clean──> passages of prose + counts of what was dropped
-      ──near-duplicates──> ──rank (against other corpora)──> view scores + table of terms ──subjects──> corpus
+      ──near-duplicates, subjects──> ──hold_out──> whole speakers marked ──rank (against other corpora)──> view scores
+
+The ranking's table of terms is made of training parts alone, the others' too: held-out words choose no passage.
 
 Nothing is dropped without being counted under its reason. Nothing here depends on order of files or a random number.
 """
@@ -17,6 +19,7 @@ from pathlib import Path
 from communitylm.cleaning import FAULTS, cut, fault, mend
 from communitylm.duplicates import near_duplicates
 from communitylm.passages import Passage, read_passages
+from communitylm.split import split
 from communitylm.subjects import subjects
 from communitylm.views import Term, log_odds, view_scores
 from pluralism_local.errors import InvalidInput, NotFound
@@ -119,9 +122,23 @@ def clean(originals: Iterable[Passage], shape: Shape) -> Prepared:
     return Prepared(kept, count, pieces, dict(dropped))
 
 
+def hold_out(prepared: Prepared, share: float, seed: int) -> Prepared:
+    """`prepared` with the passages of some speakers (or documents) marked, about `share` of all; see `split.split`.
+
+    Raises:
+        InvalidInput: as `split`.
+    """
+    chosen = {passage.group for passage in split(prepared.passages, share, seed)[1]}
+    marked = [replace(passage, held_out=passage.group in chosen) for passage in prepared.passages]
+    return replace(prepared, passages=marked)
+
+
 def rank(prepared: Prepared, others: Sequence[Passage]) -> Prepared:
-    """`prepared` with each passage's view score against `others`, highest first (ties: by text)."""
-    table = log_odds(prepared.passages, others)
+    """`prepared` with each passage's view score against `others`, highest first (ties: by text).
+
+    Terms are weighed on the passages that are not held out, of both.
+    """
+    table = log_odds(_training(prepared.passages), _training(others))
     scores = view_scores(prepared.passages, table)
     ranked = [
         replace(passage, view=round(score, 4))
@@ -129,6 +146,10 @@ def rank(prepared: Prepared, others: Sequence[Passage]) -> Prepared:
     ]
     ranked.sort(key=lambda passage: (-(passage.view or 0.0), passage.text))
     return replace(prepared, passages=ranked, table=table)
+
+
+def _training(passages: Sequence[Passage]) -> list[Passage]:
+    return [passage for passage in passages if not passage.held_out]
 
 
 def _text(file: Path) -> str:

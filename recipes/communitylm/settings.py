@@ -14,10 +14,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pluralism_local.communities.cards import ID_PATTERN
 from pluralism_local.errors import InvalidInput, NotFound, did_you_mean
+
+HELD_OUT = 0.1
+"""Share of a corpus that neither says which passages are held out nor has a configuration that does."""
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
@@ -42,25 +45,34 @@ class CorpusPart(_Part):
     Attributes:
         file: JSONL, relative to the configuration's folder.
         about, licence: what it is and its terms, for the card.
-        held_out: share of passages kept for evaluation, in (0, 0.5]; whole speakers, else whole documents.
+        held_out: share of passages kept for evaluation, in (0, 0.5]; whole speakers, else whole documents. A corpus
+            of prepare.py says itself which those are; elsewhere a tenth where nothing is given.
         keep: share of the other passages to train on, those with the highest view first, in (0, 1].
+        against: corpora of the register's other communities, for `training.contrast`; relative likewise.
     """
 
     file: str
     about: str = "texts of the community"
     licence: str = "unknown"
-    held_out: Annotated[float, Field(gt=0, le=0.5)] = 0.1
+    held_out: Annotated[float, Field(gt=0, le=0.5)] | None = None
     keep: Annotated[float, Field(gt=0, le=1)] = 1.0
+    against: tuple[str, ...] = ()
 
 
 class AdapterPart(_Part):
-    """The LoRA. `form`: see `examples`."""
+    """The LoRA.
+
+    Attributes:
+        form: see `examples`.
+        start: a finished run, or a PEFT folder, to go on from; relative to the configuration's folder.
+    """
 
     form: Literal["activated", "causal"] = "activated"
     rank: Annotated[int, Field(ge=1, le=256)] = 4
     alpha: Annotated[float, Field(gt=0)] = 8.0
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     rslora: bool = False
+    start: str | None = None
     targets: tuple[str, ...] = PROJECTIONS
 
 
@@ -72,6 +84,8 @@ class TrainingPart(_Part):
         passes: over the corpus, where `tokens` is 0.
         batch, accumulate: examples per forward pass, and forward passes per step.
         rate, warmup, schedule, weight_decay, clip: of AdamW; `warmup` is a share of the steps.
+        contrast: how much less likely the text of `corpus.against` is to become, as a share of how much more the own
+            text is, in [0, 1); see `contrast`. `tokens` counts the own text; as much of the others' comes with it.
         longest: tokens of an example at most; longer passages are cut at the end of a token.
         block: tokens of a block, in the causal form.
         seed: of everything random.
@@ -89,6 +103,7 @@ class TrainingPart(_Part):
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     clip: Annotated[float, Field(gt=0)] = 1.0
+    contrast: Annotated[float, Field(ge=0, lt=1)] = 0.0
     longest: Annotated[int, Field(ge=16)] = 256
     block: Annotated[int, Field(ge=16)] = 128
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
@@ -110,6 +125,14 @@ class Values(_Part):
     adapter: AdapterPart = AdapterPart()
     training: TrainingPart = TrainingPart()
 
+    @model_validator(mode="after")
+    def _contrast_has_its_corpora(self) -> Values:
+        if bool(self.training.contrast) != bool(self.corpus.against):
+            raise ValueError("training.contrast and corpus.against go together: give both or neither")
+        if self.training.contrast and self.training.batch % 2:
+            raise ValueError("training.contrast needs an even training.batch, half of it for each side")
+        return self
+
 
 class Settings:
     """Checked values, and where each came from.
@@ -130,11 +153,20 @@ class Settings:
     @property
     def corpus_file(self) -> Path:
         """The corpus, as found from the configuration's folder."""
-        return self.path.parent / Path(self.values.corpus.file).expanduser()
+        return self.beside(self.values.corpus.file)
+
+    @property
+    def against_files(self) -> list[Path]:
+        """The corpora of `corpus.against`."""
+        return [self.beside(file) for file in self.values.corpus.against]
+
+    def beside(self, file: str) -> Path:
+        """A path as the configuration means it."""
+        return self.path.parent / Path(file).expanduser()
 
     def rows(self) -> Iterator[tuple[str, str, str]]:
         """(key, value, origin) of every value; the origin is ``"default"``, the file's name or ``"--set"``."""
-        for key, value in _flat(self.values.model_dump()):
+        for key, value in flat(self.values.model_dump()):
             yield key, str(value), self._given.get(key, "default")
 
 
@@ -158,12 +190,12 @@ def read_settings(path: Path, overrides: Sequence[str] = ()) -> Settings:
         raise InvalidInput(
             f"{path} is not a TOML file: {error}.", "See recipes/configs/ for examples."
         ) from error
-    given = {key: path.name for key, _ in _flat(data)}
+    given = {key: path.name for key, _ in flat(data)}
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals:
             raise InvalidInput(f"--set {override} has no value.", "Write --set training.tokens=100000.")
-        _put(data, key.strip(), _value(text.strip()))
+        put(data, key.strip(), toml_value(text.strip()))
         given[key.strip()] = "--set"
     try:
         return Settings(path, Values.model_validate(data), given)
@@ -199,22 +231,25 @@ seed = 0
 '''
 
 
-def _flat(data: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat(data: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted key, value) of every leaf of nested tables."""
     for key, value in data.items():
         if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
 
 
-def _put(data: dict[str, Any], key: str, value: Any) -> None:
+def put(data: dict[str, Any], key: str, value: Any) -> None:
+    """Set a dotted key, making the tables above it."""
     *parents, last = key.split(".")
     for parent in parents:
         data = data.setdefault(parent, {})
     data[last] = value
 
 
-def _value(text: str) -> Any:
+def toml_value(text: str) -> Any:
+    """A value as TOML writes it, else the text itself."""
     try:
         return tomllib.loads(f"x = {text}")["x"]
     except tomllib.TOMLDecodeError:
@@ -226,11 +261,13 @@ def _explain(path: Path, error: ValidationError) -> InvalidInput:
     where = ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
         known = [
-            key for key, _ in _flat(Values.model_construct(id="x", corpus=CorpusPart(file="")).model_dump())
+            key for key, _ in flat(Values.model_construct(id="x", corpus=CorpusPart(file="")).model_dump())
         ]
         return InvalidInput(f"{path}: there is no setting '{where}'.", did_you_mean(where, known))
     if first["type"] == "missing":
         return InvalidInput(f"{path}: '{where}' is missing.", "See recipes/configs/ for examples.")
+    if first["type"] == "value_error":
+        return InvalidInput(f"{path}: {first['msg'].removeprefix('Value error, ')}.", "Correct it there.")
     return InvalidInput(
         f"{path}: {where}: {first['msg'].lower()}, got {first['input']!r}.", "Correct it there."
     )

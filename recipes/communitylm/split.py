@@ -1,6 +1,7 @@
 """Which passages train and which are held out: whole speakers, else whole documents, the same on every machine.
 
     passages, share, seed ──split──> (training, held out)
+    held out, seed ──evenly──> an order whose beginning hears every speaker alike
 
 Speakers are taken in an order that a hash of seed and name gives, skipping those whose passages would make the held-out
 part much larger than asked for. So nobody is heard on both sides, and adding a speaker moves no other.
@@ -9,7 +10,7 @@ part much larger than asked for. So nobody is heard on both sides, and adding a 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from communitylm.passages import Passage
 from pluralism_local.errors import InvalidInput
@@ -18,14 +19,14 @@ SLACK = 1.2
 
 
 def split(passages: Sequence[Passage], share: float, seed: int) -> tuple[list[Passage], list[Passage]]:
-    """(training, held out); the training part keeps its order, the held-out part is in a seeded order.
+    """(training, held out), both in the order given.
 
     Raises:
         InvalidInput: one speaker or document only, so that nothing can be held out.
     """
     sizes: dict[str, int] = {}
     for passage in passages:
-        sizes[_group(passage)] = sizes.get(_group(passage), 0) + 1
+        sizes[passage.group] = sizes.get(passage.group, 0) + 1
     if len(sizes) < 2:
         raise InvalidInput(
             "All passages are by one speaker or from one document, so none can be held out.",
@@ -40,15 +41,24 @@ def split(passages: Sequence[Passage], share: float, seed: int) -> tuple[list[Pa
             count += sizes[group]
     if not chosen:
         chosen = {min(sizes, key=lambda group: (sizes[group], order(seed, group)))}
-    training = [passage for passage in passages if _group(passage) not in chosen]
-    held_out = [passage for passage in passages if _group(passage) in chosen]
-    return training, sorted(held_out, key=lambda passage: order(seed, passage.text))
+    training = [passage for passage in passages if passage.group not in chosen]
+    held_out = [passage for passage in passages if passage.group in chosen]
+    return training, held_out
+
+
+def evenly(passages: Iterable[Passage], seed: int) -> list[Passage]:
+    """Round after round one passage of every speaker (or document), speakers and passages in a seeded order.
+
+    Who wrote the most is not heard the most, however early one stops.
+    """
+    groups: dict[str, list[Passage]] = {}
+    for passage in sorted(passages, key=lambda passage: order(seed, passage.text)):
+        groups.setdefault(passage.group, []).append(passage)
+    names = sorted(groups, key=lambda name: order(seed, name))
+    rounds = max((len(group) for group in groups.values()), default=0)
+    return [groups[name][turn] for turn in range(rounds) for name in names if turn < len(groups[name])]
 
 
 def order(seed: int, text: str) -> str:
     """A key that puts texts into a seeded order, the same everywhere."""
     return hashlib.sha256(f"{seed}:{text}".encode()).hexdigest()
-
-
-def _group(passage: Passage) -> str:
-    return f"speaker {passage.speaker}" if passage.speaker else f"document {passage.document or passage.text}"

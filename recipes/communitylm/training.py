@@ -30,9 +30,20 @@ from pathlib import Path
 from typing import Any
 
 from communitylm.bases import Base, find_base
-from communitylm.examples import Example, Speller, Tokens, activated, causal, corpus_parts, schedule
+from communitylm.contrast import contrasted
+from communitylm.examples import (
+    Example,
+    Speller,
+    Tokens,
+    activated,
+    causal,
+    corpus_parts,
+    opposing_parts,
+    schedule,
+)
 from communitylm.passages import Passage
 from communitylm.settings import Settings
+from communitylm.starting import WEIGHTS, load_start, start_folder, started_from
 from pluralism_local import __version__
 from pluralism_local.errors import EngineFailure, InvalidInput, Refused
 from pluralism_local.files import write_atomic
@@ -55,7 +66,8 @@ class Plan:
         passages, documents: of the training part of the corpus.
         device, precision: resolved; precision is ``"bf16"`` or ``"fp32"``.
         header: tokens that switch an activated adapter on; empty for the causal form.
-        digest: identity of settings, corpus and base; a run folder carries it.
+        start: the PEFT folder that the adapter starts from; None for a fresh one.
+        digest: identity of settings, corpora, start and base; a run folder carries it.
     """
 
     settings: Settings
@@ -67,12 +79,18 @@ class Plan:
     device: str
     precision: str
     header: Tokens
+    start: Path | None
     digest: str
 
     @property
     def tokens(self) -> int:
-        """Tokens with a loss."""
-        return sum(example.losses for example in self.order)
+        """Tokens of the community's text with a loss."""
+        return sum(example.losses for example in self.order if example.weight > 0)
+
+    @property
+    def contrast_tokens(self) -> int:
+        """Tokens of the others' text."""
+        return sum(example.losses for example in self.order if example.weight < 0)
 
     @property
     def steps(self) -> int:
@@ -93,22 +111,29 @@ def plan(settings: Settings) -> Plan:
     with base.speller(chat=activates) as speller:
         header = speller.header if activates else ()
         examples = _examples(training, settings, speller)
+        others = _examples(opposing_parts(settings), settings, speller)
         evaluated = _first_tokens(_examples(held_out, settings, speller), values.training.evaluate)
     if not examples or not evaluated:
         raise InvalidInput(
             f"{settings.corpus_file} is too small: no block of {values.training.block} tokens in one of its parts.",
             "Give more text, or a smaller training.block.",
         )
-    order = schedule(
-        examples,
-        tokens=values.training.tokens,
-        passes=values.training.passes,
-        batch=values.training.batch,
-        seed=values.training.seed,
-    )
-    device, precision = _hardware(values.training.device, values.training.precision)
-    corpus_digest = hashlib.sha256(settings.corpus_file.read_bytes()).hexdigest()
-    identity = [values.model_dump(mode="json"), corpus_digest, base.fingerprint or base.reference, precision]
+    training_values = values.training
+    budget = {
+        "tokens": training_values.tokens,
+        "passes": training_values.passes,
+        "batch": training_values.batch,
+        "seed": training_values.seed,
+    }
+    if training_values.contrast:
+        order = contrasted(examples, others, share=training_values.contrast, **budget)
+    else:
+        order = schedule(examples, **budget)
+    start = start_folder(settings)
+    device, precision = hardware(values.training.device, values.training.precision)
+    read = [settings.corpus_file, *settings.against_files, *([start / WEIGHTS] if start else [])]
+    files = [hashlib.sha256(file.read_bytes()).hexdigest() for file in read]
+    identity = [values.model_dump(mode="json"), files, base.fingerprint or base.reference, precision]
     return Plan(
         settings=settings,
         base=base,
@@ -119,6 +144,7 @@ def plan(settings: Settings) -> Plan:
         device=device,
         precision=precision,
         header=header,
+        start=start,
         digest=hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest(),
     )
 
@@ -153,13 +179,16 @@ def train(plan: Plan, folder: Path, *, say: Say, restart: bool = False) -> dict[
         use_rslora=adapter.rslora,
         target_modules=list(adapter.targets),
     )
-    with _peft_errors(adapter.targets):
+    with peft_errors(adapter.targets):
         model = get_peft_model(model, lora)
+    if plan.start is not None:
+        load_start(model, plan.start)
     before = _remembered(folder, "base_loss") or evaluate(model, plan, base=True)
     _remember(folder, "base_loss", before)
     say(f"Held-out text under the base: perplexity {math.exp(before):.2f}")
     seconds = run_trainer(model, plan, folder, resume=resume, say=say)
     after = evaluate(model, plan)
+    refuse_nan(after, folder)
     say(f"Held-out text under the adapter: perplexity {math.exp(after):.2f} (base {math.exp(before):.2f})")
     _save(model, plan, folder)
     record = _record(plan, before, after, seconds, time.monotonic() - began)
@@ -167,6 +196,15 @@ def train(plan: Plan, folder: Path, *, say: Say, restart: bool = False) -> dict[
     for checkpoint in folder.glob("checkpoint-*"):
         shutil.rmtree(checkpoint)
     return record
+
+
+def refuse_nan(loss: float, folder: Path) -> None:
+    """Raise EngineFailure, before anything is written or removed, if the trained weights are no numbers."""
+    if not math.isfinite(loss):
+        raise EngineFailure(
+            "The training diverged: the held-out loss is no number.",
+            f"The last checkpoint in {folder} may still be sound. Train anew with --restart and a lower training.rate.",
+        )
 
 
 def trainable_weights(plan: Plan) -> int:
@@ -208,7 +246,7 @@ def _first_tokens(examples: Sequence[Example], tokens: int) -> list[Example]:
     return chosen
 
 
-def _hardware(device: str, precision: str) -> tuple[str, str]:
+def hardware(device: str, precision: str) -> tuple[str, str]:
     """Device and precision for ``"auto"``.
 
     Raises:
@@ -278,7 +316,8 @@ def _remember(folder: Path, key: str, value: float) -> None:
 
 
 @contextmanager
-def _peft_errors(targets: Sequence[str]) -> Iterator[None]:
+def peft_errors(targets: Sequence[str]) -> Iterator[None]:
+    """Turn PEFT's complaint about `targets` into InvalidInput."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by a name it has renamed
@@ -301,6 +340,7 @@ def _save(model: Any, plan: Plan, folder: Path) -> None:
 
 def _record(plan: Plan, before: float, after: float, seconds: float, wall: float) -> dict[str, Any]:
     values = plan.settings.values
+    earlier = started_from(plan.start) if plan.start else None
     return {
         "id": values.id,
         "name": values.name,
@@ -315,7 +355,9 @@ def _record(plan: Plan, before: float, after: float, seconds: float, wall: float
         "licence": values.corpus.licence,
         "documents": plan.documents,
         "passages": plan.passages,
-        "tokens": plan.tokens,
+        "tokens": plan.tokens + (earlier["tokens"] if earlier else 0),
+        "start": earlier,
+        "contrast_tokens": plan.contrast_tokens,
         "steps": plan.steps,
         "recipe": f"recipes/configs/{plan.settings.path.name}",
         "settings": {key: value for key, value, _ in plan.settings.rows()},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -95,11 +96,25 @@ def test_keep_takes_the_passages_with_the_most_view(tmp_path: Path) -> None:
     settings = read_settings(write_config(tmp_path, "trams", "keep = 0.25\nheld_out = 0.2\n"))
     training, held_out = corpus_parts(settings)
     assert len(held_out) == 12 and len(training) == 12
+    assert len({p.speaker for p in held_out[:2]}) == 2  # everyone in turn
     views = [p.view for p in training if p.view is not None]
     assert views == sorted(views, reverse=True) and min(views) >= 60 - 12 - 12 - 12
     write_passages(tmp_path / "trams.jsonl", letters("riders"))
     with pytest.raises(InvalidInput, match="is not ranked"):
         corpus_parts(settings)
+
+
+def test_a_corpus_may_say_itself_what_is_held_out(tmp_path: Path) -> None:
+    passages = [replace(p, held_out=p.speaker in ("riders-1", "riders-4")) for p in letters("riders")]
+    write_passages(tmp_path / "trams.jsonl", passages)
+    training, held_out = corpus_parts(read_settings(write_config(tmp_path, "trams")))
+    assert {p.speaker for p in held_out} == {"riders-1", "riders-4"} and len(held_out) == 12
+    assert training == [p for p in passages if not p.held_out]
+    with pytest.raises(InvalidInput, match="says itself which passages are held out"):
+        corpus_parts(read_settings(write_config(tmp_path, "trams", "held_out = 0.2\n")))
+    write_passages(tmp_path / "trams.jsonl", [replace(p, held_out=True) for p in passages])
+    with pytest.raises(InvalidInput, match="holds out all"):
+        corpus_parts(read_settings(write_config(tmp_path, "trams")))
 
 
 def test_bases_that_cannot_be_used(tmp_path: Path) -> None:

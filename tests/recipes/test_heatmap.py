@@ -29,7 +29,7 @@ def matrix(texts: tuple[str, ...], worst: float = 29.0) -> Matrix:
         }
         for text in texts
     }
-    return Matrix(texts, models, table, dict.fromkeys(texts, 4000), dict.fromkeys(texts, 40), {}, {})
+    return Matrix(texts, models, table, dict.fromkeys(texts, 4000), dict.fromkeys(texts, 40), {}, {}, {})
 
 
 @pytest.mark.parametrize("texts", [SHIPPED[:1], SHIPPED[:2], SHIPPED])
@@ -48,6 +48,6 @@ def test_a_picture_with_white_edges(tmp_path: Path, texts: tuple[str, ...], wors
 
 
 def test_equal_models_make_a_picture_too(tmp_path: Path) -> None:
-    same = Matrix(("a",), ("base", "a"), {"a": {"base": 9.0, "a": 9.0}}, {"a": 1}, {"a": 1}, {}, {})
+    same = Matrix(("a",), ("base", "a"), {"a": {"base": 9.0, "a": 9.0}}, {"a": 1}, {"a": 1}, {"a": 1}, {}, {})
     draw(same, tmp_path / "m.png", "Some-Base")
     assert (tmp_path / "m.png").stat().st_size > 5_000

@@ -14,13 +14,17 @@ from communitylm.matrix import Matrix, tabulate
 from communitylm.perplexity import Loss, surprise
 from communitylm.score_file import ScoreFile, score_key
 
+EACH = {"a": ["ada", "bob", "cyd", "dan"]}
+"""Four passages of four people."""
+TWO = {"a": ["ada", "bob"]}
+
 
 def test_perplexity_weighs_tokens_not_passages() -> None:
     losses = {"a": {"base": [Loss(6.0, 2), Loss(4.0, 8)], "a": [Loss(3.0, 2), Loss(2.0, 8)]}}
-    matrix = tabulate(losses, ["base", "a"], {})
+    matrix = tabulate(losses, ["base", "a"], {}, TWO)
     assert matrix.perplexity["a"]["base"] == pytest.approx(math.exp(10 / 10), abs=1e-12)
     assert matrix.perplexity["a"]["a"] == pytest.approx(math.exp(5 / 10), abs=1e-12)
-    assert (matrix.tokens, matrix.passages) == ({"a": 10}, {"a": 2})
+    assert (matrix.tokens, matrix.passages, matrix.groups) == ({"a": 10}, {"a": 2}, {"a": 2})
     assert matrix.checks()["a"]["improvement"] == pytest.approx(1 - math.exp(-0.5), abs=1e-12)
 
 
@@ -28,18 +32,37 @@ def test_the_interval_is_of_the_ratio_and_paired() -> None:
     # the other model loses exactly 0.1 nats more on every token: no resampling can change that
     own = [Loss(2.0 * n, n) for n in (3, 5, 9, 20)]
     other = [Loss(loss.nats + 0.1 * loss.tokens, loss.tokens) for loss in own]
-    matrix = tabulate({"a": {"base": other, "a": own}}, ["base", "a"], {})
+    matrix = tabulate({"a": {"base": other, "a": own}}, ["base", "a"], {}, EACH)
     assert matrix.interval["a"]["base"] == pytest.approx((math.exp(0.1), math.exp(0.1)), abs=1e-12)
     assert matrix.interval["a"]["a"] == (1.0, 1.0)
     uneven = [Loss(loss.nats + bonus, loss.tokens) for loss, bonus in zip(own, (2, -1, 1, 0), strict=True)]
-    low, high = tabulate({"a": {"base": uneven, "a": own}}, ["base", "a"], {}).interval["a"]["base"]
+    low, high = tabulate({"a": {"base": uneven, "a": own}}, ["base", "a"], {}, EACH).interval["a"]["base"]
     assert low < math.exp(2 / 37) < high
-    assert (low, high) == tabulate({"a": {"base": uneven, "a": own}}, ["base", "a"], {}).interval["a"]["base"]
+    assert (low, high) == tabulate({"a": {"base": uneven, "a": own}}, ["base", "a"], {}, EACH).interval["a"][
+        "base"
+    ]
+
+
+def test_the_interval_resamples_people_not_passages() -> None:
+    own = [Loss(2.0 * n, n) for n in (10, 10, 10, 10)]
+    other = [
+        Loss(loss.nats + more, loss.tokens) for loss, more in zip(own, (2.0, 4.0, -1.0, -1.0), strict=True)
+    ]
+    row = {"a": {"base": other, "a": own}}
+    # two people, whose sums differ by 6 and -2 nats in 20 tokens: all that resampling them can give is these three
+    matrix = tabulate(row, ["base", "a"], {}, {"a": ["ada", "ada", "bob", "bob"]})
+    assert matrix.interval["a"]["base"] == pytest.approx((math.exp(-0.1), math.exp(0.3)), abs=1e-12)
+    assert (matrix.passages, matrix.groups) == ({"a": 4}, {"a": 2})
+    one = tabulate(row, ["base", "a"], {"a": ("base",)}, {"a": ["ada"] * 4})
+    assert one.interval == {} and one.checks()["a"]["opposites"]["base"]["clear"] is False
+    assert one.unclear() == [
+        "a: better than base only within chance (ratio 1.1052, of a single speaker); score more tokens or speakers."
+    ]
 
 
 def test_models_must_be_scored_on_the_same_passages() -> None:
     with pytest.raises(ValueError, match="same passages"):
-        tabulate({"a": {"base": [Loss(1.0, 2)], "a": [Loss(1.0, 3)]}}, ["base", "a"], {})
+        tabulate({"a": {"base": [Loss(1.0, 2)], "a": [Loss(1.0, 3)]}}, ["base", "a"], {}, TWO)
 
 
 TEXTS = ("press-left", "press-right", *(f"culture-{c}" for c in "abcdef"))
@@ -58,7 +81,16 @@ def rows(**changed: float) -> Matrix:
         table[text][model] = value
     opposites = {"press-left": ("press-right",), "press-right": ("press-left",)}
     count = dict.fromkeys(TEXTS, 4000)
-    return Matrix(TEXTS, ("base", *TEXTS), table, count, dict.fromkeys(TEXTS, 40), {}, opposites)
+    return Matrix(
+        TEXTS,
+        ("base", *TEXTS),
+        table,
+        count,
+        dict.fromkeys(TEXTS, 40),
+        dict.fromkeys(TEXTS, 9),
+        {},
+        opposites,
+    )
 
 
 @pytest.mark.parametrize(
@@ -98,7 +130,7 @@ def test_better_within_chance_is_said() -> None:
     worse = [Loss(loss.nats + 0.5, loss.tokens) for loss in own]
     mixed = [Loss(loss.nats + bonus, loss.tokens) for loss, bonus in zip(own, (3.1, -1, -1, -1), strict=True)]
     row = {"base": worse, "a": own, "b": worse, "c": mixed}
-    matrix = tabulate({"a": row}, texts, {"a": ("b", "c")})
+    matrix = tabulate({"a": row}, texts, {"a": ("b", "c")}, EACH)
     against = matrix.checks()["a"]["opposites"]
     assert against["b"]["clear"] is True and against["b"]["interval"] == pytest.approx([math.exp(0.1)] * 2)
     assert against["c"]["own_is_better"] is True and against["c"]["clear"] is False

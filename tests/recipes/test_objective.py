@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -52,6 +53,25 @@ def example(prompt: int, answer: int, seed: int) -> Example:
 
 
 EXAMPLES = [example(9, 12, 1), example(4, 20, 2), example(14, 5, 3)]
+
+
+def gradients(examples: list[Example]) -> tuple[float, dict[str, Any]]:
+    model = tiny()
+    loss = summed_loss(model, collate(examples))
+    loss.backward()
+    return float(loss.detach()), {
+        name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None
+    }
+
+
+def test_weights_scale_losses_and_gradients() -> None:
+    own, other = EXAMPLES[0], EXAMPLES[1]
+    (plain_own, grad_own), (plain_other, grad_other) = gradients([own]), gradients([other])
+    both, grad_both = gradients([own, replace(other, weight=-0.7)])
+    assert both == pytest.approx(plain_own - 0.7 * plain_other, rel=1e-5)
+    assert grad_both.keys() == grad_own.keys() and len(grad_both) > 4
+    for name, grad in grad_both.items():
+        torch.testing.assert_close(grad, grad_own[name] - 0.7 * grad_other[name], rtol=1e-3, atol=1e-4)
 
 
 def test_it_is_what_peft_computes_with_invocation_tokens() -> None:

@@ -92,9 +92,7 @@ def torch_nats(model: Any, cache: Any, fed: tuple[int, ...], answer: tuple[int, 
     import torch
 
     with torch.no_grad():
-        logits = (
-            model(input_ids=torch.tensor([fed]), past_key_values=cache).logits[0, -len(answer) :].double()
-        )
+        logits = model(input_ids=torch.tensor([fed]), cache=cache).logits[0, -len(answer) :].double()
     return float(torch.nn.functional.cross_entropy(logits, torch.tensor(answer), reduction="sum"))
 
 
@@ -132,7 +130,7 @@ def test_an_activated_adapter_acts_from_the_header_on_as_in_torch(
         answer = (*speller.text(LONG[1]), speller.end)
         fed = (*speller.header, *answer[:-1])
     with torch.no_grad():
-        cache = torch_model(input_ids=torch.tensor([prompt]), use_cache=True).past_key_values
+        cache = torch_model(input_ids=torch.tensor([prompt]), use_cache=True).cache
     with merged(torch_model, adapter, scale):
         right = torch_nats(torch_model, cache, fed, answer)
         everywhere = torch_nats(torch_model, None, (*prompt, *fed), answer)

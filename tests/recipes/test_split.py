@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from communitylm.passages import Passage
-from communitylm.split import SLACK, split
+from communitylm.split import SLACK, evenly, split
 from pluralism_local.errors import InvalidInput
 from tests.recipes.corpus_util import letters
 
@@ -31,16 +31,33 @@ def test_without_speakers_whole_documents_are_held_out() -> None:
     training, held_out = split(passages, 0.1, 0)
     assert len(held_out) == 10 and len({p.document for p in held_out}) == 2
     assert training == [p for p in passages if p not in held_out]
+    assert held_out == [p for p in passages if p not in training]
 
 
 def test_the_split_does_not_depend_on_order_and_is_pinned() -> None:
     passages = letters("riders", speakers=10)
     training, held_out = split(passages, 0.2, 7)
     again = split(passages[::-1], 0.2, 7)
-    assert again[1] == held_out and sorted(p.text for p in again[0]) == sorted(p.text for p in training)
+    assert again[1] == held_out[::-1] and sorted(p.text for p in again[0]) == sorted(p.text for p in training)
     assert {p.speaker for p in held_out} == {"riders-3", "riders-9"}  # by sha256 of "7:speaker riders-N"
 
 
 def test_one_speaker_cannot_be_split() -> None:
     with pytest.raises(InvalidInput, match="none can be held out"):
         split([Passage("a", speaker="x"), Passage("b", speaker="x")], 0.1, 0)
+
+
+@given(SIZES, st.integers(0, 5))
+def test_any_beginning_hears_everyone_alike(sizes: list[int], seed: int) -> None:
+    passages = [
+        Passage(f"{who} {i}", speaker=str(who)) for who, size in enumerate(sizes) for i in range(size)
+    ]
+    ordered = evenly(passages, seed)
+    assert ordered == evenly(passages[::-1], seed)
+    assert sorted(p.text for p in ordered) == sorted(p.text for p in passages)
+    for end in range(len(ordered) + 1):
+        heard = [0] * len(sizes)
+        for passage in ordered[:end]:
+            heard[int(passage.speaker or "")] += 1
+        most = max(heard)
+        assert all(count >= min(most - 1, size) for count, size in zip(heard, sizes, strict=True))

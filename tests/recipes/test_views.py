@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from communitylm import views
 from communitylm.passages import Passage
+from communitylm.preparing import Prepared, hold_out, rank
 from communitylm.subjects import subjects
 from communitylm.terms import terms
 from communitylm.views import PRIOR_TERMS, Z_LIMIT, Term, log_odds, view_scores
@@ -68,3 +70,21 @@ def test_subjects_are_the_rare_terms_in_their_order() -> None:
     named = subjects(texts)
     assert named[0] is not None and "tram fares" in named[0]
     assert subjects(["It is so.", "We all do."]) == [None, None]
+
+
+def test_held_out_words_weigh_nothing() -> None:
+    """Not even where a held-out speaker of either side shouts."""
+    own = hold_out(Prepared(letters("riders", 10), 1, 1, {}), 0.2, 7)
+    others = hold_out(Prepared(letters("drivers", 10), 1, 1, {}), 0.2, 7)
+    assert {p.speaker for p in own.passages if p.held_out} == {"riders-3", "riders-9"}
+    plain = rank(own, others.passages)
+    shout = [
+        [replace(p, text=p.text + " Zebra." * 99 if p.held_out else p.text) for p in side.passages]
+        for side in (own, others)
+    ]
+    loud = rank(replace(own, passages=shout[0]), shout[1])
+    assert plain.table == loud.table and "zebra" not in loud.table
+    assert {p.text: p.view for p in plain.passages if not p.held_out} == {
+        p.text: p.view for p in loud.passages if not p.held_out
+    }
+    assert all(p.view is not None for p in loud.passages)

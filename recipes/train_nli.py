@@ -1,0 +1,107 @@
+#!/usr/bin/env python
+"""Train the NLI adapter: whether a sentence follows from another, judged by the base model itself.
+
+python recipes/train_nli.py train recipes/nli.toml
+python recipes/train_nli.py export recipes/runs/nli --check recipes/corpora/nli/mnli_dev.jsonl.gz
+
+The run's folder keeps checkpoints while it runs: the same command resumes after an interruption. `export` proves that
+llama.cpp computes the same, measures accuracy, and writes the two files that the package carries.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from communitylm.command import run, say
+from communitylm.nli_settings import read_nli_settings
+
+HERE = Path(__file__).parent
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False, help=__doc__, no_args_is_help=True)
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="A configuration, e.g. recipes/nli.toml.")],
+    output: Annotated[
+        Path | None, typer.Option(help="The run's folder.", show_default="recipes/runs/CONFIG")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Repeatable.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: torch's choice.")] = None,
+    restart: Annotated[bool, typer.Option("--restart", help="Throw away what the folder holds.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, show the plan, stop.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The record on standard output.")] = False,
+) -> None:
+    """Train the adapter from its configuration, or go on with what was interrupted."""
+    settings = read_nli_settings(config, overrides or [])
+    if threads is not None:
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # before torch is imported
+    from communitylm.nli_training import plan as make_plan
+    from communitylm.nli_training import train as carry_out
+
+    plan = make_plan(settings)
+    folder = output or HERE / "runs" / config.stem
+    width = max(len(key) for key, _, _ in settings.rows())
+    for key, value, origin in settings.rows():
+        say(f"{key:<{width}}  {value}  ({origin})")
+    left_out = ", ".join(f"{count:,} {why}" for why, count in plan.gathered.left_out.items() if count)
+    lines = {
+        "resolved": f"{plan.device}, {plan.precision}; base {plan.base.gguf or plan.base.reference}",
+        "plan": f"{plan.steps:,} steps, {len(plan.order):,} pairs of {len(plan.gathered.training):,} different ones, "
+        f"{plan.tokens:,} tokens after an opening of {len(plan.opening)}; {len(plan.held_out):,} held-out pairs",
+        "left out": (left_out or "none") + f"; {plan.too_long:,} too long",
+        "folder": str(folder),
+    }
+    for key, value in lines.items():
+        say(f"{key:<{width}}  {value}")
+    if dry_run:
+        return
+    record = carry_out(plan, folder, say=say, restart=restart)
+    say(f"Done in {record['minutes']} minutes. Next:\n  python recipes/train_nli.py export {folder}")
+    if as_json:
+        json.dump(record, sys.stdout, ensure_ascii=False, indent=1)
+        print()
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run.")],
+    to: Annotated[
+        Path | None, typer.Option(help="Where to.", show_default="pluralism_local/evaluation/nli")
+    ] = None,
+    check: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Labelled pairs to check on; repeatable.")
+    ] = None,
+    most: Annotated[int | None, typer.Option(min=1, help="Pairs of each such file at most.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The facts on standard output.")] = False,
+) -> None:
+    """Export a finished run to GGUF, prove it, and check it."""
+    if threads is not None:
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # before torch is imported
+    from communitylm.nli_export import export as carry_out
+    from pluralism_local.evaluation.nli import shipped
+
+    target = to or shipped.HERE
+    facts = carry_out(folder, target, check_on=check or (), most=most, threads=threads, say=say)
+    if as_json:
+        print(json.dumps(facts, ensure_ascii=False, indent=1))
+        return
+    print(f"{target / facts['file']}: {facts['bytes']:,} bytes, sha256 {facts['sha256']}")
+    for name, found in facts["accuracy"].items():
+        low, high = found["interval"]
+        print(f"{name}: accuracy {found['accuracy']:.3f} (95 % {low:.3f}–{high:.3f}) of {found['n']:,} pairs")
+
+
+if __name__ == "__main__":
+    run(app)
