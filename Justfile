@@ -44,3 +44,7 @@ export +names:
 # Perplexity of every community's held-out text under every adapter, with figures in the cards.
 evaluate *args:
     python recipes/evaluate_adapters.py recipes/configs/press-*.toml recipes/configs/speech-*.toml recipes/configs/culture-*.toml --cards {{args}}
+
+# The pictures of README.md, made anew with the starter model.
+screenshots:
+    python -m tests.tui.screenshots
