@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Perplexity of held-out text under the base and every adapter, through llama.cpp on the model file that ships.
+"""Perplexity of held-out text under the base and every adapter, through llama.cpp on the base as plocal runs it.
 
 python recipes/evaluate_adapters.py recipes/configs/press-*.toml
 python recipes/evaluate_adapters.py recipes/configs/{press,speech,culture}-*.toml --tokens 4000 --check
@@ -49,6 +49,10 @@ def evaluate(
     base: Annotated[str, typer.Option(help="'starter' or a .gguf file.")] = "starter",
     output: Annotated[Path, typer.Option(help="The matrix.")] = HERE / "results" / "adapter-perplexity.json",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+    weights: Annotated[
+        str,
+        typer.Option(help="auto: a base in Q4_1 or Q5_1 from its copy in Q8_0, like plocal; file: itself."),
+    ] = "auto",
     check: Annotated[bool, typer.Option("--check", help="Exit with 6 if a target is missed.")] = False,
     cards: Annotated[
         bool, typer.Option("--cards", help="Write each adapter's figures into its card.")
@@ -62,10 +66,14 @@ def evaluate(
     from communitylm.perplexity import Scorer
     from communitylm.score_file import ScoreFile
     from communitylm.settings import read_settings
+    from pluralism_local import config
     from pluralism_local.communities import check_base, load_community
     from pluralism_local.engine.runner import physical_cores
+    from pluralism_local.errors import InvalidInput
     from pluralism_local.gguf_file import sha256_of
 
+    if weights not in ("auto", "file"):
+        raise InvalidInput(f"--weights is 'auto' or 'file', not '{weights}'.", "Leave it away for auto.")
     found = find_base(base, Path.cwd())
     settings = [read_settings(path) for path in configs]
     communities = [load_community(adapters / one.id) for one in settings]
@@ -75,10 +83,16 @@ def evaluate(
     texts = {one.id: held_out(path) for one, path in zip(settings, configs, strict=True)}
     wanted = {one.id: tokens or one.values.training.evaluate for one in settings}
     with (
-        Scorer(found, models.files, threads or physical_cores()) as scorer,
+        Scorer(
+            found,
+            models.files,
+            threads or physical_cores(),
+            config.paths().cache_dir / "weights" if weights == "auto" else None,
+        ) as scorer,
         ScoreFile(output.with_suffix(".partial.jsonl")) as scores,
     ):
-        work = Evaluation(scorer, scores, models, texts, sha256_of(scorer.path), wanted)
+        identity = sha256_of(scorer.path) + (f" {scorer.layout}" if scorer.layout else "")
+        work = Evaluation(scorer, scores, models, texts, identity, wanted)
         say(
             f"{len(texts)} texts of {sum(wanted.values()):,} tokens under {len(models.files)} models: "
             f"{work.tokens_missing():,} tokens to score, {work.wanted - work.scores_missing():,} of {work.wanted:,} "
@@ -87,7 +101,7 @@ def evaluate(
         if dry_run:
             return 0
         matrix = work.run({one.id: one.values.opposites for one in settings}, say)
-    _write(matrix, found, communities, output)
+    _write(matrix, found, scorer.layout, communities, output)
     if cards:
         for community in communities:
             _write_figures(community, matrix)
@@ -99,7 +113,9 @@ def evaluate(
     return MISSED if check and matrix.missed() else 0
 
 
-def _write(matrix: Matrix, base: Base, communities: list[Community], output: Path) -> None:
+def _write(
+    matrix: Matrix, base: Base, layout: str | None, communities: list[Community], output: Path
+) -> None:
     from communitylm.heatmap import draw
     from pluralism_local import __version__
     from pluralism_local.files import write_atomic
@@ -111,6 +127,7 @@ def _write(matrix: Matrix, base: Base, communities: list[Community], output: Pat
             "model": base.gguf.name if base.gguf else base.reference,
             "sha256": sha256_of(base.gguf) if base.gguf else None,
             "fingerprint": base.fingerprint,
+            "runs_as": layout or "itself",
         },
         "adapters": {
             one.id: {

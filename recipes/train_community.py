@@ -58,7 +58,7 @@ def train(
     )
     say(
         f"{'plan':<{width}}  {plan.steps:,} steps, {plan.tokens:,} tokens with a loss, "
-        f"{f'{plan.contrast_tokens:,} of others, ' if plan.contrast_tokens else ''}"
+        f"{f'{plan.partner.tokens:,} of {plan.partner.settings.id}, ' if plan.partner else ''}"
         f"{plan.passages:,} passages of {plan.documents:,} documents; "
         f"{sum(example.losses for example in plan.held_out):,} held-out tokens"
     )

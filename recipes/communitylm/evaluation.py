@@ -52,6 +52,7 @@ class Evaluation:
 
     Attributes:
         texts: id -> held-out passages, in their order.
+        base: identity of the base and of the layout that it runs in.
         tokens: text -> tokens to score of it at least, in whole passages.
     """
 
@@ -59,7 +60,7 @@ class Evaluation:
     scores: ScoreFile
     models: Models
     texts: Mapping[str, Sequence[HeldOut]]
-    base_sha256: str
+    base: str
     tokens: Mapping[str, int]
     chosen: dict[str, list[HeldOut]] = field(init=False)
 
@@ -127,4 +128,4 @@ class Evaluation:
         return chosen
 
     def _key(self, pair: HeldOut, model: str) -> str:
-        return score_key(self.base_sha256, self.models.identity[model], pair.question, pair.passage)
+        return score_key(self.base, self.models.identity[model], pair.question, pair.passage)

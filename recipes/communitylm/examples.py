@@ -53,13 +53,13 @@ class Example:
         prompt: may be empty (causal form).
         answer: fed to the adapted model; at least 2 tokens.
         skip: leading tokens of `answer` that are given and carry no loss (the header), at least 1.
-        weight: of its loss; negative for text that is to become less likely (`contrast`).
+        side: 1, or -1 for a text of the second of two communities trained together (`pair`).
     """
 
     prompt: Tokens
     answer: Tokens
     skip: int
-    weight: float = 1.0
+    side: int = 1
 
     @property
     def losses(self) -> int:
@@ -161,23 +161,6 @@ def corpus_parts(settings: Settings) -> tuple[list[Passage], list[Passage]]:
         training.sort(key=lambda passage: (-(passage.view or 0.0), passage.text))
         training = training[: max(1, round(corpus.keep * len(training)))]
     return training, evenly(held_out, seed)
-
-
-def opposing_parts(settings: Settings) -> list[Passage]:
-    """Training passages of `corpus.against`, in the files' order; what those corpora hold out is not touched.
-
-    Raises:
-        NotFound, InvalidInput: as `read_passages` and `split`.
-    """
-    found: list[Passage] = []
-    for file in settings.against_files:
-        passages = read_passages(file)
-        if any(passage.held_out for passage in passages):
-            found += [passage for passage in passages if not passage.held_out]
-        else:
-            share = settings.values.corpus.held_out or HELD_OUT
-            found += split(passages, share, settings.values.training.seed)[0]
-    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ Batch = dict[str, torch.Tensor]
 
 
 def collate(examples: Sequence[Example]) -> Batch:
-    """Padded tensors, int64: prompt, prompt_mask (batch, P); answer, answer_mask, labels (batch, A); weights (batch,).
+    """Padded tensors, int64: prompt, prompt_mask (batch, P); answer, answer_mask, labels (batch, A); sides (batch,).
 
     labels[:, t] is the token that follows answer[:, t], `IGNORED` where it carries no loss.
     """
@@ -51,12 +51,12 @@ def collate(examples: Sequence[Example]) -> Batch:
         "answer_mask": answer_mask,
         "labels": labels,
         "shift_labels": labels,  # by this name the Trainer counts them all; of "labels" it leaves the first out
-        "weights": torch.tensor([example.weight for example in examples]),
+        "sides": torch.tensor([example.side for example in examples]),
     }
 
 
 def summed_loss(model: Any, batch: Batch) -> torch.Tensor:
-    """Sum over the batch's labels of weight × −log p(label), nats; differentiable in the adapter's weights.
+    """Sum over the batch's labels of −log p(label), nats; differentiable in the adapter's weights.
 
     Args:
         model: a PeftModel over a causal LM, its LoRA without invocation tokens.
@@ -82,8 +82,7 @@ def summed_loss(model: Any, batch: Batch) -> torch.Tensor:
         use_cache=past is not None,
     ).last_hidden_state
     wanted = batch["labels"] != IGNORED
-    weights = batch["weights"][:, None].expand_as(batch["labels"])[wanted]
-    return answer_loss(hidden[wanted], head_of(model), batch["labels"][wanted], weights)
+    return answer_loss(hidden[wanted], head_of(model), batch["labels"][wanted])
 
 
 def head_of(model: Any) -> torch.Tensor:
@@ -110,17 +109,13 @@ def head_of(model: Any) -> torch.Tensor:
     return weights
 
 
-def answer_loss(
-    hidden: torch.Tensor, head: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None = None
-) -> torch.Tensor:
-    """Sum of −weight · log softmax(hidden · headᵀ)[label] over rows, float32; the head is taken as frozen.
+def answer_loss(hidden: torch.Tensor, head: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Sum of −log softmax(hidden · headᵀ)[label] over rows, float32; the head is taken as frozen.
 
     Args:
-        hidden: (rows, width). head: (vocabulary, width). labels: (rows,) int64. weights: (rows,), None for ones.
+        hidden: (rows, width). head: (vocabulary, width). labels: (rows,) int64.
     """
-    if weights is None:
-        weights = torch.ones(len(labels), device=hidden.device)
-    total: torch.Tensor = _AnswerLoss.apply(hidden, head, labels, weights)
+    total: torch.Tensor = _AnswerLoss.apply(hidden, head, labels)
     return total
 
 
@@ -128,22 +123,18 @@ class _AnswerLoss(torch.autograd.Function):
     """Logits, their normalizer and the gradient in one pass over chunks, so that all logits never exist at once."""
 
     @staticmethod
-    def forward(
-        ctx: Any, hidden: torch.Tensor, head: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor
-    ) -> torch.Tensor:
+    def forward(ctx: Any, hidden: torch.Tensor, head: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         hidden = hidden.detach()
         gradient = torch.empty_like(hidden)
         total = torch.zeros((), dtype=torch.float32, device=hidden.device)
         for start in range(0, len(labels), CHUNK):
             part = slice(start, start + CHUNK)
-            wanted, weight = labels[part, None], weights[part, None].float()
+            wanted = labels[part, None]
             logits = (hidden[part].to(head.dtype) @ head.T).float()  # (chunk, vocabulary)
             normalizer = logits.logsumexp(dim=1, keepdim=True)
-            total += (weight * (normalizer - logits.gather(1, wanted))).sum()
+            total += (normalizer - logits.gather(1, wanted)).sum()
             probabilities = logits.sub_(normalizer).exp_()
-            probabilities.scatter_add_(1, wanted, torch.full_like(wanted, -1, dtype=torch.float32)).mul_(
-                weight
-            )
+            probabilities.scatter_add_(1, wanted, torch.full_like(wanted, -1, dtype=torch.float32))
             gradient[part] = (probabilities.to(head.dtype) @ head).to(hidden.dtype)
         ctx.save_for_backward(gradient)
         return total
@@ -151,4 +142,4 @@ class _AnswerLoss(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *upstream: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors
-        return gradient * upstream[0].to(gradient.dtype), None, None, None
+        return gradient * upstream[0].to(gradient.dtype), None, None

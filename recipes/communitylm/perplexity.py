@@ -1,4 +1,4 @@
-"""Perplexity of passages under the base and under adapters, through llama.cpp on the model file that ships.
+"""Perplexity of passages under the base and under adapters, through llama.cpp as `plocal` runs the base.
 
     (question, passage) ──prompt | header + passage + end of turn──> Scorer.losses ──> −Σ log p (nats), tokens
 
@@ -23,9 +23,11 @@ import numpy.typing as npt
 
 from communitylm.bases import Base
 from communitylm.examples import Tokens
+from pluralism_local.engine.fast_weights import COPY_TYPE, FastWeights
 from pluralism_local.engine.handles import Adapter, Context, Model, install_log
 from pluralism_local.engine.plan import Row
 from pluralism_local.errors import ContextOverflow, EngineFailure, InvalidInput
+from pluralism_local.gguf_file import read_header, sha256_of
 
 CHUNK = 128
 CELLS = 2048
@@ -72,10 +74,12 @@ def late_interrupts() -> Iterator[None]:
 class Scorer:
     """One model in memory and all adapters, for any number of passages; use it as a context manager.
 
-    `path` is the base's file, `decoded` counts tokens given to llama.cpp.
+    `path` is the base's file, `layout` the type of the copy that runs in its place (see
+    `pluralism_local.engine.fast_weights`) or None, `decoded` counts tokens given to llama.cpp.
 
     Args:
         base: must be a GGUF.
+        copies: where a base in a type that CPUs multiply slowly is kept in a fast one; None runs the file itself.
         adapters: model id -> file; None is the bare base.
         threads: of llama.cpp.
 
@@ -83,16 +87,24 @@ class Scorer:
         InvalidInput: the base is no GGUF, has no chat template, or an adapter does not fit it.
     """
 
-    def __init__(self, base: Base, adapters: Mapping[str, AdapterFile | None], threads: int) -> None:
+    def __init__(
+        self,
+        base: Base,
+        adapters: Mapping[str, AdapterFile | None],
+        threads: int,
+        copies: Path | None = None,
+    ) -> None:
         if base.gguf is None:
             raise InvalidInput(
                 f"{base.reference} is no GGUF.", "Perplexity is taken on the file that will run."
             )
         install_log()
         self.path = base.gguf
+        copy = FastWeights(copies).copy(read_header(base.gguf), sha256_of(base.gguf), threads)
+        self.layout = COPY_TYPE if copy else None
         with ExitStack() as stack:
             with late_interrupts():
-                self._model = stack.enter_context(Model(base.gguf))
+                self._model = stack.enter_context(Model(copy or base.gguf))
                 self._speller = stack.enter_context(base.speller(chat=True))
                 self._adapters: dict[str, tuple[Adapter | None, float]] = {}
                 for name, file in adapters.items():

@@ -56,6 +56,6 @@ class ScoreFile:
         self._out.flush()
 
 
-def score_key(base_sha256: str, adapter: str, question: str, passage: str) -> str:
-    """Identity of a score; `adapter` is ``"base"`` or hash and scale."""
-    return hashlib.sha256("\0".join((base_sha256, adapter, question, passage)).encode()).hexdigest()
+def score_key(base: str, adapter: str, question: str, passage: str) -> str:
+    """Identity of a score; `base` is the file's hash and its layout, `adapter` ``"base"`` or hash and scale."""
+    return hashlib.sha256("\0".join((base, adapter, question, passage)).encode()).hexdigest()

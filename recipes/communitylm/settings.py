@@ -48,7 +48,6 @@ class CorpusPart(_Part):
         held_out: share of passages kept for evaluation, in (0, 0.5]; whole speakers, else whole documents. A corpus
             of prepare.py says itself which those are; elsewhere a tenth where nothing is given.
         keep: share of the other passages to train on, those with the highest view first, in (0, 1].
-        against: corpora of the register's other communities, for `training.contrast`; relative likewise.
     """
 
     file: str
@@ -56,7 +55,6 @@ class CorpusPart(_Part):
     licence: str = "unknown"
     held_out: Annotated[float, Field(gt=0, le=0.5)] | None = None
     keep: Annotated[float, Field(gt=0, le=1)] = 1.0
-    against: tuple[str, ...] = ()
 
 
 class AdapterPart(_Part):
@@ -64,7 +62,8 @@ class AdapterPart(_Part):
 
     Attributes:
         form: see `examples`.
-        start: a finished run, or a PEFT folder, to go on from; relative to the configuration's folder.
+        start: a finished run, or a PEFT folder, to go on from; relative to the configuration's folder. What two
+            communities trained together share is the folder ``shared`` of their runs.
     """
 
     form: Literal["activated", "causal"] = "activated"
@@ -84,8 +83,10 @@ class TrainingPart(_Part):
         passes: over the corpus, where `tokens` is 0.
         batch, accumulate: examples per forward pass, and forward passes per step.
         rate, warmup, schedule, weight_decay, clip: of AdamW; `warmup` is a share of the steps.
-        contrast: how much less likely the text of `corpus.against` is to become, as a share of how much more the own
-            text is, in [0, 1); see `contrast`. `tokens` counts the own text; as much of the others' comes with it.
+        together: the configuration of another community, which names this one in turn: the two are trained in one
+            run that makes both (see `pair`), each on `tokens` of its text, with half of each batch; they differ in
+            nothing but id, names and corpus. Relative to the configuration's folder.
+        apart: with `together`, the rate of what sets the two apart, as a share of `rate`.
         longest: tokens of an example at most; longer passages are cut at the end of a token.
         block: tokens of a block, in the causal form.
         seed: of everything random.
@@ -103,7 +104,8 @@ class TrainingPart(_Part):
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     clip: Annotated[float, Field(gt=0)] = 1.0
-    contrast: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    together: str | None = None
+    apart: Annotated[float, Field(gt=0, le=1)] = 1 / 3
     longest: Annotated[int, Field(ge=16)] = 256
     block: Annotated[int, Field(ge=16)] = 128
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
@@ -126,11 +128,9 @@ class Values(_Part):
     training: TrainingPart = TrainingPart()
 
     @model_validator(mode="after")
-    def _contrast_has_its_corpora(self) -> Values:
-        if bool(self.training.contrast) != bool(self.corpus.against):
-            raise ValueError("training.contrast and corpus.against go together: give both or neither")
-        if self.training.contrast and self.training.batch % 2:
-            raise ValueError("training.contrast needs an even training.batch, half of it for each side")
+    def _both_have_half_a_batch(self) -> Values:
+        if self.training.together and self.training.batch % 2:
+            raise ValueError("training.together needs an even training.batch, half of it for each side")
         return self
 
 
@@ -142,8 +142,10 @@ class Settings:
         values: see `Values`.
     """
 
-    def __init__(self, path: Path, values: Values, given: dict[str, str]) -> None:
-        self.path, self.values, self._given = path, values, given
+    def __init__(
+        self, path: Path, values: Values, given: dict[str, str], overrides: Sequence[str] = ()
+    ) -> None:
+        self.path, self.values, self._given, self._overrides = path, values, given, overrides
 
     @property
     def id(self) -> str:
@@ -155,10 +157,32 @@ class Settings:
         """The corpus, as found from the configuration's folder."""
         return self.beside(self.values.corpus.file)
 
-    @property
-    def against_files(self) -> list[Path]:
-        """The corpora of `corpus.against`."""
-        return [self.beside(file) for file in self.values.corpus.against]
+    def partner(self) -> Settings | None:
+        """The configuration of `training.together`, with this one's overrides of how both are trained; None without.
+
+        Raises:
+            NotFound, InvalidInput: as `read_settings`; it does not name this one, or is trained otherwise.
+        """
+        named = self.values.training.together
+        if named is None:
+            return None
+        common = [text for text in self._overrides if text.startswith(("base.", "adapter.", "training."))]
+        other = read_settings(self.beside(named), [one for one in common if "together" not in one])
+        back = other.values.training.together
+        if back is None or other.beside(back).resolve() != self.path.resolve():
+            raise InvalidInput(
+                f"{self.path.name} is trained together with {other.path.name}, which does not name it in turn.",
+                f'Set training.together = "{self.path.name}" in {other.path}.',
+            )
+        mine, theirs = (dict(flat(one.values.model_dump())) for one in (self, other))
+        for key in mine:
+            alike = key.startswith(("base.", "adapter.", "training.")) and key != "training.together"
+            if alike and mine[key] != theirs[key]:
+                raise InvalidInput(
+                    f"{key} is {mine[key]} in {self.path.name} and {theirs[key]} in {other.path.name}.",
+                    "Communities that are trained together are trained alike; make them equal.",
+                )
+        return other
 
     def beside(self, file: str) -> Path:
         """A path as the configuration means it."""
@@ -198,7 +222,7 @@ def read_settings(path: Path, overrides: Sequence[str] = ()) -> Settings:
         put(data, key.strip(), toml_value(text.strip()))
         given[key.strip()] = "--set"
     try:
-        return Settings(path, Values.model_validate(data), given)
+        return Settings(path, Values.model_validate(data), given, overrides)
     except ValidationError as error:
         raise _explain(path, error) from error
 

@@ -15,6 +15,8 @@ from communitylm.settings import Settings
 from pluralism_local.errors import InvalidInput, NotFound
 
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
+SHARED = "shared"
+"""The folder of a run, beside its own adapter, with what it shares with the community trained together with it."""
 
 
 def start_folder(settings: Settings) -> Path | None:
@@ -61,9 +63,10 @@ def started_from(folder: Path) -> dict[str, Any]:
     """What is known of the run that made `folder`: its digest, tokens and minutes; zeros for a bare PEFT folder."""
     record = folder.parent / "training.json"
     found = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
+    partner = found.get("together") if folder.name == SHARED else None
     return {
         "run": folder.parent.name,
         "digest": found.get("digest"),
-        "tokens": found.get("tokens", 0),
+        "tokens": found.get("tokens", 0) + (partner["tokens"] if partner else 0),
         "minutes": found.get("minutes", 0.0),
     }

@@ -15,6 +15,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 from transformers.utils import logging
 
+from communitylm import pair
 from communitylm.objective import collate, summed_loss
 
 if TYPE_CHECKING:
@@ -35,6 +36,31 @@ class _OrderedTrainer(Trainer):
         count = num_items_in_batch if num_items_in_batch is not None else (inputs["labels"] >= 0).sum()
         loss = summed_loss(model, inputs) / count
         return (loss, {}) if return_outputs else loss
+
+
+class _PairTrainer(_OrderedTrainer):
+    """Two adapters at once; see `pair`."""
+
+    apart: float = 1.0
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        count = num_items_in_batch if num_items_in_batch is not None else (inputs["labels"] >= 0).sum()
+        loss = pair.paired_loss(model, inputs, summed_loss) / count
+        return (loss, {}) if return_outputs else loss
+
+    def create_optimizer(self, _model: Any = None) -> torch.optim.Optimizer:
+        self.optimizer = pair.optimizer(
+            self.model,
+            rate=self.args.learning_rate,
+            apart=self.apart,
+            weight_decay=self.args.weight_decay,
+        )
+        return self.optimizer
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        pair.load_checkpoint(self.model if model is None else model, Path(resume_from_checkpoint))
 
 
 class _Report(TrainerCallback):
@@ -107,13 +133,16 @@ def run_trainer(model: Any, plan: Plan, folder: Path, *, resume: Path | None, sa
         dataloader_pin_memory=False,
         label_names=["labels"],
     )
-    trainer = _OrderedTrainer(
+    kind = _OrderedTrainer if plan.partner is None else _PairTrainer
+    trainer = kind(
         model=model,
         args=arguments,
         train_dataset=list(plan.order),
         data_collator=collate,
         callbacks=[_Report(plan, folder / "log.jsonl", say)],
     )
+    if isinstance(trainer, _PairTrainer):
+        trainer.apart = training.apart
     trainer.remove_callback(PrinterCallback)  # its lines would go to standard output
     if resume is not None:
         say(f"Resuming after step {resume.name.rpartition('-')[2]} of {plan.steps}.")
@@ -125,7 +154,7 @@ def run_trainer(model: Any, plan: Plan, folder: Path, *, resume: Path | None, sa
 
 
 def evaluate(model: Any, plan: Plan, *, base: bool = False) -> float:
-    """Mean loss over the plan's held-out examples, nats per token; of the bare base if asked."""
+    """Mean loss over the plan's held-out examples, nats per token, under the active adapter, or the bare base."""
     size = plan.settings.values.training.batch
     longest_first = sorted(plan.held_out, key=lambda example: -len(example.answer))
     total = 0.0

@@ -5,6 +5,8 @@
                    adapter/        the PEFT adapter, with `alora_invocation_tokens` if it is activated
                    training.json   the record that export and cards read
                    log.jsonl       a line per report: step, loss (nats/token), tokens/s
+                 for two communities trained together a folder for each, the second beside the first, and in both
+                   shared/         what they have in common, to start a third from
 
 transformers' Trainer steps, schedules, checkpoints and resumes; the order of examples is ours, so a resumed run sees
 what an uninterrupted one would. A run folder of another configuration is refused, a finished one too.
@@ -25,12 +27,11 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from communitylm.bases import Base, find_base
-from communitylm.contrast import contrasted
 from communitylm.examples import (
     Example,
     Speller,
@@ -38,12 +39,12 @@ from communitylm.examples import (
     activated,
     causal,
     corpus_parts,
-    opposing_parts,
     schedule,
 )
+from communitylm.pair import SECOND, add_second, paired, put_weights, shared, weights_of
 from communitylm.passages import Passage
 from communitylm.settings import Settings
-from communitylm.starting import WEIGHTS, load_start, start_folder, started_from
+from communitylm.starting import SHARED, WEIGHTS, load_start, start_folder, started_from
 from pluralism_local import __version__
 from pluralism_local.errors import EngineFailure, InvalidInput, Refused
 from pluralism_local.files import write_atomic
@@ -61,13 +62,15 @@ class Plan:
     """Everything decided before anything heavy is loaded.
 
     Attributes:
-        order: training examples, as they will be seen.
+        order: training examples, as they will be seen; of both sides where two are trained together.
+        side: which of them are this community's, 1 or -1.
         held_out: examples to evaluate before and after.
         passages, documents: of the training part of the corpus.
         device, precision: resolved; precision is ``"bf16"`` or ``"fp32"``.
         header: tokens that switch an activated adapter on; empty for the causal form.
         start: the PEFT folder that the adapter starts from; None for a fresh one.
-        digest: identity of settings, corpora, start and base; a run folder carries it.
+        digest: identity of settings, corpora, start and base, and the partner's; a run folder carries it.
+        partner: the plan of the community that is trained in the same run, its own `partner` left out.
     """
 
     settings: Settings
@@ -81,16 +84,13 @@ class Plan:
     header: Tokens
     start: Path | None
     digest: str
+    side: int = 1
+    partner: Plan | None = None
 
     @property
     def tokens(self) -> int:
         """Tokens of the community's text with a loss."""
-        return sum(example.losses for example in self.order if example.weight > 0)
-
-    @property
-    def contrast_tokens(self) -> int:
-        """Tokens of the others' text."""
-        return sum(example.losses for example in self.order if example.weight < 0)
+        return sum(example.losses for example in self.order if example.side == self.side)
 
     @property
     def steps(self) -> int:
@@ -99,64 +99,102 @@ class Plan:
 
 
 def plan(settings: Settings) -> Plan:
-    """Resolve and check everything; see `Plan`.
+    """Resolve and check everything; see `Plan`. Which of two partners is planned changes nothing in the run.
 
     Raises:
-        NotFound, InvalidInput: as `corpus_parts`, `find_base` and `Base.speller`.
+        NotFound, InvalidInput: as `corpus_parts`, `find_base`, `Base.speller` and `Settings.partner`.
     """
     values = settings.values
-    training, held_out = corpus_parts(settings)
+    partner = settings.partner()
+    sides = sorted([settings, partner] if partner else [settings], key=lambda one: one.id)
     base = find_base(values.base.model, settings.path.parent)
     activates = values.adapter.form == "activated"
     with base.speller(chat=activates) as speller:
         header = speller.header if activates else ()
-        examples = _examples(training, settings, speller)
-        others = _examples(opposing_parts(settings), settings, speller)
-        evaluated = _first_tokens(_examples(held_out, settings, speller), values.training.evaluate)
+        read = [_read(one, speller) for one in sides]
+    given = {
+        "tokens": values.training.tokens,
+        "passes": values.training.passes,
+        "batch": values.training.batch,
+        "seed": values.training.seed,
+    }
+    examples = [side.examples for side in read]
+    order = paired(*examples, **given) if partner else schedule(*examples, **given)
+    start = start_folder(settings)
+    device, precision = hardware(values.training.device, values.training.precision)
+    plans = []
+    for side, (one, has) in zip((1, -1), zip(sides, read, strict=True), strict=False):
+        files = [one.corpus_file, *([start / WEIGHTS] if start else [])]
+        identity = [
+            one.values.model_dump(mode="json"),
+            [hashlib.sha256(file.read_bytes()).hexdigest() for file in files],
+            base.fingerprint or base.reference,
+            precision,
+        ]
+        plans.append(
+            Plan(
+                settings=one,
+                base=base,
+                order=tuple(order),
+                held_out=has.held_out,
+                passages=has.passages,
+                documents=has.documents,
+                device=device,
+                precision=precision,
+                header=header,
+                start=start,
+                digest=_digest(identity),
+                side=side,
+            )
+        )
+    own, *other = sorted(plans, key=lambda plan: plan.settings is not settings)
+    if not other:
+        return own
+    with_other, with_own = _digest([own.digest, other[0].digest]), _digest([other[0].digest, own.digest])
+    return replace(own, digest=with_other, partner=replace(other[0], digest=with_own))
+
+
+@dataclass(frozen=True)
+class _Read:
+    examples: tuple[Example, ...]
+    held_out: tuple[Example, ...]
+    passages: int
+    documents: int
+
+
+def _read(settings: Settings, speller: Speller) -> _Read:
+    values = settings.values
+    training, held_out = corpus_parts(settings)
+    examples = _examples(training, settings, speller)
+    evaluated = _first_tokens(_examples(held_out, settings, speller), values.training.evaluate)
     if not examples or not evaluated:
         raise InvalidInput(
             f"{settings.corpus_file} is too small: no block of {values.training.block} tokens in one of its parts.",
             "Give more text, or a smaller training.block.",
         )
-    training_values = values.training
-    budget = {
-        "tokens": training_values.tokens,
-        "passes": training_values.passes,
-        "batch": training_values.batch,
-        "seed": training_values.seed,
-    }
-    if training_values.contrast:
-        order = contrasted(examples, others, share=training_values.contrast, **budget)
-    else:
-        order = schedule(examples, **budget)
-    start = start_folder(settings)
-    device, precision = hardware(values.training.device, values.training.precision)
-    read = [settings.corpus_file, *settings.against_files, *([start / WEIGHTS] if start else [])]
-    files = [hashlib.sha256(file.read_bytes()).hexdigest() for file in read]
-    identity = [values.model_dump(mode="json"), files, base.fingerprint or base.reference, precision]
-    return Plan(
-        settings=settings,
-        base=base,
-        order=tuple(order),
-        held_out=tuple(evaluated),
-        passages=len(training),
-        documents=len({passage.document or passage.text for passage in training}),
-        device=device,
-        precision=precision,
-        header=header,
-        start=start,
-        digest=hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest(),
-    )
+    documents = len({passage.document or passage.text for passage in training})
+    return _Read(tuple(examples), tuple(evaluated), len(training), documents)
+
+
+def _digest(identity: Any) -> str:
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
 def train(plan: Plan, folder: Path, *, say: Say, restart: bool = False) -> dict[str, Any]:
     """Carry out a plan in `folder`, resuming what is there; returns the record.
 
+    A partner's run is written beside `folder`, under the partner's id.
+
     Raises:
-        Refused: the folder holds a finished run, or one of another configuration (`restart` clears it).
+        Refused: the folder holds a finished run, or one of another configuration (`restart` clears it); likewise the
+            partner's.
         EngineFailure: too little space.
     """
     resume = _prepare_folder(plan, folder, restart)
+    if plan.partner is not None:
+        beside = folder.with_name(plan.partner.settings.id)
+        if resume is None and not restart and (beside / RECORD).exists():
+            raise Refused(f"{beside} holds a finished run.", "Export it, or train both anew with --restart.")
     import torch
     from peft import LoraConfig, get_peft_model
 
@@ -183,19 +221,47 @@ def train(plan: Plan, folder: Path, *, say: Say, restart: bool = False) -> dict[
         model = get_peft_model(model, lora)
     if plan.start is not None:
         load_start(model, plan.start)
-    before = _remembered(folder, "base_loss") or evaluate(model, plan, base=True)
-    _remember(folder, "base_loss", before)
-    say(f"Held-out text under the base: perplexity {math.exp(before):.2f}")
+    if plan.partner is not None:
+        add_second(model)
+    plans = [plan, plan.partner] if plan.partner else [plan]
+    before = {}
+    for one in plans:
+        key = f"base_loss_{one.settings.id}"
+        before[one.side] = _remembered(folder, key) or evaluate(model, one, base=True)
+        _remember(folder, key, before[one.side])
+        say(f"{_text(one)} under the base: perplexity {math.exp(before[one.side]):.2f}")
     seconds = run_trainer(model, plan, folder, resume=resume, say=say)
-    after = evaluate(model, plan)
-    refuse_nan(after, folder)
-    say(f"Held-out text under the adapter: perplexity {math.exp(after):.2f} (base {math.exp(before):.2f})")
-    _save(model, plan, folder)
-    record = _record(plan, before, after, seconds, time.monotonic() - began)
-    write_atomic(folder / RECORD, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
+    weights = {1: weights_of(model)}
+    if plan.partner is not None:
+        weights[-1] = weights_of(model, SECOND)
+        model.delete_adapter(SECOND)
+    after = {}
+    for one in plans:
+        put_weights(model, weights[one.side])
+        after[one.side] = evaluate(model, one)
+        refuse_nan(after[one.side], folder)
+        say(
+            f"{_text(one)} under the adapter: perplexity {math.exp(after[one.side]):.2f} "
+            f"(base {math.exp(before[one.side]):.2f})"
+        )
+    record: dict[str, Any] = {}
+    for one in reversed(plans):  # the plan's own record last: while it is missing, the run is unfinished
+        place = folder if one is plan else folder.with_name(one.settings.id)
+        put_weights(model, weights[one.side])
+        _save(model, plan, place / PEFT_FOLDER)
+        if plan.partner is not None:
+            put_weights(model, shared(weights[1], weights[-1]))
+            _save(model, plan, place / SHARED)
+        together = next((other for other in plans if other is not one), None)
+        record = _record(one, together, before[one.side], after[one.side], seconds, time.monotonic() - began)
+        write_atomic(place / RECORD, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
     for checkpoint in folder.glob("checkpoint-*"):
         shutil.rmtree(checkpoint)
     return record
+
+
+def _text(plan: Plan) -> str:
+    return f"Held-out text of {plan.settings.id}"
 
 
 def refuse_nan(loss: float, folder: Path) -> None:
@@ -277,7 +343,7 @@ def _prepare_folder(plan: Plan, folder: Path, restart: bool) -> Path | None:
     """Make the folder fit for the run; the checkpoint to resume from, if any."""
     state = folder / "run.json"
     if restart and folder.exists():
-        for old in (*folder.glob("checkpoint-*"), folder / PEFT_FOLDER):
+        for old in (*folder.glob("checkpoint-*"), folder / PEFT_FOLDER, folder / SHARED):
             shutil.rmtree(old, ignore_errors=True)
         for name in ("run.json", RECORD, LOG):
             (folder / name).unlink(missing_ok=True)
@@ -329,16 +395,18 @@ def peft_errors(targets: Sequence[str]) -> Iterator[None]:
         ) from error
 
 
-def _save(model: Any, plan: Plan, folder: Path) -> None:
+def _save(model: Any, plan: Plan, place: Path) -> None:
     """The PEFT adapter; trained as a plain LoRA over the prompt's states, which is what its invocation tokens say."""
     config = model.peft_config["default"]
     config.alora_invocation_tokens = list(plan.header) or None
     config.base_model_name_or_path = plan.base.reference
     config.inference_mode = True
-    model.save_pretrained(folder / PEFT_FOLDER, save_embedding_layers=False)
+    model.save_pretrained(place, save_embedding_layers=False)
 
 
-def _record(plan: Plan, before: float, after: float, seconds: float, wall: float) -> dict[str, Any]:
+def _record(
+    plan: Plan, together: Plan | None, before: float, after: float, seconds: float, wall: float
+) -> dict[str, Any]:
     values = plan.settings.values
     earlier = started_from(plan.start) if plan.start else None
     return {
@@ -357,7 +425,7 @@ def _record(plan: Plan, before: float, after: float, seconds: float, wall: float
         "passages": plan.passages,
         "tokens": plan.tokens + (earlier["tokens"] if earlier else 0),
         "start": earlier,
-        "contrast_tokens": plan.contrast_tokens,
+        "together": {"id": together.settings.id, "tokens": together.tokens} if together else None,
         "steps": plan.steps,
         "recipe": f"recipes/configs/{plan.settings.path.name}",
         "settings": {key: value for key, value, _ in plan.settings.rows()},

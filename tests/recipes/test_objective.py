@@ -9,6 +9,7 @@ import pytest
 
 from communitylm.examples import Example
 from communitylm.objective import IGNORED, answer_loss, collate, summed_loss
+from communitylm.pair import add_second, paired_loss
 from pluralism_local.errors import InvalidInput
 
 torch = pytest.importorskip("torch")
@@ -64,14 +65,20 @@ def gradients(examples: list[Example]) -> tuple[float, dict[str, Any]]:
     }
 
 
-def test_weights_scale_losses_and_gradients() -> None:
+def test_each_side_of_a_pair_has_its_own_adapter_and_gradients() -> None:
     own, other = EXAMPLES[0], EXAMPLES[1]
     (plain_own, grad_own), (plain_other, grad_other) = gradients([own]), gradients([other])
-    both, grad_both = gradients([own, replace(other, weight=-0.7)])
-    assert both == pytest.approx(plain_own - 0.7 * plain_other, rel=1e-5)
-    assert grad_both.keys() == grad_own.keys() and len(grad_both) > 4
-    for name, grad in grad_both.items():
-        torch.testing.assert_close(grad, grad_own[name] - 0.7 * grad_other[name], rtol=1e-3, atol=1e-4)
+    model = tiny()
+    add_second(model)
+    loss = paired_loss(model, collate([own, replace(other, side=-1)]), summed_loss)
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(plain_own + plain_other, rel=1e-5)
+    found = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    assert len(found) == 2 * len(grad_own) > 8
+    for name, grad in grad_own.items():
+        torch.testing.assert_close(found[name], grad, rtol=1e-4, atol=1e-6)
+        second = name.replace(".default.", ".second.")
+        torch.testing.assert_close(found[second], grad_other[name], rtol=1e-4, atol=1e-6)
 
 
 def test_it_is_what_peft_computes_with_invocation_tokens() -> None:

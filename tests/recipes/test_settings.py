@@ -8,7 +8,6 @@ import pytest
 
 from communitylm.settings import read_settings, starting_config
 from pluralism_local.errors import InvalidInput, NotFound
-from tests.recipes.corpus_util import write_config
 
 CONFIGS = Path(__file__).parents[2] / "recipes" / "configs"
 SHIPPED = sorted(CONFIGS.glob("*.toml"))
@@ -22,23 +21,13 @@ def test_shipped_configurations_are_valid_and_named_after_their_community(path: 
 
 
 def test_one_rank_and_form_for_all_that_ship() -> None:
-    adapters = {read_settings(path).values.adapter for path in SHIPPED if path.stem != "paper-causal"}
+    adapters = {
+        read_settings(path).values.adapter.model_copy(update={"start": None})
+        for path in SHIPPED
+        if path.stem != "paper-causal"
+    }
     assert len(SHIPPED) == 13 and len(adapters) == 1
     assert adapters.pop().form == "activated"
-
-
-@pytest.mark.parametrize(
-    ("extra", "said"),
-    [
-        ("[training]\ncontrast = 0.5\n", "contrast and corpus.against go together"),
-        ("against = ['b.jsonl']\n", "contrast and corpus.against go together"),
-        ("against = ['b.jsonl']\n[training]\ncontrast = 0.5\nbatch = 3\n", "needs an even training.batch"),
-        ("against = ['b.jsonl']\n[training]\ncontrast = 1.0\n", "training.contrast"),
-    ],
-)
-def test_contrast_is_whole_or_not_at_all(extra: str, said: str, tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match=said):
-        read_settings(write_config(tmp_path, "trams", extra))
 
 
 def test_the_papers_settings() -> None:
