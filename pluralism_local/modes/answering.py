@@ -133,7 +133,7 @@ def settle(draft: Draft, found: Aggregate, asked: str, *, should_stop: ShouldSto
         draft.warn("Where none of the options had any probability, a uniform distribution stands in.")
     elif found.unassigned_mass > MOSTLY_OUTSIDE:
         draft.warn(
-            f"{found.unassigned_mass:.0%} of the model's probability lies outside the options: "
+            f"{100 * found.unassigned_mass:.1f} % of the model's probability lies outside the options: "
             "it would rather say something else."
         )
 

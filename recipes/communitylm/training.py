@@ -118,8 +118,11 @@ def plan(settings: Settings) -> Plan:
         "batch": values.training.batch,
         "seed": values.training.seed,
     }
-    examples = [side.examples for side in read]
-    order = paired(*examples, **given) if partner else schedule(*examples, **given)
+    order = (
+        paired(read[0].examples, read[1].examples, **given)
+        if partner
+        else schedule(read[0].examples, **given)
+    )
     start = start_folder(settings)
     device, precision = hardware(values.training.device, values.training.precision)
     plans = []

@@ -94,7 +94,7 @@ def test_mass_outside_the_options_is_said(tmp_path: Path) -> None:
     low = [{"match": POSED, "mass": {"A": 0.1, "B": 0.1}}]
     result = answer(ASK, ScriptedEngine(script(tmp_path, distributions=low)))
     assert result.warnings == (
-        "80% of the model's probability lies outside the options: it would rather say something else.",
+        "80.0 % of the model's probability lies outside the options: it would rather say something else.",
     )
 
 

@@ -61,7 +61,7 @@ def town(folder: Path, adapter: str = "", training: str = "tokens = 400\n", part
 
 
 def weights(folder: Path) -> dict[str, Any]:
-    return load_file(folder / WEIGHTS)
+    return dict(load_file(folder / WEIGHTS))
 
 
 def test_the_sides_mirror_each_other_and_either_configuration_makes_both(tmp_path: Path) -> None:
