@@ -45,7 +45,7 @@ def train(
     settings = read_settings(config, overrides or [])
     if threads is not None:
         os.environ["OMP_NUM_THREADS"] = str(threads)  # before torch is imported
-    from communitylm.training import plan as make_plan
+    from communitylm.planning import plan as make_plan
     from communitylm.training import train as carry_out
 
     plan = make_plan(settings)

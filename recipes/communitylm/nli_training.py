@@ -29,7 +29,8 @@ from communitylm.bases import Base, find_base
 from communitylm.examples import Example, Tokens, schedule
 from communitylm.nli_data import Gathered, Row, examples, file_digests, gather, word_tokens
 from communitylm.nli_settings import NliSettings
-from communitylm.training import LOG, PEFT_FOLDER, RECORD, hardware, peft_errors, refuse_nan
+from communitylm.planning import hardware
+from communitylm.training import LOG, PEFT_FOLDER, RECORD, peft_errors, refuse_nan
 from pluralism_local import __version__
 from pluralism_local.errors import EngineFailure, InvalidInput, Refused
 from pluralism_local.evaluation.nli.prompts import NLI_PAIR, NLI_WORDS

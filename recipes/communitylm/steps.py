@@ -19,7 +19,8 @@ from communitylm import pair
 from communitylm.objective import collate, summed_loss
 
 if TYPE_CHECKING:
-    from communitylm.training import Plan, Say
+    from communitylm.planning import Plan
+    from communitylm.training import Say
 
 REPORT_SECONDS = 20.0
 

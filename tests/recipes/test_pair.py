@@ -15,8 +15,9 @@ from safetensors.numpy import load_file
 from communitylm.examples import Example
 from communitylm.pair import paired
 from communitylm.passages import write_passages
+from communitylm.planning import plan
 from communitylm.settings import Settings, read_settings
-from communitylm.training import plan, train
+from communitylm.training import train
 from pluralism_local.errors import InvalidInput, NotFound, Refused
 from tests.recipes.corpus_util import letters, write_config
 from tests.recipes.tiny_checkpoint import write_checkpoint

@@ -16,8 +16,9 @@ import pytest
 from safetensors.numpy import load_file
 
 from communitylm.passages import write_passages
+from communitylm.planning import plan, trainable_weights
 from communitylm.settings import read_settings
-from communitylm.training import plan, train, trainable_weights
+from communitylm.training import train
 from pluralism_local.errors import EngineFailure, InvalidInput, NotFound, Refused
 from tests.recipes.corpus_util import letters, write_config, write_jsonl
 from tests.recipes.tiny_checkpoint import write_checkpoint

@@ -11,7 +11,7 @@ import pytest
 
 from pluralism_local.errors import InvalidInput, NotFound, Refused
 from pluralism_local.evaluation.nli.prompts import NLI_PAIR, NLI_WORDS
-from pluralism_local.evaluation.nli.shipped import HERE, NAME, find_shipped
+from pluralism_local.evaluation.nli.shipped import NAME, find_shipped
 from pluralism_local.types import ModelInfo
 
 STARTER = ModelInfo("starter", "llama.cpp", fingerprint="sha256:aa")
@@ -82,11 +82,10 @@ def test_damaged_facts_are_named(tmp_path: Path, text: str) -> None:
         find_shipped(STARTER, tmp_path)
 
 
-@pytest.mark.skipif(not (HERE / f"{NAME}.json").exists(), reason="the adapter has not been trained yet")
 def test_what_ships_is_whole_and_belongs_to_the_starter_model(starter_path: Path) -> None:
     from pluralism_local.gguf_file import fingerprint, read_header
 
     mark = fingerprint(read_header(starter_path))
     facts = find_shipped(ModelInfo("starter", "llama.cpp", fingerprint=mark)).facts
     assert facts["parity"]["difference"] <= facts["parity"]["limit"]
-    assert facts["accuracy"]["mnli_dev"]["accuracy"] > 0.45  # a third is chance
+    assert facts["accuracy"]["mnli_dev"]["accuracy"] >= 0.68  # a third is chance, BERT-base has 0.815
