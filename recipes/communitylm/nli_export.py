@@ -28,10 +28,10 @@ from communitylm.nli_training import HELD_OUT, KIND, STATE
 from communitylm.parity import ParityBase
 from communitylm.split import order
 from communitylm.training import PEFT_FOLDER, RECORD
-from pluralism_local.engine.base import LanguageModel, ShouldStop, never
+from pluralism_local.engine.base import LanguageModel
 from pluralism_local.errors import InvalidInput, NotFound, Refused
 from pluralism_local.evaluation.nli.adapter import AdapterNli
-from pluralism_local.evaluation.nli.base import Pair, Scores, parts
+from pluralism_local.evaluation.nli.base import parts
 from pluralism_local.evaluation.nli.check import check
 from pluralism_local.evaluation.nli.data import NliData, read_pairs
 from pluralism_local.evaluation.nli.shipped import NAME, find_shipped
@@ -39,7 +39,6 @@ from pluralism_local.files import write_atomic
 from pluralism_local.types import AdapterRef
 
 AGREEMENT_PAIRS = 60
-_TOLD = 256
 
 Say = Callable[[str], None]
 
@@ -105,7 +104,12 @@ def export(
 def _accuracy(scorer: AdapterNli, name: str, data: NliData, most: int | None, say: Say) -> dict[str, Any]:
     """What the adapter gets right of a file of labelled pairs, at most `most` of them, drawn by a hash."""
     rows = sorted(data.rows, key=lambda row: order(0, f"{row.pair.premise}\n{row.pair.hypothesis}"))
-    outcome = check(_Told(scorer, name, say), rows[:most], skipped=data.skipped)
+    outcome = check(
+        scorer,
+        rows[:most],
+        skipped=data.skipped,
+        progress=lambda done, total: say(f"{name}: {done} of {total} pairs"),
+    )
     outcome.pop("scorer")
     return outcome
 
@@ -156,25 +160,6 @@ def agreement(base: Base, folder: Path, scorer: AdapterNli, say: Say = lambda _:
         f"{found['largest']:.3f} at most; the same answer in {found['same']:.0%}"
     )
     return found
-
-
-class _Told:
-    """A scorer that says how far it is."""
-
-    def __init__(self, scorer: AdapterNli, what: str, say: Say) -> None:
-        self._scorer, self._what, self._say = scorer, what, say
-        self.name, self.identity = scorer.name, scorer.identity
-
-    @property
-    def truncated(self) -> int:
-        return self._scorer.truncated
-
-    def score(self, pairs: Sequence[Pair], *, should_stop: ShouldStop = never) -> Scores:
-        found = []
-        for part in parts(len(pairs), _TOLD):
-            found.append(self._scorer.score(pairs[part], should_stop=should_stop))
-            self._say(f"{self._what}: {part.stop} of {len(pairs)} pairs")
-        return np.concatenate(found) if found else np.empty((0, 3))
 
 
 def _engine(base: Base, threads: int | None) -> LanguageModel:

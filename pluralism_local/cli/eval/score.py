@@ -134,7 +134,14 @@ def nli(
     with catching(out) as interrupt, open_scorer(scorer, settings, out.status) as opened:
         interrupt.graceful = True
         out.status(f"{len(rows):,} pairs by {opened.name} …")
-        found = check(opened, rows, skipped=data.skipped, should_stop=interrupt)
+        found = check(
+            opened,
+            rows,
+            skipped=data.skipped,
+            should_stop=interrupt,
+            progress=lambda done, total: out.status(f"{done:,} of {total:,} pairs by {opened.name}"),
+        )
+        out.clear_status()
     recall = ", ".join(
         f"{label} {share:.3f}" for label, share in found["recall"].items() if share is not None
     )

@@ -8,26 +8,35 @@ The prediction is the label of the largest score, the first of equals.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from pluralism_local.engine.base import ShouldStop, never
-from pluralism_local.evaluation.nli.base import LABELS, NliScorer
+from pluralism_local.evaluation.nli.base import LABELS, NliScorer, parts
 from pluralism_local.evaluation.nli.data import LabelledPair
 
 _Z = 1.959963984540054
 """The normal distribution's 97.5 % point."""
 
+REPORTED = 256
+"""Pairs between two reports of progress."""
+
 
 def check(
-    scorer: NliScorer, rows: Sequence[LabelledPair], *, skipped: int = 0, should_stop: ShouldStop = never
+    scorer: NliScorer,
+    rows: Sequence[LabelledPair],
+    *,
+    skipped: int = 0,
+    should_stop: ShouldStop = never,
+    progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Score `rows` and compare.
 
     Args:
         skipped: records without a gold label, passed on.
+        progress: told (pairs done, pairs in all) every `REPORTED` pairs.
 
     Returns:
         Plain values for JSON. ``accuracy``: share in [0, 1] of `n` rows with the right label, and ``interval``, its
@@ -38,7 +47,15 @@ def check(
     Raises: as `NliScorer.score`.
     """
     before = scorer.truncated
-    scores = scorer.score([row.pair for row in rows], should_stop=should_stop)
+    scores = np.empty((len(rows), len(LABELS)))
+    # pairs of one premise stay together: scorers share its computation
+    order = sorted(range(len(rows)), key=lambda place: rows[place].pair.premise)
+    for part in parts(len(rows), REPORTED):
+        scores[order[part]] = scorer.score(
+            [rows[place].pair for place in order[part]], should_stop=should_stop
+        )
+        if progress is not None:
+            progress(part.stop, len(rows))
     counts = np.zeros((len(LABELS), len(LABELS)), dtype=np.int64)  # [gold, predicted]
     gold = np.array([LABELS.index(row.label) for row in rows], dtype=np.intp)
     np.add.at(counts, (gold, scores.argmax(axis=1)), 1)

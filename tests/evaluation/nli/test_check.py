@@ -56,6 +56,15 @@ def test_counts_by_hand() -> None:
     assert json.loads(json.dumps(found)) == found
 
 
+def test_progress_is_told_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [row("enc"[i % 3], LABELS[i % 2], premise=f"p{i % 4}") for i in range(10)]
+    whole = check(SCORER, rows)
+    monkeypatch.setattr("pluralism_local.evaluation.nli.check.REPORTED", 4)
+    told: list[tuple[int, int]] = []
+    assert check(SCORER, rows, progress=lambda done, total: told.append((done, total))) == whole
+    assert told == [(4, 10), (8, 10), (10, 10)]
+
+
 def test_nothing_to_check_has_no_accuracy() -> None:
     found = check(SCORER, [])
     assert (found["n"], found["accuracy"], found["interval"]) == (0, None, None)
