@@ -210,7 +210,7 @@ def _told(found: Parity | None) -> str:
         return "parity not checked"
     return (
         f"parity: probabilities differ by at most {found.difference:.5f} (allowed {found.limit:g}) over "
-        f"{found.prompts} prompts and {found.positions} positions; "
+        f"{found.prompts} prompts and {found.positions} positions, on an {found.copy} copy of the base; "
         f"the adapter moves them by up to {found.effect:.2f}"
     )
 

@@ -7,6 +7,9 @@ Activations of a 4-bit file are quantized, so llama.cpp is compared on an F16 co
 as torch has. An activated adapter is switched on at the first invocation token on both sides: in torch by PEFT's own
 activated LoRA, in llama.cpp by hand where the tokens that the file names occur last, as `plocal` does. An adapter whose
 effect is no larger than the limit would pass whatever it held, and is refused too.
+
+llama.cpp rounds what goes into every product with F16 weights, and a strong adapter magnifies that: a right export was
+seen 0.0043 off in F16 and 0.0011 in F32. So a difference of up to `DOUBTFUL` limits is decided by an F32 copy.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +30,7 @@ from communitylm.examples import Tokens
 from pluralism_local.errors import EngineFailure, InvalidInput, Refused
 
 LIMIT = 2e-3
+DOUBTFUL = 5
 POSITIONS = 3
 PROMPTS = (
     "Should phones be banned in schools?",
@@ -43,7 +47,10 @@ Probabilities = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """What was found: largest |p_torch − p_llama| over the vocabulary, where, and the adapter's own largest effect."""
+    """What was found: largest |p_torch − p_llama| over the vocabulary, where, and the adapter's own largest effect.
+
+    `copy` is the type of the base's copy that llama.cpp ran on.
+    """
 
     difference: float
     limit: float
@@ -51,6 +58,7 @@ class Parity:
     positions: int
     worst: str
     effect: float
+    copy: Literal["F16", "F32"] = "F16"
 
     def record(self) -> dict[str, Any]:
         return asdict(self)
@@ -113,19 +121,10 @@ class ParityBase:
                 tokens that this base's prompts lack.
         """
         _refuse_another_start(peft_folder, gguf)
-        ours = self._llama_rows(gguf)
-        with _adapted(self._torch, peft_folder) as adapted:
-            theirs = [self._torch_rows(adapted, prompt + header) for prompt, header in self._prompts]
-        differences, effects = _largest(theirs, ours), _largest(theirs, self._plain)
-        worst = int(np.argmax(differences))  # a NaN, if there is one
-        found = Parity(
-            float(differences[worst]),
-            limit,
-            len(PROMPTS),
-            POSITIONS,
-            PROMPTS[worst],
-            float(effects.max()),
-        )
+        found = self._compare(peft_folder, gguf, limit)
+        if limit < found.difference <= DOUBTFUL * limit and not self._float32:
+            with ParityBase(self.base, float32=True) as exact:
+                found = exact._compare(peft_folder, gguf, limit)
         if not found.difference <= limit:
             raise Refused(
                 f"llama.cpp and PEFT disagree on {gguf.name}: probabilities differ by {found.difference:.4f} "
@@ -138,6 +137,22 @@ class ParityBase:
                 "Train it longer, or with a higher rate.",
             )
         return found
+
+    def _compare(self, peft_folder: Path, gguf: Path, limit: float) -> Parity:
+        ours = self._llama_rows(gguf)
+        with _adapted(self._torch, peft_folder) as adapted:
+            theirs = [self._torch_rows(adapted, prompt + header) for prompt, header in self._prompts]
+        differences, effects = _largest(theirs, ours), _largest(theirs, self._plain)
+        worst = int(np.argmax(differences))  # a NaN, if there is one
+        return Parity(
+            float(differences[worst]),
+            limit,
+            len(PROMPTS),
+            POSITIONS,
+            PROMPTS[worst],
+            float(effects.max()),
+            "F32" if self._float32 else "F16",
+        )
 
     def _torch_rows(self, model: Any, prompt: Tokens) -> Probabilities:
         """Probabilities (POSITIONS, vocabulary) after the prompt and after each token of the continuation."""
