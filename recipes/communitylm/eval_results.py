@@ -1,7 +1,7 @@
 """What is kept of an evaluation in the repository: its figures with their intervals, and what they are of.
 
     RUN/run.json, results.json, judge.json
-      └──condensed──> {task, methods{name: {metric: {value, low, high}}}, n, model, …}
+      └──condensed──> {task, methods{name: {metric: {value, low, high}}}, n, model, adapters{community: sha256}, …}
                         ├──written──> eval-<task>.json
                         └──page─────> README.md, a table per task
 
@@ -57,6 +57,7 @@ def condensed(folder: Path) -> list[dict[str, Any]]:
         "n": identity["samples"]["n"],
         "model": identity["llm"],
         "pool": identity["pool"]["id"],
+        "adapters": {member["community"]: member["adapter_sha256"] for member in identity["pool"]["members"]},
         "run": known["id"],
         "comment": identity["comment"],
         "answer": identity["answer"],

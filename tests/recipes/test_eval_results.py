@@ -29,7 +29,7 @@ def run(folder: Path, task: str, **changed: Any) -> Path:
         "task": task,
         "samples": {"n": 200},
         "llm": {"id": "starter", "backend": "llama.cpp", "sha256": "ab"},
-        "pool": {"id": "perspectives", "members": []},
+        "pool": {"id": "perspectives", "members": [{"community": "mine", "adapter_sha256": "ab" * 32}]},
         "comment": SAMPLING,
         "answer": {**SAMPLING, "max_tokens": 1},
     }
@@ -56,6 +56,7 @@ def test_figures_are_kept_as_they_are_and_stand_on_the_page(tmp_path: Path) -> N
         "vanilla": {"accuracy": figure(0.25), "macro_f1": figure(0.2)},
     }
     assert (result["n"], result["pool"], result["run"]) == (200, "perspectives", "0123456789ab")
+    assert result["adapters"] == {"mine": "ab" * 32}
     assert written(result, tmp_path).name == "eval-steerable-vk.json"
     (kept,) = read_results(tmp_path)
     assert kept == result
