@@ -121,10 +121,12 @@ class ParityBase:
                 tokens that this base's prompts lack.
         """
         _refuse_another_start(peft_folder, gguf)
-        found = self._compare(peft_folder, gguf, limit)
-        if limit < found.difference <= DOUBTFUL * limit and not self._float32:
-            with ParityBase(self.base, float32=True) as exact:
-                found = exact._compare(peft_folder, gguf, limit)
+        ours = self._llama_rows(gguf)
+        with _adapted(self._torch, peft_folder) as adapted:
+            theirs = [self._torch_rows(adapted, prompt + header) for prompt, header in self._prompts]
+        found = self._found(theirs, ours, limit, "F32" if self._float32 else "F16")
+        if found.copy == "F16" and limit < found.difference <= DOUBTFUL * limit:
+            found = self._found(theirs, self._exact_rows(gguf), limit, "F32")
         if not found.difference <= limit:
             raise Refused(
                 f"llama.cpp and PEFT disagree on {gguf.name}: probabilities differ by {found.difference:.4f} "
@@ -138,10 +140,13 @@ class ParityBase:
             )
         return found
 
-    def _compare(self, peft_folder: Path, gguf: Path, limit: float) -> Parity:
-        ours = self._llama_rows(gguf)
-        with _adapted(self._torch, peft_folder) as adapted:
-            theirs = [self._torch_rows(adapted, prompt + header) for prompt, header in self._prompts]
+    def _found(
+        self,
+        theirs: list[Probabilities],
+        ours: list[Probabilities],
+        limit: float,
+        copy: Literal["F16", "F32"],
+    ) -> Parity:
         differences, effects = _largest(theirs, ours), _largest(theirs, self._plain)
         worst = int(np.argmax(differences))  # a NaN, if there is one
         return Parity(
@@ -151,8 +156,17 @@ class ParityBase:
             POSITIONS,
             PROMPTS[worst],
             float(effects.max()),
-            "F32" if self._float32 else "F16",
+            copy,
         )
+
+    def _exact_rows(self, gguf: Path) -> list[Probabilities]:
+        from pluralism_local.engine.handles import Model
+
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            Model(_copy(self._gguf, Path(folder) / "base.gguf", float32=True)) as model,
+        ):
+            return self._llama_rows(gguf, model)
 
     def _torch_rows(self, model: Any, prompt: Tokens) -> Probabilities:
         """Probabilities (POSITIONS, vocabulary) after the prompt and after each token of the continuation."""
@@ -164,15 +178,16 @@ class ParityBase:
         rows: Probabilities = torch.softmax(logits, dim=-1).numpy()
         return rows
 
-    def _llama_rows(self, gguf: Path) -> list[Probabilities]:
+    def _llama_rows(self, gguf: Path, exact: Any = None) -> list[Probabilities]:
         from pluralism_local.engine.handles import Adapter, Context
         from pluralism_local.engine.plan import Row
 
         found = []
+        model = exact or self._model
         longest = max(len(prompt) + len(header) for prompt, header in self._prompts) + POSITIONS
         with (
-            Adapter(self._model, gguf) as adapter,
-            Context(self._model, cells=longest, sequences=POSITIONS, threads=1, chunk=longest) as context,
+            Adapter(model, gguf) as adapter,
+            Context(model, cells=longest, sequences=POSITIONS, threads=1, chunk=longest) as context,
         ):
             for prompt, header in self._prompts:
                 opened = (*prompt, *header)
