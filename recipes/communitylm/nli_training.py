@@ -245,7 +245,8 @@ def _record(plan: NliPlan, evaluations: dict[str, Any], seconds: float, wall: fl
         "left_out": {**plan.gathered.left_out, "too long": plan.too_long},
         "steps": plan.steps,
         "recipe": f"recipes/{plan.settings.path.name}",
-        "settings": {key: value for key, value, _ in plan.settings.rows()},
+        # where the files lay on this machine is nobody's business: the record ships with the adapter
+        "settings": {key: value for key, value, _ in plan.settings.rows() if key != "pairs.folder"},
         "seed": values.training.seed,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "held_out": evaluations,
