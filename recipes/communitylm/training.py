@@ -28,7 +28,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from communitylm.pair import SECOND, add_second, put_weights, shared, weights_of
+from communitylm.pair import SECOND, Weights, add_second, put_weights, shared, weights_of
 from communitylm.planning import Plan, trainable_weights
 from communitylm.starting import SHARED, load_start, started_from
 from pluralism_local import __version__
@@ -54,59 +54,21 @@ def train(plan: Plan, folder: Path, *, say: Say, restart: bool = False) -> dict[
         EngineFailure: too little space.
     """
     resume = _prepare_folder(plan, folder, restart)
-    if plan.partner is not None:
-        beside = folder.with_name(plan.partner.settings.id)
-        if resume is None and not restart and (beside / RECORD).exists():
-            raise Refused(f"{beside} holds a finished run.", "Export it, or train both anew with --restart.")
-    import torch
-    from peft import LoraConfig, get_peft_model
+    if resume is None and not restart:
+        _refuse_finished_partner(plan, folder)
+    from communitylm.steps import run_trainer
 
-    from communitylm.steps import evaluate, run_trainer
-
-    values = plan.settings.values
     began = time.monotonic()
-    torch.manual_seed(values.training.seed)
     say(f"Loading {plan.base.reference} …")
-    # the base is frozen: in bf16 it is half the memory traffic, and exactly the values that the GGUF's 4 bits stand for
-    # are not needed for the gradient; the export's parity is checked in float32
-    dtype = torch.bfloat16 if plan.precision == "bf16" else torch.float32
-    model = plan.base.load(dtype, plan.device)
-    adapter = values.adapter
-    lora = LoraConfig(
-        task_type="CAUSAL_LM",
-        r=adapter.rank,
-        lora_alpha=adapter.alpha,
-        lora_dropout=adapter.dropout,
-        use_rslora=adapter.rslora,
-        target_modules=list(adapter.targets),
-    )
-    with peft_errors(adapter.targets):
-        model = get_peft_model(model, lora)
-    if plan.start is not None:
-        load_start(model, plan.start)
-    if plan.partner is not None:
-        add_second(model)
+    model = _adapted(plan)
     plans = [plan, plan.partner] if plan.partner else [plan]
-    before = {}
-    for one in plans:
-        key = f"base_loss_{one.settings.id}"
-        before[one.side] = _remembered(folder, key) or evaluate(model, one, base=True)
-        _remember(folder, key, before[one.side])
-        say(f"{_text(one)} under the base: perplexity {math.exp(before[one.side]):.2f}")
+    before = {one.side: _base_loss(model, one, folder, say) for one in plans}
     seconds = run_trainer(model, plan, folder, resume=resume, say=say)
     weights = {1: weights_of(model)}
     if plan.partner is not None:
         weights[-1] = weights_of(model, SECOND)
         model.delete_adapter(SECOND)
-    after = {}
-    for one in plans:
-        put_weights(model, weights[one.side])
-        after[one.side] = evaluate(model, one)
-        refuse_nan(after[one.side], folder)
-        say(
-            f"{_text(one)} under the adapter: perplexity {math.exp(after[one.side]):.2f} "
-            f"(base {math.exp(before[one.side]):.2f})"
-        )
+    after = {one.side: _loss(model, one, weights[one.side], before[one.side], folder, say) for one in plans}
     record: dict[str, Any] = {}
     for one in reversed(plans):  # the plan's own record last: while it is missing, the run is unfinished
         place = folder if one is plan else folder.with_name(one.settings.id)
@@ -121,6 +83,68 @@ def train(plan: Plan, folder: Path, *, say: Say, restart: bool = False) -> dict[
     for checkpoint in folder.glob("checkpoint-*"):
         shutil.rmtree(checkpoint)
     return record
+
+
+def _refuse_finished_partner(plan: Plan, folder: Path) -> None:
+    if plan.partner is None:
+        return
+    beside = folder.with_name(plan.partner.settings.id)
+    if (beside / RECORD).exists():
+        raise Refused(f"{beside} holds a finished run.", "Export it, or train both anew with --restart.")
+
+
+def _adapted(plan: Plan) -> Any:
+    """The base with a fresh adapter, or the one to start from; with two where two are trained."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(plan.settings.values.training.seed)
+    # the base is frozen: in bf16 it is half the memory traffic, and exactly the values that the GGUF's 4 bits stand for
+    # are not needed for the gradient; the export's parity is checked in float32
+    dtype = torch.bfloat16 if plan.precision == "bf16" else torch.float32
+    model = plan.base.load(dtype, plan.device)
+    adapter = plan.settings.values.adapter
+    lora = LoraConfig(
+        task_type="CAUSAL_LM",
+        r=adapter.rank,
+        lora_alpha=adapter.alpha,
+        lora_dropout=adapter.dropout,
+        use_rslora=adapter.rslora,
+        target_modules=list(adapter.targets),
+    )
+    with peft_errors(adapter.targets):
+        model = get_peft_model(model, lora)
+    if plan.start is not None:
+        load_start(model, plan.start)
+    if plan.partner is not None:
+        add_second(model)
+    return model
+
+
+def _base_loss(model: Any, plan: Plan, folder: Path, say: Say) -> float:
+    """Nats per token of the plan's held-out text under the base; taken once per run, and remembered in `folder`."""
+    from communitylm.steps import evaluate
+
+    key = f"base_loss_{plan.settings.id}"
+    found = _remembered(folder, key) or evaluate(model, plan, base=True)
+    _remember(folder, key, found)
+    say(f"{_text(plan)} under the base: perplexity {math.exp(found):.2f}")
+    return found
+
+
+def _loss(model: Any, plan: Plan, weights: Weights, before: float, folder: Path, say: Say) -> float:
+    """Nats per token of the plan's held-out text under its trained `weights`, which are left in the model.
+
+    Raises:
+        EngineFailure: they are no numbers.
+    """
+    from communitylm.steps import evaluate
+
+    put_weights(model, weights)
+    found = evaluate(model, plan)
+    refuse_nan(found, folder)
+    say(f"{_text(plan)} under the adapter: perplexity {math.exp(found):.2f} (base {math.exp(before):.2f})")
+    return found
 
 
 def _text(plan: Plan) -> str:
