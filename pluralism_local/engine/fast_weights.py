@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import tempfile
 from collections import Counter
 from contextlib import suppress
@@ -31,6 +32,11 @@ KEPT = 2
 """Copies that stay in the folder."""
 
 COPY_TYPE = "Q8_0"
+
+REPACKED = platform.machine().lower() not in ("x86_64", "amd64")
+"""Whether llama.cpp may hold a copy once more in memory, repacked: Arm reads prompts up to three times as fast with it.
+Of x86 CPUs only those of servers with AMX would, for 113 MB more with the starter model."""
+
 _SLOW = frozenset({"Q4_1", "Q5_1"})
 
 

@@ -26,11 +26,15 @@ from llama_cpp import llama_chat_format
 
 from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.engine.plan import Row
+from pluralism_local.engine.resident import give_back
 from pluralism_local.errors import Cancelled, EngineFailure, InvalidInput
 from pluralism_local.types import Message
 
 _DECODE_ABORTED = 2
 _DECODE_NO_SLOT = 1
+
+_GIVEN_BACK = 1 / 8
+"""Share of a model's file that stays resident at most while it is loaded."""
 
 
 class _Log:
@@ -110,6 +114,8 @@ class Model(_Handle):
     Args:
         path: a GGUF file, memory-mapped.
         gpu_layers: layers to keep on a GPU; -1 for all.
+        repack: let llama.cpp keep weights once more, in memory of their own, where this CPU multiplies another layout
+            faster (Arm; AMX; some types on any x86). What was mapped to fill it is given back as loading goes on.
         should_stop: polled while loading.
 
     Raises:
@@ -117,15 +123,32 @@ class Model(_Handle):
         Cancelled: `should_stop` turned true.
     """
 
-    def __init__(self, path: Path, *, gpu_layers: int = 0, should_stop: ShouldStop = never) -> None:
+    def __init__(
+        self, path: Path, *, gpu_layers: int = 0, repack: bool = True, should_stop: ShouldStop = never
+    ) -> None:
         super().__init__()
         self.path = path
         self.on_gpu = gpu_layers != 0
         params = lib.llama_model_default_params()
         params.n_gpu_layers = gpu_layers
         params.load_mode = lib.LLAMA_LOAD_MODE_MMAP
-        poll = _Poll(should_stop)
-        progress = lib.llama_progress_callback(lambda _fraction, _data: not poll())
+        params.use_extra_bufts = repack
+        fraction = given_back = 0.0
+
+        def stop() -> bool:
+            nonlocal given_back
+            if fraction >= 1 or fraction - given_back > _GIVEN_BACK:
+                given_back = fraction
+                give_back(path)
+            return should_stop()
+
+        def loaded(so_far: float, _data: object) -> bool:
+            nonlocal fraction
+            fraction = so_far
+            return not poll()
+
+        poll = _Poll(stop)
+        progress = lib.llama_progress_callback(loaded)
         params.progress_callback = progress
         self._pointer = lib.llama_model_load_from_file(str(path).encode(), params)
         poll.reraise()

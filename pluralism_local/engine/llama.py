@@ -33,7 +33,7 @@ import numpy.typing as npt
 
 from pluralism_local.engine import scoring
 from pluralism_local.engine.base import Capabilities, ShouldStop, never
-from pluralism_local.engine.fast_weights import COPY_TYPE, FastWeights
+from pluralism_local.engine.fast_weights import COPY_TYPE, REPACKED, FastWeights
 from pluralism_local.engine.handles import Adapter, Model, gpu_available, install_log
 from pluralism_local.engine.jobs import JobMaker
 from pluralism_local.engine.lane import SEQUENCES, Counters, Lane, Task
@@ -180,7 +180,8 @@ class LlamaEngine:
         copy = fast.copy(header, identity, self._threads) if not self._gpu_layers else None
         if copy is not None:
             try:
-                return Model(copy, should_stop=should_stop), read_header(copy), COPY_TYPE
+                model = Model(copy, repack=REPACKED, should_stop=should_stop)
+                return model, read_header(copy), COPY_TYPE
             except InvalidInput:
                 fast.discard(copy)
         return Model(header.path, gpu_layers=self._gpu_layers, should_stop=should_stop), header, None

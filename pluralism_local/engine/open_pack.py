@@ -44,7 +44,8 @@ class OpenPack:
             return None
         self.close()
         try:
-            model = Model(pack.path, gpu_layers=self._gpu_layers)
+            # the base in memory has its repacked copy already; a second would stay beside it
+            model = Model(pack.path, gpu_layers=self._gpu_layers, repack=False)
         except InvalidInput:
             self._shelf.discard(pack)
             return None

@@ -132,6 +132,8 @@ def schedule(
 def corpus_parts(settings: Settings) -> tuple[list[Passage], list[Passage]]:
     """(training, held out) passages of a configuration: the best-ranked share of the one, the other evenly by speaker.
 
+    With `corpus.evenly` the training passages are in that order, too.
+
     Which passages are held out the corpus says; only one that says nothing is split here.
 
     Raises:
@@ -160,7 +162,7 @@ def corpus_parts(settings: Settings) -> tuple[list[Passage], list[Passage]]:
             )
         training.sort(key=lambda passage: (-(passage.view or 0.0), passage.text))
         training = training[: max(1, round(corpus.keep * len(training)))]
-    return training, evenly(held_out, seed)
+    return evenly(training, seed) if corpus.evenly else training, evenly(held_out, seed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,6 +144,8 @@ def _read(settings: Settings, speller: Speller) -> _Read:
     values = settings.values
     training, held_out = corpus_parts(settings)
     examples = _examples(training, settings, speller)
+    if values.corpus.evenly and values.training.tokens:
+        examples = _first_tokens(examples, values.training.tokens)
     evaluated = _first_tokens(_examples(held_out, settings, speller), values.training.evaluate)
     if not examples or not evaluated:
         raise InvalidInput(

@@ -48,6 +48,8 @@ class CorpusPart(_Part):
         held_out: share of passages kept for evaluation, in (0, 0.5]; whole speakers, else whole documents. A corpus
             of prepare.py says itself which those are; elsewhere a tenth where nothing is given.
         keep: share of the other passages to train on, those with the highest view first, in (0, 1].
+        evenly: train on passages of all speakers in turn (`split.evenly`), as many as `training.tokens` asks for, so
+            that who wrote the most is not heard the most; else on a random part of them.
     """
 
     file: str
@@ -55,6 +57,7 @@ class CorpusPart(_Part):
     licence: str = "unknown"
     held_out: Annotated[float, Field(gt=0, le=0.5)] | None = None
     keep: Annotated[float, Field(gt=0, le=1)] = 1.0
+    evenly: bool = False
 
 
 class AdapterPart(_Part):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pluralism_local.engine.handles import Model, install_log
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 from pluralism_local.engine.resident import give_back, mappings
 from pluralism_local.types import TextDelta, TextDone
@@ -54,6 +55,14 @@ def test_writable_pages_are_never_given_back(tmp_path: Path) -> None:
 def test_other_systems_keep_their_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     assert give_back(tmp_path) == 0
+
+
+@linux
+def test_a_loaded_model_leaves_no_page_of_its_file_resident(starter_path: Path) -> None:
+    """What was read to repack weights is not read again; where nothing is repacked, the first token maps it."""
+    install_log()
+    with Model(starter_path):
+        assert [size for _, size in mappings(starter_path)] and resident_bytes(starter_path) == 0
 
 
 @linux

@@ -104,6 +104,17 @@ def test_keep_takes_the_passages_with_the_most_view(tmp_path: Path) -> None:
         corpus_parts(settings)
 
 
+def test_evenly_hears_every_speaker_alike(tmp_path: Path) -> None:
+    passages = letters("riders", 6, each=3) + letters("riders", 1, each=9)[3:]
+    write_passages(tmp_path / "trams.jsonl", passages)
+    training, _ = corpus_parts(read_settings(write_config(tmp_path, "trams", "evenly = true\n")))
+    speakers = {p.speaker for p in training}
+    for stop in range(1, 4):
+        heard = [p.speaker for p in training[: stop * len(speakers)]]
+        assert {heard.count(speaker) for speaker in speakers} == {stop}
+    assert {p.speaker for p in training[3 * len(speakers) :]} <= {"riders-0"}
+
+
 def test_a_corpus_may_say_itself_what_is_held_out(tmp_path: Path) -> None:
     passages = [replace(p, held_out=p.speaker in ("riders-1", "riders-4")) for p in letters("riders")]
     write_passages(tmp_path / "trams.jsonl", passages)
