@@ -33,15 +33,20 @@ class RememberedNli:
     """`scorer` with a memory.
 
     Args:
-        journal: open for writing, of this scorer alone.
-        progress: called with (pairs scored, pairs to score) after every batch.
+        journal: open for writing, of this scorer alone; None remembers for as long as this object lives.
+        progress: called with (pairs scored, pairs to score) before the first batch and after every one.
     """
 
     def __init__(
-        self, scorer: NliScorer, journal: Journal, progress: Callable[[int, int], None] = lambda *_: None
+        self,
+        scorer: NliScorer,
+        journal: Journal | None,
+        progress: Callable[[int, int], None] = lambda *_: None,
     ) -> None:
         self._scorer, self._journal, self._progress = scorer, journal, progress
-        self._known: dict[str, list[float]] = {record["key"]: record["p"] for record in journal.records}
+        self._known: dict[str, list[float]] = {}
+        if journal is not None:
+            self._known = {record["key"]: record["p"] for record in journal.records}
 
     @property
     def name(self) -> str:
@@ -67,6 +72,8 @@ class RememberedNli:
             (place for place, key in enumerate(keys) if key not in self._known),
             key=lambda place: (different[place].premise, different[place].hypothesis),
         )
+        if missing:
+            self._progress(0, len(missing))
         for part in parts(len(missing), BATCH):
             if should_stop():
                 raise Cancelled
@@ -76,7 +83,8 @@ class RememberedNli:
                 keys[place]: [round(float(p), DIGITS) for p in row]
                 for place, row in zip(places, scores, strict=True)
             }
-            self._journal.append([{"key": key, "p": row} for key, row in rows.items()])
+            if self._journal is not None:
+                self._journal.append([{"key": key, "p": row} for key, row in rows.items()])
             self._known |= rows
             self._progress(min(part.stop, len(missing)), len(missing))
         table = np.array([self._known[key] for key in keys], dtype=np.float64).reshape(-1, 3)

@@ -128,11 +128,16 @@ def summarise(
             "Let the run go on, or choose fewer methods with --method.",
         )
     answers = {name: _answers(results[name], shared) for name in real}
-    scored: dict[str, Scores] = {}
-    for name in methods:
-        predictions = _predictions(task, name, shared, answers, seed)
-        if predictions is not None:
-            scored[name] = _scores(task, shared, predictions, cover, seed)
+    predicted = {
+        name: found
+        for name in methods
+        if (found := _predictions(task, name, shared, answers, seed)) is not None
+    }
+    coverage = _coverage(shared, predicted, cover) if task.answers == "text" and cover is not None else {}
+    scored = {
+        name: score(task, shared, found, coverage=coverage.get(name), seed=seed)
+        for name, found in predicted.items()
+    }
     if "uniform" in scored:
         scored["uniform"] = _with_chance(scored["uniform"], shared, seed)
     return Summary(
@@ -155,13 +160,17 @@ def _predictions(
     return [answers[name][sample.id] for sample in samples]
 
 
-def _scores(
-    task: Task, samples: Sequence[Sample], predictions: Sequence[Prediction], cover: Cover | None, seed: int
-) -> Scores:
-    coverage = None
-    if task.answers == "text" and cover is not None:
-        coverage = cover([(s, one.output or "") for s, one in zip(samples, predictions, strict=True)])
-    return score(task, samples, predictions, coverage=coverage, seed=seed)
+def _coverage(
+    samples: Sequence[Sample], predicted: Mapping[str, Sequence[Prediction]], cover: Cover
+) -> dict[str, list[Coverage]]:
+    """Method -> coverage per sample; of all methods in one call, which then knows how much there is to do."""
+    answered = [
+        (sample, one.output or "")
+        for found in predicted.values()
+        for sample, one in zip(samples, found, strict=True)
+    ]
+    covered, count = cover(answered), len(samples)
+    return {name: covered[at * count : (at + 1) * count] for at, name in enumerate(predicted)}
 
 
 def _answers(found: Mapping[str, Prediction | Failure], samples: Sequence[Sample]) -> dict[str, Prediction]:

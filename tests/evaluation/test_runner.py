@@ -90,12 +90,21 @@ def test_every_method_answers_every_task(task: str, tmp_path: Path) -> None:
             chooses = method == "moe" or (given.task.combine == "select" and method in ("ours", "persona"))
             assert (one.selection in ("left", "center", "right")) == chooses
     assert (seen[0].done, seen[-1].done, seen[-1].total, seen[-1].failed) == (0, 100, 100, 0)
-    summary = summarise(given.task, given.samples, results, METHODS, records, cover=cover_nothing)
+    calls: list[int] = []
+
+    def cover(answered: Sequence[tuple[Sample, str]]) -> list[Coverage]:
+        calls.append(len(answered))
+        return [Coverage(float(i // len(given.samples)), 0.0, 1) for i in range(len(answered))]
+
+    summary = summarise(given.task, given.samples, results, METHODS, records, cover=cover)
     assert summary.complete and set(summary.methods) == set(METHODS)
-
-
-def cover_nothing(answered: Sequence[tuple[Sample, str]]) -> list[Coverage]:
-    return [Coverage(0.0, 0.0, 1) for _ in answered]
+    if given.task.answers == "text":  # all methods in one call, each gets its own part
+        scored = [name for name in METHODS if name in summary.methods]
+        assert calls == [len(scored) * len(given.samples)]
+        shares = [summary.methods[name].metrics["coverage"].value for name in scored]
+        assert shares == [float(place) for place in range(len(scored))]
+    else:
+        assert not calls
 
 
 def test_ours_is_the_weighted_mean_over_the_comments(tmp_path: Path) -> None:

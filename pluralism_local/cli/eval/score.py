@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pluralism_local.cli import options
+from pluralism_local.cli.eval.pace import entailment_pace
 from pluralism_local.cli.eval.scorers import ADAPTER, ScorerName, open_scorer
 from pluralism_local.cli.eval.text import cell
 from pluralism_local.cli.exits import ExitCode
@@ -104,12 +105,14 @@ def score(
 
 def _coverage(out: Output, found: Answered, scorer: str, settings: Settings) -> list[Coverage]:
     from pluralism_local.evaluation.coverage import cover
+    from pluralism_local.evaluation.remembered import RememberedNli
 
     answered = [(s, one.output or "") for s, one in zip(found.samples, found.predictions, strict=True)]
     with catching(out) as interrupt, open_scorer(scorer, settings, out.status) as opened:
         interrupt.graceful = True
         out.status(f"entailment by {opened.name} …")
-        return cover(answered, opened, should_stop=interrupt)
+        counted = RememberedNli(opened, None, entailment_pace(out, opened.name))
+        return cover(answered, counted, should_stop=interrupt)
 
 
 def nli(
@@ -139,7 +142,7 @@ def nli(
             rows,
             skipped=data.skipped,
             should_stop=interrupt,
-            progress=lambda done, total: out.status(f"{done:,} of {total:,} pairs by {opened.name}"),
+            progress=entailment_pace(out, opened.name),
         )
         out.clear_status()
     recall = ", ".join(

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pluralism_local import wiring
+from pluralism_local.cli.eval.pace import Pace, entailment_pace
 from pluralism_local.cli.eval.scorers import open_scorer
 from pluralism_local.cli.eval.text import methods_table
 from pluralism_local.cli.exits import ExitCode
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from pluralism_local.evaluation.tasks import Task
 
 NO_SCORER = "none"
-REPORT_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -167,25 +167,12 @@ def chosen(samples: Sequence[Sample], limit: int | None, draw: int | None) -> li
 
 
 def reporter(out: Output, clock: Callable[[], float]) -> Callable[[Progress], None]:
-    """Progress with rate and time left: one line on a terminal, else one every `REPORT_SECONDS`."""
-    began = last = clock()
-    first: int | None = None
+    """Progress of answers."""
+    pace = Pace(out, clock)
 
     def report(now: Progress) -> None:
-        nonlocal last, first
-        seconds = clock() - began
-        first = now.done if first is None else first
-        rate = (now.done - first) / seconds if now.done > first else 0.0
-        left = f", {duration((now.total - now.done) / rate)} left" if rate else ""
         failed = f", {now.failed} failed" if now.failed else ""
-        text = f"{now.method}: {now.done} of {now.total} answers{failed}, {60 * rate:.1f} a minute{left}"
-        if now.done == first:
-            return
-        if out.interactive:
-            out.status(text)
-        elif clock() - last > REPORT_SECONDS or now.done == now.total:
-            last = clock()
-            out.note(text)
+        pace.report(now.done, now.total, f"{now.method}: {now.done} of {now.total} answers{failed}")
 
     return report
 
@@ -252,11 +239,7 @@ def summarise_folder(
         open_scorer(wanted.scorer, settings, out.status) as scorer,
         Journal(nli_file(folder, scorer)) as journal,
     ):
-
-        def progress(done: int, total: int) -> None:
-            out.status(f"entailment by {scorer.name}: {done:,} of {total:,} pairs")
-
-        remembered = RememberedNli(scorer, journal, progress)
+        remembered = RememberedNli(scorer, journal, entailment_pace(out, scorer.name))
 
         def covering(answered: Sequence[tuple[Sample, str]]) -> list[Coverage]:
             return cover(answered, remembered, should_stop=interrupt)
@@ -290,13 +273,6 @@ def results_text(record: dict[str, Any], folder: Path, *, everything: bool = Fal
     )
     shown = methods_table(record["task"], record["methods"], everything=everything)
     return f"{facts}\n\n{shown}\n\n95 % intervals over questions or situations; lower J–S distance is better."
-
-
-def duration(seconds: float) -> str:
-    """``"1:05:09"`` or ``"5:09"``."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def _now() -> str:

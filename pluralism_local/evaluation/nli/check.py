@@ -36,7 +36,7 @@ def check(
 
     Args:
         skipped: records without a gold label, passed on.
-        progress: told (pairs done, pairs in all) every `REPORTED` pairs.
+        progress: told (pairs done, pairs in all) at the start and every `REPORTED` pairs.
 
     Returns:
         Plain values for JSON. ``accuracy``: share in [0, 1] of `n` rows with the right label, and ``interval``, its
@@ -50,6 +50,8 @@ def check(
     scores = np.empty((len(rows), len(LABELS)))
     # pairs of one premise stay together: scorers share its computation
     order = sorted(range(len(rows)), key=lambda place: rows[place].pair.premise)
+    if progress is not None:
+        progress(0, len(rows))
     for part in parts(len(rows), REPORTED):
         scores[order[part]] = scorer.score(
             [rows[place].pair for place in order[part]], should_stop=should_stop

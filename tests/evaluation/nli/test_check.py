@@ -62,7 +62,7 @@ def test_progress_is_told_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("pluralism_local.evaluation.nli.check.REPORTED", 4)
     told: list[tuple[int, int]] = []
     assert check(SCORER, rows, progress=lambda done, total: told.append((done, total))) == whole
-    assert told == [(4, 10), (8, 10), (10, 10)]
+    assert told == [(0, 10), (4, 10), (8, 10), (10, 10)]
 
 
 def test_nothing_to_check_has_no_accuracy() -> None:

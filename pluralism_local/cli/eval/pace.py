@@ -1,0 +1,60 @@
+"""Long work says how far it is, how fast it goes and when it will be done.
+
+(done, total, in words) ──Pace.report──> one line that changes on a terminal, else a line every `REPORT_SECONDS`
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from pluralism_local.cli.output import Output
+
+REPORT_SECONDS = 20.0
+
+
+class Pace:
+    """Reports about one piece of work, which began when this object was made.
+
+    Args:
+        clock: seconds, for tests.
+    """
+
+    def __init__(self, out: Output, clock: Callable[[], float] = time.monotonic) -> None:
+        self._out, self._clock = out, clock
+        self._began = self._last = clock()
+        self._first: int | None = None
+
+    def report(self, done: int, total: int, text: str) -> None:
+        """Say `text` with the rate and the time left.
+
+        Args:
+            done: of `total` things; what the first report has was done before and is not part of the rate.
+        """
+        now = self._clock()
+        if self._first is None:
+            self._first = done
+        if done == self._first:
+            return
+        rate = (done - self._first) / max(now - self._began, 1e-9)
+        line = f"{text}, {60 * rate:,.1f} a minute, {duration((total - done) / rate)} left"
+        if self._out.interactive:
+            self._out.status(line)
+        elif now - self._last > REPORT_SECONDS or done == total:
+            self._last = now
+            self._out.note(line)
+
+
+def entailment_pace(out: Output, scorer: str) -> Callable[[int, int], None]:
+    """Progress of (pairs scored, pairs to score) by the scorer of this name."""
+    pace = Pace(out)
+    return lambda done, total: pace.report(
+        done, total, f"entailment by {scorer}: {done:,} of {total:,} pairs"
+    )
+
+
+def duration(seconds: float) -> str:
+    """``"1:05:09"`` or ``"5:09"``."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
