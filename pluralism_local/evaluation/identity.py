@@ -92,7 +92,7 @@ def claim(folder: Path, identity: Identity, about: Mapping[str, Any]) -> None:
         write_atomic(folder / RUN_FILE, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
         return
     if known["id"] == identity.id:
-        _remember_methods(folder, known, about)
+        _remember(folder, known, about)
     else:
         different = ", ".join(_differences(known["identity"], identity.fields)) or "its identity"
         raise Refused(
@@ -101,12 +101,16 @@ def claim(folder: Path, identity: Identity, about: Mapping[str, Any]) -> None:
         )
 
 
-def _remember_methods(folder: Path, known: dict[str, Any], about: Mapping[str, Any]) -> None:
-    """A run that is given more methods has them from then on, whoever shows it."""
-    before = known["about"].get("wanted", {})
-    added = [name for name in about.get("wanted", {}).get("methods", ()) if name not in before["methods"]]
-    if added:
-        before["methods"] = [*before["methods"], *added]
+def _remember(folder: Path, known: dict[str, Any], about: Mapping[str, Any]) -> None:
+    """A run that is given more methods has them from then on, whoever shows it; its scorer is the one named last."""
+    before, wanted = known["about"].get("wanted", {}), about.get("wanted", {})
+    changed = {}
+    if added := [name for name in wanted.get("methods", ()) if name not in before["methods"]]:
+        changed["methods"] = [*before["methods"], *added]
+    if wanted.get("scorer") not in (None, before.get("scorer")):
+        changed["scorer"] = wanted["scorer"]
+    if changed:
+        before.update(changed)
         write_atomic(folder / RUN_FILE, json.dumps(known, ensure_ascii=False, indent=1) + "\n")
 
 

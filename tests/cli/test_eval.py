@@ -241,6 +241,20 @@ def test_responses_without_a_scorer(run: Run, tmp_path: Path) -> None:
     assert said.code == 0 and said.json()["complete"]
     exported = json.loads(run("eval", "export", Path(said.json()["folder"]).name, "ours", "-").out)
     assert all(row["output"] for row in exported)
+    for command in (("show",), ("compare",)):
+        name = Path(said.json()["folder"]).name
+        refused = run("eval", *command, name, *(["ours", "vanilla"] if command == ("compare",) else []))
+        assert refused.code == 2 and "--scorer none, so its answers have no scores" in refused.err
+
+
+def test_a_run_is_shown_with_the_scorer_named_last(run: Run, tmp_path: Path) -> None:
+    """The answers were made without one; scored afterwards, every other command knows by what."""
+    file = str(write(tmp_path / "o.json", [rows.overton(i) for i in range(2)]))
+    line = ("eval", "run", "--task", "overton-nli", "--data", file, "--method", "ours", "--json")
+    folder = Path(run(*line, "--scorer", "none").json()["folder"])
+    scored = run(*line)
+    assert scored.code == 0
+    assert run("eval", "show", folder.name, "--json").json() == scored.json()
 
 
 def start(folder: Path, output: str, **options: Any) -> subprocess.Popen[bytes]:

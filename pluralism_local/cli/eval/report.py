@@ -19,8 +19,8 @@ import typer
 from pluralism_local import wiring
 from pluralism_local.cli import options
 from pluralism_local.cli.eval.folders import find_run, samples_of, settings_of, wanted_of
-from pluralism_local.cli.eval.scorers import ADAPTER, ScorerName, open_scorer
-from pluralism_local.cli.eval.work import NO_SCORER, Wanted, summarise_folder
+from pluralism_local.cli.eval.scorers import ADAPTER, NO_SCORER, ScorerName, open_scorer
+from pluralism_local.cli.eval.work import Wanted, summarise_folder
 from pluralism_local.cli.interrupt import Interrupt, catching
 from pluralism_local.cli.output import Output
 from pluralism_local.errors import Cancelled, InvalidInput, PlocalError

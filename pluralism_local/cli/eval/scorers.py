@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pluralism_local.config import Settings
     from pluralism_local.evaluation.nli import NliScorer
 
-ADAPTER = "adapter"
+ADAPTER, NO_SCORER = "adapter", "none"
 
 ScorerName = Annotated[
     str,

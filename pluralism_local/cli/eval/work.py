@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from pluralism_local import wiring
 from pluralism_local.cli.eval.pace import Pace, entailment_pace
-from pluralism_local.cli.eval.scorers import open_scorer
+from pluralism_local.cli.eval.scorers import NO_SCORER, open_scorer
 from pluralism_local.cli.eval.text import methods_table
 from pluralism_local.cli.exits import ExitCode
 from pluralism_local.cli.interrupt import Interrupt, catching
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from pluralism_local.evaluation.samples import Sample
     from pluralism_local.evaluation.summary import Summary
     from pluralism_local.evaluation.tasks import Task
-
-NO_SCORER = "none"
 
 
 @dataclass(frozen=True)
@@ -223,7 +221,8 @@ def summarise_folder(
 ) -> Summary:
     """Score a run's answers; NLI scores are kept beside the run.
 
-    Raises: InvalidInput if no sample was answered by all methods; Cancelled while entailment is scored.
+    Raises: InvalidInput if no sample was answered by all methods, or no scorer was chosen for a task that needs one;
+        Cancelled while entailment is scored.
     """
     from pluralism_local.evaluation.coverage import Coverage, cover
     from pluralism_local.evaluation.journal import Journal
@@ -231,6 +230,11 @@ def summarise_folder(
     from pluralism_local.evaluation.runner import read_results
     from pluralism_local.evaluation.summary import summarise
 
+    if task.answers == "text" and wanted.scorer == NO_SCORER:
+        raise InvalidInput(
+            f"{folder} was run with --scorer none, so its answers have no scores.",
+            "Give its plocal eval run command again with a scorer, or without --scorer none: the answers stay.",
+        )
     results, records = read_results(folder)
     seed = settings.seed
     if task.answers != "text":
