@@ -1,4 +1,4 @@
-"""The only file that imports llama_cpp: its C objects as context managers, its return codes as our errors.
+"""The only file that touches llama.cpp itself: its C objects as context managers, its return codes as our errors.
 
     Model ──> Adapter (several), Context (several, sharing the weights)
     Context.decode(rows) ──> logits of the rows marked `output`
@@ -15,20 +15,18 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import llama_cpp as lib
 import numpy as np
 import numpy.typing as npt
-from llama_cpp import llama_chat_format
 
 from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.engine.plan import Row
 from pluralism_local.engine.resident import give_back
 from pluralism_local.errors import Cancelled, EngineFailure, InvalidInput
-from pluralism_local.types import Message
 
 _DECODE_ABORTED = 2
 _DECODE_NO_SLOT = 1
@@ -406,55 +404,6 @@ class _Poll:
         """Raise what the poll swallowed."""
         if self._error is not None:
             raise self._error
-
-
-ChatRenderer = Callable[[Sequence[Message], bool], str]
-
-
-def chat_renderer(template: str, *, bos: str, eos: str) -> ChatRenderer:
-    """A function (messages, with answer header?) -> prompt text, by llama-cpp-python's sandboxed renderer.
-
-    A template that refuses a system message gets it at the head of the first user message.
-
-    Raises:
-        InvalidInput: the template is not valid Jinja; when called, that it refuses the messages.
-    """
-    try:
-        formatters = {
-            header: llama_chat_format.Jinja2ChatFormatter(
-                template=template, eos_token=eos, bos_token=bos, add_generation_prompt=header
-            )
-            for header in (False, True)
-        }
-    except Exception as error:
-        raise InvalidInput(
-            f"The model's chat template cannot be read: {error}.", "Use --template none for a plain prompt."
-        ) from error
-
-    def attempt(messages: Sequence[Message], header: bool) -> str:
-        plain: list[Any] = [{"role": m.role, "content": m.content} for m in messages]
-        return str(formatters[header](messages=plain).prompt)
-
-    def render(messages: Sequence[Message], header: bool) -> str:
-        try:
-            return attempt(messages, header)
-        except Exception as error:
-            folded = _fold_system(messages)
-            if folded is None:
-                raise InvalidInput(
-                    f"The model's chat template refuses this conversation: {error}.",
-                    "Use --template none for a plain prompt.",
-                ) from error
-        return render(folded, header)
-
-    return render
-
-
-def _fold_system(messages: Sequence[Message]) -> tuple[Message, ...] | None:
-    if len(messages) < 2 or messages[0].role != "system" or messages[1].role != "user":
-        return None
-    first = Message("user", f"{messages[0].content}\n\n{messages[1].content}")
-    return (first, *messages[2:])
 
 
 def gpu_available() -> bool:

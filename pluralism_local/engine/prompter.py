@@ -10,7 +10,8 @@ import hashlib
 from collections.abc import Sequence
 from typing import Literal
 
-from pluralism_local.engine.handles import Model, chat_renderer
+from pluralism_local.engine.chat_template import chat_renderer
+from pluralism_local.engine.handles import Model
 from pluralism_local.types import Message
 
 

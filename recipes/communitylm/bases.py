@@ -165,7 +165,7 @@ class _LlamaSpeller:
             self.end = next((token for token in after if model.ends_answer(token)), self.end)
 
     def _after_answer(self) -> Tokens:
-        from pluralism_local.engine.handles import chat_renderer
+        from pluralism_local.engine.chat_template import chat_renderer
 
         render = chat_renderer(
             self._model.chat_template(),

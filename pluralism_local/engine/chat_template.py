@@ -1,0 +1,65 @@
+"""A model's chat template as a function: a conversation in, the prompt's text out.
+
+    template, bos, eos ──chat_renderer──> (messages, with answer header?) ──> text
+
+Rendered by llama-cpp-python's Jinja sandbox, and nothing else of that package: no model is loaded. Failure modes: a
+template that is no Jinja, or one that refuses the conversation, is `InvalidInput` with the way to do without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from llama_cpp import llama_chat_format
+
+from pluralism_local.errors import InvalidInput
+from pluralism_local.types import Message
+
+ChatRenderer = Callable[[Sequence[Message], bool], str]
+
+
+def chat_renderer(template: str, *, bos: str, eos: str) -> ChatRenderer:
+    """A function (messages, with answer header?) -> prompt text, by llama-cpp-python's sandboxed renderer.
+
+    A template that refuses a system message gets it at the head of the first user message.
+
+    Raises:
+        InvalidInput: the template is not valid Jinja; when called, that it refuses the messages.
+    """
+    try:
+        formatters = {
+            header: llama_chat_format.Jinja2ChatFormatter(
+                template=template, eos_token=eos, bos_token=bos, add_generation_prompt=header
+            )
+            for header in (False, True)
+        }
+    except Exception as error:
+        raise InvalidInput(
+            f"The model's chat template cannot be read: {error}.", "Use --template none for a plain prompt."
+        ) from error
+
+    def attempt(messages: Sequence[Message], header: bool) -> str:
+        plain: list[Any] = [{"role": m.role, "content": m.content} for m in messages]
+        return str(formatters[header](messages=plain).prompt)
+
+    def render(messages: Sequence[Message], header: bool) -> str:
+        try:
+            return attempt(messages, header)
+        except Exception as error:
+            folded = _fold_system(messages)
+            if folded is None:
+                raise InvalidInput(
+                    f"The model's chat template refuses this conversation: {error}.",
+                    "Use --template none for a plain prompt.",
+                ) from error
+        return render(folded, header)
+
+    return render
+
+
+def _fold_system(messages: Sequence[Message]) -> tuple[Message, ...] | None:
+    if len(messages) < 2 or messages[0].role != "system" or messages[1].role != "user":
+        return None
+    first = Message("user", f"{messages[0].content}\n\n{messages[1].content}")
+    return (first, *messages[2:])
