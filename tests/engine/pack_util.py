@@ -1,0 +1,17 @@
+"""Plans of packs for the starter model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pluralism_local.engine.packs import PackAdapter, PackPlan, plan_pack
+from pluralism_local.gguf_file import GGUFHeader
+from tests.engine.conftest import ASSISTANT_HEADER
+
+START = ASSISTANT_HEADER[0]
+
+
+def planned(base: GGUFHeader, adapters: Sequence[PackAdapter]) -> PackPlan:
+    plan = plan_pack(base, adapters, START)
+    assert isinstance(plan, PackPlan), plan
+    return plan
