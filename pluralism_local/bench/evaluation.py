@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from pluralism_local.bench import naive
-from pluralism_local.bench.measure import peak_rss_mb, speaking_by_adapter
+from pluralism_local.bench.measure import speaking_by_adapter
+from pluralism_local.bench.memory import peak_rss_mb
 from pluralism_local.communities import Pool
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 from pluralism_local.evaluation.journal import read_journal

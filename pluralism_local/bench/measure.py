@@ -9,7 +9,6 @@ length of a persona. Cards without an adapter get a seeded rank-8 one, on both s
 from __future__ import annotations
 
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pluralism_local.bench import naive
+from pluralism_local.bench.memory import peak_rss_mb
 from pluralism_local.bench.seeded import write_lora
 from pluralism_local.communities import AdapterSpec, BaseSpec, Community, Member, Pool, made_for
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
@@ -330,16 +330,6 @@ def speaking_by_adapter(pool: Pool, model: Path, folder: Path, note: Note) -> Po
 def _has_own(member: Member, fingerprint: str) -> bool:
     """Whether it brings an adapter for this base; one for another base counts as none."""
     return member.community.card.adapter is not None and made_for(member.community, fingerprint)
-
-
-def peak_rss_mb() -> float | None:
-    """Largest resident memory of this process so far, in MB (10**6 bytes); None where the system hides it."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return float(peak) / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 
 
 def _rounded(figures: dict[str, float]) -> dict[str, float]:
