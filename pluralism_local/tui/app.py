@@ -74,6 +74,7 @@ class ChatApp(App[None]):
         )
         self.session = Session(start, self._worker, lambda id: Log(self.memory, id))
         self._watching: int | None = None  # None: the newest
+        self._attribute_awaited = False  # a prompt was sent off, and goes when there is one
         self.view = ChatView()
 
     def compose(self) -> ComposeResult:
@@ -186,6 +187,7 @@ class ChatApp(App[None]):
         event.stop()
         state = self.session.state
         if state.mode == "steerable" and not state.attribute:
+            self._attribute_awaited = True
             self.view.attribute.focus()
             self.notify("Write what the answer should be steered towards, then Enter.")
         elif state.mode == "distributional" and not state.options and not _lists_options(event.text):
@@ -195,6 +197,7 @@ class ChatApp(App[None]):
 
     def send(self, text: str) -> None:
         """Ask `text` with the choices in force."""
+        self._attribute_awaited = False
         self.view.prompt.remember(text)
         self.view.prompt.put("")
         self.view.prompt.focus()
@@ -213,6 +216,8 @@ class ChatApp(App[None]):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         if event.input.id == "attribute":
             self.view.prompt.focus()
+            if self._attribute_awaited and self.session.state.attribute and self.view.prompt.text.strip():
+                self.send(self.view.prompt.text)
 
     def on_transcript_typed(self, event: Transcript.Typed) -> None:
         self.view.prompt.focus()

@@ -85,7 +85,7 @@ class ChatView(Vertical):
         state, width = session.state, self.size.width - 2
         self._header.say(header(session, width))
         self._status.say(status(session, watched, width))
-        self._steering.display = state.mode == "steerable"
+        self._steer(state.mode == "steerable")
         self._options.display = state.mode == "distributional"
         self._make_room(watched.voices if watched is not None else state.mode in WITH_COMMUNITIES)
         self.transcript.welcome(state.mode)
@@ -100,6 +100,12 @@ class ChatView(Vertical):
             self.communities.show(watched)
         self.distribution.show(watched)
         self.transcript.mark(marked)
+
+    def _steer(self, steerable: bool) -> None:
+        """Show the attribute's line only where it steers."""
+        if not steerable and self.attribute.has_focus:
+            self.prompt.focus()  # what is hidden would keep the keys
+        self._steering.display = steerable
 
     def _make_room(self, heard: object) -> None:
         """Show the side pane only where somebody is heard."""

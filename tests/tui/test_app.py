@@ -69,7 +69,10 @@ def test_steerable_wants_an_attribute_and_shows_the_choice() -> None:
             field = app.query_one("#attribute", Input)
             assert app.focused is field
             assert app.query_one(Prompt).text == QUESTION
-            await pilot.press(*"rural", "enter", "enter")
+            await pilot.press("enter")
+            assert not app.session.exchanges  # nothing to steer towards yet
+            field.focus()
+            await pilot.press(*"rural", "enter")
             await until(pilot, lambda: app.session.exchanges)
             exchange = app.session.exchanges[1]
             await until(pilot, lambda: exchange.status == "done")
@@ -80,6 +83,31 @@ def test_steerable_wants_an_attribute_and_shows_the_choice() -> None:
             shown = screen(app)
             assert f"chosen: {exchange.selection.community} {100 * p:.1f} %" in shown
             assert "chosen by the LLM" in shown  # the pane, with a bar for each
+
+    play(scene())
+
+
+def test_an_attribute_written_beside_a_draft_sends_nothing() -> None:
+    async def scene() -> None:
+        app = chat(start(model="first", mode="steerable"))
+        async with running(app) as pilot:
+            await pilot.press(*"Is")
+            app.query_one("#attribute", Input).focus()
+            await pilot.press(*"rural", "enter", *" it?")
+            assert app.query_one(Prompt).text == "Is it?"
+            assert not app.session.exchanges
+
+    play(scene())
+
+
+def test_the_next_mode_takes_the_keys_away_from_the_attribute() -> None:
+    async def scene() -> None:
+        app = chat(start(model="first", mode="steerable"))
+        async with running(app) as pilot:
+            app.query_one("#attribute", Input).focus()
+            await pilot.press("ctrl+t", *"Why?")
+            assert app.query_one(Prompt).text == "Why?"
+            assert app.session.state.attribute == ""
 
     play(scene())
 

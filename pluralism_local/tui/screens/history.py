@@ -205,7 +205,7 @@ def _row(one: Summary) -> Row:
     long = f"{moment:%m-%d %H:%M}" if this_year else f"{moment:%Y-%m-%d} "
     short = f"{moment:%m-%d}" if this_year else f"{moment:%Y }"
     text = one_line(one.title) or "(untitled)"
-    return Row(one.id, text, right=(f"{one.turns:>3} turns  {long}", long, short))
+    return Row(one.id, text, right=(f"{turns(one.turns):>9}  {long}", long, short))
 
 
 def _not_blank(text: str) -> None:
