@@ -18,6 +18,7 @@ from typing import ClassVar
 
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import BindingType
+from textual.driver import Driver
 from textual.screen import Screen
 from textual.widgets import Input
 
@@ -32,6 +33,7 @@ from pluralism_local.tui.outbox import Outbox
 from pluralism_local.tui.prompt import Prompt
 from pluralism_local.tui.session import Session
 from pluralism_local.tui.state import Start
+from pluralism_local.tui.terminal import forgiving
 from pluralism_local.tui.transcript import Transcript
 from pluralism_local.tui.view import TALL, WIDE, ChatView
 from pluralism_local.tui.work import Worker
@@ -76,6 +78,9 @@ class ChatApp(App[None]):
         self._watching: int | None = None  # None: the newest
         self._attribute_awaited = False  # a prompt was sent off, and goes when there is one
         self.view = ChatView()
+
+    def get_driver_class(self) -> type[Driver]:
+        return forgiving(super().get_driver_class())
 
     def compose(self) -> ComposeResult:
         yield self.view

@@ -26,18 +26,17 @@ class Terminal:
     """A pseudo terminal with `plocal chat` in it."""
 
     def __init__(self, *arguments: str) -> None:
-        self.master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        self.master, self.slave = pty.openpty()
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         self.process = subprocess.Popen(
             [sys.executable, "-c", ENTRY, "chat", *arguments],
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
+            stdin=self.slave,
+            stdout=self.slave,
+            stderr=self.slave,
             start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
             env={**os.environ, "TERM": "xterm-256color"},
         )
-        os.close(slave)
         self.shown = b""
 
     def read_until(self, reached: bytes, seconds: float = 120) -> None:
@@ -57,11 +56,19 @@ class Terminal:
                 except OSError:  # how Linux says that the other side is closed
                     break
 
+    def leave_unread(self) -> None:
+        """Read no more, until the process waits to write and what is drawn meanwhile has filled its own queue."""
+        full = 0
+        while full < 25:
+            full = 0 if select.select([], [self.slave], [], 0)[1] else full + 1
+            assert self.process.poll() is None, self.shown[-2000:]
+            time.sleep(0.2)
+
     def type(self, text: bytes) -> None:
         os.write(self.master, text)
 
 
-@pytest.mark.parametrize("ending", ["closed", signal.SIGTERM])
+@pytest.mark.parametrize("ending", ["closed", "closed while nothing was read", signal.SIGTERM])
 def test_the_process_ends_and_the_turn_is_marked_stopped(ending: object) -> None:
     terminal = Terminal("--mode", "vanilla", "--max-tokens", "4000", "--threads", "1")
     try:
@@ -69,6 +76,9 @@ def test_the_process_ends_and_the_turn_is_marked_stopped(ending: object) -> None
         terminal.type(b"Tell a very long story with many chapters.\r")
         terminal.read_until(b"answering")
         if ending == "closed":
+            os.close(terminal.master)
+        elif ending == "closed while nothing was read":
+            terminal.leave_unread()
             os.close(terminal.master)
         else:
             terminal.process.send_signal(signal.SIGTERM)
@@ -78,6 +88,7 @@ def test_the_process_ends_and_the_turn_is_marked_stopped(ending: object) -> None
         if terminal.process.poll() is None:
             terminal.process.kill()
             terminal.process.wait()
+        os.close(terminal.slave)
     assert code in (0, 1)
     with History(default_path()) as history:
         found = history.latest()
