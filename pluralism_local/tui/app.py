@@ -9,6 +9,7 @@ The worker is started after the first paint, so that the prompt is there before 
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 from collections.abc import Awaitable, Callable, Iterable
@@ -28,7 +29,7 @@ from pluralism_local.tui.communities_pane import CommunitiesPane
 from pluralism_local.tui.engines import Engines
 from pluralism_local.tui.exchange import Exchange
 from pluralism_local.tui.memory import Log, Memory
-from pluralism_local.tui.messages import Failed, NotReady, PoolMissing, Progress, Warned, WorkEvent
+from pluralism_local.tui.messages import Failed, NotReady, PoolMissing, Progress, Ready, Warned, WorkEvent
 from pluralism_local.tui.outbox import Outbox
 from pluralism_local.tui.prompt import Prompt
 from pluralism_local.tui.session import Session
@@ -76,6 +77,7 @@ class ChatApp(App[None]):
         )
         self.session = Session(start, self._worker, lambda id: Log(self.memory, id))
         self._watching: int | None = None  # None: the newest
+        self._settled = False
         self._attribute_awaited = False  # a prompt was sent off, and goes when there is one
         self.view = ChatView()
 
@@ -115,7 +117,7 @@ class ChatApp(App[None]):
         self._outbox.add(event)
 
     def on_progress(self, message: Progress) -> None:
-        if not self.view.transcript.is_attached:  # the application is ending
+        if not (self.is_running and self.view.transcript.is_attached):  # the application is ending
             return
         changed: dict[int, Exchange] = {}
         for event in message.events:
@@ -132,6 +134,8 @@ class ChatApp(App[None]):
     def _announce(self, event: WorkEvent, exchange: Exchange | None) -> None:
         """Say what belongs to no exchange, and give back the prompt of one that failed."""
         match event:
+            case Ready():
+                self._leave_alone_what_stays()
             case NotReady():
                 kept = " The model before goes on." if event.kept else " F3 chooses another; prompts wait."
                 self.view.transcript.note(f"Error: {event.message} {event.hint}{kept}", trouble=True)
@@ -145,6 +149,15 @@ class ChatApp(App[None]):
                 self.view.transcript.note(f"Warning: {event.text}")
             case Failed() if exchange is not None:
                 self.view.give_back(exchange.prompt)
+
+    def _leave_alone_what_stays(self) -> None:
+        """Have the collector skip what is there with the first model: mostly modules, which stay until the end.
+
+        Going through them takes it 60 ms or more, in which no key is answered.
+        """
+        if not self._settled:
+            self._settled = True
+            gc.freeze()
 
     def tell_trouble(self, error: Exception) -> None:
         """Show an error that belongs to no exchange."""

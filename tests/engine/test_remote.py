@@ -212,7 +212,7 @@ def test_should_stop_is_heard_while_the_server_is_silent(server: Server, headers
     events = list(
         engine.generate([say("1"), say("2")], should_stop=lambda: time.perf_counter() > began + 0.3)
     )
-    assert 0.3 <= time.perf_counter() - began < 2
+    assert 0.3 <= time.perf_counter() - began < 30  # the engine's own patience ends after 120
     assert [type(event) for event in events] == [TextStarted, TextDone] * 2
     assert all(e.completion.finish == "cancelled" for e in events if isinstance(e, TextDone))
     assert len(server.requests) == 1

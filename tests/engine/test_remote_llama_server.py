@@ -35,7 +35,7 @@ def llama_server(starter_path: Path, tmp_path_factory: pytest.TempPathFactory) -
     url = f"http://127.0.0.1:{port}/v1"
     with log.open("w") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
         try:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 200
             while not answers(url):
                 if process.poll() is not None or time.monotonic() > deadline:
                     pytest.fail(f"the server did not start:\n{log.read_text()[-2000:]}")

@@ -85,7 +85,7 @@ def test_ctrl_c_ends_with_130_and_keeps_the_checkpoint(tmp_path: Path) -> None:
         assert running.poll() is None and time.monotonic() < until
         time.sleep(0.02)
     running.send_signal(signal.SIGINT)
-    _, told = running.communicate(timeout=60)
+    _, told = running.communicate(timeout=200)
     assert running.returncode == 130, told
     assert told.rstrip().endswith("Stopped.") and "Traceback" not in told
     assert list((tmp_path / "run").glob("checkpoint-*"))
@@ -142,7 +142,7 @@ def test_what_cannot_work_is_said_by_the_plan(tmp_path: Path, starter_path: Path
 
 def test_a_dry_run_shows_everything_and_writes_nothing(tmp_path: Path) -> None:
     running = start(small(tmp_path), tmp_path / "run", "--dry-run", "--set", "training.rate=5e-4")
-    _, told = running.communicate(timeout=120)
+    _, told = running.communicate(timeout=200)
     assert running.returncode == 0
     assert "training.rate          0.0005  (--set)" in told
     assert (

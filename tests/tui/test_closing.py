@@ -83,7 +83,7 @@ def test_the_process_ends_and_the_turn_is_marked_stopped(ending: object) -> None
         else:
             terminal.process.send_signal(signal.SIGTERM)
             terminal.read_until_end()
-        code = terminal.process.wait(60)
+        code = terminal.process.wait(120)
     finally:
         if terminal.process.poll() is None:
             terminal.process.kill()

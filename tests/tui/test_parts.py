@@ -56,7 +56,7 @@ def test_the_outbox_leaves_nothing_lying() -> None:
     outbox = Outbox(lambda events: arrived.set() if Warned("last") in events else None)
     outbox.add(Warned("first"))
     outbox.add(Warned("last"))
-    assert arrived.wait(5)  # without another event to push it
+    assert arrived.wait(60)  # without another event to push it
     outbox.close()
 
 

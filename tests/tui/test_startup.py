@@ -1,12 +1,18 @@
-"""What `plocal chat` has imported when its first frame is on the screen: counted, since times depend on the machine."""
+"""How `plocal chat` begins and ends. What it has imported at its first frame is counted: times vary."""
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
 
 import pytest
+
+from pluralism_local.engine.scripted import ScriptedEngine
+from pluralism_local.tui.app import ChatApp
+from pluralism_local.tui.messages import Progress, Warned
+from tests.tui.helpers import chat, play, running, start, until
 
 FIRST_PAINT = """
 import os, sys
@@ -63,3 +69,40 @@ def test_screens_behind_keys_and_what_reads_models_and_cards_wait(at_first_paint
 def test_of_the_commands_only_the_chat_is_imported(at_first_paint: set[str]) -> None:
     others = ("ask", "bench", "communities", "config", "doctor", "eval", "logs", "models", "pools")
     assert {name for name in others if f"pluralism_local.cli.{name}" in at_first_paint} == set()
+
+
+def test_the_collector_skips_what_is_there_with_the_first_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    frozen: list[bool] = []
+    monkeypatch.setattr(gc, "freeze", lambda: frozen.append(True))
+
+    async def scene() -> None:
+        app = chat(start(model="first"), second=ScriptedEngine())
+        async with running(app) as pilot:
+            await until(pilot, lambda: app.session.model is not None)
+            assert frozen == [True]
+            app.session.use_model("second")
+            await until(
+                pilot, lambda: app.session.state.settings.model == "second" and not app.session.loading
+            )
+        assert frozen == [True]  # what the first model left behind must be found
+
+    play(scene())
+
+
+def test_news_that_come_while_the_application_ends_are_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
+    close_all, told = ChatApp._close_all, list[bool]()
+
+    async def tell_amid(app: ChatApp) -> None:
+        await app.view.transcript.remove_children()  # the innermost go first
+        app.on_progress(Progress((Warned("late"),)))
+        told.append(True)
+        await close_all(app)
+
+    async def scene() -> None:
+        app = chat()
+        async with running(app) as pilot:
+            await until(pilot, lambda: app.session.model is not None)
+
+    monkeypatch.setattr(ChatApp, "_close_all", tell_amid)
+    play(scene())
+    assert told
