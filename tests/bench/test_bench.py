@@ -43,6 +43,7 @@ def test_the_naive_loop_runs_on_past_the_end_of_an_answer(starter_path: Path) ->
     assert run.total == run.comments + run.answer
 
 
+@pytest.mark.slow
 def test_bench_reports_every_figure(starter_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     options = ["--compare", "both", "--repeats", "1", "--comment-tokens", "6", "--answer-tokens", "4"]
     assert main(["bench", *options, "--threads", "1", "--json"]) == 0

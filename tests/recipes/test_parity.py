@@ -24,6 +24,8 @@ from pluralism_local.errors import InvalidInput, NotFound, Refused
 
 torch = pytest.importorskip("torch")
 
+pytestmark = pytest.mark.slow  # the base twice, in torch and as F16, and every check runs both
+
 HEADER = [1, 520, 9531, 198]
 
 

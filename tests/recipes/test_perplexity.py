@@ -229,6 +229,7 @@ def add_adapter(folder: Path, starter_path: Path) -> None:
     update_card(folder / "trams", Facts(about, {"model": "starter", "fingerprint": fingerprint(header)}))
 
 
+@pytest.mark.slow
 def test_an_evaluation_goes_on_where_it_stopped(tmp_path: Path, starter_path: Path) -> None:
     from communitylm.card_file import starting_card
     from pluralism_local.communities import load_community
@@ -263,6 +264,7 @@ def test_an_evaluation_goes_on_where_it_stopped(tmp_path: Path, starter_path: Pa
     ("kill", "code", "said"),
     [(signal.SIGINT, 130, "Stopped."), (signal.SIGKILL, -signal.SIGKILL, "")],
 )
+@pytest.mark.slow
 def test_a_killed_evaluation_keeps_its_scores(
     tmp_path: Path, starter_path: Path, kill: signal.Signals, code: int, said: str
 ) -> None:

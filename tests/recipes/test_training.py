@@ -48,6 +48,7 @@ def start(config: Path, output: Path, *more: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_to_what_an_uninterrupted_one_gives(tmp_path: Path) -> None:
     config = small(tmp_path)
     whole = start(config, tmp_path / "whole")
@@ -162,6 +163,7 @@ def test_mistakes_end_with_their_exit_code(tmp_path: Path) -> None:
         assert done.returncode == code and said in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_twenty_steps_from_the_starter_export_and_are_heard(tmp_path: Path, starter_path: Path) -> None:
     write_passages(tmp_path / "trams.jsonl", letters("riders", speakers=12, each=8))
     config = write_config(

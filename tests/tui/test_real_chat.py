@@ -34,6 +34,7 @@ def result_of(app: ChatApp, number: int) -> Result:
     return result
 
 
+@pytest.mark.slow
 def test_one_conversation_through_every_mode() -> None:
     async def scene() -> None:
         app = real(attribute="rural voters")
