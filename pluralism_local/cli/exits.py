@@ -62,6 +62,7 @@ _EXITS: tuple[tuple[type[errors.PlocalError], ExitCode], ...] = (
     (errors.Cancelled, ExitCode.INTERRUPTED),
 )
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_NO_FOLDER = frozenset({errno.EEXIST, errno.ENOTDIR})
 _NOT_ALLOWED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
@@ -84,6 +85,9 @@ def describe(error: BaseException) -> Failure:
         return Failure(ExitCode.UNEXPECTED, "out_of_memory", "There is not enough memory.", hint)
     if isinstance(error, OSError) and error.errno in _DISK_FULL | _NOT_ALLOWED:
         return _file_trouble(error)
+    if isinstance(error, OSError) and error.errno in _NO_FOLDER | {errno.EISDIR} and error.filename:
+        kind = "a folder" if error.errno == errno.EISDIR else "in the way: it is no folder"
+        return Failure(ExitCode.USAGE, "usage", f"{error.filename} is {kind}.", "Give another path.")
     what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return Failure(
         ExitCode.UNEXPECTED,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pluralism_local.evaluation.asking import Asker, Failure
-from pluralism_local.evaluation.identity import digest
+from pluralism_local.evaluation.identity import digest, model_key
 from pluralism_local.evaluation.journal import Journal
 from pluralism_local.evaluation.samples import Sample
 from pluralism_local.evaluation.tasks import Task
@@ -101,11 +101,11 @@ class CommentStore:
         self._journal.append(records)
 
     def _key(self, sample: Sample, voice: Voice) -> str:
-        request, info = self.request(sample, voice), self._info
+        request = self.request(sample, voice)
         adapter = request.adapter
         return digest(
             [
-                info.sha256 or f"{info.backend}:{info.id}",
+                model_key(self._info),
                 self._template,
                 None if adapter is None else [adapter.sha256, adapter.scale],
                 [[message.role, message.content] for message in request.messages],

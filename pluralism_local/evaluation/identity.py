@@ -44,6 +44,12 @@ def digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
+def model_key(info: ModelInfo) -> str:
+    """What a model's numbers depend on: its file, and the weights that run where they are not the file's own."""
+    file = info.sha256 or f"{info.backend}:{info.id}"
+    return file if info.weights is None else f"{file}:{info.weights}"
+
+
 def identify(
     task: Task,
     samples: Sequence[Sample],
@@ -102,13 +108,21 @@ def claim(folder: Path, identity: Identity, about: Mapping[str, Any]) -> None:
 
 
 def _remember(folder: Path, known: dict[str, Any], about: Mapping[str, Any]) -> None:
-    """A run that is given more methods has them from then on, whoever shows it; its scorer is the one named last."""
+    """A run that is given more methods has them from then on, whoever shows it; its scorer is the one named last.
+
+    So are the file and the choice that its samples, the same ones, come from: a file may have been moved.
+    """
     before, wanted = known["about"].get("wanted", {}), about.get("wanted", {})
     changed = {}
     if added := [name for name in wanted.get("methods", ()) if name not in before["methods"]]:
         changed["methods"] = [*before["methods"], *added]
     if wanted.get("scorer") not in (None, before.get("scorer")):
         changed["scorer"] = wanted["scorer"]
+    changed |= {
+        name: wanted[name]
+        for name in ("data", "limit", "draw")
+        if name in wanted and wanted[name] != before.get(name)
+    }
     if changed:
         before.update(changed)
         write_atomic(folder / RUN_FILE, json.dumps(known, ensure_ascii=False, indent=1) + "\n")

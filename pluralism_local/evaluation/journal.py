@@ -6,7 +6,7 @@
 A batch is what was computed together. Since the composition of a batch changes a model's numbers by rounding, a batch
 that a kill cut short is computed again as a whole, and the file ends up as if nothing had happened. Damage anywhere but
 at the end is no torn write: it is `Refused`, with the line. A full disk leaves the file as it was before the batch.
-One writer at a time (`locked`).
+One writer at a time: of a file, who opens it first (`Journal`); of a folder, who says so (`locked`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from pluralism_local.errors import Refused
 
@@ -32,7 +32,7 @@ class Journal:
         cut: bytes of a torn batch that were taken away at opening.
 
     Raises:
-        Refused: a line before the end is damaged.
+        Refused: a line before the end is damaged, or another process is writing the file.
         OSError: the file cannot be read or written.
     """
 
@@ -41,6 +41,10 @@ class Journal:
         self.path = path
         self._file = path.open("a+b")
         try:
+            if not _alone(self._file):
+                raise Refused(
+                    f"Another process is writing {path}.", "Wait for it, then run the command again."
+                )
             self._file.seek(0)
             content = self._file.read()
             self.records, whole, self._batches = _whole_batches(content, path)
@@ -109,22 +113,29 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         Refused: another process is.
     """
-    import fcntl
-
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        if not _alone(file):
             file.seek(0)
             owner = file.read().strip() or "another"
             raise Refused(
                 f"The process {owner} is writing {folder}.", "Wait for it, or give another --output."
-            ) from error
+            )
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def _alone(file: IO[Any]) -> bool:
+    """Take the system's lock of an open file, which ends with it; False if somebody has it."""
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _whole_batches(content: bytes, path: Path) -> tuple[list[Record], int, int]:

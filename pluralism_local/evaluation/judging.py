@@ -26,7 +26,7 @@ from pluralism_local.engine.base import LanguageModel, ShouldStop, never
 from pluralism_local.errors import Unsupported
 from pluralism_local.evaluation import metrics
 from pluralism_local.evaluation.asking import Asker, Failure
-from pluralism_local.evaluation.identity import digest
+from pluralism_local.evaluation.identity import digest, model_key
 from pluralism_local.evaluation.journal import Journal
 from pluralism_local.evaluation.metrics import Estimate
 from pluralism_local.evaluation.metrics.agreement import Choice, Outcome
@@ -125,8 +125,9 @@ class Judge:
         info = engine.info
         self.info = info
         self.by_words = words or engine.capabilities.distribution == "none"
-        model = info.sha256 or f"{info.backend}:{info.id}"
-        self.identity = digest([model, JUDGE_PAIR.id, "words" if self.by_words else "probabilities", variant])
+        self.identity = digest(
+            [model_key(info), JUDGE_PAIR.id, "words" if self.by_words else "probabilities", variant]
+        )
         self._asker = Asker(engine)
 
     def key(self, situation: str, first: str, second: str) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +51,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         raw = file.read()
     try:
         found = json.loads(gzip.decompress(raw) if path.suffix == ".gz" else raw)
-    except (ValueError, EOFError, gzip.BadGzipFile, RecursionError) as error:
+    except (ValueError, EOFError, gzip.BadGzipFile, zlib.error, RecursionError) as error:
         raise InvalidInput(f"{path} is not JSON: {error}.", FORMAT) from error
     if not isinstance(found, list):
         raise InvalidInput(f"{path} is not a list.", FORMAT)

@@ -4,6 +4,7 @@
                                                              └──difference──> paired, with its interval
 
 A sample that a method failed on is neither wrong nor forgotten: it is left out for all methods alike, and counted.
+A method that failed on all of them is left out itself.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ def summarise(
         seed: of controls and intervals.
 
     Raises:
-        InvalidInput: no sample was answered by every method.
+        InvalidInput: no sample was answered by every method, but for those that failed on all.
     """
     real = [name for name in methods if name not in ("uniform", "shuffled")]
     failed = {
@@ -117,6 +118,10 @@ def summarise(
         for name in real
     }
     missing = {name: sum(sample.id not in results.get(name, {}) for sample in samples) for name in real}
+    hopeless = {name for name in real if failed[name] == len(samples)}
+    if hopeless != set(real):
+        real = [name for name in real if name not in hopeless]
+        methods = [name for name in methods if name not in hopeless]
     shared = [
         sample
         for sample in samples
@@ -143,6 +148,15 @@ def summarise(
     return Summary(
         task.name, tuple(shared), len(samples), failed, missing, scored, _costs(records, real, shared)
     )
+
+
+def failures(results: Results, methods: Sequence[str]) -> dict[str, tuple[int, str]]:
+    """Method -> on how many samples it failed, and what the first failure said; of those that did."""
+    found = {
+        name: [one.message for one in results.get(name, {}).values() if isinstance(one, Failure)]
+        for name in methods
+    }
+    return {name: (len(messages), messages[0]) for name, messages in found.items() if messages}
 
 
 def _predictions(

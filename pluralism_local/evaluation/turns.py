@@ -3,6 +3,9 @@
 {sample id: (sample, text)} ──say──> Prediction | Failure      by the options' probabilities, or in words
                             ──choose──> Voice | Failure        by the probabilities of the numbers, or in words
 [(sample, text, options)] ──weigh──> OptionDistribution | Failure
+
+In words where the LLM gives no probabilities. A server says only with its first answer that it gives none: from then on
+it is asked in words. Numbers above 9 need more than the next token (see `modes.choosing`).
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from pluralism_local.errors import Unsupported
 from pluralism_local.evaluation.asking import Asker, Failure
 from pluralism_local.evaluation.samples import Prediction, Sample
 from pluralism_local.evaluation.tasks import Task
-from pluralism_local.modes.choosing import WORDS, read_number
+from pluralism_local.modes.choosing import WORDS, read_number, tells_apart
 from pluralism_local.modes.comments import Voice
 from pluralism_local.modes.options import letters
 from pluralism_local.types import Message, OptionDistribution, OptionRequest, Request, Sampling, Usage
@@ -67,20 +70,32 @@ class Turns:
     def weigh(
         self, asked: Sequence[tuple[Sample, str, tuple[str, ...]]]
     ) -> list[OptionDistribution | Failure]:
-        """Probabilities of the options after each text, in order. A prompt is what they cost."""
+        """Probabilities of the options after each text, in order. A prompt is what they cost.
+
+        Raises:
+            Unsupported: the LLM gives none.
+        """
         requests = [OptionRequest((Message("user", text),), options) for _, text, options in asked]
+        found = self._asker.distributions(requests)
         for (sample, _, _), request in zip(asked, requests, strict=True):
             self.spend(sample, "llm", Usage(prompt=self._llm.count_tokens(request.messages) or 0))
-        return self._asker.distributions(requests)
+        return found
 
     def say(self, texts: Texts) -> Results:
         """The LLM's answer to each text."""
         if self._task.answers == "text" or not self._by_probability:
             return self._write(texts)
         asked = [(sample, text, letters(len(sample.options))) for sample, text in texts.values()]
+        try:
+            weighed = self.weigh(asked)
+        except Unsupported:
+            if self._task.answers == "distribution":
+                raise
+            self._by_probability = False
+            return self._write(texts)
         return {
             id: found if isinstance(found, Failure) else self.prediction(found.p, found.unassigned_mass)
-            for id, found in zip(texts, self.weigh(asked), strict=True)
+            for id, found in zip(texts, weighed, strict=True)
         }
 
     def prediction(self, p: Sequence[float], outside: float) -> Prediction:
@@ -94,8 +109,7 @@ class Turns:
         """One of each sample's voices, of which there is at least one; a single one is not asked about."""
         chosen: dict[str, Voice | Failure] = {id: voices[id][0] for id in texts if len(voices[id]) == 1}
         left = {id: texts[id] for id in texts if id not in chosen}
-        numbers = self._numbers_weighed if self._by_probability else self._numbers_said
-        for id, found in numbers(left, voices).items():
+        for id, found in self._numbers(left, voices).items():
             if isinstance(found, Failure):
                 chosen[id] = found
             elif found is None:  # the LLM names none: the heaviest, the first of equals
@@ -103,6 +117,22 @@ class Turns:
             else:
                 chosen[id] = voices[id][found]
         return chosen
+
+    def _numbers(
+        self, texts: Texts, voices: Mapping[str, Sequence[Voice]]
+    ) -> dict[str, int | Failure | None]:
+        """Position of the number the LLM names, weighed where its probabilities tell them apart; None for none."""
+        weighed = {
+            id: text
+            for id, text in texts.items()
+            if self._by_probability and tells_apart(self._llm, len(voices[id]))
+        }
+        try:
+            found = self._numbers_weighed(weighed, voices)
+        except Unsupported:
+            self._by_probability, found = False, {}
+        left = {id: text for id, text in texts.items() if id not in found}
+        return found | self._numbers_said(left, voices)
 
     def _numbers_weighed(
         self, texts: Texts, voices: Mapping[str, Sequence[Voice]]

@@ -92,7 +92,12 @@ def write_answer(draft: Draft, text: str, *, should_stop: ShouldStop) -> Iterato
 def weigh(
     draft: Draft, texts: Sequence[str], options: tuple[str, ...], *, stage: Stage, should_stop: ShouldStop
 ) -> list[OptionDistribution] | None:
-    """Probabilities of `options` after each of `texts`, in one call; None when stopped or failed."""
+    """Probabilities of `options` after each of `texts`, in one call; None when stopped or failed.
+
+    Raises:
+        Unsupported: a server turns out to give none, and there are no comments to keep or a choice is made, which can
+            be made in words.
+    """
     for text in texts:
         leave_out(draft, LLM_VOICE, draft.llm, partial(draft.ask.to_llm, text), room=1)
 
@@ -108,8 +113,8 @@ def weigh(
         except Cancelled:
             draft.stop()
             return None
-        except FAILURES as error:
-            if not draft.comments:
+        except (*FAILURES, Unsupported) as error:
+            if not draft.comments or (stage == "selection" and isinstance(error, Unsupported)):
                 raise
             draft.fail(error)
             return None

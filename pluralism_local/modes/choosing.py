@@ -7,8 +7,8 @@
 The fallback is the member of the highest weight, the first of equals; the released code draws at random,
 which would not repeat. The LLM chooses within its conversation, since a follow-up such as "And in the country?" means
 nothing without it; what it was shown and what it chose do not become part of its thread, the answer's exchange does.
-From ten choices on "1" also begins "10": an engine with exact probabilities tells the two
-apart, one that sees only the next token does not, and there the words are read instead.
+From ten choices on "1" also begins "10": an engine with exact probabilities tells the two apart, one that sees only the
+next token does not, and there the words are read instead; and so they are where a server turns out to give none.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import re
 from collections.abc import Sequence
 
 from pluralism_local.communities import Member
-from pluralism_local.engine.base import ShouldStop
+from pluralism_local.engine.base import LanguageModel, ShouldStop
+from pluralism_local.errors import Unsupported
 from pluralism_local.modes.answering import FAILURES, weigh
 from pluralism_local.modes.draft import Draft
 from pluralism_local.modes.threads import generated
@@ -47,7 +48,7 @@ def choose(
         selection = Selection(members[0].community.id, "fallback")
         draft.warn(f"There was nothing to choose: {selection.community} was the only one.")
     else:
-        if _can_weigh(draft, len(members)):
+        if tells_apart(draft.llm, len(members)):
             selection = _by_probability(draft, members, text, should_stop)
         if selection is None and draft.complete:
             selection = _by_words(draft, members, text, should_stop)
@@ -55,17 +56,21 @@ def choose(
     return selection
 
 
-def _can_weigh(draft: Draft, count: int) -> bool:
-    known = draft.llm.capabilities.distribution
+def tells_apart(llm: LanguageModel, count: int) -> bool:
+    """Whether the probabilities an LLM says it gives tell the numbers 1..count apart."""
+    known = llm.capabilities.distribution
     return known == "exact" or (known == "bounded" and count <= MOST_WEIGHED_BY_ONE_TOKEN)
 
 
 def _by_probability(
     draft: Draft, members: Sequence[Member], text: str, should_stop: ShouldStop
 ) -> Selection | None:
-    """None also when no number had any probability."""
+    """None also when no number had any probability, and when the server gives none after all."""
     numbers = tuple(str(number) for number in range(1, len(members) + 1))
-    found = weigh(draft, [text], numbers, stage="selection", should_stop=should_stop)
+    try:
+        found = weigh(draft, [text], numbers, stage="selection", should_stop=should_stop)
+    except Unsupported:
+        return None
     if found is None or found[0].method == "uniform":
         return None
     probabilities = {member.community.id: p for member, p in zip(members, found[0].p, strict=True)}

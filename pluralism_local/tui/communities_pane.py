@@ -73,6 +73,14 @@ class CommunitiesPane(OptionList):
         if self.highlighted is None and self._rows:
             self.highlighted = 0
 
+    def action_page_up(self) -> None:
+        if self.scrollable_content_region.height:  # the toolkit's own fails where there is no line of room
+            super().action_page_up()  # type: ignore[no-untyped-call]
+
+    def action_page_down(self) -> None:
+        if self.scrollable_content_region.height:
+            super().action_page_down()  # type: ignore[no-untyped-call]
+
     def on_resize(self) -> None:
         self.show_voices(self._voices)
 

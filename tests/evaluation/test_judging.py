@@ -7,6 +7,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -409,6 +410,9 @@ def test_judges_that_answer_differently_share_nothing() -> None:
     assert len({one.key("s", "a", "b") for one in judges}) == 3
     assert judges[0].key("s", "a", "b") != judges[0].key("s", "b", "a")
     assert Judge(ScriptedEngine()).identity == judges[0].identity
+    copy = ScriptedEngine()
+    copy._info = replace(copy.info, weights="Q8_0")
+    assert Judge(copy).identity != judges[0].identity
 
 
 def test_the_starter_model_judges_and_repeats_itself(starter_path: Path, tmp_path: Path) -> None:

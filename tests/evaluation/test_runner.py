@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from pluralism_local.communities import Pool
 from pluralism_local.engine.base import ShouldStop, never
-from pluralism_local.engine.scripted import ScriptedEngine
+from pluralism_local.engine.scripted import EVERYTHING, ScriptedEngine
 from pluralism_local.errors import EngineFailure, InvalidInput, RemoteFailure, Unsupported
 from pluralism_local.evaluation.asking import PATIENCE, Failure
 from pluralism_local.evaluation.coverage import Coverage
@@ -26,7 +27,7 @@ from pluralism_local.evaluation.tasks import TASKS
 from pluralism_local.types import EngineEvent, OptionDistribution, OptionRequest, Request, Sampling
 from tests.evaluation import rows
 from tests.evaluation.rows import write
-from tests.modes.helpers import NO_ADAPTERS, NO_PROBABILITIES, THREE, community, pool, script
+from tests.modes.helpers import NO_ADAPTERS, NO_PROBABILITIES, THREE, NoLogprobs, community, pool, script
 
 MAKERS = {
     "overton-nli": rows.overton,
@@ -150,6 +151,10 @@ def test_comments_are_generated_once_for_all_methods_and_runs(tmp_path: Path) ->
     assert [call for call in engine.calls if call.kind == "generate"] == []
     engine.calls.clear()
     run(setup("steerable-opinionqa", tmp_path, 20, engine=engine, tokens=11), tmp_path / "c", ["ours"])
+    assert sum(len(call.requests) for call in engine.calls if call.kind == "generate") == 60
+    engine.calls.clear()
+    engine._info = replace(engine.info, weights="Q8_0")  # other weights say other things
+    run(given, tmp_path / "d", ["ours"])
     assert sum(len(call.requests) for call in engine.calls if call.kind == "generate") == 60
 
 
@@ -302,6 +307,29 @@ def test_an_llm_without_probabilities(tmp_path: Path) -> None:
     for found in read_results(tmp_path / "b")[0].values():
         for one in found.values():
             assert isinstance(one, Prediction) and one.output and one.distribution is None
+
+
+def test_a_server_that_gives_no_probabilities_after_all(tmp_path: Path) -> None:
+    engine = NoLogprobs()
+    assert run(setup("steerable-vk", tmp_path, 4, engine=engine), tmp_path / "a", METHODS)
+    for found in read_results(tmp_path / "a")[0].values():
+        for one in found.values():
+            assert isinstance(one, Prediction) and one.output and one.distribution is None
+    assert [call.kind for call in engine.calls].count("distribution") == 1
+    with pytest.raises(Unsupported, match="no logprobs"):
+        run(setup("distributional-moralchoice", tmp_path, 2, engine=NoLogprobs()), tmp_path / "b", ["ours"])
+
+
+def test_one_token_cannot_tell_ten_numbers_apart(tmp_path: Path) -> None:
+    ten = pool(*((f"community-{number}", 0.1) for number in range(1, 11)))
+    bounded = ScriptedEngine(capabilities=replace(EVERYTHING, distribution="bounded"), record=True)
+    run(setup("steerable-opinionqa", tmp_path, 2, engine=bounded, members=ten), tmp_path / "run", ["ours"])
+    weighed = [r for call in bounded.calls if call.kind == "distribution" for r in call.requests]
+    assert weighed and all(isinstance(r, OptionRequest) and "10" not in r.options for r in weighed)
+    said = [
+        r.messages[-1].content for call in bounded.calls if call.kind == "generate" for r in call.requests
+    ]
+    assert sum("from 1 to 10" in text for text in said) == 2
 
 
 def test_personas_speak_where_adapters_cannot(tmp_path: Path) -> None:

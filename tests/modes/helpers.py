@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pluralism_local.communities import AdapterSpec, BaseSpec, Card, Community, Member, Pool
 from pluralism_local.engine.base import Capabilities, ShouldStop, never
 from pluralism_local.engine.scripted import ScriptedEngine
-from pluralism_local.errors import PlocalError
+from pluralism_local.errors import PlocalError, Unsupported
 from pluralism_local.modes import Ask, run
 from pluralism_local.types import (
     EngineEvent,
@@ -93,6 +94,19 @@ def after(count: int) -> ShouldStop:
     """A stop that turns true at the call after `count` calls, and stays true."""
     calls = iter(range(count))
     return lambda: next(calls, None) is None
+
+
+class NoLogprobs(ScriptedEngine):
+    """As a server that shows only when it is asked that it gives no probabilities."""
+
+    def __init__(self, script: Path | None = None) -> None:
+        super().__init__(script, capabilities=replace(FULL, distribution="bounded"), record=True)
+
+    def distribution(
+        self, requests: Sequence[OptionRequest], *, should_stop: ShouldStop = never
+    ) -> list[OptionDistribution]:
+        super().distribution(requests, should_stop=should_stop)
+        raise Unsupported("The server gives no logprobs.")
 
 
 class FailingEngine(ScriptedEngine):

@@ -10,7 +10,7 @@ from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.errors import InvalidInput, Unsupported
 from pluralism_local.modes import Ask
 from pluralism_local.types import AnswerDelta
-from tests.modes.helpers import NO_PROBABILITIES, THREE, answer, events_of, script
+from tests.modes.helpers import NO_PROBABILITIES, THREE, NoLogprobs, answer, events_of, script
 
 QUESTION = "Should phones be banned?"
 POSED = f"{QUESTION}\nA. Yes\nB. No\nAnswer:"
@@ -122,3 +122,11 @@ def test_an_llm_without_probabilities_is_refused_first() -> None:
         answer(ASK, llm, communities)
     assert caught.value.hint
     assert communities.calls == []
+
+
+def test_comments_are_kept_where_a_server_gives_no_probabilities_after_all() -> None:
+    result = answer(Ask("Ban phones?", "distributional", THREE, options=("Yes", "No")), NoLogprobs())
+    assert len(result.comments) == 3 and not result.complete and result.distribution is None
+    assert "The server gives no logprobs." in result.warnings
+    with pytest.raises(Unsupported, match="no logprobs"):
+        answer(Ask("Ban phones?", "vanilla", None, options=("Yes", "No")), NoLogprobs())

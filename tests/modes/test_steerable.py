@@ -15,7 +15,7 @@ from pluralism_local.modes import Ask
 from pluralism_local.modes.choosing import read_number
 from pluralism_local.modes.steerable import read_attribute
 from pluralism_local.types import OptionRequest, Request, Sampling, Selected, Selection
-from tests.modes.helpers import NO_PROBABILITIES, THREE, answer, events_of, pool, script
+from tests.modes.helpers import NO_PROBABILITIES, THREE, NoLogprobs, answer, events_of, pool, script
 
 QUESTION = "Should phones be banned?"
 SAY = [
@@ -68,6 +68,14 @@ def test_without_probabilities_the_words_are_read(
     assert any("named none of the numbers; left was taken" in text for text in result.warnings) == (
         method == "fallback"
     )
+
+
+def test_a_server_that_gives_no_probabilities_after_all_is_read(tmp_path: Path) -> None:
+    engine = NoLogprobs(script(tmp_path, replies=[{"match": SELECT, "text": "Number 2."}, *SAY]))
+    result = answer(Ask(QUESTION, "steerable", THREE, attribute="honesty"), engine)
+    assert result.selection == Selection("center", "parsed", None, "Number 2.")
+    assert result.complete and result.answer
+    assert [call.kind for call in engine.calls] == ["generate", "distribution", "generate", "generate"]
 
 
 def test_numbers_without_any_probability_give_way_to_words(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pluralism_local.engine.scripted import ScriptedEngine
+from pluralism_local.tui.communities_pane import CommunitiesPane
 from pluralism_local.tui.prompt import Prompt
 from tests.tui.helpers import QUESTION, Gated, ask, chat, play, running, screen, start, until, write
 
@@ -66,6 +67,22 @@ def test_there_is_no_pane_where_no_community_is_asked() -> None:
             await pilot.press("ctrl+up")
             await pilot.pause()
             assert "farmers" not in screen(app)  # it was not asked that
+
+    play(scene())
+
+
+def test_the_pane_pages_in_a_terminal_without_a_line_for_it() -> None:
+    async def scene() -> None:
+        app = chat()
+        async with running(app) as pilot:
+            await pilot.press("f5", "down")
+            await pilot.resize_terminal(20, 5)
+            pane = app.query_one(CommunitiesPane)
+            assert app.focused is pane and pane.scrollable_content_region.height == 0
+            await pilot.press("pagedown", "pageup")
+            await pilot.resize_terminal(100, 30)
+            await pilot.press("pagedown")
+            assert pane.highlighted == pane.option_count - 1
 
     play(scene())
 

@@ -32,13 +32,13 @@ def ls(context: typer.Context, as_json: options.Json = False) -> None:
     for folder in sorted(path for path in root.glob("*") if path.is_dir()):
         try:
             record = read_run(folder)
+            if record is None:
+                continue
+            results, _ = read_results(folder)
         except PlocalError as error:
             out.warn(error.message)
             continue
-        if record is None:
-            continue
         wanted, identity = record["about"]["wanted"], record["identity"]
-        results, _ = read_results(folder)
         answered = {name: len(results.get(name, {})) for name in wanted["methods"]}
         n = identity["samples"]["n"]
         state = ", ".join(f"{name} {count}" for name, count in answered.items() if name in results)
@@ -58,7 +58,11 @@ def show(
     """A run's scores, computed from its answers."""
     out = options.output(context, as_json=as_json)
     folder, record, summary = _summary(out, run)
-    results = write_results(summary, record["identity"], record["id"], folder)
+    try:
+        results = write_results(summary, record["identity"], record["id"], folder)
+    except PermissionError as error:  # somebody else's run
+        out.warn(f"The scores are not kept: {folder} cannot be written ({error.strerror}).")
+        results = summary.record(record["identity"], record["id"])
     out.show(results, results_text(results, folder, everything=everything))
 
 

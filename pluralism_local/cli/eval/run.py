@@ -42,6 +42,7 @@ SETTINGS = (
     "seed",
     "ctx_size",
     "template",
+    "weights",
 )
 ANSWER_TOKENS = 200
 

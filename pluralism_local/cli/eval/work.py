@@ -203,6 +203,8 @@ def _finish(
     except Cancelled:
         out.exit = ExitCode.PARTIAL
         out.note("Stopped while scoring; plocal eval show goes on from there.")
+        shown = {"run": identity.id, "folder": str(folder), "complete": done, "scored": False}
+        out.show(shown, f"Responses are in {folder}.")
         return
     record = write_results(summary, identity.fields, identity.id, folder)
     if not summary.complete:
@@ -228,7 +230,7 @@ def summarise_folder(
     from pluralism_local.evaluation.journal import Journal
     from pluralism_local.evaluation.remembered import RememberedNli, nli_file
     from pluralism_local.evaluation.runner import read_results
-    from pluralism_local.evaluation.summary import summarise
+    from pluralism_local.evaluation.summary import failures, summarise
 
     if task.answers == "text" and wanted.scorer == NO_SCORER:
         raise InvalidInput(
@@ -236,6 +238,8 @@ def summarise_folder(
             "Give its plocal eval run command again with a scorer, or without --scorer none: the answers stay.",
         )
     results, records = read_results(folder)
+    for name, (count, message) in failures(results, wanted.methods).items():
+        out.warn(f"{name} failed on {count} of {len(samples)} samples, first with: {message}")
     seed = settings.seed
     if task.answers != "text":
         return summarise(task, samples, results, wanted.methods, records, seed=seed)

@@ -16,6 +16,7 @@ import numpy as np
 
 from pluralism_local.engine.base import LanguageModel, ShouldStop, never
 from pluralism_local.errors import Cancelled, InvalidInput, Unsupported
+from pluralism_local.evaluation.identity import model_key
 from pluralism_local.evaluation.nli.base import LABELS, Pair, Scores, digest, distinct, parts
 from pluralism_local.evaluation.nli.prompts import NLI_PAIR, NLI_WORDS, nli_message
 from pluralism_local.types import AdapterRef, Message, OptionRequest
@@ -74,12 +75,11 @@ class AdapterNli:
     @property
     def identity(self) -> str:
         """Of the model, the adapter and its scale, the prompt with its words, and the limit."""
-        info = self._engine.info
         adapter = {key: value for key, value in asdict(self._adapter).items() if key != "path"}
         return digest(
             {
                 "kind": "adapter",
-                "model": info.sha256 or info.id,
+                "model": model_key(self._engine.info),
                 "adapter": adapter,
                 "prompt": NLI_PAIR.id,
                 "words": NLI_WORDS,

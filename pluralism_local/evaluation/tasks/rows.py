@@ -8,6 +8,7 @@ A row that cannot be used stops the reading. It is never dropped and never score
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +26,7 @@ def text(row: Row, field: str, where: Where) -> str:
     found = row.get(field)
     if not isinstance(found, str) or not found.strip():
         raise where.fault(field, "must be a text" if field in row else "is missing")
+    _check_whole(found, field, where)
     return found
 
 
@@ -36,6 +38,7 @@ def texts(row: Row, field: str, where: Where) -> tuple[str, ...]:
     for number, item in enumerate(found):
         if not isinstance(item, str) or not item.strip():
             raise where.fault(field, f"has no text at place {number}")
+        _check_whole(item, field, where)
     return tuple(found)
 
 
@@ -57,9 +60,18 @@ def distribution(row: Row, field: str, length: int, where: Where) -> tuple[float
     for number, value in enumerate(found):
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise where.fault(field, f"has no number at place {number}")
-        if not math.isfinite(value) or value < 0:
-            raise where.fault(field, f"has {value} at place {number}; a probability is between 0 and 1")
+        if not 0 <= value <= sys.float_info.max:  # nor NaN; whole numbers may be larger
+            shown = str(value)[:20]
+            raise where.fault(field, f"has {shown} at place {number}; a probability is between 0 and 1")
     total = math.fsum(found)
     if abs(total - 1) > TOLERANCE:
         raise where.fault(field, f"sums to {total:.6g} and not to 1")
     return tuple(value / total for value in found)
+
+
+def _check_whole(text: str, field: str, where: Where) -> None:
+    """JSON can hold half of a character, which no model is given and no file takes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise where.fault(field, f"has half of a character (a lone surrogate) at {error.start}") from error

@@ -138,7 +138,9 @@ def test_the_identity_is_of_all_that_matters() -> None:
     others = [replace(ADAPTER, sha256="cd" * 32), replace(ADAPTER, scale=0.5)]
     different = {AdapterNli(engine, other).identity for other in others}
     different.add(AdapterNli(engine, ADAPTER, longest=99).identity)
-    assert len(different | {identity}) == 4
+    engine._info = replace(engine.info, weights="Q8_0")
+    different.add(AdapterNli(engine, ADAPTER).identity)
+    assert len(different | {identity}) == 5
 
 
 def test_on_the_starter_model(starter_path: Path, tmp_path: Path) -> None:
