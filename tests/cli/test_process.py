@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from pluralism_local.cli.exits import ExitCode
 from tests.cli.conftest import plocal
 
 HEAVY = "torch transformers peft llama_cpp numpy scipy textual huggingface_hub httpx2 httpx"
@@ -235,3 +236,28 @@ def test_a_read_only_home_can_still_ask() -> None:
     process = plocal("doctor", env=env, stdin=NULL, stdout=PIPE, stderr=PIPE)
     assert b"warn  data" in process.communicate(timeout=120)[0]
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize("loading", ["typer", "pluralism_local.cli.main"])
+def test_ctrl_c_while_the_command_line_is_loaded_ends_without_a_traceback(loading: str) -> None:
+    code = f"""
+import os, signal, sys
+
+class Slow:
+    def find_spec(self, name, *rest):
+        if name == {loading!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Slow())
+from pluralism_local.__main__ import script
+script()
+"""
+    done = subprocess.run([sys.executable, "-c", code, "--version"], capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (ExitCode.INTERRUPTED, b"", b"Stopped.\n")
+
+
+def test_the_package_runs_as_a_module() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pluralism_local", "--version"], capture_output=True, check=True
+    )
+    assert done.stdout.startswith(b"plocal ")
