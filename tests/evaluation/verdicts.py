@@ -1,0 +1,12 @@
+"""Pairs to judge, made up, and the three verdicts on them."""
+
+from __future__ import annotations
+
+from pluralism_local.evaluation.judging import Pair, Verdict
+
+WIN, TIE, LOSE = Verdict("1", "2"), Verdict("tie", "tie"), Verdict("2", "1")
+
+
+def pairs(count: int, a: str = "a plural view", b: str = "one view") -> list[Pair]:
+    """So many pairs of different situations, the responses being `a` and `b` of each."""
+    return [Pair(f"s{i}", f"situation {i}", f"{a} of {i}", f"{b} of {i}") for i in range(count)]
