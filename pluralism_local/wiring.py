@@ -11,7 +11,7 @@ LLM is remote: a black box takes no adapters, so its communities run on a local 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -203,6 +203,9 @@ def fitting(pool: Pool, engine: LanguageModel, *, force: bool) -> tuple[Pool, li
     return fit_to_base(pool, engine.info.fingerprint, force=force)
 
 
-def local_default(model: str) -> str:
-    """`model` if it is in this machine's hands, else the starter model."""
+def local_default(overrides: Mapping[str, object]) -> str:
+    """The default model, whatever `overrides` ask for, if it is in this machine's hands; else the starter model."""
+    from pluralism_local import config
+
+    model = config.load({**overrides, "model": None}).settings.model
     return "starter" if model.startswith("remote:") else model

@@ -106,11 +106,15 @@ def evaluate(
         for community in communities:
             _write_figures(community, matrix)
     print(output.read_text(encoding="utf-8") if as_json else _table(matrix))
+    _say_targets(matrix)
+    return MISSED if check and matrix.missed() else 0
+
+
+def _say_targets(matrix: Matrix) -> None:
     for sentence in matrix.missed():
         say(f"Missed: {sentence}")
     for sentence in matrix.unclear():
         say(f"Unclear: {sentence}")
-    return MISSED if check and matrix.missed() else 0
 
 
 def _write(

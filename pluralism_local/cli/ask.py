@@ -168,7 +168,7 @@ def ask(
         going_on=going_on,
     )
     question = read_prompt(prompt, sys.stdin, wait=stdin, warn=out.warn)
-    default_local = wiring.local_default(config.load({**overrides, "model": None}).settings.model)
+    default_local = wiring.local_default(overrides)
     _answer(out, settings, wanted, question, default_local)
 
 

@@ -123,7 +123,7 @@ def chat(
             origin=loaded.origin,
             specs=tuple(community or ()),
             communities_model=communities_model,
-            default_local=wiring.local_default(config.load({**overrides, "model": None}).settings.model),
+            default_local=wiring.local_default(overrides),
             attribute=attribute,
             system=system,
             force=force,

@@ -119,7 +119,14 @@ def test_which_engines_are_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     assert opened(monkeypatch, remote, needed=False) == ["remote:http://host#m"]
     aliased = Settings(model="cloud", aliases={"cloud": "far", "far": "remote:http://host#m"})
     assert opened(monkeypatch, aliased) == ["cloud", "starter"]
-    assert wiring.local_default("remote:http://host") == "starter" and wiring.local_default("big") == "big"
+
+
+@pytest.mark.parametrize(("default", "local"), [("remote:http://host", "starter"), ("big", "big")])
+def test_the_default_for_communities_is_local(
+    default: str, local: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLOCAL_MODEL", default)
+    assert wiring.local_default({"model": "remote:http://other#m"}) == local
 
 
 def test_offline_allows_this_machine_only(tmp_path: Path) -> None:

@@ -144,7 +144,7 @@ def run(
         output=None if output is None else str(output.expanduser().resolve()),
         force=force,
     )
-    default_local = wiring.local_default(config.load({**overrides, "model": None}).settings.model)
+    default_local = wiring.local_default(overrides)
     carry_out(out, settings, wanted, default_local, retry=retry_failed, dry_run=dry_run)
 
 
@@ -182,5 +182,5 @@ def resume(
             "output": str(folder),
         }
     )
-    default_local = wiring.local_default(config.load({}).settings.model)
+    default_local = wiring.local_default({})
     carry_out(out, settings, wanted, default_local, retry=retry_failed, dry_run=False)
