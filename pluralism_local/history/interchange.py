@@ -21,6 +21,7 @@ Every key is always there, and no other. Reading is strict; what it wrote, it re
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Sequence
 from datetime import datetime
@@ -29,7 +30,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from pluralism_local.errors import InvalidInput, Refused
-from pluralism_local.history.rows import to_json, turn_of
+from pluralism_local.history.rows import to_json
 from pluralism_local.history.values import (
     ID,
     Conversation,
@@ -40,6 +41,7 @@ from pluralism_local.history.values import (
     to_datetime,
     to_milliseconds,
 )
+from pluralism_local.recorded import turn_of
 from pluralism_local.types import ModeName
 
 SCHEMA = "plocal.history/1"
@@ -93,6 +95,7 @@ def load(content: bytes, name: str) -> list[Conversation]:
         Refused: it is of a newer schema.
         InvalidInput: it is not what `dump` writes; the message names the place.
     """
+    content = content.removeprefix(codecs.BOM_UTF8)  # editors on Windows begin with it
     try:
         value = json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:

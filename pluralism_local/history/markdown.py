@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from pluralism_local.figures import clean, percent
-from pluralism_local.history.reading import Bar, comments, distribution, state, when
+from pluralism_local.history.reading import Bar, comments, distribution, state, unreadable, when
 from pluralism_local.history.values import Conversation, StoredTurn
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~&])")
@@ -45,6 +45,8 @@ def _turn(turn: StoredTurn) -> Iterator[str]:
         yield f"**{_inline(comment.community)}**{problem}"
         if comment.text.strip():
             yield _quote(comment.text.strip())
+    if remark := unreadable(turn):
+        yield f"*{remark}*"
 
 
 def _table(bars: Sequence[Bar]) -> str:

@@ -11,8 +11,9 @@ import re
 from collections.abc import Sequence
 
 from pluralism_local.figures import percent
-from pluralism_local.history.reading import Bar, Said, comments, distribution, state, when
+from pluralism_local.history.reading import Bar, comments, distribution, state, unreadable, when
 from pluralism_local.history.values import Conversation, StoredTurn
+from pluralism_local.types import Comment
 
 # C0 and C1 controls but for tab and line feed, lone surrogates, noncharacters
 _FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -56,6 +57,8 @@ def _turn(turn: StoredTurn) -> str:
     if bars := distribution(turn):
         parts.append(_bars(bars))
     parts += map(_comment, comments(turn))
+    if remark := unreadable(turn):
+        parts.append(f'<p class="quiet">{_escape(remark)}</p>')
     return "<section>\n" + "\n".join(parts) + "\n</section>"
 
 
@@ -72,10 +75,10 @@ def _bars(bars: Sequence[Bar]) -> str:
     return f'<table>{"".join(rows)}</table>\n<p class="quiet">Model estimate, not a survey of people.</p>'
 
 
-def _comment(said: Said) -> str:
-    problem = f" ({_escape(said.problem)})" if said.problem else ""
-    text = _text(said.text.strip(), "comment")
-    return f"<details><summary><bdi>{_escape(said.community)}</bdi>{problem}</summary>{text}</details>"
+def _comment(comment: Comment) -> str:
+    problem = f" ({comment.problem})" if comment.problem else ""
+    text = _text(comment.text.strip(), "comment")
+    return f"<details><summary><bdi>{_escape(comment.community)}</bdi>{problem}</summary>{text}</details>"
 
 
 def _escape(text: str) -> str:

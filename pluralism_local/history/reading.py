@@ -1,21 +1,13 @@
-"""What a reader wants of a stored turn's record, whoever wrote that: parts that are missing or odd are left out."""
+"""What readers want of a stored turn, whoever wrote its record: see `recorded` for what is left out of an odd one."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from datetime import datetime
 
 from pluralism_local.history.values import StoredTurn
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """A comment: who, what, and what was wrong with it ("" if nothing was)."""
-
-    community: str
-    text: str
-    problem: str
+from pluralism_local.recorded import from_record
+from pluralism_local.types import Comment
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,39 +18,32 @@ class Bar:
     p: float
 
 
-def comments(turn: StoredTurn) -> list[Said]:
+def comments(turn: StoredTurn) -> tuple[Comment, ...]:
     """The comments of its record, in order."""
-    found = (turn.record or {}).get("comments")
-    return [
-        Said(str(one.get("community", "")), str(one.get("text") or ""), str(one.get("problem") or ""))
-        for one in (found if isinstance(found, list) else [])
-        if isinstance(one, dict)
-    ]
+    return from_record(turn.record).comments
 
 
 def distribution(turn: StoredTurn) -> list[Bar]:
     """The options of its record, in the user's order; empty without a distribution."""
-    found = (turn.record or {}).get("distribution")
-    if not isinstance(found, dict):
+    aggregate = from_record(turn.record).distribution
+    if aggregate is None:
         return []
-    options, chances = found.get("options"), found.get("p")
-    if not isinstance(options, list) or not isinstance(chances, list):
-        return []
-    return [Bar(str(option), _chance(p)) for option, p in zip(options, chances, strict=False)]
-
-
-def _chance(p: object) -> float:
-    known = isinstance(p, (int, float)) and math.isfinite(p)
-    return min(1.0, max(0.0, float(p))) if known and isinstance(p, (int, float)) else 0.0
+    return [Bar(option, p) for option, p in zip(aggregate.options, aggregate.p, strict=True)]
 
 
 def state(turn: StoredTurn) -> str:
     """What else there is to say of a turn that did not just end, beginning with a comma; else ""."""
-    chosen = (turn.record or {}).get("selection")
-    who = f", chosen: {chosen.get('community')}" if isinstance(chosen, dict) else ""
+    selection = from_record(turn.record).selection
+    who = f", chosen: {selection.community}" if selection is not None else ""
     if turn.status == "failed":
         return f"{who}, failed: {turn.message}" if turn.message else f"{who}, failed"
     return who if turn.status == "done" else f"{who}, {turn.status}"
+
+
+def unreadable(turn: StoredTurn) -> str:
+    """A sentence that names what of its record cannot be read; "" where all can."""
+    names = from_record(turn.record).unreadable
+    return f"Of what was recorded, this cannot be read: {', '.join(names)}." if names else ""
 
 
 def when(moment: datetime) -> str:

@@ -18,7 +18,7 @@ from pluralism_local.history.values import (
     storable,
     to_datetime,
 )
-from pluralism_local.types import Turn
+from pluralism_local.recorded import from_record, turn_of
 
 LISTED = "EXISTS (SELECT 1 FROM turn WHERE turn.conversation = conversation.key)"
 ANSWERED = (
@@ -35,29 +35,9 @@ def to_json(value: object) -> str:
     return storable(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
 
 
-def turn_of(record: Mapping[str, Any] | None) -> Turn | None:
-    """What a follow-up goes on from, as a record has it; None where it has nothing usable."""
-    found = record.get("turn") if record is not None else None
-    if not isinstance(found, dict):
-        return None
-    prompt, answer = found.get("prompt"), found.get("answer")
-    if not isinstance(prompt, str) or not isinstance(answer, str):
-        return None
-    return Turn(prompt, answer, _texts(found.get("asked")), _texts(found.get("said")))
-
-
-def _texts(found: object) -> dict[str, str]:
-    entries = found.items() if isinstance(found, dict) else ()
-    return {voice: text for voice, text in entries if isinstance(text, str)}
-
-
 def comments_of(record: Mapping[str, Any] | None) -> str:
     """The texts of a record's comments, for the index; records of other hands may lack them."""
-    comments = record.get("comments") if record is not None else None
-    if not isinstance(comments, list):
-        return ""
-    texts = [comment.get("text") for comment in comments if isinstance(comment, dict)]
-    return storable("\n".join(text for text in texts if isinstance(text, str)))
+    return storable("\n".join(comment.text for comment in from_record(record).comments))
 
 
 def summary(connection: sqlite3.Connection, row: sqlite3.Row, wanted: Sequence[str]) -> Summary:
@@ -113,7 +93,7 @@ def conversation(connection: sqlite3.Connection, key: int) -> Conversation:
 def stored_turn(row: sqlite3.Row) -> StoredTurn:
     """One turn."""
     running = row["status"] == "running"
-    record = None if row["record"] is None else json.loads(row["record"])
+    record = None if row["record"] is None else _object(row["record"])
     return StoredTurn(
         id=row["id"],
         mode=row["mode"],
@@ -124,5 +104,14 @@ def stored_turn(row: sqlite3.Row) -> StoredTurn:
         turn=turn_of(record),
         created=to_datetime(row["created"]),
         message=row["message"],
-        asked_with=json.loads(row["asked_with"]),
+        asked_with=_object(row["asked_with"]) or {},
     )
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    """A JSON column's object; None where other hands put something else there."""
+    try:
+        value = json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None

@@ -3,7 +3,7 @@
     Result ──to_record──> {"schema": "plocal.result/1", …}: only dict, list, str, int, float, bool, None
 
 Every key is always there; what does not apply is null or empty. NaN and infinities, which JSON lacks, become
-null.
+null. `recorded.from_record` reads it back.
 """
 
 from __future__ import annotations
