@@ -138,6 +138,7 @@ def _distribution(part: object) -> Aggregate | None:
         -math.fsum(x * math.log(x) for x in p if x) if entropy is None else entropy,
         cast(DistributionMethod, _text(part.get("method")) or UNKNOWN),
         _bounds(part.get("bounds"), len(options)),
+        tuple(name for name in _list(part.get("stand_ins")) if isinstance(name, str)),
     )
 
 

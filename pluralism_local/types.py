@@ -252,12 +252,13 @@ class Selection:
     """Which community the LLM chose (steerable, moe).
 
     `probabilities` maps community id to probability (sums to 1) when the LLM gives them, else None.
-    `method` is ``"probabilities"``, ``"parsed"`` (read from the LLM's words) or ``"fallback"`` (the words named
-    none; the pool's first community by weight, then by order, was taken).
+    `method` is ``"probabilities"``, ``"parsed"`` (read from the LLM's words), ``"fallback"`` (the words named
+    none; the pool's first community by weight, then by order, was taken) or ``"only"`` (there was one, and nobody was
+    asked).
     """
 
     community: str
-    method: Literal["probabilities", "parsed", "fallback"]
+    method: Literal["probabilities", "parsed", "fallback", "only"]
     probabilities: dict[str, float] | None = None
     said: str = ""
 
@@ -275,6 +276,8 @@ class Aggregate:
         entropy_nats: −Σ p ln p, in [0, ln n].
         method: of the weakest distribution that went in.
         bounds: (low, high) of each option's normalised probability; None when exact.
+        stand_ins: ids of the communities after whose comments no option had any probability: their d_i are even
+            and say nothing.
     """
 
     options: tuple[str, ...]
@@ -285,6 +288,7 @@ class Aggregate:
     entropy_nats: float
     method: DistributionMethod
     bounds: tuple[tuple[float, float], ...] | None = None
+    stand_ins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from pluralism_local.cli.render import HEADING, chosen, facts, first_words, share, whose
+from pluralism_local.cli.render import HEADING, chosen, facts, first_words, nothing, share, shares, whose
 from pluralism_local.figures import clean, percent
+from pluralism_local.modes.aggregate import is_stand_in
 from pluralism_local.types import Aggregate, Comment, Result, Selection
 
 if TYPE_CHECKING:
@@ -33,13 +34,15 @@ class MarkdownLayout:
         whole = self._whole or not (result.answer or result.distribution)
         if result.distribution is not None:
             yield self._estimate(result.distribution)
-            if whole and result.distribution.per_community:
+            if whole and result.distribution.per_community and not is_stand_in(result.distribution):
                 yield _per_community(result.distribution)
         if result.comments and (whole or result.distribution is None):
             yield _heard(result.comments, whole)
         yield _signature(result)
 
     def _estimate(self, found: Aggregate) -> str:
+        if is_stand_in(found):
+            return f"**{HEADING}**\n\n{nothing(found)}"
         about = f" ({_inline(whose(self._pool))})" if found.weights and self._pool is not None else ""
         rows = [(_cell(option), share(found, index)) for index, option in enumerate(found.options)]
         return f"**{HEADING}**{about}\n\n{_table(('option', 'estimate'), rows)}\n\n{facts(found, ', ')}"
@@ -61,8 +64,7 @@ def _heard(comments: Sequence[Comment], whole: bool) -> str:
 def _per_community(found: Aggregate) -> str:
     head = ("community", "weight", *map(_cell, found.options))
     rows = [
-        (name, percent(found.weights.get(name, 0.0)), *map(percent, p))
-        for name, p in found.per_community.items()
+        (name, percent(found.weights.get(name, 0.0)), *shares(found, name)) for name in found.per_community
     ]
     return _table(head, rows)
 

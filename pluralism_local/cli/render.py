@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pluralism_local.cli.output import Output, table
 from pluralism_local.figures import BLOCK, bar, cells, clean, one_line, padded, percent
+from pluralism_local.modes.aggregate import NO_ESTIMATE, is_stand_in
 from pluralism_local.types import Aggregate, Comment, Result, Selection, Usage
 
 if TYPE_CHECKING:
@@ -48,12 +49,14 @@ class TextLayout:
         whole = self._whole or not (result.answer or result.distribution)
         if result.distribution is not None:
             yield self._estimate(result.distribution)
-            if whole and result.distribution.per_community:
+            if whole and result.distribution.per_community and not is_stand_in(result.distribution):
                 yield per_community(result.distribution)
         if result.comments and (whole or result.distribution is None):
             yield self._heard(result.comments, whole)
 
     def _estimate(self, found: Aggregate) -> str:
+        if is_stand_in(found):
+            return f"{self._out.bold(HEADING)}\n\n  {nothing(found)}"
         width = max(cells(one_line(option, _LABEL)) for option in found.options)
         block = BLOCK if self._out.unicode else "#"
         lines = [self._out.bold(HEADING)]
@@ -88,6 +91,7 @@ def chosen(selection: Selection) -> str:
     if selection.probabilities is None:
         how = {
             "parsed": f'named by the LLM: "{first_words(selection.said)}"',
+            "only": "the only one",
             "fallback": "the LLM named none of the communities; this is the pool's first",
         }.get(selection.method, selection.method)
         return f"{selection.community} ({how})"
@@ -131,12 +135,22 @@ def facts(found: Aggregate, separator: str) -> str:
     )
 
 
+def nothing(found: Aggregate) -> str:
+    """What is said of a distribution in which no option had any probability."""
+    return f"{NO_ESTIMATE} (outside the options {percent(found.unassigned_mass)})"
+
+
+def shares(found: Aggregate, community: str) -> list[str]:
+    """A community's own probabilities; dashes where none of the options had any."""
+    p = found.per_community[community]
+    return ["-"] * len(p) if community in found.stand_ins else [percent(share) for share in p]
+
+
 def per_community(found: Aggregate) -> str:
     """A row of probabilities for each community, with its weight."""
     head = ["community", "weight", *(one_line(option, 16) for option in found.options)]
     rows = [
-        [name, percent(found.weights.get(name, 0.0)), *map(percent, p)]
-        for name, p in found.per_community.items()
+        [name, percent(found.weights.get(name, 0.0)), *shares(found, name)] for name in found.per_community
     ]
     return table(rows, head)
 

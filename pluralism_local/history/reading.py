@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pluralism_local.history.values import StoredTurn
+from pluralism_local.modes.aggregate import is_stand_in
 from pluralism_local.recorded import from_record
 from pluralism_local.types import Comment
 
@@ -24,9 +25,9 @@ def comments(turn: StoredTurn) -> tuple[Comment, ...]:
 
 
 def distribution(turn: StoredTurn) -> list[Bar]:
-    """The options of its record, in the user's order; empty without a distribution."""
+    """The options of its record, in the user's order; empty without a distribution, and for one that is a stand-in."""
     aggregate = from_record(turn.record).distribution
-    if aggregate is None:
+    if aggregate is None or is_stand_in(aggregate):
         return []
     return [Bar(option, p) for option, p in zip(aggregate.options, aggregate.p, strict=True)]
 

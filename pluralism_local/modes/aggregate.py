@@ -9,12 +9,18 @@ Pure arithmetic: nothing fails here but a bug.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pluralism_local.types import Aggregate, DistributionMethod, OptionDistribution
 
+STAND_IN: DistributionMethod = "uniform"
+"""The method of a distribution in which no option had any probability; its even shares are nobody's answer."""
+
+NO_ESTIMATE = "none of the options had any probability, so there is no estimate"
+"""What stands where a distribution would, if it is a stand-in."""
+
 # from the strongest to the weakest
-_METHODS: tuple[DistributionMethod, ...] = ("exact", "scripted", "top_logprobs", "uniform")
+_METHODS: tuple[DistributionMethod, ...] = ("exact", "scripted", "top_logprobs", STAND_IN)
 
 
 def entropy_nats(p: Sequence[float]) -> float:
@@ -31,7 +37,7 @@ def aggregate(options: tuple[str, ...], parts: Sequence[tuple[str, float, Option
 
     Returns:
         p and unassigned mass are the weighted sums; `bounds` the weighted sums of the normalised bounds, None
-        when all are exact; `method` the weakest that went in.
+        when all are exact; `method` the weakest that went in; `stand_ins` those whose d_i is one.
     """
     weights = [weight for _, weight, _ in parts]
     rows = [distribution.p for _, _, distribution in parts]
@@ -43,8 +49,9 @@ def aggregate(options: tuple[str, ...], parts: Sequence[tuple[str, float, Option
         weights={community: weight for community, weight, _ in parts},
         unassigned_mass=_unit(math.fsum(weight * part.unassigned_mass for _, weight, part in parts)),
         entropy_nats=entropy_nats(p),
-        method=max((part.method for _, _, part in parts), key=_METHODS.index),
+        method=weakest(part.method for _, _, part in parts),
         bounds=_bounds(weights, [part for _, _, part in parts]),
+        stand_ins=tuple(community for community, _, part in parts if part.method == STAND_IN),
     )
 
 
@@ -60,6 +67,21 @@ def single(options: tuple[str, ...], distribution: OptionDistribution) -> Aggreg
         method=distribution.method,
         bounds=_bounds([1.0], [distribution]),
     )
+
+
+def weakest(methods: Iterable[DistributionMethod]) -> DistributionMethod:
+    """Of at least one method."""
+    return max(methods, key=_METHODS.index)
+
+
+def is_stand_in(found: Aggregate) -> bool:
+    """Whether nothing of it comes from a model: no option had any probability, after no comment.
+
+    Kept answers of earlier versions do not name their stand-ins; there, even shares tell.
+    """
+    if found.method != STAND_IN or max(found.p) - min(found.p) > 1e-9:
+        return False
+    return not found.stand_ins or set(found.per_community) <= set(found.stand_ins)
 
 
 def most_probable(found: Aggregate) -> str:

@@ -11,13 +11,14 @@ the user gets them with a sentence about what failed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 
 from pluralism_local.engine.base import LanguageModel, ShouldStop
 from pluralism_local.errors import Cancelled, ContextOverflow, EngineFailure, RemoteFailure, Unsupported
-from pluralism_local.modes.aggregate import most_probable, single
+from pluralism_local.modes.aggregate import is_stand_in, most_probable, single
 from pluralism_local.modes.draft import Draft, Stage
 from pluralism_local.modes.options import Posed, letters
 from pluralism_local.modes.threads import generated, leave_out, until_it_fits
@@ -126,21 +127,38 @@ def weigh(
 def settle(draft: Draft, found: Aggregate, asked: str, *, should_stop: ShouldStop) -> None:
     """Take a distribution as the answer; say so if little of the model's probability stands behind it.
 
+    If no option had any probability there is no answer: the result is incomplete, and a warning says why.
+
     In the LLM's thread `asked` is answered as its list has it, "A. Yes": after a bare "Yes" a model expects words in
     place of the letters that the next question is weighed by (the starter model puts 70 to 97 % outside of them).
     """
+    if is_stand_in(found):
+        draft.fail(_no_answer(draft.llm.info.id, found.unassigned_mass))
+        return
     draft.distribution = found
     draft.answer = most_probable(found)
     letter = letters(len(found.options))[found.options.index(draft.answer)]
     draft.spoke(LLM_VOICE, asked, f"{letter}. {draft.answer}")
     _keep_thread(draft, should_stop)
-    if found.method == "uniform":
-        draft.warn("Where none of the options had any probability, a uniform distribution stands in.")
-    elif found.unassigned_mass > MOSTLY_OUTSIDE:
+    if found.stand_ins:
+        share = math.fsum(found.weights[community] for community in found.stand_ins)
+        draft.warn(
+            f"After the comments of {', '.join(found.stand_ins)} none of the options had any probability: even shares, "
+            f"{100 * share:.1f} % of the weight, stand in for them."
+        )
+    if found.unassigned_mass > MOSTLY_OUTSIDE:
         draft.warn(
             f"{100 * found.unassigned_mass:.1f} % of the model's probability lies outside the options: "
             "it would rather say something else."
         )
+
+
+def _no_answer(model: str, outside: float) -> Unsupported:
+    return Unsupported(
+        f"{model} gave none of the options any probability ({100 * outside:.1f} % lies outside of them), so there is "
+        "no answer to show.",
+        "Ask for an answer in words, or use another model; one that thinks first does not begin with a letter.",
+    )
 
 
 def _keep_thread(draft: Draft, should_stop: ShouldStop) -> None:

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pluralism_local.communities import Member
 from pluralism_local.engine.base import LanguageModel, ShouldStop
 from pluralism_local.errors import Unsupported
+from pluralism_local.modes.aggregate import STAND_IN
 from pluralism_local.modes.answering import FAILURES, weigh
 from pluralism_local.modes.draft import Draft
 from pluralism_local.modes.threads import generated
@@ -45,7 +46,7 @@ def choose(
     """
     selection = None
     if len(members) == 1:
-        selection = Selection(members[0].community.id, "fallback")
+        selection = Selection(members[0].community.id, "only")
         draft.warn(f"There was nothing to choose: {selection.community} was the only one.")
     else:
         if tells_apart(draft.llm, len(members)):
@@ -71,7 +72,7 @@ def _by_probability(
         found = weigh(draft, [text], numbers, stage="selection", should_stop=should_stop)
     except Unsupported:
         return None
-    if found is None or found[0].method == "uniform":
+    if found is None or found[0].method == STAND_IN:
         return None
     probabilities = {member.community.id: p for member, p in zip(members, found[0].p, strict=True)}
     return Selection(max(probabilities, key=probabilities.__getitem__), "probabilities", probabilities)

@@ -92,6 +92,7 @@ def _distribution(found: Aggregate) -> dict[str, Any]:
         "method": found.method,
         "bounds": None if found.bounds is None else [_numbers(pair) for pair in found.bounds],
         "n": None,
+        "stand_ins": list(found.stand_ins),
     }
 
 

@@ -6,6 +6,7 @@ Exchange ──lines──> bars with numbers; on demand each community's own; w
 from __future__ import annotations
 
 import math
+from textwrap import wrap
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
@@ -13,10 +14,17 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from pluralism_local.figures import bar, one_line, padded, percent
+from pluralism_local.modes.aggregate import NO_ESTIMATE, is_stand_in
 from pluralism_local.tui.exchange import Exchange
 from pluralism_local.types import Aggregate, Selection
 
 HEADING = "model estimate, not a survey"
+
+_HOW = {
+    "parsed": "named by the LLM",
+    "only": "the only one",
+    "fallback": "the pool's first: the LLM named none",
+}
 
 SHORTEST_BAR = 8
 """Cells of a full bar at least, where labels are long."""
@@ -69,7 +77,8 @@ def lines(exchange: Exchange, width: int, apart: bool) -> list[str]:
     """What the pane says, `width` characters wide; nothing if the exchange has no probabilities."""
     if exchange.distribution is not None:
         said = distribution_lines(exchange.distribution, width, apart)
-        return said if apart or not exchange.distribution.per_community else [*said, "F7 each community"]
+        plain = apart or not exchange.distribution.per_community or is_stand_in(exchange.distribution)
+        return said if plain else [*said, "F7 each community"]
     if exchange.selection is not None:
         return selection_lines(exchange.selection, width)
     return []
@@ -77,6 +86,9 @@ def lines(exchange: Exchange, width: int, apart: bool) -> list[str]:
 
 def distribution_lines(found: Aggregate, width: int, apart: bool) -> list[str]:
     """Options with their probabilities, then what qualifies them, then each community's own if `apart`."""
+    outside = f"outside the options {percent(found.unassigned_mass)}"
+    if is_stand_in(found):
+        return [*wrap(NO_ESTIMATE, width), outside]
     said = _bars(list(found.options), list(found.p), width)
     if found.bounds is not None:
         said += [
@@ -84,7 +96,7 @@ def distribution_lines(found: Aggregate, width: int, apart: bool) -> list[str]:
             for option, (low, high) in zip(found.options, found.bounds, strict=True)
         ]
     said += [
-        f"outside the options {percent(found.unassigned_mass)}",
+        outside,
         f"entropy {found.entropy_nats:.2f} of {math.log(len(found.options)):.2f} nats",
     ]
     if not apart:
@@ -92,15 +104,17 @@ def distribution_lines(found: Aggregate, width: int, apart: bool) -> list[str]:
     for community, p in found.per_community.items():
         weight = found.weights.get(community)
         said += ["", community if weight is None else f"{community} ({100 * weight:.0f}%)"]
-        said += _bars(list(found.options), list(p), width)
+        if community in found.stand_ins:
+            said += wrap("none of the options had any probability", width)
+        else:
+            said += _bars(list(found.options), list(p), width)
     return said
 
 
 def selection_lines(chosen: Selection, width: int) -> list[str]:
     """The communities by probability, or how one was chosen without."""
     if not chosen.probabilities:
-        how = "named by the LLM" if chosen.method == "parsed" else "the pool's first: the LLM named none"
-        return [chosen.community, how]
+        return [chosen.community, _HOW.get(chosen.method, chosen.method)]
     ordered = sorted(chosen.probabilities.items(), key=lambda item: -item[1])
     return _bars([name for name, _ in ordered], [p for _, p in ordered], width)
 

@@ -212,4 +212,5 @@ def _distribution(found: dict[str, Any]) -> Aggregate:
         found["entropy_nats"],
         found["method"],
         None if bounds is None else tuple((low, high) for low, high in bounds),
+        tuple(found.get("stand_ins") or ()),
     )

@@ -104,6 +104,37 @@ def test_distributional_is_an_estimate_with_bars_and_what_is_outside(run: Run, t
     assert "farmers    50.0 %  75.0 %  25.0 %\n" in run(*line, "--show-comments").out
 
 
+def test_out_of_nothing_no_bars_are_drawn(run: Run, tmp_path: Path) -> None:
+    model = script(
+        tmp_path, {"match": "the", "text": "Hm."}, distributions=[{"match": "Hm.", "mass": {"Z": 0.9}}]
+    )
+    line = ("ask", "-m", model, "--mode", "dist", "--option", "Yes", "--option", "No", QUESTION)
+    for format in ("text", "md", "json"):
+        ran = run(*line, "--format", format)
+        assert ran.code == 6
+        assert "50.0 %" not in ran.out and "▇" not in ran.out
+        assert "none of the options any probability" in ran.err
+    assert (ran.json()["distribution"], ran.json()["answer"]) == (None, "")
+    assert len(ran.json()["comments"]) == 3
+
+
+def test_who_stands_in_has_no_shares_of_its_own(run: Run, tmp_path: Path) -> None:
+    model = script(
+        tmp_path,
+        {"match": "the farmers", "text": "Aye."},
+        {"match": "the", "text": "Hm."},
+        distributions=[
+            {"match": "Aye.", "mass": {"Z": 0.6}},
+            {"match": "Hm.", "mass": {"A": 0.1, "B": 0.3}},
+        ],
+    )
+    line = ("ask", "-m", model, "--mode", "dist", "--option", "Yes", "--option", "No", QUESTION)
+    ran = run(*line, "--show-comments")
+    assert (ran.code, "even shares, 50.0 % of the weight, stand in" in ran.err) == (0, True)
+    assert "farmers    50.0 %  -       -\n" in ran.out
+    assert run(*line, "--json").json()["distribution"]["stand_ins"] == ["farmers"]
+
+
 def test_json_is_the_whole_record(run: Run) -> None:
     ran = run("ask", "--json", "--mode", "distributional", f"{QUESTION} A. Yes B. No C. Maybe")
     record = ran.json()

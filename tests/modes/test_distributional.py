@@ -9,7 +9,8 @@ import pytest
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.errors import InvalidInput, Unsupported
 from pluralism_local.modes import Ask
-from pluralism_local.types import AnswerDelta
+from pluralism_local.modes.aggregate import is_stand_in
+from pluralism_local.types import AnswerDelta, ModeName
 from tests.modes.helpers import NO_PROBABILITIES, THREE, NoLogprobs, answer, events_of, script
 
 QUESTION = "Should phones be banned?"
@@ -98,14 +99,37 @@ def test_mass_outside_the_options_is_said(tmp_path: Path) -> None:
     )
 
 
-def test_a_uniform_stand_in_is_said(tmp_path: Path) -> None:
+def test_where_no_option_has_any_probability_there_is_no_answer(tmp_path: Path) -> None:
     none = [{"match": POSED, "mass": {"C": 0.9}}]
-    result = answer(ASK, ScriptedEngine(script(tmp_path, distributions=none)))
+    result = answer(ASK, ScriptedEngine(script(tmp_path, replies=SAY, distributions=none)))
+    assert (result.distribution, result.answer, result.turn, result.complete) == (None, "", None, False)
+    assert len(result.comments) == 3
+    assert len(result.warnings) == 1
+    assert "none of the options any probability (100.0 % lies outside of them)" in result.warnings[0]
+    assert "Ask for an answer in words" in result.warnings[0]
+
+
+def test_a_single_stand_in_is_named_with_its_weight(tmp_path: Path) -> None:
+    some = [{"match": "LEFT", "mass": {"C": 0.9}}, *WEIGH]
+    replies = [{"match": "speak for left", "text": "LEFT"}, *SAY]
+    result = answer(ASK, ScriptedEngine(script(tmp_path, replies=replies, distributions=some)))
     assert result.distribution is not None
-    assert (result.distribution.p, result.distribution.method) == ((0.5, 0.5), "uniform")
-    assert result.warnings == (
-        "Where none of the options had any probability, a uniform distribution stands in.",
+    assert result.distribution.stand_ins == ("left",)
+    assert not is_stand_in(result.distribution)
+    assert result.warnings[0] == (
+        "After the comments of left none of the options had any probability: even shares, 50.0 % of the weight, "
+        "stand in for them."
     )
+    assert result.complete
+
+
+@pytest.mark.parametrize("mode", ["vanilla", "prompting", "moe", "steerable"])
+def test_no_mode_takes_a_stand_in_as_its_answer(mode: ModeName, tmp_path: Path) -> None:
+    none = [{"match": "from 1 to", "mass": {"1": 0.9}}, {"match": "", "mass": {"Z": 0.9}}]
+    engine = ScriptedEngine(script(tmp_path, replies=SAY, distributions=none))
+    result = answer(Ask(QUESTION, mode, THREE, options=("Yes", "No"), attribute="rural voters"), engine)
+    assert (result.distribution, result.answer, result.complete) == (None, "", False)
+    assert any("none of the options any probability" in warning for warning in result.warnings)
 
 
 @pytest.mark.parametrize("options", [(), ("Yes",), tuple(map(str, range(27)))])

@@ -47,6 +47,7 @@ def read_record(data: dict[str, Any]) -> Result:
             p=tuple(part.pop("p")),
             per_community={name: tuple(p) for name, p in part.pop("per_community").items()},
             bounds=None if bounds is None else tuple((low, high) for low, high in bounds),
+            stand_ins=tuple(part.pop("stand_ins")),
             **part,
         )
 

@@ -103,7 +103,7 @@ def test_empty_comments_cannot_be_chosen(tmp_path: Path) -> None:
     silent = [{"pattern": "(?s)speak for (left|right).*banned", "text": ""}]
     engine = ScriptedEngine(script(tmp_path, replies=silent), record=True)
     result = answer(Ask(QUESTION, "steerable", THREE, attribute="honesty"), engine)
-    assert result.selection == Selection("center", "fallback")
+    assert result.selection == Selection("center", "only")
     assert [call.kind for call in engine.calls] == ["generate", "generate"]
     assert result.warnings == (
         "Empty comments, left out: left, right.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -202,6 +203,20 @@ def test_a_distribution_has_numbers_what_is_outside_and_each_community_on_demand
     assert apart[:4] == together
     assert "a (50%)" in apart and "b (50%)" in apart
     assert any(line.startswith("Yes") and line.endswith("100.0 %") for line in apart)
+
+
+def test_a_stand_in_has_no_bars() -> None:
+    kept = replace(ESTIMATE, p=(0.5, 0.5), method="uniform", unassigned_mass=1.0)
+    said = distribution_lines(replace(kept, per_community={}), 40, apart=True)
+    assert said == [
+        "none of the options had any probability,",
+        "so there is no estimate",
+        "outside the options 100.0 %",
+    ]
+    partly = replace(ESTIMATE, method="uniform", stand_ins=("a",))
+    apart = distribution_lines(partly, 40, apart=True)
+    assert apart[0].startswith("Yes") and "none of the options had any probability" in apart
+    assert sum("▇" in line for line in apart) == 3  # Yes and No together, and Yes of b
 
 
 def test_a_selection_is_drawn_or_explained() -> None:
