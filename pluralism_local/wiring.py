@@ -16,9 +16,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from pluralism_local.errors import InvalidInput, did_you_mean
+from pluralism_local.remote_url import parse_spec, without_credentials
 
 if TYPE_CHECKING:
     from pluralism_local.communities import Library, Pool
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 MODES: tuple[ModeName, ...] = ("overton", "steerable", "distributional", "vanilla", "prompting", "moe")
 WITH_COMMUNITIES: frozenset[ModeName] = frozenset({"overton", "steerable", "distributional", "moe"})
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,15 +134,14 @@ def open_engine(name: str, settings: Settings, status: Callable[[str], None]) ->
         script = target.removeprefix("scripted:")
         return ScriptedEngine(Path(script).expanduser() if script else None)
     if target.startswith("remote:"):
-        from pluralism_local.engine.remote import RemoteEngine
-
-        spec = target.removeprefix("remote:")
-        if settings.offline and urlsplit(spec).hostname not in _LOOPBACK:
+        if settings.offline and not parse_spec(target).loopback:
             raise InvalidInput(
-                f"The model '{name}' is on another machine, and this is offline.",
+                f"The model '{without_credentials(name)}' is on another machine, and this is offline.",
                 "Leave --offline out, or take a local model.",
             )
-        return RemoteEngine.from_spec(spec)
+        from pluralism_local.engine.remote import RemoteEngine
+
+        return RemoteEngine.from_spec(target)
     return _open_local(name, settings, status)
 
 

@@ -33,13 +33,11 @@ import httpx2
 from pluralism_local.engine.base import Capabilities, LanguageModel, ShouldStop, never
 from pluralism_local.engine.remote_protocol import (
     FIRST_TOKEN_FIELDS,
-    LOOPBACK,
     Reply,
     bounded,
     message_fields,
     no_logprobs,
     one_token_only,
-    parse_url,
     read,
     refusal,
     refuse_adapters,
@@ -47,6 +45,7 @@ from pluralism_local.engine.remote_protocol import (
     sampling_fields,
 )
 from pluralism_local.errors import Cancelled, EngineFailure, InvalidInput, RemoteFailure
+from pluralism_local.remote_url import parse_spec
 from pluralism_local.types import (
     Completion,
     EngineEvent,
@@ -89,9 +88,10 @@ class RemoteEngine(LanguageModel):
     def __init__(
         self, url: str, model: str | None = None, *, api_key: str | None = None, timeout: float = 120.0
     ) -> None:
-        self._url, userinfo = parse_url(url)
-        self._auth = httpx2.BasicAuth(*userinfo) if userinfo else None
-        self._model = model or None
+        where = parse_spec(url)
+        self._url, self._loopback = where.address, where.loopback
+        self._auth = httpx2.BasicAuth(*where.credentials) if where.credentials else None
+        self._model = model or where.model
         self._key = (os.environ.get("PLOCAL_REMOTE_KEY", "") if api_key is None else api_key).strip()
         if not (self._key.isascii() and self._key.isprintable()):
             raise InvalidInput("The API key has unprintable characters.", "Set PLOCAL_REMOTE_KEY again.")
@@ -101,8 +101,7 @@ class RemoteEngine(LanguageModel):
     @classmethod
     def from_spec(cls, spec: str) -> Self:
         """From ``URL[#model]``, with or without a leading ``remote:``."""
-        url, _, model = spec.removeprefix("remote:").partition("#")
-        return cls(url, model)
+        return cls(spec)
 
     @property
     def info(self) -> ModelInfo:
@@ -221,7 +220,7 @@ class RemoteEngine(LanguageModel):
             headers={"Authorization": f"Bearer {self._key}"} if self._key else None,
             verify=self._certificates,
             timeout=httpx2.Timeout(self._timeout, connect=min(self._timeout, 10.0)),
-            trust_env=not LOOPBACK.match(self._url),  # no proxy for a server on this machine
+            trust_env=not self._loopback,  # no proxy for a server on this machine
         )
         return _Line(client, self._url, self._key, should_stop)
 

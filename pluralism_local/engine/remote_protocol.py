@@ -13,14 +13,12 @@ import math
 import re
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import unquote
 
 from pydantic import BaseModel, Field, ValidationError
 
 from pluralism_local.errors import ContextOverflow, InvalidInput, PlocalError, RemoteFailure, Unsupported
 from pluralism_local.types import Finish, Message, OptionDistribution, OptionRequest, Request, Sampling, Usage
 
-LOOPBACK = re.compile(r"https?://(127\.|localhost\b|\[::1\])")
 FIRST_TOKEN_FIELDS = {  # 20 is the most that common servers accept
     "temperature": 1.0,
     "top_p": 1.0,
@@ -30,22 +28,6 @@ FIRST_TOKEN_FIELDS = {  # 20 is the most that common servers accept
 }
 PREFIX_TOLERANCE = 0.01  # probability of an option's first piece above which the option cannot be weighed
 LONGEST_RETRY_AFTER = 10.0  # seconds; a server that asks for more gets no more than this
-
-
-def parse_url(url: str) -> tuple[str, tuple[str, str] | None]:
-    """The address of the API, and the credentials that the URL carried. Errors never repeat the URL."""
-    found = re.fullmatch(
-        r"(https?://)(?:(.*)@)?([\w.-]+|\[[\da-f:.]+\])(:\d+)?(/[^?#\s]*)?", url.strip(), re.ASCII
-    )
-    if not found or int((found[4] or ":0")[1:]) > 65535:
-        raise InvalidInput(
-            "The URL of the remote model cannot be used: it must be http(s)://host[:port][/path].",
-            "Write for example remote:http://127.0.0.1:8000/v1 or remote:https://example.org/v1#model.",
-        )
-    scheme, userinfo, host, port, path = found.groups(default="")
-    path = path.rstrip("/").removesuffix("/chat/completions") or "/v1"
-    user, _, password = userinfo.partition(":")
-    return f"{scheme}{host}{port}{path}", (unquote(user), unquote(password)) if userinfo else None
 
 
 def message_fields(messages: Sequence[Message]) -> dict[str, Any]:

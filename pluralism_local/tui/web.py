@@ -18,11 +18,11 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pluralism_local.errors import InvalidInput, NotFound
+from pluralism_local.remote_url import is_loopback
 
 if TYPE_CHECKING:
     from textual_serve.server import Server
 
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,128}")
 _FOREIGN = re.compile(r"<link\b[^>]*https://[^>]*>", re.DOTALL)
 _HEADERS = {"Referrer-Policy": "no-referrer", "Cache-Control": "no-store", "X-Frame-Options": "DENY"}
@@ -57,7 +57,7 @@ def secret_for(host: str, token: str | None) -> str:
     Raises: InvalidInput, as `serve`.
     """
     if token is None:
-        if host not in LOOPBACK:
+        if not is_loopback(host):
             raise InvalidInput(
                 f"Others could reach the chat on {host}, so it needs a token.",
                 "Give --token with 16 characters or more, or leave --host out.",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pluralism_local.engine.remote_protocol import FirstToken, bounded, parse_url, read, refusal, retry_after
+from pluralism_local.engine.remote_protocol import FirstToken, bounded, read, refusal, retry_after
 from pluralism_local.errors import ContextOverflow, InvalidInput, RemoteFailure, Unsupported
 from pluralism_local.types import OptionDistribution
 
@@ -107,41 +107,6 @@ def test_the_hidden_truth_lies_within_the_bounds(weights: list[float], shown: in
     check(d)
     for option, (low, high) in zip(d.options, d.bounds, strict=True):
         assert low - 1e-9 <= truth[option] + truth[f" {option}"] <= high + 1e-9
-
-
-@pytest.mark.parametrize(
-    ("given", "address"),
-    [
-        ("http://127.0.0.1:8000", "http://127.0.0.1:8000/v1"),
-        ("http://127.0.0.1:8000/", "http://127.0.0.1:8000/v1"),
-        ("https://host/openai/v1/", "https://host/openai/v1"),
-        ("https://host/v1/chat/completions", "https://host/v1"),
-        ("http://[::1]:80/v1", "http://[::1]:80/v1"),
-    ],
-)
-def test_url(given: str, address: str) -> None:
-    assert parse_url(given) == (address, None)
-
-
-def test_credentials_leave_the_url() -> None:
-    assert parse_url("http://ann:p%40ss@host:1/v1") == ("http://host:1/v1", ("ann", "p@ss"))
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "",
-        "host:8000",
-        "ftp://a:hush@host",
-        "http://a:hush@",
-        "http://a:hush@h:99999",
-        "http://a:hush@h/?k=hush",
-    ],
-)
-def test_a_useless_url_is_refused_without_repeating_it(url: str) -> None:
-    with pytest.raises(InvalidInput) as caught:
-        parse_url(url)
-    assert "hush" not in caught.value.message + caught.value.hint
 
 
 @pytest.mark.parametrize(
