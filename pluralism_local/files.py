@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import stat
 import uuid
 from collections.abc import Callable
@@ -19,6 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from pluralism_local.errors import InvalidInput, NotFound
+
+_LONGEST_NAME = 50
+"""Characters of a file's name in the name of what is written beside it, which may have 255 bytes."""
 
 
 def open_regular(path: Path) -> BufferedReader:
@@ -33,31 +37,61 @@ def open_regular(path: Path) -> BufferedReader:
         if stat.S_ISREG(mode):
             return path.open("rb")
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise NotFound(f"There is no file {path}.") from error
+        raise NotFound(_missing(path)) from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = error.strerror if isinstance(error, OSError) else error
         raise InvalidInput(f"{str(path)!r} cannot be read: {reason}.") from error
-    kind = "a folder" if stat.S_ISDIR(mode) else "a device or a pipe"
-    raise InvalidInput(f"{path} is {kind}, not a file.")
+    raise InvalidInput(f"{path} is {kind_of(mode)}, not a file.")
+
+
+def _missing(path: Path) -> str:
+    if path.is_symlink():
+        return f"{path} is a link to {path.readlink()}, which is not there."
+    return f"There is no file {path}."
+
+
+def kind_of(mode: int) -> str:
+    """What an `st_mode` of no regular file says that it is, with its article."""
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    if stat.S_ISBLK(mode):
+        return "a disk"
+    return "a socket" if stat.S_ISSOCK(mode) else "a device or a pipe"
 
 
 def write_atomic(path: Path, text: str) -> None:
-    """Replace `path` by a file with this text (UTF-8); readers see the old one or the new one.
+    """Replace a file of our own by one with this text (UTF-8); readers see the old one or the new one.
 
-    Makes the folders above it. A symbolic link is followed, so that it stays a link.
+    Makes the folders above it. A symbolic link is followed, so that it stays a link. What a user names as a place
+    for output is `output_file`'s.
 
     Raises:
         OSError: the folder cannot be written; `path` is untouched.
+        InvalidInput: what is there is a folder, a device, a pipe or a socket, which is left alone.
+    """
+    path.resolve().parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            raise InvalidInput(f"{path} is {kind_of(mode)}, not a file.", "Move it away.")
+    replace_whole(path, text.encode("utf-8"))
+
+
+def replace_whole(path: Path, content: bytes) -> None:
+    """Replace a regular file, or nothing, by one with this content that is on the disk before it has the name.
+
+    Raises: OSError; `path` is untouched.
     """
     path = path.resolve()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{path.name}.{uuid.uuid4().hex}"
+    temporary = path.parent / f".{path.name[:_LONGEST_NAME]}.{uuid.uuid4().hex}"
     # "x" makes it with the user's own permissions, as any other file; a file that is there keeps its
-    with temporary.open("x", encoding="utf-8") as file:
+    with temporary.open("xb") as file:
         try:
             if path.exists():
                 temporary.chmod(stat.S_IMODE(path.stat().st_mode))
-            file.write(text)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
             file.close()
             temporary.replace(path)
         except BaseException:
@@ -86,7 +120,7 @@ def remembered(path: Path, what: str, compute: Callable[[], str], cache: Path | 
         kept = entry if entry.get("stamp") == before else {}
         entries[key] = {**kept, "stamp": before, what: value}
         present = {name: entry for name, entry in entries.items() if _stamp(Path(name)) is not None}
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, InvalidInput):
             write_atomic(cache, json.dumps(present, indent=1) + "\n")
     return value
 

@@ -107,17 +107,9 @@ def export(
     with _history() as history:
         found = history.all() if everything else _find_all(history, ids or [])
     text = _dump(found, shape)
-    if output == "-":
-        out.write(text)
-        return
-    from pluralism_local.files import write_atomic
-
-    file = Path(output).expanduser()
-    try:
-        write_atomic(file, text)
-    except OSError as error:
-        raise InvalidInput(f"{file} cannot be written: {error.strerror}.", "Choose another file.") from error
-    out.note(f"Wrote {_count(len(found), 'conversation')} to {file}.")
+    file = out.deliver(text, output)
+    if file is not None:
+        out.note(f"Wrote {_count(len(found), 'conversation')} to {file}.")
 
 
 @app.command("import")

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, TextIO
 
 from pluralism_local.cli.exits import ExitCode, Failure, ReaderGone, UnwritableOutput
+from pluralism_local.errors import InvalidInput
 from pluralism_local.figures import clean
 
 Format = Literal["text", "md", "json", "jsonl"]
@@ -87,6 +89,23 @@ class Output:
 
         indent = None if compact else 2
         self.line(dumps(value, ensure_ascii=not self.unicode, allow_nan=False, indent=indent))
+
+    def deliver(self, text: str, place: str) -> Path | None:
+        """Put `text` where the user wants it: on stdout for ``-``, else into the file, whose path is returned.
+
+        Raises: InvalidInput where that is no place to write; see `output_file`.
+        """
+        if place == "-":
+            self.write(text)
+            return None
+        from pluralism_local.output_file import write_output
+
+        try:
+            file = Path(place).expanduser()
+        except RuntimeError:  # ~ of nobody
+            raise InvalidInput(f"There is no home folder for '{place}'.", "Give the whole path.") from None
+        write_output(file, text)
+        return file
 
     def show(self, value: object, text: str) -> None:
         """The same thing for programs (`value`, when JSON is asked for) or for people (`text`)."""

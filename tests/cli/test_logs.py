@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -301,3 +302,16 @@ def test_renaming_and_deleting(run: Run) -> None:
     ran = run("logs", "delete", "--yes", one, one, "last")
     assert ran.code == 0 and ran.err == "Deleted 2 conversations.\n"
     assert [conversation.id for conversation in kept()] == [two] and three not in run("logs", "ls").out
+
+
+def test_export_replaces_no_pipe_and_no_folder(run: Run, tmp_path: Path) -> None:
+    run(*VANILLA, QUESTION)
+    os.mkfifo(tmp_path / "ff")
+    ran = run("logs", "export", "last", "-o", "ff")
+    assert ran.code == 2 and "Nobody reads the pipe ff." in ran.err and (tmp_path / "ff").is_fifo()
+    ran = run("logs", "export", "last", "-o", str(tmp_path))
+    assert ran.code == 2 and "is a folder" in ran.err
+    ran = run("logs", "export", "last", "-o", "~nobody-of-this-name/x.md")
+    assert ran.code == 2 and "no home folder" in ran.err
+    exporting = plocal("logs", "export", "last", "-o", "/dev/stdout", stdout=subprocess.PIPE)
+    assert QUESTION in exporting.communicate()[0].decode() and exporting.returncode == 0

@@ -63,7 +63,6 @@ def report(
     """A report of runs as one HTML file."""
     out = options.output(context, as_json=as_json)
     from pluralism_local.evaluation.report import render
-    from pluralism_local.files import write_atomic
 
     folders = dict(find_run(run) for run in runs)
     views = []
@@ -78,13 +77,9 @@ def report(
             "None of these runs has anything to show.", "Let them go on with plocal eval resume, then report."
         )
     page = render(title, views)
-    if output == "-":
-        out.write(page)
+    file = out.deliver(page, output)
+    if file is None:
         return
-    file = Path(output).expanduser()
-    if file.is_dir():
-        raise InvalidInput(f"{file} is a folder.", "Give the name of a file, such as report.html.")
-    write_atomic(file, page)
     shown = [view.id for view in views if not _is_empty(view)]
     skipped = [view.id for view in views if _is_empty(view)]
     out.show(

@@ -98,7 +98,6 @@ def export(
     out = options.output(context)
     from pluralism_local.evaluation.runner import read_results
     from pluralism_local.evaluation.samples import Prediction
-    from pluralism_local.files import write_atomic
 
     folder, record = find_run(run)
     task, samples = samples_of(record)
@@ -116,10 +115,7 @@ def export(
     if len(rows) < len(samples):
         out.warn(f"{len(samples) - len(rows)} of {len(samples)} samples have no answer and are left out.")
     text = json.dumps(rows, ensure_ascii=False, indent=4) + "\n"
-    if str(file) == "-":
-        out.write(text)
-    else:
-        write_atomic(file.expanduser(), text)
+    if out.deliver(text, str(file)) is not None:
         out.note(f"Wrote {len(rows)} rows to {file}.")
 
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pluralism_local.errors import InvalidInput
-from pluralism_local.files import write_atomic
 from pluralism_local.history import Conversation, interchange, markdown, page
+from pluralism_local.output_file import write_output
 
 FORMATS: dict[str, Callable[[Sequence[Conversation]], str]] = {
     ".md": markdown.dump,
@@ -55,7 +55,7 @@ def export(conversation: Conversation, path: Path, *, replace: bool) -> None:
     text = FORMATS[path.suffix.lower()]([conversation])
     try:
         if replace:
-            write_atomic(path, text)
+            write_output(path, text)
             return
         with path.open("x", encoding="utf-8", newline="\n") as file:
             file.write(text)
