@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from pluralism_local.engine import kernel_safety
 
 # A shell starts what it puts in the background with Ctrl-C ignored; every process of the tests would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -22,12 +26,40 @@ def starter_path() -> Path:
     return next(Path(spec.origin).parent.glob("*.gguf"))
 
 
+@pytest.fixture(scope="session")
+def fetched_model() -> Callable[[str], Path]:
+    """fetched_model("qwen25-coder-0.5b"): a real model of another family that this machine has; skips without it."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "plocal-test-models"
+
+    def find(name: str) -> Path:
+        paths = list(folder.glob(f"{name}*.gguf"))
+        if not paths:
+            pytest.skip(f"no {name}*.gguf in {folder}: these models are fetched by hand or by .ci/run")
+        return paths[0]
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def kernel_verdicts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with what llama.cpp's kernels do on this machine, tried once; it is not there without AMX."""
+    home = tmp_path_factory.mktemp("kernels")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PLOCAL_HOME", str(home))
+        kernel_safety.verdict()
+    return home / "cache" / "kernels"
+
+
 @pytest.fixture(autouse=True)
-def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty PLOCAL_HOME, and no other PLOCAL_ variable of the person who runs the tests."""
+def own_home(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, kernel_verdicts: Path
+) -> Path:
+    """A PLOCAL_HOME with nothing but the kernels' verdict, and no other PLOCAL_ variable of the person who tests."""
     for name in list(os.environ):
         if name.startswith("PLOCAL_"):
             monkeypatch.delenv(name)
     home = tmp_path_factory.mktemp("home")
+    if kernel_verdicts.exists():
+        shutil.copytree(kernel_verdicts, home / "cache" / "kernels")
     monkeypatch.setenv("PLOCAL_HOME", str(home))
     return home

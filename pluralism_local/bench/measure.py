@@ -12,7 +12,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from pluralism_local.bench import naive
 from pluralism_local.bench.memory import peak_rss_mb
 from pluralism_local.bench.seeded import write_lora
 from pluralism_local.communities import AdapterSpec, BaseSpec, Community, Member, Pool, made_for
+from pluralism_local.engine import kernel_safety
+from pluralism_local.engine.kernel_safety import Verdict
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 from pluralism_local.errors import InvalidInput
 from pluralism_local.gguf_file import fingerprint, read_header, sha256_of
@@ -71,7 +73,10 @@ class AskTimes:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All figures. Rates are tokens per second; ratios are ours over theirs for rates, theirs over ours for time."""
+    """All figures. Rates are tokens per second; ratios are ours over theirs for rates, theirs over ours for time.
+
+    `kernels` says what both sides did without, since it faults on this machine.
+    """
 
     model: str
     pool: str
@@ -86,6 +91,7 @@ class Report:
     naive: AskTimes | None
     tuned: AskTimes | None
     peak_rss_mb: float | None
+    kernels: Verdict = field(default_factory=Verdict)
 
     def ratio(self, other: AskTimes | None) -> dict[str, float] | None:
         """How many times faster ours is than `other`: comments by rate, the whole ask by time."""
@@ -140,6 +146,7 @@ class Report:
             "tuned_naive": times(self.tuned),
             "tuned_ratio": rounded(self.ratio(self.tuned)),
             "peak_rss_mb": None if self.peak_rss_mb is None else round(self.peak_rss_mb, 1),
+            "kernels_left_out": list(self.kernels.dropped),
         }
 
 
@@ -199,6 +206,7 @@ def bench(path: Path, name: str, pool: Pool, work: Workload, options: LlamaOptio
         naive=_naive_times(theirs, communities, work) if theirs else None,
         tuned=_naive_times(tuned, communities, work) if tuned else None,
         peak_rss_mb=peak,
+        kernels=kernel_safety.settle(),
     )
 
 

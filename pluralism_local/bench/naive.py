@@ -14,8 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from llama_cpp import Llama
+
+from pluralism_local.engine import kernel_safety
 
 CONTEXT = 2048
 """Of a model that reads many prompts."""
@@ -81,14 +84,19 @@ def _generate(model: Path, work: Work, context: int, threads: int | None) -> str
         llama.close()
 
 
+def open_llama(model: Path, **options: Any) -> Llama:
+    """llama-cpp-python's own model object with its `options`, quiet, and without kernels that fault on this machine."""
+    kernel_safety.settle()
+    return Llama(str(model), verbose=False, **options)
+
+
 def _open(model: Path, adapter: Path | None, context: int, threads: int | None) -> Llama:
-    return Llama(
-        str(model),
+    return open_llama(
+        model,
         lora_path=str(adapter) if adapter else None,
         n_ctx=context,
         n_threads=threads,
         n_threads_batch=threads,
-        verbose=False,
     )
 
 

@@ -207,6 +207,7 @@ def _text(report: Report) -> str:
                     "peak memory",
                     None if report.peak_rss_mb is None else f"{report.peak_rss_mb:.0f} MB during the ask",
                 ),
+                ("kernels", report.kernels.sentence() if report.kernels.dropped else None),
             ]
         ),
         "",

@@ -95,6 +95,15 @@ def _packages() -> Iterator[Finding]:
             )
     yield Finding("ok", "packages", ", ".join(found))
     yield Finding("ok", "llama.cpp", f"backends: {', '.join(_backends()) or 'none found'}")
+    if _backends():
+        yield _kernels()
+
+
+def _kernels() -> Finding:
+    """Which of llama.cpp's kernels this machine must do without; tried in a child process if nobody has yet."""
+    from pluralism_local.engine import kernel_safety
+
+    return Finding("ok", "kernels", kernel_safety.verdict().sentence())
 
 
 def _backends() -> list[str]:

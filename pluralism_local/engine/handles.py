@@ -23,6 +23,7 @@ import llama_cpp as lib
 import numpy as np
 import numpy.typing as npt
 
+from pluralism_local.engine import kernel_safety
 from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.engine.plan import Row
 from pluralism_local.engine.resident import give_back
@@ -113,7 +114,8 @@ class Model(_Handle):
         path: a GGUF file, memory-mapped.
         gpu_layers: layers to keep on a GPU; -1 for all.
         repack: let llama.cpp keep weights once more, in memory of their own, where this CPU multiplies another layout
-            faster (Arm; AMX; some types on any x86). What was mapped to fill it is given back as loading goes on.
+            faster (Arm; AMX; some types on any x86), as far as that works on this machine (`kernel_safety`). What was
+            mapped to fill it is given back as loading goes on.
         should_stop: polled while loading.
 
     Raises:
@@ -125,6 +127,8 @@ class Model(_Handle):
         self, path: Path, *, gpu_layers: int = 0, repack: bool = True, should_stop: ShouldStop = never
     ) -> None:
         super().__init__()
+        if repack:
+            kernel_safety.settle()
         self.path = path
         self.on_gpu = gpu_layers != 0
         params = lib.llama_model_default_params()

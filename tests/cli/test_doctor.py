@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pluralism_local.engine import kernel_safety
 from tests.cli.conftest import Run
 
 
@@ -21,6 +22,7 @@ def test_all_is_well(run: Run, starter_path: Path) -> None:
     assert {"communities", "data", "cache", "Hub cache"} <= set(found)
     assert "llama-cpp-python 0." in found["packages"]["detail"]
     assert "cpu" in found["llama.cpp"]["detail"]
+    assert found["kernels"]["detail"] == kernel_safety.verdict().sentence()
     lines = run("doctor").out.splitlines()
     assert lines[0].startswith("ok    plocal")
     assert all(line.startswith(("ok  ", "warn", "fail", "    ")) for line in lines)

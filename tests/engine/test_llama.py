@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pluralism_local.bench.naive import open_llama
 from pluralism_local.bench.seeded import write_lora
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 from pluralism_local.errors import (
@@ -34,10 +35,9 @@ def test_same_seed_same_text_and_another_seed_another_text(engine: LlamaEngine) 
 
 
 def test_greedy_text_equals_the_high_level_api(engine: LlamaEngine, starter_path: Path) -> None:
-    llama_cpp = pytest.importorskip("llama_cpp")
     engine.forget()
     ours = texts(engine, [ask(tokens=12)])[0]
-    theirs = llama_cpp.Llama(str(starter_path), n_ctx=512, n_threads=1, verbose=False)
+    theirs = open_llama(starter_path, n_ctx=512, n_threads=1)
     message = {"role": "user", "content": QUESTION}
     reply = theirs.create_chat_completion([message], max_tokens=12, temperature=0)
     theirs.close()

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from pluralism_local.bench.naive import open_llama
 from pluralism_local.engine.llama import LlamaEngine
 from pluralism_local.errors import Cancelled
 from pluralism_local.types import OptionRequest
@@ -21,8 +22,7 @@ LlamaApi = Any
 @pytest.fixture(scope="module")
 def api(starter_path: Path) -> Iterator[LlamaApi]:
     """The high-level API on the same file; it keeps the logits of every position."""
-    llama_cpp = pytest.importorskip("llama_cpp")
-    llama = llama_cpp.Llama(str(starter_path), n_ctx=256, n_threads=2, logits_all=True, verbose=False)
+    llama = open_llama(starter_path, n_ctx=256, n_threads=2, logits_all=True)
     yield llama
     llama.close()
 

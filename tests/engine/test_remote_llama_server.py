@@ -14,6 +14,7 @@ import httpx2
 import numpy as np
 import pytest
 
+from pluralism_local.bench.naive import open_llama
 from pluralism_local.engine.remote import RemoteEngine
 from pluralism_local.errors import ContextOverflow
 from pluralism_local.types import TextDelta, TextDone
@@ -22,7 +23,7 @@ from tests.engine.remote_util import LETTERS, QUESTION, only_answer, say
 
 @pytest.fixture(scope="module")
 def llama_server(starter_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a running ``python -m llama_cpp.server`` with the starter model."""
+    """The URL of a running ``python -m llama_cpp.server`` with the starter model, and kernels that work here."""
     if any(importlib.util.find_spec(name) is None for name in ("uvicorn", "fastapi", "sse_starlette")):
         pytest.skip("llama-cpp-python's server is not installed (pip install 'pluralism-local[dev]')")
     with socket.socket() as probe:
@@ -30,7 +31,11 @@ def llama_server(starter_path: Path, tmp_path_factory: pytest.TempPathFactory) -
         port = probe.getsockname()[1]
     model = ["--model", str(starter_path), "--model_alias", "starter", "--n_ctx", "512"]
     place = ["--host", "127.0.0.1", "--port", str(port)]
-    command = [sys.executable, "-m", "llama_cpp.server", *model, "--logits_all", "true", *place]
+    server = (
+        "import runpy; from pluralism_local.engine import kernel_safety; kernel_safety.settle(); "
+        "runpy.run_module('llama_cpp.server', run_name='__main__', alter_sys=True)"
+    )
+    command = [sys.executable, "-c", server, *model, "--logits_all", "true", *place]
     log = tmp_path_factory.mktemp("server") / "log.txt"
     url = f"http://127.0.0.1:{port}/v1"
     with log.open("w") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
@@ -101,10 +106,9 @@ def test_option_probabilities_are_the_models_own(engine: RemoteEngine, starter_p
 
 def direct_masses(model: Path, letters: tuple[str, ...]) -> list[float]:
     """Next-token probability of each letter, bare and after a space, by the high-level API."""
-    from llama_cpp import Llama
     from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
-    llama = Llama(str(model), n_ctx=256, logits_all=True, verbose=False)
+    llama = open_llama(model, n_ctx=256, logits_all=True)
     try:
         formatter = Jinja2ChatFormatter(
             llama.metadata["tokenizer.chat_template"], eos_token="<|im_end|>", bos_token="<|im_start|>"
