@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from hashlib import sha256
 
 from pluralism_local.evaluation.metrics import derangement, most_likely, permuted
@@ -41,11 +42,14 @@ def shuffled(
         return [Prediction(output=predictions[other[sample.id]].output) for sample in samples]
     found = []
     for sample in samples:
-        p = predictions[sample.id].distribution
+        source = predictions[sample.id]
+        p = source.distribution
         if p is None:  # a label in words: another sample's
             other = derangement([one.id for one in samples], seed)
             return [Prediction(output=predictions[other[one.id]].output) for one in samples]
         moved = permuted(p, seed, sample.id)
         letter = letters(len(moved))[most_likely(moved)] if task.answers == "label" else None
-        found.append(Prediction(moved, letter))
+        if source.stand_in == 1:  # nothing moves there, and it stays nobody's answer
+            letter = None
+        found.append(replace(source, distribution=moved, output=letter))
     return found

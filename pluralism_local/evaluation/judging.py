@@ -6,7 +6,8 @@
     the Verdicts of several judges ──agreement──> Fleiss' kappa
 
 Every pair is asked about as (a, b) and as (b, a); it is won only where both answers name the same response, else it is
-a tie. An answer that names none of the three is counted as unparsed and stands for a tie. A pair fails where an order
+a tie. An answer that names none of the three is counted as unparsed and stands for a tie; a judge none of whose answers
+names one has said nothing, and has no shares. A pair fails where an order
 got no answer: the responses do not fit the judge's context (nothing is ever cut), or the model failed. It is counted
 and left out; the others go on.
 """
@@ -31,6 +32,7 @@ from pluralism_local.evaluation.journal import Journal
 from pluralism_local.evaluation.metrics import Estimate
 from pluralism_local.evaluation.metrics.agreement import Choice, Outcome
 from pluralism_local.evaluation.runner import Progress
+from pluralism_local.modes.aggregate import STAND_IN
 from pluralism_local.modes.choosing import WORDS
 from pluralism_local.prompts import JUDGE_PAIR
 from pluralism_local.types import Completion, Message, OptionDistribution, OptionRequest, Request
@@ -73,6 +75,11 @@ class Verdict:
         return self.first or "tie", self.second or "tie"
 
     @property
+    def silent(self) -> bool:
+        """Neither answer could be read."""
+        return self.first is None and self.second is None
+
+    @property
     def outcome(self) -> Outcome:
         """For a."""
         return metrics.outcome(metrics.two_orders(*self.said))
@@ -104,7 +111,7 @@ def read_choice(said: str) -> Choice | None:
 
 def most_probable(found: OptionDistribution) -> Choice | None:
     """Of `CHOICES`; a tie if several are equally probable, None if none has any probability."""
-    if found.method == "uniform":
+    if found.method == STAND_IN:
         return None
     best = [choice for choice, p in zip(CHOICES, found.p, strict=True) if p == max(found.p)]
     return best[0] if len(best) == 1 else "tie"
@@ -215,11 +222,12 @@ class Standing:
     """Of a against an opponent.
 
     Attributes:
-        shares: of pairs that a wins, ties and loses, summing to 1; NaN without pairs.
+        shares: of pairs that a wins, ties and loses, summing to 1; NaN without pairs, and where no answer of the judge
+            could be read.
         n: pairs with a verdict; `failed` and `missing` have none.
         unparsed: of the 2 n answers.
         position_bias: "flipped" and "inconsistent", shares of the n pairs (see `Verdict`); "first" and "second", shares
-            of "1" and "2" among the 2 n answers, equal for a judge who does not mind the place. NaN without pairs.
+            of "1" and "2" among the 2 n answers, equal for a judge who does not mind the place. NaN as `shares`.
     """
 
     shares: dict[Outcome, Estimate]
@@ -241,9 +249,12 @@ def standing(pairs: Sequence[Pair], judged: Sequence[Judged], *, seed: int = 0) 
     kept = [(pair, one) for pair, one in zip(pairs, judged, strict=True) if isinstance(one, Verdict)]
     groups, verdicts = [pair.situation for pair, _ in kept], [one for _, one in kept]
     answers = [answer for one in verdicts for answer in (one.first, one.second)]
+    silent = all(one.silent for one in verdicts)
     return Standing(
         shares={
-            name: metrics.mean([float(one.outcome == name) for one in verdicts], groups, seed=seed)
+            name: metrics.mean(
+                [math.nan if silent else float(one.outcome == name) for one in verdicts], groups, seed=seed
+            )
             for name in OUTCOMES
         },
         n=len(verdicts),
@@ -251,10 +262,10 @@ def standing(pairs: Sequence[Pair], judged: Sequence[Judged], *, seed: int = 0) 
         missing=sum(one is None for one in judged),
         unparsed=answers.count(None),
         position_bias={
-            "flipped": _share([one.flipped for one in verdicts]),
-            "inconsistent": _share([one.inconsistent for one in verdicts]),
-            "first": _share([answer == "1" for answer in answers]),
-            "second": _share([answer == "2" for answer in answers]),
+            "flipped": _share([one.flipped for one in verdicts], silent),
+            "inconsistent": _share([one.inconsistent for one in verdicts], silent),
+            "first": _share([answer == "1" for answer in answers], silent),
+            "second": _share([answer == "2" for answer in answers], silent),
         },
     )
 
@@ -262,7 +273,7 @@ def standing(pairs: Sequence[Pair], judged: Sequence[Judged], *, seed: int = 0) 
 def agreement(
     pairs: Mapping[str, Sequence[Pair]], judges: Sequence[Mapping[str, Sequence[Judged]]], *, seed: int = 0
 ) -> Estimate | None:
-    """Fleiss' kappa over win, tie and lose of the pairs, of all opponents, that every judge gave a verdict on.
+    """Fleiss' kappa over win, tie and lose of the pairs, of all opponents, that every judge gave a readable verdict on.
 
     None with fewer than two judges; NaN as `metrics.fleiss_kappa`, and without such a pair.
     """
@@ -271,7 +282,7 @@ def agreement(
     counts, groups = [], []
     for opponent, row in pairs.items():
         for pair, said in zip(row, zip(*(one[opponent] for one in judges), strict=True), strict=True):
-            outcomes = [one.outcome for one in said if isinstance(one, Verdict)]
+            outcomes = [one.outcome for one in said if isinstance(one, Verdict) and not one.silent]
             if len(outcomes) == len(judges):
                 counts.append([outcomes.count(name) for name in OUTCOMES])
                 groups.append(pair.situation)
@@ -322,5 +333,5 @@ def _answer(record: Mapping[str, Any]) -> Choice | Failure | None:
     return choice
 
 
-def _share(values: Sequence[bool]) -> float:
-    return sum(values) / len(values) if values else math.nan
+def _share(values: Sequence[bool], silent: bool) -> float:
+    return math.nan if silent or not values else sum(values) / len(values)

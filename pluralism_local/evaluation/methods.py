@@ -21,7 +21,7 @@ from pluralism_local.evaluation.asking import Failure
 from pluralism_local.evaluation.comments import CommentStore, Said
 from pluralism_local.evaluation.samples import Prediction, Sample
 from pluralism_local.evaluation.tasks import Task
-from pluralism_local.evaluation.turns import Results, Turns
+from pluralism_local.evaluation.turns import Chosen, Results, Turns
 from pluralism_local.modes.comments import Voice
 from pluralism_local.modes.options import letters
 from pluralism_local.types import OptionDistribution, Usage
@@ -98,7 +98,7 @@ class Method:
         """An outcome per sample, in order."""
         self._turns.begin(samples)
         settled: Results = {
-            sample.id: self._turns.prediction((1.0,), 0.0) for sample in samples if len(sample.options) == 1
+            sample.id: self._turns.already_clear() for sample in samples if len(sample.options) == 1
         }
         asked = [sample for sample in samples if sample.id not in settled]
         match self.name:
@@ -119,7 +119,7 @@ class Method:
             {s.id: (s, self._task.moe_select(s, experts).text) for s in samples},
             {s.id: self._voices for s in samples},
         )
-        wanted = [(s, voice) for s in samples if isinstance(voice := chosen[s.id], Voice)]
+        wanted = [(s, one.voice) for s in samples if isinstance(one := chosen[s.id], Chosen)]
         results: Results = {id: found for id, found in chosen.items() if isinstance(found, Failure)}
         texts = {}
         for (sample, _), said in zip(wanted, self._hear(wanted), strict=True):
@@ -169,11 +169,12 @@ class Method:
         results: Results = {id: found for id, found in chosen.items() if isinstance(found, Failure)}
         texts = {}
         for sample in samples:
-            voice = chosen.get(sample.id)
-            if voice is None:
+            one = chosen.get(sample.id)
+            if one is None:
                 texts[sample.id] = (sample, self._task.vanilla(sample).text)
-            elif isinstance(voice, Voice):
-                texts[sample.id] = (sample, self._task.answer(sample, heard[sample.id][voice.id]).text)
+            elif isinstance(one, Chosen):
+                comment = heard[sample.id][one.voice.id]
+                texts[sample.id] = (sample, self._task.answer(sample, comment).text)
         return results | _with_selection(self._turns.say(texts), chosen)
 
     def _average(self, samples: Sequence[Sample], heard: Heard) -> Results:
@@ -194,7 +195,7 @@ class Method:
                 parts[sample.id].append((weight, found))
         for sample in samples:
             if sample.id not in results:
-                results[sample.id] = self._turns.prediction(*_mixed(parts[sample.id]))
+                results[sample.id] = self._turns.prediction(parts[sample.id])
         return results
 
     def _synthesis(self, sample: Sample, heard: Heard) -> str:
@@ -202,18 +203,11 @@ class Method:
         return (self._task.synthesis(sample, spoken) if spoken else self._task.vanilla(sample)).text
 
 
-def _mixed(parts: Sequence[tuple[float, OptionDistribution]]) -> tuple[list[float], float]:
-    """Weighted sums of the distributions and of the mass outside the options."""
-    columns = zip(*(found.p for _, found in parts), strict=True)
-    p = [sum(weight * value for (weight, _), value in zip(parts, column, strict=True)) for column in columns]
-    return p, sum(weight * found.unassigned_mass for weight, found in parts)
-
-
-def _with_selection(results: Results, chosen: Mapping[str, Voice | Failure]) -> Results:
-    """`results` with the id of each sample's chosen community."""
+def _with_selection(results: Results, chosen: Mapping[str, Chosen | Failure]) -> Results:
+    """`results` with each sample's chosen community."""
     return {
-        id: replace(found, selection=voice.id)
-        if isinstance(found, Prediction) and isinstance(voice := chosen.get(id), Voice)
+        id: replace(found, selection=one.voice.id, selection_method=one.method)
+        if isinstance(found, Prediction) and isinstance(one := chosen.get(id), Chosen)
         else found
         for id, found in results.items()
     }

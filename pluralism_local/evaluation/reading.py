@@ -21,7 +21,7 @@ from pluralism_local.errors import InvalidInput
 from pluralism_local.evaluation.samples import Prediction, Sample, Where
 from pluralism_local.evaluation.tasks import Task
 from pluralism_local.evaluation.tasks.global_opinion_qa import DistributionalGlobalOpinionQA, unfamiliar
-from pluralism_local.evaluation.tasks.rows import distribution
+from pluralism_local.evaluation.tasks.rows import distribution, name, share
 from pluralism_local.files import open_regular
 
 FORMAT = "A task's file is a JSON list of objects, as the released input/*.json."
@@ -115,8 +115,11 @@ def _samples(task: Task, rows: Sequence[dict[str, Any]], file: str) -> list[Samp
     by_content: dict[str, int] = {}
     by_name: dict[str, int] = {}
     for sample, row in zip(samples, rows, strict=True):
-        name = json.dumps(row.get("id"), sort_keys=True)
-        for known, key, what in ((by_name, name, f"the id {name}"), (by_content, sample.id, "its content")):
+        own_id = json.dumps(row.get("id"), sort_keys=True)
+        for known, key, what in (
+            (by_name, own_id, f"the id {own_id}"),
+            (by_content, sample.id, "its content"),
+        ):
             if key in known and key != "null":
                 raise InvalidInput(
                     f"{file}, row {sample.row}: has {what} in common with row {known[key]}.",
@@ -126,15 +129,34 @@ def _samples(task: Task, rows: Sequence[dict[str, Any]], file: str) -> list[Samp
     return samples
 
 
+def answer_fields(task: Task, found: Prediction) -> dict[str, Any]:
+    """A prediction as fields of a row, which `read_answers` reads as the same answer."""
+    fields: dict[str, Any] = {}
+    if found.output is not None or task.answers == "label":
+        fields["output"] = found.output or ""
+    if found.distribution is not None and task.answers == "distribution":
+        fields["pred_distribution"] = list(found.distribution)
+    if found.stand_in:  # else the row has the very fields of the released code
+        fields["stand_in"] = found.stand_in
+        fields["distribution_method"] = found.distribution_method
+        fields["unassigned_mass"] = found.unassigned_mass
+    return fields
+
+
 def _answer(task: Task, sample: Sample, row: dict[str, Any], file: str) -> Prediction | None:
     where = Where(file, sample.row, row.get("id"))
     if task.answers == "distribution":
         if row.get("pred_distribution") is None:
             return None
-        return Prediction(distribution(row, "pred_distribution", len(sample.options), where))
+        return Prediction(
+            distribution(row, "pred_distribution", len(sample.options), where),
+            unassigned_mass=share(row, "unassigned_mass", where),
+            distribution_method=name(row, "distribution_method", where),
+            stand_in=share(row, "stand_in", where) or 0.0,
+        )
     output = row.get("output")
     if output is None:
         return None
     if not isinstance(output, str):
         raise where.fault("output", "must be a text")
-    return Prediction(output=output)
+    return Prediction(output=output, stand_in=share(row, "stand_in", where) or 0.0)

@@ -4,7 +4,7 @@
                                   └ comments ──one batch──> the comments' journal, shared by runs
 
     RUN/run.json        identity and how it was begun
-    RUN/samples.jsonl   {"id", "method", "pred_distribution" | "output" | "error", "selection", "usage"} …
+    RUN/samples.jsonl   {"id", "method", "pred_distribution" | "output" | "error", how they came about, "usage"} …
     comments-MODEL.jsonl beside RUN
 
 All methods finish a chunk before the next begins, so a run that was stopped compares its methods on the same samples.
@@ -211,10 +211,14 @@ def _record(method: str, sample: Sample, outcome: Outcome) -> dict[str, Any]:
         if result.distribution is not None:
             record["pred_distribution"] = list(result.distribution)
             record["unassigned_mass"] = result.unassigned_mass
+            record["distribution_method"] = result.distribution_method
+            if result.stand_in:
+                record["stand_in"] = result.stand_in
         if result.output is not None:
             record["output"] = result.output
         if result.selection is not None:
             record["selection"] = result.selection
+            record["selection_method"] = result.selection_method
     record["usage"] = {
         role: {"prompt": usage.prompt, "reused": usage.reused, "completion": usage.completion}
         for role, usage in outcome.usage.items()
@@ -231,4 +235,7 @@ def _result(record: Mapping[str, Any]) -> Prediction | Failure:
         record.get("output"),
         record.get("unassigned_mass"),
         record.get("selection"),
+        record.get("distribution_method"),
+        record.get("stand_in", 0.0),
+        record.get("selection_method"),
     )

@@ -50,12 +50,20 @@ class Prediction:
         output: the answer as text: a letter, or the response.
         unassigned_mass: probability of saying none of the options, in [0, 1]; None where unknown.
         selection: id of the community that was chosen; None where none is.
+        distribution_method: how the distribution was obtained, the weakest way where several were mixed; "only" where
+            there is a single option; None where unknown.
+        stand_in: weight, in [0, 1], of what is no answer in the distribution: even shares where no option had any
+            probability.
+        selection_method: how the community was chosen, as in `types.Selection`; None where unknown.
     """
 
     distribution: tuple[float, ...] | None = None
     output: str | None = None
     unassigned_mass: float | None = None
     selection: str | None = None
+    distribution_method: str | None = None
+    stand_in: float = 0.0
+    selection_method: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

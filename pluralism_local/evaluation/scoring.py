@@ -1,6 +1,6 @@
 """Scores of one method's answers, by the names that the task has for them, each with its interval.
 
-    samples, predictions (, coverage) ──score──> Scores(metrics, parts, counts)
+    samples, predictions (, coverage) ──score──> Scores(metrics, parts, counts, basis)
 
 Intervals resample questions or situations. J–S distances are with natural logarithms (scipy's default, as the released
 code has it), in [0, sqrt(ln 2)]. Labels that were written are read as the released code reads them; an answer that
@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pluralism_local.evaluation import metrics
+from pluralism_local.evaluation.basis import Basis, basis_of
 from pluralism_local.evaluation.coverage import Coverage
 from pluralism_local.evaluation.metrics import Estimate
 from pluralism_local.evaluation.metrics.coverage import THRESHOLD
@@ -35,12 +36,15 @@ class Scores:
         parts: name of a partition ("category", "country", "ambiguity") -> part -> metric -> Estimate.
         counts: "n", and what else is counted ("n_binary", "unparsed", "empty").
         values: per sample, by name of those metrics that are means; for paired comparison.
+        basis: what the figures rest on; None for a control that asks no model. Where it is void all metrics are NaN,
+            and there are neither parts nor values.
     """
 
     metrics: dict[str, Estimate]
     counts: dict[str, int]
     parts: dict[str, dict[str, dict[str, Estimate]]] = field(default_factory=dict)
     values: dict[str, list[float]] = field(default_factory=dict)
+    basis: Basis | None = None
 
     def flat(self) -> dict[str, float | int | None]:
         """Metric -> value, and the counts: for `--json`. NaN is None."""
@@ -75,9 +79,29 @@ def score(
         coverage: of each response, for a task that is answered by text.
         seed: of the intervals.
 
+    Returns:
+        Without figures (see `Scores.basis`) where no answer is one.
+
     Raises:
         ValueError: lengths differ, or coverage is missing (a bug).
     """
+    found = _figures(task, samples, predictions, coverage, seed)
+    basis = basis_of(task, predictions, empty=found.counts.get("empty", 0))
+    if not basis.void:
+        return replace(found, basis=basis)
+    nothing = {
+        name: Estimate(math.nan, None, None, one.n, one.clusters) for name, one in found.metrics.items()
+    }
+    return Scores(nothing, found.counts, basis=basis)
+
+
+def _figures(
+    task: Task,
+    samples: Sequence[Sample],
+    predictions: Sequence[Prediction],
+    coverage: Sequence[Coverage] | None,
+    seed: int,
+) -> Scores:
     if len(samples) != len(predictions):
         raise ValueError(f"{len(predictions)} predictions for {len(samples)} samples")
     if task.answers == "label":

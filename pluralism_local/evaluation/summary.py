@@ -10,12 +10,13 @@ A method that failed on all of them is left out itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pluralism_local.errors import InvalidInput
 from pluralism_local.evaluation import controls, metrics
 from pluralism_local.evaluation.asking import Failure
+from pluralism_local.evaluation.basis import remarks, void
 from pluralism_local.evaluation.coverage import Coverage
 from pluralism_local.evaluation.metrics import Estimate
 from pluralism_local.evaluation.runner import Results
@@ -53,6 +54,18 @@ class Summary:
         """Whether every method answered every sample."""
         return not any((*self.failed.values(), *self.missing.values()))
 
+    @property
+    def bases(self) -> dict[str, dict[str, Any]]:
+        """Method -> what its figures rest on; of those that asked a model."""
+        return {
+            name: scores.basis.record() for name, scores in self.methods.items() if scores.basis is not None
+        }
+
+    @property
+    def void(self) -> list[str]:
+        """Methods without a score, since none of their answers is one."""
+        return void(self.bases)
+
     def record(self, identity: Mapping[str, Any], run: str) -> dict[str, Any]:
         """As in results.json."""
         return {
@@ -73,12 +86,14 @@ class Summary:
             "parts": {
                 name: scores.record()["parts"] for name, scores in self.methods.items() if scores.parts
             },
+            "basis": self.bases,
+            "remarks": remarks(self.task, self.bases),
             "cost": self.cost,
             "identity": dict(identity),
         }
 
     def difference(self, a: str, b: str) -> dict[str, Estimate]:
-        """Metric -> a − b, paired over samples; of the metrics that are means.
+        """Metric -> a − b, paired over samples; of the metrics that are means. Empty if either has no score.
 
         Raises:
             InvalidInput: a method that was not run.
@@ -144,7 +159,7 @@ def summarise(
         for name, found in predicted.items()
     }
     if "uniform" in scored:
-        scored["uniform"] = _with_chance(scored["uniform"], shared, seed)
+        scored["uniform"] = replace(_with_chance(scored["uniform"], shared, seed), basis=None)
     return Summary(
         task.name, tuple(shared), len(samples), failed, missing, scored, _costs(records, real, shared)
     )

@@ -1,7 +1,7 @@
 """The LLM's part in a method, for many samples at once: choose a community, answer a text, count what it costs.
 
 {sample id: (sample, text)} ──say──> Prediction | Failure      by the options' probabilities, or in words
-                            ──choose──> Voice | Failure        by the probabilities of the numbers, or in words
+                            ──choose──> Chosen | Failure       by the probabilities of the numbers, or in words
 [(sample, text, options)] ──weigh──> OptionDistribution | Failure
 
 In words where the LLM gives no probabilities. A server says only with its first answer that it gives none: from then on
@@ -10,14 +10,18 @@ it is asked in words. Numbers above 9 need more than the next token (see `modes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from pluralism_local.engine.base import LanguageModel
 from pluralism_local.errors import Unsupported
 from pluralism_local.evaluation.asking import Asker, Failure
+from pluralism_local.evaluation.basis import ALREADY_CLEAR
 from pluralism_local.evaluation.samples import Prediction, Sample
 from pluralism_local.evaluation.tasks import Task
+from pluralism_local.modes.aggregate import STAND_IN, weakest
 from pluralism_local.modes.choosing import WORDS, read_number, tells_apart
 from pluralism_local.modes.comments import Voice
 from pluralism_local.modes.options import letters
@@ -31,6 +35,26 @@ Texts = Mapping[str, tuple[Sample, str]]
 
 Results = dict[str, Prediction | Failure]
 """By sample id."""
+
+
+ChoiceMethod = Literal["probabilities", "parsed", "fallback", "only"]
+"""As in `types.Selection`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A community, and how it was chosen."""
+
+    voice: Voice
+    method: ChoiceMethod
+
+
+@dataclass(frozen=True, slots=True)
+class _Number:
+    """Where the number stands that the LLM names, from 0; None: it names none."""
+
+    place: int | None
+    method: ChoiceMethod
 
 
 class Turns:
@@ -94,34 +118,53 @@ class Turns:
             self._by_probability = False
             return self._write(texts)
         return {
-            id: found if isinstance(found, Failure) else self.prediction(found.p, found.unassigned_mass)
+            id: found if isinstance(found, Failure) else self.prediction([(1.0, found)])
             for id, found in zip(texts, weighed, strict=True)
         }
 
-    def prediction(self, p: Sequence[float], outside: float) -> Prediction:
-        """A distribution as an answer; where a label is wanted, with the letter of its maximum."""
-        output = None
-        if self._task.answers == "label":
-            output = letters(len(p))[max(range(len(p)), key=p.__getitem__)]
-        return Prediction(tuple(p), output, outside)
+    def prediction(self, parts: Sequence[tuple[float, OptionDistribution]]) -> Prediction:
+        """Σ w_i d_i of (w_i, d_i), at least one, as an answer; where a label is wanted, with the letter of its maximum.
 
-    def choose(self, texts: Texts, voices: Mapping[str, Sequence[Voice]]) -> dict[str, Voice | Failure]:
+        Where no option had any probability in any d_i there is no label.
+        """
+        p = [
+            sum(weight * share for (weight, _), share in zip(parts, column, strict=True))
+            for column in zip(*(found.p for _, found in parts), strict=True)
+        ]
+        stand_in = math.fsum(weight for weight, found in parts if found.method == STAND_IN)
+        output = None
+        if self._task.answers == "label" and not all(found.method == STAND_IN for _, found in parts):
+            output = letters(len(p))[max(range(len(p)), key=p.__getitem__)]
+        return Prediction(
+            tuple(p),
+            output,
+            sum(weight * found.unassigned_mass for weight, found in parts),
+            distribution_method=weakest(found.method for _, found in parts),
+            stand_in=min(1.0, stand_in),
+        )
+
+    def already_clear(self) -> Prediction:
+        """The answer to a question with a single option."""
+        output = "A" if self._task.answers == "label" else None
+        return Prediction((1.0,), output, 0.0, distribution_method=ALREADY_CLEAR)
+
+    def choose(self, texts: Texts, voices: Mapping[str, Sequence[Voice]]) -> dict[str, Chosen | Failure]:
         """One of each sample's voices, of which there is at least one; a single one is not asked about."""
-        chosen: dict[str, Voice | Failure] = {id: voices[id][0] for id in texts if len(voices[id]) == 1}
+        chosen: dict[str, Chosen | Failure] = {
+            id: Chosen(voices[id][0], "only") for id in texts if len(voices[id]) == 1
+        }
         left = {id: texts[id] for id in texts if id not in chosen}
         for id, found in self._numbers(left, voices).items():
             if isinstance(found, Failure):
                 chosen[id] = found
-            elif found is None:  # the LLM names none: the heaviest, the first of equals
-                chosen[id] = max(voices[id], key=lambda voice: voice.member.weight)
+            elif found.place is None:  # the LLM names none: the heaviest, the first of equals
+                chosen[id] = Chosen(max(voices[id], key=lambda voice: voice.member.weight), "fallback")
             else:
-                chosen[id] = voices[id][found]
+                chosen[id] = Chosen(voices[id][found.place], found.method)
         return chosen
 
-    def _numbers(
-        self, texts: Texts, voices: Mapping[str, Sequence[Voice]]
-    ) -> dict[str, int | Failure | None]:
-        """Position of the number the LLM names, weighed where its probabilities tell them apart; None for none."""
+    def _numbers(self, texts: Texts, voices: Mapping[str, Sequence[Voice]]) -> dict[str, _Number | Failure]:
+        """The number that the LLM names, weighed where its probabilities tell them apart."""
         weighed = {
             id: text
             for id, text in texts.items()
@@ -136,33 +179,32 @@ class Turns:
 
     def _numbers_weighed(
         self, texts: Texts, voices: Mapping[str, Sequence[Voice]]
-    ) -> dict[str, int | Failure | None]:
-        """Position of the most probable number; None where no number has any probability."""
+    ) -> dict[str, _Number | Failure]:
+        """The most probable number of each that has a probable one; the others are left out."""
         asked = [
             (sample, text, tuple(str(number) for number in range(1, len(voices[id]) + 1)))
             for id, (sample, text) in texts.items()
         ]
-        found: dict[str, int | Failure | None] = {}
+        found: dict[str, _Number | Failure] = {}
         for id, one in zip(texts, self.weigh(asked), strict=True):
             if isinstance(one, Failure):
                 found[id] = one
-            else:
-                best = max(range(len(one.p)), key=one.p.__getitem__)
-                found[id] = None if one.method == "uniform" else best
+            elif one.method != STAND_IN:
+                found[id] = _Number(max(range(len(one.p)), key=one.p.__getitem__), "probabilities")
         return found
 
     def _numbers_said(
         self, texts: Texts, voices: Mapping[str, Sequence[Voice]]
-    ) -> dict[str, int | Failure | None]:
+    ) -> dict[str, _Number | Failure]:
         requests = [Request((Message("user", text),), WORDS) for _, text in texts.values()]
-        found: dict[str, int | Failure | None] = {}
+        found: dict[str, _Number | Failure] = {}
         for (id, (sample, _)), said in zip(texts.items(), self._asker.texts(requests), strict=True):
             if isinstance(said, Failure):
                 found[id] = said
                 continue
             self.spend(sample, "llm", said.usage)
             number = read_number(said.text, len(voices[id]))
-            found[id] = None if number is None else number - 1
+            found[id] = _Number(None if number is None else number - 1, "parsed")
         return found
 
     def _write(self, texts: Texts) -> Results:

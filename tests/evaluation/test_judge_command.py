@@ -137,9 +137,21 @@ def test_limit_is_the_first_and_words_are_read(go: Go, answered: Path, tmp_path:
     found = go(*line, "--words", "--json").json()
     assert (found["n"], found["wanted"], found["complete"]) == (3, 3, True)
     row = opponents(found)["vanilla"]
-    assert (row["tie"]["value"], row["unparsed"], row["n"]) == (1, 6, 3)
+    assert (row["tie"]["value"], row["unparsed"], row["n"]) == (None, 6, 3)
     assert found["judges"][0]["answers"] == "words"
-    assert "vanilla 6 unparsed" in go(*line, "--words").out
+    said = go(*line, "--words")
+    assert (said.code, "vanilla 6 unparsed" in said.out) == (6, True)
+    assert "against vanilla: 6 of 6 answers cannot be read, so there is no result" in said.err
+
+
+def test_some_answers_that_cannot_be_read_are_counted(go: Go, answered: Path, tmp_path: Path) -> None:
+    one = rows.overton(0)["situation"]
+    talker = script(
+        tmp_path / "talker.json", replies=[{"match": one, "text": "Both."}, {"match": "", "text": "1"}]
+    )
+    found = go("eval", "judge", str(answered), "prompting", "vanilla", "--judge", talker, "--words")
+    assert found.code == 0
+    assert f"2 of {2 * SAMPLES} answers cannot be read and stand for a tie." in found.err
 
 
 class Counting(ScriptedEngine):

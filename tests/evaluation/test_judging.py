@@ -101,7 +101,7 @@ def test_who_always_takes_the_first_wins_nothing(tmp_path: Path) -> None:
     assert result.position_bias == {"flipped": 1, "inconsistent": 1, "first": 1, "second": 0}
 
 
-def test_what_names_nothing_is_unparsed_and_a_tie(tmp_path: Path) -> None:
+def test_what_names_nothing_is_unparsed_and_no_result(tmp_path: Path) -> None:
     silent = script(
         tmp_path,
         replies=[{"match": "", "text": "Both have merits."}],
@@ -112,7 +112,11 @@ def test_what_names_nothing_is_unparsed_and_a_tie(tmp_path: Path) -> None:
         found = judged(engine, tmp_path / "run", {"b": pairs(1)})
         assert found == {"b": [Verdict(None, None)]}
         result = standing(pairs(1), found["b"])
-        assert (result.unparsed, result.shares["tie"].value) == (2, 1)
+        assert result.unparsed == 2
+        assert {str(one.value) for one in result.shares.values()} == {"nan"}
+        assert {str(one) for one in result.position_bias.values()} == {"nan"}
+        known = [*found["b"], Verdict("1", None)]
+        assert standing(pairs(2), known).shares["tie"].value == 1
 
 
 def test_equally_probable_is_a_tie(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -141,7 +141,22 @@ def _report(out: Output, case: Case, found: Mapping[str, Any], folder: Path, *, 
         )
     for failure in found["failures"][:1]:
         out.warn(f"Some pairs failed; the first: {failure['message']}")
+    for sentence in _unread(found):
+        out.warn(sentence)
+    if any(row["win"]["value"] is None for one in found["judges"] for row in one["opponents"].values()):
+        out.exit = ExitCode.PARTIAL
     out.show(found, result_text(found, folder))
+
+
+def _unread(found: Mapping[str, Any]) -> Iterator[str]:
+    """What must be known of answers that name neither response nor a tie."""
+    for one in found["judges"]:
+        for opponent, row in one["opponents"].items():
+            answers = f"{one['judge']} against {opponent}: {row['unparsed']} of {2 * row['n']} answers cannot be read"
+            if row["n"] and row["win"]["value"] is None:
+                yield f"{answers}, so there is no result. Take another judge, or look at {one['judge']}'s words."
+            elif row["unparsed"]:
+                yield f"{answers} and stand for a tie."
 
 
 def _hear(

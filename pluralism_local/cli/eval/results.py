@@ -11,7 +11,7 @@ import typer
 from pluralism_local.cli import options
 from pluralism_local.cli.eval.folders import RunName, find_run, samples_of, settings_of, wanted_of
 from pluralism_local.cli.eval.text import differences_table
-from pluralism_local.cli.eval.work import results_text, summarise_folder, write_results
+from pluralism_local.cli.eval.work import results_text, summarise_folder, tell_void, write_results
 from pluralism_local.cli.interrupt import catching
 from pluralism_local.cli.output import Output, table
 from pluralism_local.errors import InvalidInput, PlocalError
@@ -63,6 +63,7 @@ def show(
     except PermissionError as error:  # somebody else's run
         out.warn(f"The scores are not kept: {folder} cannot be written ({error.strerror}).")
         results = summary.record(record["identity"], record["id"])
+    tell_void(out, summary.void)
     out.show(results, results_text(results, folder, everything=everything))
 
 
@@ -75,8 +76,13 @@ def compare(
 ) -> None:
     """A minus B on the same samples, with intervals."""
     out = options.output(context, as_json=as_json)
+    from pluralism_local.evaluation.basis import remarks, void
+
     _, record, summary = _summary(out, run)
     found = {name: one.record() for name, one in summary.difference(a, b).items()}
+    bases = {name: basis for name, basis in summary.bases.items() if name in (a, b)}
+    said = remarks(summary.task, bases)
+    tell_void(out, void(bases))
     head = f"{a} minus {b} on {len(summary.samples)} samples of {summary.task}; 95 % intervals, paired."
     shown = {
         "schema": "plocal.eval.compare/1",
@@ -85,7 +91,11 @@ def compare(
         "b": b,
         "n": len(summary.samples),
     }
-    out.show(shown | {"differences": found}, f"{head}\n\n{differences_table(found)}")
+    body = differences_table(found) if found else f"No difference: {' and '.join(void(bases))} has no score."
+    out.show(
+        shown | {"differences": found, "basis": bases, "remarks": said},
+        "\n".join([head, "", body, *([""] if said else []), *said]),
+    )
 
 
 def export(
@@ -96,6 +106,7 @@ def export(
 ) -> None:
     """The rows as they were read, with a method's answers, in the released code's format."""
     out = options.output(context)
+    from pluralism_local.evaluation.reading import answer_fields
     from pluralism_local.evaluation.runner import read_results
     from pluralism_local.evaluation.samples import Prediction
 
@@ -108,10 +119,7 @@ def export(
     for sample in samples:
         found = results[method].get(sample.id)
         if isinstance(found, Prediction):
-            answer: dict[str, Any] = {} if found.output is None else {"output": found.output}
-            if found.distribution is not None and task.answers == "distribution":
-                answer["pred_distribution"] = list(found.distribution)
-            rows.append({**sample.data, **answer})
+            rows.append({**sample.data, **answer_fields(task, found)})
     if len(rows) < len(samples):
         out.warn(f"{len(samples) - len(rows)} of {len(samples)} samples have no answer and are left out.")
     text = json.dumps(rows, ensure_ascii=False, indent=4) + "\n"

@@ -10,7 +10,7 @@ import typer
 from pluralism_local.cli import options
 from pluralism_local.cli.eval.pace import entailment_pace
 from pluralism_local.cli.eval.scorers import ADAPTER, ScorerName, open_scorer
-from pluralism_local.cli.eval.text import cell
+from pluralism_local.cli.eval.text import NO_SCORE, cell
 from pluralism_local.cli.exits import ExitCode
 from pluralism_local.cli.interrupt import catching
 from pluralism_local.cli.output import Output, key_values, table
@@ -32,6 +32,9 @@ Examples:
   plocal eval score --task distributional-globalopinionqa answers.json --json
   plocal eval score --task overton-nli responses.json --scorer microsoft/deberta-v2-xlarge-mnli
 """
+
+METHOD = "the file"
+"""What the answers of a file are called, where a run's have a method's name."""
 
 TaskName = Annotated[
     str,
@@ -70,6 +73,7 @@ def score(
     out = options.output(context, as_json=as_json)
     from pluralism_local import config
     from pluralism_local.evaluation import reading
+    from pluralism_local.evaluation.basis import remarks, void
     from pluralism_local.evaluation.scoring import score as scores_of
     from pluralism_local.evaluation.tasks import find_task
 
@@ -85,6 +89,7 @@ def score(
         out.warn(remark)
     coverage = _coverage(out, found, scorer, settings) if what.answers == "text" else None
     scores = scores_of(what, found.samples, found.predictions, coverage=coverage, seed=settings.seed)
+    bases = {} if scores.basis is None else {METHOD: scores.basis.record()}
     record = {
         "schema": "plocal.eval.score/1",
         "task": what.name,
@@ -94,9 +99,15 @@ def score(
             name: [one.low, one.high] for name, one in scores.metrics.items() if one.low is not None
         },
         "parts": scores.record()["parts"],
+        "basis": bases.get(METHOD),
+        "remarks": remarks(what.name, bases),
         **({"missing": found.missing} if partial else {}),
     }
-    lines = [(name, cell(one.record())) for name, one in scores.metrics.items()]
+    for remark in record["remarks"]:
+        out.warn(remark)
+    if void(bases):
+        out.exit = ExitCode.PARTIAL
+    lines = [(name, NO_SCORE if void(bases) else cell(one.record())) for name, one in scores.metrics.items()]
     out.show(record, key_values([*lines, *scores.counts.items()]))
     if found.missing:
         out.warn(f"{found.missing} rows have no answer and are not scored.")

@@ -17,12 +17,35 @@ FIRST = {
 """The figures that a task is about, in the order of their columns; others are shown with --all."""
 
 
-def methods_table(task: str, methods: Mapping[str, Mapping[str, Any]], *, everything: bool = False) -> str:
-    """A row per method, a column per figure; figures as in results.json."""
+NO_SCORE = "no score"
+"""Stands in the first column of a method none of whose answers is one."""
+
+
+def methods_table(
+    task: str,
+    methods: Mapping[str, Mapping[str, Any]],
+    bases: Mapping[str, Mapping[str, Any]],
+    *,
+    everything: bool = False,
+) -> str:
+    """A row per method, a column per figure; figures and `bases` as in results.json."""
     names = list(dict.fromkeys(name for row in methods.values() for name in row if name != "counts"))
     shown = names if everything else [name for name in FIRST.get(task, ()) if name in names] or names
-    rows = [[method, *(cell(row.get(name)) for name in shown)] for method, row in methods.items()]
-    return table(rows, ["method", *shown])
+    outside = [basis for basis in bases.values() if basis.get("outside") is not None]
+    rows = []
+    for method, row in methods.items():
+        basis = bases.get(method, {})
+        cells = [cell(row.get(name)) for name in shown]
+        if basis.get("void") and cells:
+            cells[0] = NO_SCORE
+        if outside:
+            cells.append(_share(basis.get("outside")))
+        rows.append([method, *cells])
+    return table(rows, ["method", *shown, *(["outside"] if outside else [])])
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def cell(figure: Mapping[str, float | None] | None) -> str:

@@ -209,6 +209,7 @@ def _finish(
     record = write_results(summary, identity.fields, identity.id, folder)
     if not summary.complete:
         out.exit = ExitCode.PARTIAL
+    tell_void(out, summary.void)
     out.show(record, results_text(record, folder))
 
 
@@ -255,6 +256,16 @@ def summarise_folder(
         return summarise(task, samples, results, wanted.methods, records, cover=covering, seed=seed)
 
 
+def tell_void(out: Output, methods: Sequence[str]) -> None:
+    """Say which methods have no score, since none of their answers is one; the result is then a part of one."""
+    if methods:
+        out.exit = ExitCode.PARTIAL
+        out.warn(
+            f"No score for {', '.join(methods)}: none of the answers is one. Use a model that begins its answer with a "
+            "letter of the options, or look at the answers in samples.jsonl."
+        )
+
+
 def write_results(summary: Summary, identity: Any, run: str, folder: Path) -> dict[str, Any]:
     """RUN/results.json, replaced as a whole."""
     from pluralism_local.files import write_atomic
@@ -279,8 +290,10 @@ def results_text(record: dict[str, Any], folder: Path, *, everything: bool = Fal
             ("run", folder),
         ]
     )
-    shown = methods_table(record["task"], record["methods"], everything=everything)
-    return f"{facts}\n\n{shown}\n\n95 % intervals over questions or situations; lower J–S distance is better."
+    bases = record.get("basis", {})
+    shown = methods_table(record["task"], record["methods"], bases, everything=everything)
+    notes = "".join(f"\n{sentence}" for sentence in record.get("remarks", ()))
+    return f"{facts}\n\n{shown}\n\n95 % intervals over questions or situations; lower J–S distance is better.{notes}"
 
 
 def _now() -> str:

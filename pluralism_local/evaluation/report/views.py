@@ -80,6 +80,16 @@ class RunView:
         return {} if self.record is None else self.record["methods"]
 
     @property
+    def remarks(self) -> tuple[str, ...]:
+        """What must be known of its answers, a sentence each: stand-ins, unreadable and empty ones."""
+        return () if self.record is None else tuple(self.record.get("remarks", ()))
+
+    @property
+    def bases(self) -> Mapping[str, Mapping[str, Any]]:
+        """Method -> what its figures rest on; empty for scores kept by an earlier version."""
+        return {} if self.record is None else self.record.get("basis", {})
+
+    @property
     def real(self) -> list[str]:
         """Methods that are no controls."""
         return [name for name in self.methods if name not in CONTROLS]

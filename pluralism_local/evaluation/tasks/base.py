@@ -40,7 +40,8 @@ class Task(ABC):
 
     Attributes:
         name: as on the command line.
-        version: raised with every change of what is asked or read.
+        version: raised with every change of what is asked or read; since 2 a stand-in is no label, and a number said
+            in words is read as `modes.choosing` does.
         answers: a "distribution" over options, a "label" (one option), or "text".
         combine: see the module.
         prompts: all that its methods use; their hashes are part of a run's identity.
@@ -48,7 +49,7 @@ class Task(ABC):
     """
 
     name: ClassVar[str]
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     answers: ClassVar[Answers]
     combine: ClassVar[Combine]
     prompts: ClassVar[tuple[Prompt, ...]]

@@ -1,6 +1,6 @@
 """Fields of a row, checked: what is wrong is named by file, row and field.
 
-    row, field ──text | texts | options | distribution──> value | InvalidInput
+    row, field ──text | texts | options | distribution | share | name──> value | InvalidInput
 
 A row that cannot be used stops the reading. It is never dropped and never scored as wrong.
 """
@@ -67,6 +67,24 @@ def distribution(row: Row, field: str, length: int, where: Where) -> tuple[float
     if abs(total - 1) > TOLERANCE:
         raise where.fault(field, f"sums to {total:.6g} and not to 1")
     return tuple(value / total for value in found)
+
+
+def share(row: Row, field: str, where: Where) -> float | None:
+    """A number in [0, 1] that a row may have; None if it does not, or has null."""
+    value = row.get(field)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise where.fault(field, "must be a number between 0 and 1")
+    return float(value)
+
+
+def name(row: Row, field: str, where: Where) -> str | None:
+    """A text that a row may have; None if it does not, or has null."""
+    value = row.get(field)
+    if value is not None and (not isinstance(value, str) or not value.strip()):
+        raise where.fault(field, "must be a text")
+    return value
 
 
 def _check_whole(text: str, field: str, where: Where) -> None:

@@ -20,6 +20,8 @@ def blocks(runs: Sequence[RunView]) -> list[Block]:
         if reasons:
             head = ("method", "error", "samples", "the first one's message")
             found.append(Table("Failures by kind", head, reasons))
+        if run.bases:
+            found.append(_answers(run))
         found += [
             _identity(run),
             Details("Communities and adapters", (_communities(run),)),
@@ -50,6 +52,44 @@ def _reasons(run: RunView) -> Iterator[tuple[str, ...]]:
         for code, count in sorted(Counter(one.code for one in failures).items()):
             message = next(one.message for one in failures if one.code == code)
             yield method, code, str(count), message
+
+
+def _answers(run: RunView) -> Table:
+    """How each method's answers came about, and how many are none."""
+    kinds = list(dict.fromkeys(kind for basis in run.bases.values() for kind in basis["distributions"]))
+    counts = [one for one in _COUNTS if any(basis[one] for basis in run.bases.values())]
+    outside = any(basis["outside"] is not None for basis in run.bases.values())
+    head = [_KINDS.get(kind, kind) for kind in kinds] + [_COUNTS[one] for one in counts]
+    return Table(
+        "How the answers came about",
+        ("method", "answers", *head, *(["probability outside the options, mean"] if outside else [])),
+        tuple(
+            (
+                method,
+                str(basis["n"]),
+                *(str(basis["distributions"].get(kind, 0)) for kind in kinds),
+                *(str(basis[one]) for one in counts),
+                *([ABSENT if basis["outside"] is None else f"{basis['outside']:.3f}"] if outside else []),
+            )
+            for method, basis in run.bases.items()
+        ),
+    )
+
+
+_KINDS = {
+    "exact": "exact probabilities",
+    "top_logprobs": "probabilities within bounds",
+    "uniform": "stand-in, at least in part",
+    "only": "a single option",
+    "unknown": "not known how",
+}
+_COUNTS = {
+    "stand_ins": "stand-ins",
+    "partly": "stand-ins in part",
+    "unparsed": "unreadable",
+    "empty": "empty",
+    "unchosen": "no community named",
+}
 
 
 def _identity(run: RunView) -> Table:

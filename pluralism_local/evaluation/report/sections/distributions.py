@@ -195,6 +195,13 @@ def _examples(run: RunView) -> list[Block]:
         answer = run.results.get(focus, {}).get(sample.id)
         if isinstance(answer, Prediction) and answer.distribution is not None:
             found.append(Paragraph(_question(sample), "quote"))
+            if answer.stand_in:
+                found.append(
+                    Paragraph(
+                        "The model gave none of the options any probability here, at least after some comments: "
+                        "even shares stand in."
+                    )
+                )
             found.append(_example(run, focus, place, sample, answer.distribution, distance))
     head = Paragraph(
         f"Three questions, not chosen by hand: those on which the answer of {focus} is nearest to the people's, in the "

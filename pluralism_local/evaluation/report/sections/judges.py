@@ -21,6 +21,7 @@ def blocks(runs: Sequence[RunView]) -> list[Block]:
     for run in runs:
         judge = run.judge or {}
         made: list[Block] = [_figure(run, judge, *one) for one in _judges(judge)]
+        made += _unread(judge)
         if made:
             found += [Heading(run.title), *made, *_agreement(judge)]
     return found
@@ -62,6 +63,23 @@ def _figure(run: RunView, judge: Mapping[str, Any], name: str, rows: Opponents) 
             ),
         ),
     )
+
+
+def _unread(judge: Mapping[str, Any]) -> Iterator[Paragraph]:
+    """What is said of answers that name neither response nor a tie."""
+    several = judge.get("judges")
+    for one in several if isinstance(several, list) else []:
+        opponents = one.get("opponents") if isinstance(one, Mapping) else None
+        for opponent, row in opponents.items() if isinstance(opponents, Mapping) else ():
+            count = number(row.get("unparsed")) if isinstance(row, Mapping) else None
+            if not count:
+                continue
+            answers = 2 * int(number(row.get("n")) or 0)
+            result = "so there is no result" if _share(row.get("win")) is None else "and stand for a tie"
+            yield Paragraph(
+                f"{one.get('judge', 'a model')} against {opponent}: {int(count)} of {answers} answers "
+                f"cannot be read, {result}."
+            )
 
 
 def _agreement(judge: Mapping[str, Any]) -> list[Paragraph]:

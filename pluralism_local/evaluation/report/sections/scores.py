@@ -17,7 +17,7 @@ def blocks(runs: Sequence[RunView]) -> list[Block]:
     """Per run its main metrics, paired differences, and everything else folded."""
     found: list[Block] = []
     for run in with_scores(runs):
-        found += [Heading(run.title), Paragraph(run.line, "aside")]
+        found += [Heading(run.title), Paragraph(run.line, "aside"), *map(Paragraph, run.remarks)]
         for metric in MAIN.get(run.task, ()):
             figure = by_method(run, metric, f"{capital(measure(metric).name)} by method")
             if figure is not None:
