@@ -1,8 +1,11 @@
 """Settings: what the user prefers, from five places, and where each value came from.
 
     built-in  <  user config.toml  <  ./plocal.toml  <  PLOCAL_<SETTING>  <  --flag
-                         └────── load ──────> Loaded(settings, origin per setting)
+                         └────── load ──────> Loaded(settings, origin per setting, what was withheld)
     set_value(key, text) ──> the user's config.toml, comments kept
+
+A folder's ./plocal.toml is whoever's made the folder: what `trust.is_guarded` names is taken from it only where the
+user trusts its content, and the key of remote models never goes to a server that nobody but it names.
 
 Every place is read and checked value by value, so that a message can name the file, variable or flag.
 Failure modes, all `InvalidInput`: a file that is not TOML (file and line), an unknown key (nearest known
@@ -14,93 +17,54 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, get_args
 
 import platformdirs
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-from pluralism_local.errors import InvalidInput, NotFound, did_you_mean
-from pluralism_local.files import open_regular, write_atomic
-from pluralism_local.toml_edit import with_setting
+from pluralism_local.errors import InvalidInput, did_you_mean
+from pluralism_local.files import write_atomic
+from pluralism_local.locks import only_writer
+from pluralism_local.remote_url import SCHEME, parse_spec
+from pluralism_local.settings import Settings, servers
+from pluralism_local.toml_edit import parse, read_bytes, text_of, with_setting
+from pluralism_local.trust import State, Trust, changes, is_guarded, is_pool_file
 from pluralism_local.types import ModeName
 
-LOCAL_FILE = "plocal.toml"
-MAX_CONFIG_BYTES = 1024**2
-_ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_SYNTAX_ERROR = re.compile(r"(?P<what>.*) \(at (?P<where>line \d+, column \d+|end of document)\)", re.DOTALL)
-
-
-def _auto_is_none(value: object) -> object:
-    return None if value == "auto" else value
-
-
-def _texts_to_paths(value: object) -> object:
-    if not isinstance(value, list):
-        return value
-    return [Path(item) if isinstance(item, str) else item for item in value]
-
-
-def _alias_names(aliases: dict[str, str]) -> dict[str, str]:
-    for name, target in aliases.items():
-        if not _ALIAS.fullmatch(name) or name == "starter" or name.endswith(".gguf") or not target.strip():
-            raise ValueError(name)
-    return aliases
-
-
-Name = Annotated[str, Field(min_length=1)]
-Temperature = Annotated[float, Field(ge=0, le=100, description="a number between 0 and 100")]
-TopP = Annotated[float, Field(gt=0, le=1, description="a number above 0 and at most 1")]
-Positive = Annotated[int, Field(ge=1, le=2**31 - 1, description="a whole number of at least 1")]
-PositiveOrAuto = Annotated[
-    Annotated[int, Field(ge=1, le=2**31 - 1)] | None,
-    BeforeValidator(_auto_is_none),
-    Field(description="a whole number of at least 1, or 'auto'"),
+__all__ = [
+    "LOCAL_FILE",
+    "Loaded",
+    "Paths",
+    "Settings",
+    "Withheld",
+    "load",
+    "names_a_file",
+    "paths",
+    "set_value",
 ]
 
+LOCAL_FILE = "plocal.toml"
 
-class Settings(BaseModel):
-    """Preferences, checked. None for `ctx_size` and `threads` (spelled ``"auto"``) leaves it to the engine.
 
-    `temperature`, `top_p` and `max_tokens` are the answer's, `comment_…` the communities'. `description` of
-    each field says what its value must be. `logging`: conversations are kept in the history.
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """What ./plocal.toml says and was not taken from it.
+
+    Attributes:
+        file, content: the file as it was read.
+        values: by field, checked.
+        guarded: the same, and what it says of that kind that is in force without it.
+        state: ``"unknown"``, or ``"changed"`` since it was trusted.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    model: Name = Field(default="starter", description="the name or the path of a model")
-    pool: Name = Field(default="perspectives", description="the id or the path of a pool")
-    mode: ModeName = Field(
-        default="overton",
-        description="one of overton, steerable, distributional, vanilla, prompting, moe",
-    )
-    temperature: Temperature = 0.0
-    top_p: TopP = 1.0
-    max_tokens: Positive = 512
-    comment_temperature: Temperature = 1.0
-    comment_top_p: TopP = 0.9
-    comment_max_tokens: Positive = 200
-    seed: int = Field(default=0, ge=0, lt=2**32, description="a whole number between 0 and 4294967295")
-    ctx_size: PositiveOrAuto = None
-    gpu_layers: Literal["auto", "all"] | Annotated[int, Field(ge=0, le=10_000)] = Field(
-        default="auto", description="'auto', 'all' or a whole number of at least 0"
-    )
-    threads: PositiveOrAuto = None
-    template: Literal["auto", "none"] = Field(default="auto", description="'auto' or 'none'")
-    weights: Literal["auto", "file"] = Field(default="auto", description="'auto' or 'file'")
-    offline: bool = Field(default=False, description="true or false")
-    logging: bool = Field(default=True, description="true or false")
-    theme: Name = Field(default="textual-dark", description="the name of a theme of the chat")
-    aliases: Annotated[dict[str, str], AfterValidator(_alias_names)] = Field(
-        default_factory=dict,
-        description="a table from names (letters, digits, '.', '_', '-'; not 'starter') to models",
-    )
-    community_paths: Annotated[list[Path], BeforeValidator(_texts_to_paths)] = Field(
-        default_factory=list, description="a list of folders"
-    )
+    file: Path
+    content: bytes
+    values: dict[str, object]
+    guarded: dict[str, object]
+    state: State
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +73,12 @@ class Loaded:
 
     `origin` says for every field of `Settings` where its value came from: ``"built-in"``,
     ``"user config <path>"``, ``"./plocal.toml"``, ``"PLOCAL_<NAME>"`` or ``"--<name>"``. Aliases of several
-    places are joined, and then the origin is the strongest place that has any.
+    places are joined, and then the origin is the strongest place that has any. `withheld` is None where nothing was.
     """
 
     settings: Settings
     origin: dict[str, str]
+    withheld: Withheld | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +105,7 @@ class _Given:
     """
 
     field: str
-    value: object
+    value: Any
     origin: str
     called: str
     folder: Path | None = None
@@ -175,20 +140,17 @@ def load(
         InvalidInput: see the module.
     """
     environ = os.environ if environ is None else environ
-    user_file = paths(environ).config_file
-    given = [
-        *_from_file(user_file, f"user config {user_file}"),
-        *_from_file(_in_cwd(LOCAL_FILE, cwd), f"./{LOCAL_FILE}"),
-        *_from_environ(environ),
-        *_from_flags(overrides or {}),
+    places = paths(environ)
+    own = [
+        *_from_file(places.config_file, read_bytes(places.config_file), f"user config {places.config_file}")
     ]
-    values: dict[str, Any] = {}
+    told = [*_from_environ(environ), *_from_flags(overrides or {})]
+    folders, withheld = _from_folder(_in_cwd(LOCAL_FILE, cwd), _joined(own), places.data_dir)
+    settings = Settings.model_validate(_joined([*own, *folders, *told]))
+    settings._keyless = servers(_models(folders)) - servers(_models([*own, *told]))
     origin = dict.fromkeys(Settings.model_fields, "built-in")
-    for item in given:
-        value = _checked(item)
-        values[item.field] = values.get("aliases", {}) | value if item.field == "aliases" else value
-        origin[item.field] = item.origin
-    return Loaded(Settings.model_validate(values), origin)
+    origin |= {item.field: item.origin for item in (*own, *folders, *told)}
+    return Loaded(settings, origin, withheld)
 
 
 def set_value(key: str, text: str, *, environ: Mapping[str, str] | None = None) -> Path:
@@ -206,18 +168,22 @@ def set_value(key: str, text: str, *, environ: Mapping[str, str] | None = None) 
         raise InvalidInput(f"There is no setting '{key}'.", did_you_mean(field, Settings.model_fields))
     given = {name: text} if name else _from_text(field, text)
     value = _checked(_Given(field, given, "", key, folder=Path.cwd()))
+    for model in _models([_Given(field, value, "", key)]):
+        if model.startswith(SCHEME):
+            parse_spec(model)
 
     file = paths(environ).config_file
-    _read_toml(file)  # a file that is not TOML is reported here, with its line
     plain = (
         "auto" if value is None else [str(path) for path in value] if field == "community_paths" else value
     )
     try:
-        content = file.read_bytes().decode() if file.exists() else ""
-        write_atomic(file, with_setting(content, field, plain))
+        with only_writer(file):
+            content = read_bytes(file)
+            parse(content, file)  # a file that is not TOML is reported here, with its line
+            write_atomic(file, with_setting(text_of(content, file), field, plain))
     except OSError as error:
         raise InvalidInput(
-            f"The config file {file} cannot be written: {error.strerror}.",
+            f"The config file {file} cannot be written: {error.strerror or error}.",
             "Set PLOCAL_HOME to a folder that can be, or use a flag or a PLOCAL_ variable instead.",
         ) from error
     return file
@@ -230,46 +196,55 @@ def names_a_file(name: str) -> bool:
     return "/" in name or os.sep in name or name.lower().endswith(".gguf")
 
 
-def _from_file(path: Path | None, origin: str) -> Iterator[_Given]:
-    if path is None:
-        return
-    for key, value in _read_toml(path).items():
+def _from_folder(
+    file: Path | None, before: Mapping[str, Any], data_dir: Path
+) -> tuple[list[_Given], Withheld | None]:
+    """What a folder's file says and may, and what it may not; `before` are the values without it."""
+    if file is None or not (content := read_bytes(file)):
+        return [], None
+    items = [*_from_file(file, content, f"./{LOCAL_FILE}")]
+    in_force = Settings.model_validate(before).model_dump()
+    guarded = {item.field: item.value for item in items if is_guarded(item.field, item.value)}
+    asking = {field: value for field, value in guarded.items() if changes(field, value, in_force)}
+    state: State = Trust(data_dir).state(file, content) if asking else "trusted"
+    if state == "trusted":
+        return items, None
+    free = [item for item in items if item.field not in asking]
+    return free, Withheld(file, content, asking, guarded, state)
+
+
+def _joined(items: Iterable[_Given]) -> dict[str, Any]:
+    """One value per field: the last, but of aliases all."""
+    values: dict[str, Any] = {}
+    for item in items:
+        joined = {**values.get("aliases", {}), **item.value} if item.field == "aliases" else item.value
+        values[item.field] = joined
+    return values
+
+
+def _models(items: Iterable[_Given]) -> Iterator[str]:
+    """The names of models that are given, those behind aliases included."""
+    for item in items:
+        if item.field == "model":
+            yield item.value
+        elif item.field == "aliases":
+            yield from item.value.values()
+
+
+def _from_file(path: Path, content: bytes, origin: str) -> Iterator[_Given]:
+    for key, value in parse(content, path).items():
         if key not in Settings.model_fields:
             raise InvalidInput(
                 f"{path} has the unknown setting '{key}'.", did_you_mean(key, Settings.model_fields)
             )
-        yield _Given(key, value, origin, f"{key} in {path}", folder=path.parent, typed=True)
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    """The file's top-level entries; none if there is no such file."""
-    try:
-        with open_regular(path) as file:
-            content = file.read(MAX_CONFIG_BYTES + 1)
-    except NotFound:
-        return {}
-    if len(content) > MAX_CONFIG_BYTES:
-        raise InvalidInput(f"{path} is larger than {MAX_CONFIG_BYTES:,} bytes; a config file is a few lines.")
-    try:
-        return tomllib.loads(content.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise InvalidInput(f"{path}, line {line}: this is not UTF-8 text.") from error
-    except (ValueError, RecursionError) as error:
-        found = _SYNTAX_ERROR.fullmatch(str(error))
-        what, where = (found["what"], found["where"]) if found else (str(error), "end of document")
-        last_line = content.count(b"\n") + 1
-        where = where.replace("end of document", f"line {last_line}")
-        raise InvalidInput(
-            f"{path}, {where}: {what}.", 'A setting is a line such as model = "starter"; text needs quotes.'
-        ) from error
+        yield _taken(_Given(key, value, origin, f"{key} in {path}", folder=path.parent, typed=True))
 
 
 def _from_environ(environ: Mapping[str, str]) -> Iterator[_Given]:
     for field in Settings.model_fields:
         variable = f"PLOCAL_{field.upper()}"
         if text := environ.get(variable):  # set but empty is not set
-            yield _Given(field, _from_text(field, text), variable, variable)
+            yield _taken(_Given(field, _from_text(field, text), variable, variable))
 
 
 def _from_flags(overrides: Mapping[str, object]) -> Iterator[_Given]:
@@ -279,7 +254,7 @@ def _from_flags(overrides: Mapping[str, object]) -> Iterator[_Given]:
             raise InvalidInput(f"{flag} is no setting.", did_you_mean(field, Settings.model_fields))
         if value is not None:
             typed = _from_text(field, value) if isinstance(value, str) else value
-            yield _Given(field, typed, flag, flag)
+            yield _taken(_Given(field, typed, flag, flag))
 
 
 def _from_text(field: str, text: str) -> object:
@@ -290,6 +265,10 @@ def _from_text(field: str, text: str) -> object:
         pairs = [part.partition("=") for part in text.split(",")]
         return {name.strip(): target.strip() for name, _, target in pairs}
     return text
+
+
+def _taken(given: _Given) -> _Given:
+    return replace(given, value=_checked(given))
 
 
 def _checked(given: _Given) -> Any:
@@ -306,9 +285,7 @@ def _checked(given: _Given) -> Any:
         return {
             name: _anchored(model, folder) if names_a_file(model) else model for name, model in value.items()
         }
-    if (given.field == "model" and names_a_file(value)) or (
-        given.field == "pool" and value.endswith((".yaml", ".yml"))
-    ):
+    if (given.field == "model" and names_a_file(value)) or (given.field == "pool" and is_pool_file(value)):
         return _anchored(value, folder)
     return value
 

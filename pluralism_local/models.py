@@ -25,6 +25,7 @@ from pluralism_local.errors import InvalidInput, NotFound, PlocalError, did_you_
 from pluralism_local.files import remembered
 from pluralism_local.gguf_file import fingerprint, open_gguf, sha256_of
 from pluralism_local.model_details import ModelDetails, describe, parts, read_model_header
+from pluralism_local.remote_url import without_credentials
 
 __all__ = ["STARTER", "ModelDetails", "ModelFile", "data_file", "details", "identity", "installed", "resolve"]
 
@@ -45,8 +46,8 @@ class ModelFile:
 def resolve(name: str, settings: Settings) -> ModelFile:
     """Find the file that a model name means.
 
-    In this order: ``starter``; a path (it has a separator, ends in .gguf, or is a file here); an alias, which
-    may stand for another; ``hf:user/repo[:QUANT]``. The file's content is not looked at.
+    In this order: ``starter``; ``hf:user/repo[:QUANT]``; a path (it has a separator or ends in .gguf); an alias, which
+    may stand for another; a file here. The file's content is not looked at.
 
     Raises:
         NotFound: no such model here; the hint says how to get it or names the nearest one.
@@ -124,18 +125,21 @@ def _resolve(name: str, settings: Settings, seen: tuple[str, ...]) -> ModelFile:
         return ModelFile(name, _hub_path(name), "hub")
     if name.startswith(("remote:", "scripted:")):
         raise InvalidInput(
-            f"'{name}' is not a model file.", "Give starter, a path, an alias or hf:user/repo:QUANT."
+            f"'{without_credentials(name)}' is not a model file.",
+            "Give starter, a path, an alias or hf:user/repo:QUANT.",
         )
     path = Path(os.path.expanduser(name))  # noqa: PTH111 - Path's own raises for an unknown user
-    if names_a_file(name) or os.path.isfile(path):  # noqa: PTH113 - Path's own raises for impossible names
+    if names_a_file(name):
         return ModelFile(name, _existing(path, name), "path")
-    if name in settings.aliases:
+    if name in settings.aliases:  # before a file of that name: a folder must not choose the model
         if name in seen:
             raise InvalidInput(
                 f"The alias '{name}' stands for itself.",
                 f"Give it a model: plocal config set aliases.{name} MODEL.",
             )
         return replace(_resolve(settings.aliases[name], settings, (*seen, name)), source="alias")
+    if os.path.isfile(path):  # noqa: PTH113 - Path's own raises for impossible names
+        return ModelFile(name, _existing(path, name), "path")
     known = {STARTER, *settings.aliases, *(file.name for file in _hub_models())}
     raise NotFound(f"There is no model '{name}'.", did_you_mean(name, known))
 

@@ -1,10 +1,68 @@
-"""Changing one line of a TOML file that a person wrote: text in, text out, comments and order kept."""
+"""TOML files that a person wrote: read with the line of a fault, and one setting changed, comments and order kept.
+
+path ──read_bytes──> content ──parse──> values          text, setting ──with_setting──> text
+"""
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import MutableMapping
+from pathlib import Path
 from typing import Any
+
+from pluralism_local.errors import InvalidInput, NotFound
+from pluralism_local.files import open_regular
+
+MAX_CONFIG_BYTES = 1024**2
+_SYNTAX_ERROR = re.compile(r"(?P<what>.*) \(at (?P<where>line \d+, column \d+|end of document)\)", re.DOTALL)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The file's content; empty if there is no such file.
+
+    Raises:
+        InvalidInput: it is no regular file, cannot be read, or is larger than 1 MiB.
+    """
+    try:
+        with open_regular(path) as file:
+            content = file.read(MAX_CONFIG_BYTES + 1)
+    except NotFound:
+        return b""
+    if len(content) > MAX_CONFIG_BYTES:
+        raise InvalidInput(f"{path} is larger than {MAX_CONFIG_BYTES:,} bytes; a config file is a few lines.")
+    return content
+
+
+def text_of(content: bytes, path: Path) -> str:
+    """The file's text, without a byte-order mark.
+
+    Raises:
+        InvalidInput: it is not UTF-8, with the line.
+    """
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InvalidInput(f"{path}, line {line}: this is not UTF-8 text.") from error
+
+
+def parse(content: bytes, path: Path) -> dict[str, Any]:
+    """The top-level entries of the file's content.
+
+    Raises:
+        InvalidInput: it is not TOML, with the line.
+    """
+    try:
+        return tomllib.loads(text_of(content, path))
+    except (ValueError, RecursionError) as error:
+        found = _SYNTAX_ERROR.fullmatch(str(error))
+        what, where = (found["what"], found["where"]) if found else (str(error), "end of document")
+        last_line = content.count(b"\n") + 1
+        where = where.replace("end of document", f"line {last_line}")
+        raise InvalidInput(
+            f"{path}, {where}: {what}.", 'A setting is a line such as model = "starter"; text needs quotes.'
+        ) from error
 
 
 def with_setting(content: str, key: str, value: Any) -> str:

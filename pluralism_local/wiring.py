@@ -125,6 +125,8 @@ def expand(name: str, settings: Settings) -> str:
 def open_engine(name: str, settings: Settings, status: Callable[[str], None]) -> LanguageModel:
     """The engine that a model name stands for; the caller closes it.
 
+    A remote one is given the key of PLOCAL_REMOTE_KEY only if the user named its server: see `Settings.keyless`.
+
     Raises: as the engines and `models.resolve` do; InvalidInput for a remote model that --offline forbids.
     """
     target = expand(name, settings)
@@ -134,14 +136,15 @@ def open_engine(name: str, settings: Settings, status: Callable[[str], None]) ->
         script = target.removeprefix("scripted:")
         return ScriptedEngine(Path(script).expanduser() if script else None)
     if target.startswith("remote:"):
-        if settings.offline and not parse_spec(target).loopback:
+        where = parse_spec(target)
+        if settings.offline and not where.loopback:
             raise InvalidInput(
                 f"The model '{without_credentials(name)}' is on another machine, and this is offline.",
                 "Leave --offline out, or take a local model.",
             )
         from pluralism_local.engine.remote import RemoteEngine
 
-        return RemoteEngine.from_spec(target)
+        return RemoteEngine.from_spec(target, api_key="" if where.address in settings.keyless else None)
     return _open_local(name, settings, status)
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pluralism_local.config import LOCAL_FILE, Settings, load, names_a_file, paths, set_value
 from pluralism_local.errors import InvalidInput, PlocalError
 from pluralism_local.toml_edit import with_setting
+from pluralism_local.trust import Trust
 
 in_one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
@@ -59,6 +60,8 @@ def test_the_stronger_place_wins_value_by_value(own_home: Path, tmp_path: Path) 
 def test_aliases_of_both_files_are_joined(own_home: Path, tmp_path: Path) -> None:
     write_user_config(own_home, "[aliases]\nfast = 'hf:a/b'\nbig = 'hf:c/d'\n")
     (tmp_path / LOCAL_FILE).write_text("[aliases]\nbig = 'hf:e/f'\n")
+    file = tmp_path / LOCAL_FILE
+    Trust(own_home / "data").allow(file, file.read_bytes())
     loaded = load(cwd=tmp_path)
     assert loaded.settings.aliases == {"fast": "hf:a/b", "big": "hf:e/f"}
     assert loaded.origin["aliases"] == "./plocal.toml"
@@ -221,7 +224,7 @@ def test_set_value_keeps_comments_and_order(own_home: Path) -> None:
         "# mine\nseed = 4  # lucky\nmax_tokens = 77\n\n"
         "# short names\n[aliases]\nfast = 'hf:a/b'\nbig = \"hf:c/d\"\n"
     )
-    assert [path.name for path in own_home.iterdir()] == ["config.toml"]
+    assert {path.name for path in own_home.iterdir()} == {"config.toml", ".config.toml.lock"}
 
 
 VALUES: list[tuple[str, str, Any]] = [

@@ -127,7 +127,6 @@ def ask(
 
     Every ask is kept in the history (plocal logs), unless --no-log is given or `plocal logs off` was said.
     """
-    from pluralism_local import config
     from pluralism_local.history import before
 
     out = options.output(context)
@@ -152,7 +151,7 @@ def ask(
         "offline": offline,
         "logging": False if no_log else None,
     }
-    settings = config.load(overrides).settings
+    settings = options.load(out, overrides).settings
     wanted = Wanted(
         specs=earlier.communities if as_before else tuple(community or ()),
         weights=earlier.weights if as_before else (),

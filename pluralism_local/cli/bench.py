@@ -99,7 +99,7 @@ def bench(
     if context.invoked_subcommand is not None:
         return
     out = options.output(context, as_json=as_json)
-    from pluralism_local import config, models
+    from pluralism_local import models
     from pluralism_local.bench.measure import Workload
     from pluralism_local.bench.measure import bench as measure
     from pluralism_local.engine.llama import LlamaOptions
@@ -113,7 +113,7 @@ def bench(
         tuned=both or compare == "tuned",
     )
     overrides = {"model": model, "pool": pool, "threads": threads, "gpu_layers": gpu_layers}
-    settings = config.load(overrides).settings
+    settings = options.load(out, overrides).settings
     if wiring.expand(settings.model, settings).startswith(("remote:", "scripted:")):
         raise Unsupported(f"'{settings.model}' is no local model.", "Measure a GGUF file.")
     file = models.resolve(settings.model, settings)
@@ -141,14 +141,14 @@ def bench_eval(
 ) -> None:
     """Time an evaluation: ours on survey questions, all comments included."""
     out = options.output(context, as_json=as_json)
-    from pluralism_local import config, models
+    from pluralism_local import models
     from pluralism_local.bench.evaluation import TASK, made_up
     from pluralism_local.bench.evaluation import bench_eval as measure
     from pluralism_local.engine.llama import LlamaOptions
     from pluralism_local.evaluation.reading import read_samples
 
     overrides = {"model": model, "pool": pool, "threads": threads, "gpu_layers": gpu_layers}
-    settings = config.load(overrides).settings
+    settings = options.load(out, overrides).settings
     if wiring.expand(settings.model, settings).startswith(("remote:", "scripted:")):
         raise Unsupported(f"'{settings.model}' is no local model.", "Measure a GGUF file.")
     file = models.resolve(settings.model, settings)

@@ -89,8 +89,6 @@ def chat(
 
     The model is loaded in the background; a prompt sent before that waits for it.
     """
-    from pluralism_local import config
-
     out = options.output(context)
     options.pool_or_communities(pool, community)
     overrides: dict[str, object] = {
@@ -108,7 +106,7 @@ def chat(
         "template": template,
         "offline": offline,
     }
-    loaded = config.load(overrides)
+    loaded = options.load(out, overrides)
     if web:
         from pluralism_local.tui.web import serve
 

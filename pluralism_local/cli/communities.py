@@ -40,11 +40,10 @@ app = typer.Typer(help="Communities: list, read and check their cards.", rich_ma
 @app.command()
 def ls(context: typer.Context, as_json: options.Json = False) -> None:
     """Every community with what it is made of. A broken card is named on stderr; 'validate' says more."""
-    from pluralism_local import config
     from pluralism_local.wiring import library
 
     out = options.output(context, as_json=as_json)
-    shelf = library(config.load().settings)
+    shelf = library(options.load(out).settings)
     found = shelf.communities()
     rows = [[one.id, one.name, made_of(one.card)] for one in found]
     out.show([_record(one) for one in found], table(rows, ["id", "name", "made of"]))
@@ -61,11 +60,10 @@ def show(
     as_json: options.Json = False,
 ) -> None:
     """A community's card: persona, adapter, where its weight comes from, what it must not be used for."""
-    from pluralism_local import config
     from pluralism_local.wiring import library
 
     out = options.output(context, as_json=as_json)
-    community = _load(library(config.load().settings), name)
+    community = _load(library(options.load(out).settings), name)
     out.show(_record(community), _card_text(community))
 
 
@@ -82,11 +80,10 @@ def validate(
     One line per card; a folder stands for the cards and pools in it. The exit code is that of the first card
     that failed: 2 an invalid card, 3 something is missing, 4 an adapter that is not what the card describes.
     """
-    from pluralism_local import config
     from pluralism_local.wiring import library
 
     out = options.output(context, as_json=as_json)
-    shelf = library(config.load().settings)
+    shelf = library(options.load(out).settings)
     results = [check(shelf, target) for name in names for target in targets(name)]
     report(out, results)
 

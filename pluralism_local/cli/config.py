@@ -9,23 +9,30 @@ import typer
 
 from pluralism_local.cli import options
 from pluralism_local.cli.output import table
+from pluralism_local.cli.trust import EPILOG as TRUST_EPILOG
+from pluralism_local.cli.trust import trust
+from pluralism_local.remote_url import without_credentials
 
-app = typer.Typer(help="Settings: show them and their origin, set one, find the file.", rich_markup_mode=None)
+app = typer.Typer(
+    help="Settings: show them and their origin, set one, find the file, trust a folder's.",
+    rich_markup_mode=None,
+)
+app.command(epilog=TRUST_EPILOG)(trust)
 
 
 @app.command()
 def show(context: typer.Context, as_json: options.Json = False) -> None:
     """Every setting with its value and where that came from.
 
-    A flag wins over PLOCAL_<OPTION>, that over ./plocal.toml, that over the user's config file.
+    A flag wins over PLOCAL_<OPTION>, that over ./plocal.toml, that over the user's config file. What ./plocal.toml
+    says about models, servers and cards counts once it is trusted: plocal config trust
     """
-    from pluralism_local import config
 
     out = options.output(context, as_json=as_json)
-    loaded = config.load()
-    values = loaded.settings.model_dump(mode="json")
+    loaded = options.load(out)
+    values = {key: plain(value) for key, value in loaded.settings.model_dump(mode="json").items()}
     record = {key: {"value": value, "origin": loaded.origin[key]} for key, value in values.items()}
-    rows = [[key, _spell(value), loaded.origin[key]] for key, value in values.items()]
+    rows = [[key, spell(value), loaded.origin[key]] for key, value in values.items()]
     out.show(record, table(rows, ["setting", "value", "from"]))
 
 
@@ -57,12 +64,21 @@ def save(context: typer.Context, key: str, value: str) -> None:
     out = options.output(context)
     file: Path = config.set_value(key, value)
     out.note(f"{key} is set in {file}.")
-    origin = config.load().origin.get(key, "")
+    origin = options.load(out).origin.get(key, "")
     if origin and str(file) not in origin:
         out.warn(f"{origin} overrides it at the moment.")
 
 
-def _spell(value: Any) -> str:
+def plain(value: Any) -> Any:
+    """A setting's value as JSON has it, without the passwords of URLs."""
+    if isinstance(value, dict):
+        return {name: plain(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [plain(one) for one in value]
+    return without_credentials(str(value)) if isinstance(value, str | Path) else value
+
+
+def spell(value: Any) -> str:
     """A value as a person would type it; unset ones are a dash."""
     if value is None or value in ([], {}):
         return "-"

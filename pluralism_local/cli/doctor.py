@@ -20,6 +20,7 @@ from pluralism_local.cli import options
 from pluralism_local.cli.exits import ExitCode
 from pluralism_local.errors import PlocalError, did_you_mean
 from pluralism_local.figures import clean
+from pluralism_local.remote_url import without_credentials
 
 if TYPE_CHECKING:
     from pluralism_local.config import Settings
@@ -123,14 +124,22 @@ def _installation() -> Iterator[Finding]:
 
     where = config.paths()
     try:
-        settings = config.load().settings
+        loaded = config.load()
     except PlocalError as error:
         yield Finding("fail", "config", error.message, error.hint)
         return
     state = "" if where.config_file.exists() else " (not there; built-in values)"
     yield Finding("ok", "config", f"{where.config_file}{state}")
-    yield from _model(settings)
-    yield from _communities(settings)
+    if loaded.withheld is not None:
+        names = " and ".join(loaded.withheld.values)
+        yield Finding(
+            "warn",
+            "config",
+            f"{names} of {loaded.withheld.file} ignored: it is not trusted",
+            "See and allow it with: plocal config trust",
+        )
+    yield from _model(loaded.settings)
+    yield from _communities(loaded.settings)
     yield from (
         _writable(name, path) for name, path in (("data", where.data_dir), ("cache", where.cache_dir))
     )
@@ -143,7 +152,7 @@ def _model(settings: Settings) -> Iterator[Finding]:
 
     target = expand(settings.model, settings)
     if target.startswith(("remote:", "scripted:")):
-        yield Finding("ok", "model", f"{settings.model} (not asked now)")
+        yield Finding("ok", "model", f"{without_credentials(settings.model)} (not asked now)")
         return
     try:
         file = models.resolve(settings.model, settings)
@@ -197,7 +206,7 @@ def _environment(known: set[str]) -> Iterator[Finding]:
     for name in sorted(os.environ):
         if not name.startswith("PLOCAL_"):
             continue
-        value = "(set)" if _SECRET.search(name) else os.environ[name]
+        value = "(set)" if _SECRET.search(name) else without_credentials(os.environ[name])
         if name in known or name.removeprefix("PLOCAL_").lower() in _settings():
             yield Finding("ok", "variable", f"{name}={value}")
         else:

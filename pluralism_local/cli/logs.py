@@ -191,11 +191,10 @@ def off(context: typer.Context) -> None:
 @app.command()
 def status(context: typer.Context, as_json: options.Json = False) -> None:
     """Whether asks are kept, who says so, where, and how much there is."""
-    from pluralism_local import config
     from pluralism_local.history import Counts, default_path
 
     out = options.output(context, as_json=as_json)
-    loaded = config.load()
+    loaded = options.load(out)
     file = default_path()
     kept = Counts(0, 0, 0)
     if file.exists():

@@ -9,6 +9,7 @@ import typer
 from pluralism_local.cli import options
 from pluralism_local.cli.output import key_values, table
 from pluralism_local.errors import PlocalError
+from pluralism_local.remote_url import without_credentials
 
 if TYPE_CHECKING:
     from pluralism_local.models import ModelDetails, ModelFile
@@ -26,10 +27,10 @@ def ls(context: typer.Context, as_json: options.Json = False) -> None:
 
     A file that cannot be read is listed with what is wrong with it.
     """
-    from pluralism_local import config, models
+    from pluralism_local import models
 
     out = options.output(context, as_json=as_json)
-    records = [_summary(file) for file in models.installed(config.load().settings)]
+    records = [_summary(file) for file in models.installed(options.load(out).settings)]
     rows = [
         [
             item["name"],
@@ -58,10 +59,10 @@ def show(
     """
     from dataclasses import asdict
 
-    from pluralism_local import config, models
+    from pluralism_local import models
 
     out = options.output(context, as_json=as_json)
-    settings = config.load({"ctx_size": ctx_size}).settings
+    settings = options.load(out, {"ctx_size": ctx_size}).settings
     file = models.resolve(name, settings)
     found = models.details(file, settings.ctx_size)
     record = {"id": file.name, "source": file.source, "path": str(file.path), **asdict(found)}
@@ -76,10 +77,10 @@ def verify(context: typer.Context, name: Name, as_json: options.Json = False) ->
     read, and its checksum compared with the one that the Hub's cache or the package it came in has on record
     (exit 4 if they differ). For any other file there is nothing to compare with, and that is said.
     """
-    from pluralism_local import config, model_check, models
+    from pluralism_local import model_check, models
 
     out = options.output(context, as_json=as_json)
-    file = models.resolve(name, config.load().settings)
+    file = models.resolve(name, options.load(out).settings)
     found = model_check.verify(
         file.path, lambda share: out.status(f"reading {file.path.name}: {share:.0%}"), lambda: False
     )
@@ -118,13 +119,14 @@ def default(
     ] = None,
 ) -> None:
     """Print the default model, or set it."""
-    from pluralism_local import config, models
+    from pluralism_local import models
     from pluralism_local.cli.config import save
     from pluralism_local.wiring import expand
 
-    settings = config.load().settings
+    out = options.output(context)
+    settings = options.load(out).settings
     if name is None:
-        options.output(context).line(settings.model)
+        out.line(without_credentials(settings.model))
         return
     if not expand(name, settings).startswith(("remote:", "scripted:")):
         models.resolve(name, settings)

@@ -7,12 +7,17 @@ line breaks (``PLOCAL_OPTION``, whose items contain spaces).
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from pluralism_local.cli.output import Output
 from pluralism_local.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from pluralism_local.config import Loaded
 
 
 def _option(*names: str, help: str, default: str = "off", metavar: str | None = None) -> Any:
@@ -31,6 +36,28 @@ def output(context: typer.Context, *, as_json: bool = False) -> Output:
     if as_json:
         out.format = "json"
     return out
+
+
+def load(out: Output, overrides: Mapping[str, object] | None = None) -> Loaded:
+    """The settings in force, as `config.load` has them; what was not taken from ./plocal.toml is said in one line.
+
+    Raises: InvalidInput, as `config.load`.
+    """
+    from pluralism_local import config
+
+    loaded = config.load(overrides)
+    if loaded.withheld is not None:
+        names = " and ".join(loaded.withheld.values)
+        changed = " (it changed since you trusted it)" if loaded.withheld.state == "changed" else ""
+        out.note_once(
+            f"Note: {names} of ./{config.LOCAL_FILE} ignored{changed}; see and allow it with: plocal config trust"
+        )
+    named_here = loaded.settings.keyless and loaded.origin["model"] == f"./{config.LOCAL_FILE}"
+    if named_here and os.environ.get("PLOCAL_REMOTE_KEY"):
+        out.note_once(
+            f"Note: PLOCAL_REMOTE_KEY is not sent to a server that only ./{config.LOCAL_FILE} names; -m sends it."
+        )
+    return loaded
 
 
 Model = Annotated[

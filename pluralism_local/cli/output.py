@@ -48,6 +48,7 @@ class Output:
         self.format: Format = "text"
         self.exit = ExitCode.DONE
         self._status_width = 0
+        self._said = set[str]()
 
     @property
     def unicode(self) -> bool:
@@ -118,6 +119,12 @@ class Output:
         """A whole line on stderr."""
         self.clear_status()
         self._tell(f"{clean(text)}\n")
+
+    def note_once(self, text: str) -> None:
+        """A line on stderr that a command says only once, however often it comes to it."""
+        if text not in self._said:
+            self._said.add(text)
+            self.note(text)
 
     def warn(self, text: str) -> None:
         """A warning on stderr."""

@@ -20,11 +20,10 @@ app = typer.Typer(help="Pools: list, read and check sets of communities.", rich_
 @app.command()
 def ls(context: typer.Context, as_json: options.Json = False) -> None:
     """Every pool with its communities."""
-    from pluralism_local import config
     from pluralism_local.wiring import library
 
     out = options.output(context, as_json=as_json)
-    shelf = library(config.load().settings)
+    shelf = library(options.load(out).settings)
     found = shelf.pools()
     rows = [[pool.id, pool.name, ", ".join(member.community.id for member in pool.members)] for pool in found]
     out.show([_record(pool) for pool in found], table(rows, ["id", "name", "communities"]))
@@ -39,11 +38,10 @@ def show(
     as_json: options.Json = False,
 ) -> None:
     """The members of a pool, their weights, and what these weights claim."""
-    from pluralism_local import config
     from pluralism_local.wiring import library
 
     out = options.output(context, as_json=as_json)
-    pool = library(config.load().settings).pool(name)
+    pool = library(options.load(out).settings).pool(name)
     rows = []
     for member in pool.members:
         prior = member.community.card.prior
@@ -63,12 +61,11 @@ def validate(
     as_json: options.Json = False,
 ) -> None:
     """Check pools: their keys, that every card is there and sound, and that the weights sum to 1."""
-    from pluralism_local import config
     from pluralism_local.cli.communities import Check, report
     from pluralism_local.wiring import library
 
     out = options.output(context, as_json=as_json)
-    shelf = library(config.load().settings)
+    shelf = library(options.load(out).settings)
     results = []
     for name in names:
         try:

@@ -75,7 +75,7 @@ class RemoteEngine(LanguageModel):
         url: ``http(s)://host[:port]``, to which ``/v1`` is added, or with a path, which is taken as it is.
             Basic credentials (``user:password@``) are sent, and never shown.
         model: its name at the server; None takes the only one of ``GET models`` when it is first needed.
-        api_key: sent as bearer token; None reads PLOCAL_REMOTE_KEY.
+        api_key: sent as bearer token; None reads PLOCAL_REMOTE_KEY, an empty one sends none.
         timeout: seconds of silence after which a request has failed.
 
     `TextStarted.prompt_tokens` is 0: a server tells the prompt's length last, if at all. `Usage` is the
@@ -99,9 +99,9 @@ class RemoteEngine(LanguageModel):
         self._closed = False
 
     @classmethod
-    def from_spec(cls, spec: str) -> Self:
-        """From ``URL[#model]``, with or without a leading ``remote:``."""
-        return cls(spec)
+    def from_spec(cls, spec: str, *, api_key: str | None = None) -> Self:
+        """From ``URL[#model]``, with or without a leading ``remote:``; `api_key` as for the class."""
+        return cls(spec, api_key=api_key)
 
     @property
     def info(self) -> ModelInfo:

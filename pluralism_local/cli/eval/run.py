@@ -113,7 +113,7 @@ def run(
 ) -> None:
     """Run methods on a task, keep every answer, and show the scores."""
     out = options.output(context, as_json=as_json)
-    from pluralism_local import config, models
+    from pluralism_local import models
     from pluralism_local.evaluation.methods import find_methods
 
     options.pool_or_communities(pool, community)
@@ -129,7 +129,7 @@ def run(
         "template": template,
         "offline": offline,
     }
-    settings = config.load(overrides).settings
+    settings = options.load(out, overrides).settings
     file = models.data_file(data)
     wanted = Wanted(
         task=task,

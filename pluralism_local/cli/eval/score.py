@@ -71,7 +71,6 @@ def score(
 ) -> None:
     """The metrics of a file of answers, by name, with 95 % intervals."""
     out = options.output(context, as_json=as_json)
-    from pluralism_local import config
     from pluralism_local.evaluation import reading
     from pluralism_local.evaluation.basis import remarks, void
     from pluralism_local.evaluation.scoring import score as scores_of
@@ -83,7 +82,7 @@ def score(
             "overton-judge compares two methods of a run.",
             "Use plocal eval judge RUN, or --task overton-nli.",
         )
-    settings = config.load({"seed": seed, "threads": threads}).settings
+    settings = options.load(out, {"seed": seed, "threads": threads}).settings
     found = reading.read_answers(what, file, partial=partial)
     for remark in reading.remarks(what, found.samples):
         out.warn(remark)
@@ -138,11 +137,10 @@ def nli(
 ) -> None:
     """The accuracy of an entailment scorer on labelled pairs."""
     out = options.output(context, as_json=as_json)
-    from pluralism_local import config
     from pluralism_local.evaluation.nli import read_pairs
     from pluralism_local.evaluation.nli.check import check
 
-    settings = config.load({"threads": threads}).settings
+    settings = options.load(out, {"threads": threads}).settings
     data = read_pairs(file)
     rows = data.rows[:limit]
     with catching(out) as interrupt, open_scorer(scorer, settings, out.status) as opened:

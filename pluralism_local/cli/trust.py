@@ -1,0 +1,112 @@
+"""`plocal config trust`: what a file of others may say from now on, seen first and remembered by its content.
+
+plocal.toml ──what it asks for──> shown ──allow──> data/trusted.json          --list, --revoke, --dry-run
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pluralism_local.cli import options
+from pluralism_local.cli.output import Output, table
+from pluralism_local.errors import NotFound
+
+if TYPE_CHECKING:
+    from pluralism_local.trust import Trust
+
+EPILOG = """
+\b
+A folder's plocal.toml may always choose the mode, a pool by its id, sampling and the like, and make offline and
+logging stricter. A model, aliases, community_paths, a pool's file, offline = false and logging = true are taken
+from it only once it is trusted, and asked about again when it changes.
+
+\b
+A key (PLOCAL_REMOTE_KEY) is never sent to a server that only such a file names: name the server yourself, with -m,
+PLOCAL_MODEL or plocal config set, and it is.
+
+\b
+Examples:
+  plocal config trust --dry-run      what ./plocal.toml asks for
+  plocal config trust                allow it
+  plocal config trust --list
+  plocal config trust --revoke
+"""
+
+
+def trust(
+    context: typer.Context,
+    path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PATH", show_default=False, help="A plocal.toml, or its folder. Default: the one here."
+        ),
+    ] = Path(),
+    listing: Annotated[
+        bool, typer.Option("--list", help="Show what is trusted, and change nothing.")
+    ] = False,
+    revoke: Annotated[bool, typer.Option("--revoke", help="Trust it no longer.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what it asks for, and trust nothing.")
+    ] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Let a folder's plocal.toml name models, servers and cards; its present content, and no other."""
+    from pluralism_local import config
+    from pluralism_local.trust import Trust
+
+    out = options.output(context, as_json=as_json)
+    store = Trust(config.paths().data_dir)
+    if listing:
+        _list(out, store)
+        return
+    folder = path.expanduser()
+    folder = folder.parent if folder.name == config.LOCAL_FILE and not folder.is_dir() else folder
+    file = folder.absolute() / config.LOCAL_FILE
+    if revoke:
+        store.revoke(file)
+        out.note(f"{file} is not trusted any more.")
+        return
+    _trust_file(out, store, file, dry_run=dry_run)
+
+
+def _trust_file(out: Output, store: Trust, file: Path, *, dry_run: bool) -> None:
+    """Show what the file asks for beside what holds without it; trust the very content that was shown."""
+    from pluralism_local import config
+    from pluralism_local.cli.config import plain, spell
+
+    if not file.is_file():
+        raise NotFound(f"There is no file {file}.", "Give a plocal.toml, or the folder it lies in.")
+    loaded = config.load(cwd=file.parent)
+    held = loaded.withheld
+    if held is None:
+        out.show(
+            {"file": str(file), "allows": {}, "trusted": not dry_run},
+            f"{file} is trusted already, or says nothing that needs it.",
+        )
+        return
+    before = loaded.settings.model_dump()
+    pairs = {name: (plain(before[name]), plain(value)) for name, value in held.guarded.items()}
+    rows = [[name, *map(spell, pair)] for name, pair in pairs.items()]
+    out.show(
+        {
+            "file": str(file),
+            "allows": {name: {"now": now, "trusted": then} for name, (now, then) in pairs.items()},
+            "trusted": not dry_run,
+        },
+        table(rows, ["setting", "now", "with this file"]),
+    )
+    if dry_run:
+        out.note("Nothing is changed; without --dry-run this is allowed.")
+        return
+    store.allow(file, held.content)
+    out.note(f"{file} is trusted until it changes; undo with: plocal config trust --revoke {file.parent}")
+
+
+def _list(out: Output, store: Trust) -> None:
+    found = [{"path": str(path), "state": state} for path, state in store.files().items()]
+    if not found:
+        out.note("Nothing is trusted.")
+    out.show(found, table([[one["state"], one["path"]] for one in found], ["state", "file"]))

@@ -1,0 +1,111 @@
+"""What can be set: names, types, ranges and built-in values, and which servers get no key.
+
+Values are gathered by `config.load`; here is only what each may be.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
+
+from pluralism_local.errors import InvalidInput
+from pluralism_local.remote_url import SCHEME, parse_spec
+from pluralism_local.types import ModeName
+
+_ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def _auto_is_none(value: object) -> object:
+    return None if value == "auto" else value
+
+
+def _texts_to_paths(value: object) -> object:
+    if not isinstance(value, list):
+        return value
+    return [Path(item) if isinstance(item, str) else item for item in value]
+
+
+def _alias_names(aliases: dict[str, str]) -> dict[str, str]:
+    for name, target in aliases.items():
+        if not _ALIAS.fullmatch(name) or name == "starter" or name.endswith(".gguf") or not target.strip():
+            raise ValueError(name)
+    return aliases
+
+
+Name = Annotated[str, Field(min_length=1)]
+Temperature = Annotated[float, Field(ge=0, le=100, description="a number between 0 and 100")]
+TopP = Annotated[float, Field(gt=0, le=1, description="a number above 0 and at most 1")]
+Positive = Annotated[int, Field(ge=1, le=2**31 - 1, description="a whole number of at least 1")]
+PositiveOrAuto = Annotated[
+    Annotated[int, Field(ge=1, le=2**31 - 1)] | None,
+    BeforeValidator(_auto_is_none),
+    Field(description="a whole number of at least 1, or 'auto'"),
+]
+
+
+class Settings(BaseModel):
+    """Preferences, checked. None for `ctx_size` and `threads` (spelled ``"auto"``) leaves it to the engine.
+
+    `temperature`, `top_p` and `max_tokens` are the answer's, `comment_…` the communities'. `description` of
+    each field says what its value must be. `logging`: conversations are kept in the history.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    model: Name = Field(default="starter", description="the name or the path of a model")
+    pool: Name = Field(default="perspectives", description="the id or the path of a pool")
+    mode: ModeName = Field(
+        default="overton",
+        description="one of overton, steerable, distributional, vanilla, prompting, moe",
+    )
+    temperature: Temperature = 0.0
+    top_p: TopP = 1.0
+    max_tokens: Positive = 512
+    comment_temperature: Temperature = 1.0
+    comment_top_p: TopP = 0.9
+    comment_max_tokens: Positive = 200
+    seed: int = Field(default=0, ge=0, lt=2**32, description="a whole number between 0 and 4294967295")
+    ctx_size: PositiveOrAuto = None
+    gpu_layers: Literal["auto", "all"] | Annotated[int, Field(ge=0, le=10_000)] = Field(
+        default="auto", description="'auto', 'all' or a whole number of at least 0"
+    )
+    threads: PositiveOrAuto = None
+    template: Literal["auto", "none"] = Field(default="auto", description="'auto' or 'none'")
+    weights: Literal["auto", "file"] = Field(default="auto", description="'auto' or 'file'")
+    offline: bool = Field(default=False, description="true or false")
+    logging: bool = Field(default=True, description="true or false")
+    theme: Name = Field(default="textual-dark", description="the name of a theme of the chat")
+    aliases: Annotated[dict[str, str], AfterValidator(_alias_names)] = Field(
+        default_factory=dict,
+        description="a table from names (letters, digits, '.', '_', '-'; not 'starter') to models",
+    )
+    community_paths: Annotated[list[Path], BeforeValidator(_texts_to_paths)] = Field(
+        default_factory=list, description="a list of folders"
+    )
+    _keyless: frozenset[str] = PrivateAttr(default=frozenset())
+
+    @property
+    def keyless(self) -> frozenset[str]:
+        """Addresses of remote models that no key is sent to, since only a file of others names them."""
+        return self._keyless
+
+    def without_key_for(self, models: Iterable[str]) -> Settings:
+        """The same settings; the key goes to none of the servers among these names of models."""
+        settings = self.model_copy()
+        settings._keyless = self._keyless | servers(models)
+        return settings
+
+
+def servers(models: Iterable[str]) -> frozenset[str]:
+    """The addresses of the remote models among these; one that cannot be read is connected to by nobody."""
+    found = set()
+    for model in models:
+        if model.startswith(SCHEME):
+            with contextlib.suppress(InvalidInput):
+                found.add(parse_spec(model).address)
+    return frozenset(found)
