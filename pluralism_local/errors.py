@@ -9,6 +9,7 @@
     ├── RemoteFailure       a remote server failed after retries                                     exit 5
     ├── Cancelled           the user stopped it before anything could be kept                        exit 130
     └── EngineFailure       llama.cpp failed: out of memory, a decode error                          exit 1
+        └── DamagedWeights      what is in memory cannot be the model: it computes no numbers
 
 An error is one sentence for the user (`message`), what to do next (`hint`, may be empty) and a stable
 machine-readable `code`. Exit codes live with the CLI, not here. A bug stays an ordinary exception, with its
@@ -97,6 +98,10 @@ class EngineFailure(PlocalError):
     """llama.cpp failed in a way the user did not cause."""
 
     code = "engine_failure"
+
+
+class DamagedWeights(EngineFailure):
+    """The model computes no numbers, or the file that it was read from is no longer what was written."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

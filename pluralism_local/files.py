@@ -13,16 +13,13 @@ import contextlib
 import json
 import os
 import stat
-import uuid
 from collections.abc import Callable
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
 from pluralism_local.errors import InvalidInput, NotFound
-
-_LONGEST_NAME = 50
-"""Characters of a file's name in the name of what is written beside it, which may have 255 bytes."""
+from pluralism_local.unfinished import beside, sweep
 
 
 def open_regular(path: Path) -> BufferedReader:
@@ -83,20 +80,15 @@ def replace_whole(path: Path, content: bytes) -> None:
     Raises: OSError; `path` is untouched.
     """
     path = path.resolve()
-    temporary = path.parent / f".{path.name[:_LONGEST_NAME]}.{uuid.uuid4().hex}"
-    # "x" makes it with the user's own permissions, as any other file; a file that is there keeps its
-    with temporary.open("xb") as file:
-        try:
-            if path.exists():
-                temporary.chmod(stat.S_IMODE(path.stat().st_mode))
+    sweep(path.parent, path.name)
+    with beside(path) as temporary:
+        with temporary.open("r+b") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-            file.close()
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        if path.exists():  # a new file has the user's own permissions, one that is there keeps its
+            temporary.chmod(stat.S_IMODE(path.stat().st_mode))
+        temporary.replace(path)
 
 
 def remembered(path: Path, what: str, compute: Callable[[], str], cache: Path | None) -> str:

@@ -157,14 +157,15 @@ def _open_local(name: str, settings: Settings, status: Callable[[str], None]) ->
     sha256, fingerprint = models.identity(file, where.cache_dir)
     status(f"loading {file.path.name} …")
     from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
+    from pluralism_local.engine.shelf import PACKS, WEIGHTS
 
     options = LlamaOptions(
         ctx_size=settings.ctx_size,
         gpu_layers=settings.gpu_layers,
         threads=settings.threads,
         template=settings.template,
-        pack_dir=where.cache_dir / "packs",
-        weights_dir=where.cache_dir / "weights" if settings.weights == "auto" else None,
+        pack_dir=where.cache_dir / PACKS,
+        weights_dir=where.cache_dir / WEIGHTS if settings.weights == "auto" else None,
         cache_bytes=_cache_bytes(),
         log_file=_log_file(where.cache_dir),
     )

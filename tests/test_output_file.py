@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import stat
 import subprocess
@@ -68,6 +69,7 @@ def test_the_reader_of_a_pipe_gets_it(tmp_path: Path) -> None:
     heard: list[bytes] = []
 
     def read() -> None:
+        select.select([reader], [], [])  # before the first writer, reading would be an end
         with os.fdopen(reader, "rb") as file:
             heard.append(file.read())
 

@@ -19,6 +19,7 @@ from types import FrameType
 
 from pluralism_local.cli.exits import ExitCode, ReaderGone, UnwritableOutput, describe
 from pluralism_local.cli.output import Output
+from pluralism_local.unfinished import discard_all
 
 
 class Interrupt:
@@ -54,6 +55,7 @@ def catching(out: Output) -> Iterator[Interrupt]:
     def leave() -> None:
         with suppress(RuntimeError, ReaderGone, UnwritableOutput):
             out.fail(describe(KeyboardInterrupt()))
+        discard_all()
         os._exit(ExitCode.INTERRUPTED)
 
     interrupt = Interrupt(out.note if out.interactive else lambda _text: None, leave)

@@ -6,7 +6,7 @@
 llama.cpp has fast matrix products for most of its types on CPUs, but not for all: measured with one thread on the
 starter model (x86, AVX-512), prompts and batches of 16 run at 155 and 113 tokens/s in Q4_1 and 152 and 117 in Q5_1,
 against 386 and 221 in Q8_0. Q8_0 holds such weights almost exactly: a block's 16 or 32 levels land on a grid of 255.
-A file is written once per base, in about a second.
+A file is written once per base, in about a second, and lies on a `Shelf`.
 
 No copy is no error: the reason is kept in `reason`, and the caller runs the file itself.
 """
@@ -16,14 +16,14 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-import tempfile
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 
 from pluralism_local.engine.handles import write_q8_0
+from pluralism_local.engine.shelf import Shelf
 from pluralism_local.errors import PlocalError
 from pluralism_local.gguf_file import GGML_TYPES, GGUFHeader
+from pluralism_local.unfinished import beside
 
 LARGEST_MODEL = 10**9
 """Bytes of a model that is copied without being asked."""
@@ -57,51 +57,42 @@ class FastWeights:
     """
 
     def __init__(self, folder: Path | None) -> None:
-        self._folder = folder
+        self._shelf = None if folder is None else Shelf(folder)
         self.reason = ""
 
     def copy(self, header: GGUFHeader, identity: str, threads: int) -> Path | None:
-        """The copy of the base that `identity` tells from others, written if need be; None to run the file itself.
-
-        `out` is whole or absent: it is written beside its place and moved there.
-        """
-        if self._folder is None or slow_type(header) is None:
+        """The copy of the base that `identity` tells from others, written if need be; None to run the file itself."""
+        if self._shelf is None or slow_type(header) is None:
             return None
         if header.file_bytes > LARGEST_MODEL or (header.integer("split.count") or 1) > 1:
             self.reason = "the model is too large to copy it unasked"
             return None
         key = hashlib.sha256(f"{COPY_TYPE} {identity}".encode()).hexdigest()[:32]
-        path = self._folder / f"{key}.gguf"
         try:
-            if not path.exists():
-                self._folder.mkdir(parents=True, exist_ok=True)
-                self._write(header.path, path, threads)
-                self._tidy(path)
-            os.utime(path)
+            return self._shelf.find(key) or self._shelf.add(
+                key, {"model": str(header.path)}, lambda out: _write(header.path, out, threads), KEPT
+            )
         except (PlocalError, OSError) as error:
             self.reason = str(error)
             return None
-        return path
+
+    def is_damaged(self, path: Path) -> bool:
+        """Whether a copy is no longer what was written, read from its first byte to its last."""
+        return self._shelf is not None and self._shelf.check(path, whole=True) == "damaged"
 
     def discard(self, path: Path) -> None:
-        """Throw away a copy that cannot be loaded."""
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
+        """Throw away a copy that cannot be loaded, or is damaged."""
+        if self._shelf is not None:
+            self._shelf.discard(path)
 
-    def _write(self, source: Path, out: Path, threads: int) -> None:
-        handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
-        os.close(handle)
-        temporary = Path(name)
-        try:
-            write_q8_0(source, temporary, threads)
-            temporary.replace(out)
-        finally:
-            temporary.unlink(missing_ok=True)
 
-    def _tidy(self, newest: Path) -> None:
-        """Keep the most recently used; a copy that another process has open lives on until it is closed."""
-        others = [path for path in newest.parent.glob("*.gguf") if path != newest]
-        others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-        for path in others[KEPT - 1 :]:
-            with suppress(OSError):
-                path.unlink()
+def _write(source: Path, out: Path, threads: int) -> None:
+    """Write the copy; `out` is whole and on the disk, or as it was.
+
+    Raises: EngineFailure, OSError
+    """
+    with beside(out) as temporary:
+        write_q8_0(source, temporary, threads)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(out)

@@ -22,8 +22,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -44,7 +44,7 @@ from pluralism_local.engine.prompter import Prompter
 from pluralism_local.engine.runner import Runner, RunnerOptions, physical_cores
 from pluralism_local.engine.slots import Slots
 from pluralism_local.engine.spellings import Spellings
-from pluralism_local.errors import EngineFailure, InvalidInput, Refused
+from pluralism_local.errors import DamagedWeights, EngineFailure, InvalidInput, Refused
 from pluralism_local.gguf_file import GGUFHeader, read_header
 from pluralism_local.types import (
     AdapterRef,
@@ -54,6 +54,7 @@ from pluralism_local.types import (
     OptionDistribution,
     OptionRequest,
     Request,
+    TextStarted,
 )
 
 _WAVE_CELLS = 4096
@@ -151,40 +152,69 @@ class LlamaEngine:
         layers = {"auto": -1, "all": -1}.get(str(self.options.gpu_layers), self.options.gpu_layers)
         self._gpu_layers = int(layers) if on_gpu else 0
         self._threads = self.options.threads or physical_cores()
-        identity = sha256 or _identity(path)
-        model, header, weights = self._open(header, identity, should_stop)
+        self._identity = sha256 or _identity(path)
+        self._most_lanes = self.options.lanes or (1 if on_gpu else self._threads)
+        self._fast = FastWeights(self.options.weights_dir)
+        self._slots = Slots()
+        self._busy = threading.Lock()
+        self._closed = True
+        self._load(header, ModelInfo(name, "llama.cpp", sha256, fingerprint), should_stop)
+
+    def _load(self, source: GGUFHeader, info: ModelInfo, should_stop: ShouldStop) -> None:
+        """Open the model and make everything that lives on it; `info` lacks only what is known then.
+
+        Raises: as the class says.
+        """
+        model, header, weights = self._open(source, should_stop)
         try:
             self._prompter = Prompter(model, self.options.template)
             self._context = self._context_size(model.training_context)
         except BaseException:
             model.close()
             raise
-        self._info = ModelInfo(name, "llama.cpp", sha256, fingerprint, self._context, weights)
-        self._most_lanes = self.options.lanes or (1 if on_gpu else self._threads)
+        self._source, self._copy = source, header.path if weights is not None else None
+        self._info = replace(info, context=self._context, weights=weights)
         banned = model.end_tokens() if self.options.ignore_end else ()
         # a copy rounds its own way already: flash attention costs it nothing
         self._runner = Runner(model, self._runner_options(banned, flash=weights is not None))
-        self._slots = Slots()
-        shelf = PackShelf(header, f"{identity}:{weights or 'file'}", self.options.pack_dir)
+        shelf = PackShelf(
+            header,
+            f"{self._identity}:{weights or 'file'}",
+            self.options.pack_dir,
+            model=source.path,
+            is_source_whole=lambda: not self._is_copy_damaged(),
+        )
         self._packs = OpenPack(shelf, self._runner.options, gpu_layers=self._gpu_layers)
         self._spellings = Spellings(model, self._prompter)
         self._jobs = JobMaker(self._prompter, self._slots, self._runner.store, self._packs, self._context)
-        self._busy = threading.Lock()
         self._closed = False
 
-    def _open(
-        self, header: GGUFHeader, identity: str, should_stop: ShouldStop
-    ) -> tuple[Model, GGUFHeader, str | None]:
+    def _open(self, header: GGUFHeader, should_stop: ShouldStop) -> tuple[Model, GGUFHeader, str | None]:
         """The model, the header of the file it came from, and the type of the copy if it is one."""
-        fast = FastWeights(self.options.weights_dir)
-        copy = fast.copy(header, identity, self._threads) if not self._gpu_layers else None
+        copy = self._fast.copy(header, self._identity, self._threads) if not self._gpu_layers else None
         if copy is not None:
             try:
                 model = Model(copy, repack=REPACKED, should_stop=should_stop)
                 return model, read_header(copy), COPY_TYPE
             except InvalidInput:
-                fast.discard(copy)
+                self._fast.discard(copy)
         return Model(header.path, gpu_layers=self._gpu_layers, should_stop=should_stop), header, None
+
+    def _is_copy_damaged(self) -> bool:
+        return self._copy is not None and self._fast.is_damaged(self._copy)
+
+    def _replace_damaged(self) -> bool:
+        """Throw away what is open of the cache and no longer what was written, and open anew; whether that was so.
+
+        Raises: as `_load`; the engine is closed then.
+        """
+        is_pack_damaged = self._packs.discard_damaged()
+        if self._copy is None or not self._fast.is_damaged(self._copy):
+            return is_pack_damaged
+        self._fast.discard(self._copy)
+        self.close()
+        self._load(self._source, self._info, never)
+        return True
 
     def _runner_options(self, banned: tuple[int, ...], *, flash: bool) -> RunnerOptions:
         return RunnerOptions(self._threads, self._most_lanes, self.options.cache_bytes, banned, flash)
@@ -250,20 +280,45 @@ class LlamaEngine:
     ) -> Generator[EngineEvent, None, None]:
         """See `LanguageModel.generate`. `should_stop` is called from the lanes' threads."""
         with self._claim():
-            tasks: dict[int, Task] = {}
-            for index, request in enumerate(requests):
-                tasks[index] = Task(request.sampling, request.keep, self._prompter.text(request.messages))
-            jobs = [
-                self._jobs.job(i, tasks[i].prompt, r.adapter, r.sampling.max_tokens)
-                for i, r in enumerate(requests)
-            ]
-            packed = self._packed(jobs)
-            if packed:
-                yield from self._generate_packed(packed, tasks, should_stop)
-            taken = {job.index for job in packed}
-            rest = [job for job in jobs if job.index not in taken]
-            if rest:
-                yield from self._generate_apart(rest, tasks, should_stop)
+            started: set[int] = set()
+            has_spoken = False
+            try:
+                with closing(self._generate(requests, should_stop)) as events:
+                    for event in events:
+                        if isinstance(event, TextStarted):
+                            started.add(event.index)
+                        else:
+                            has_spoken = True
+                        yield event
+                return
+            except DamagedWeights:
+                if not self._replace_damaged():
+                    raise
+            if has_spoken:
+                raise EngineFailure("What plocal keeps of the model in its cache was damaged.", "Ask again.")
+            with closing(self._generate(requests, should_stop)) as events:
+                for event in events:
+                    if not (isinstance(event, TextStarted) and event.index in started):
+                        yield event
+
+    def _generate(
+        self, requests: Sequence[Request], should_stop: ShouldStop
+    ) -> Generator[EngineEvent, None, None]:
+        """Those that a pack takes, then the rest."""
+        tasks: dict[int, Task] = {}
+        for index, request in enumerate(requests):
+            tasks[index] = Task(request.sampling, request.keep, self._prompter.text(request.messages))
+        jobs = [
+            self._jobs.job(i, tasks[i].prompt, r.adapter, r.sampling.max_tokens)
+            for i, r in enumerate(requests)
+        ]
+        packed = self._packed(jobs)
+        if packed:
+            yield from self._generate_packed(packed, tasks, should_stop)
+        taken = {job.index for job in packed}
+        rest = [job for job in jobs if job.index not in taken]
+        if rest:
+            yield from self._generate_apart(rest, tasks, should_stop)
 
     def _generate_apart(
         self, jobs: Sequence[Job], tasks: Mapping[int, Task], should_stop: ShouldStop
@@ -301,28 +356,38 @@ class LlamaEngine:
     ) -> list[OptionDistribution]:
         """See `LanguageModel.distribution`; exact, in float64, from the last rows' logits."""
         with self._claim():
-            jobs: list[Job] = []
-            paths: dict[int, list[tuple[scoring.Path, ...]]] = {}
-            for index, request in enumerate(requests):
-                prompt = self._prompter.text(request.messages)
-                paths[index] = [self._spellings.paths(prompt, option) for option in request.options]
-                room = sum(len(path) - 1 for option in paths[index] for path in option)
-                jobs.append(self._jobs.job(index, prompt, request.adapter, room))
-            # half of the sequences are left for the branches of long options
-            plan = make_plan(jobs, _limits(jobs, SEQUENCES // 2))
-            adapters = self._adapters(jobs)
-            tables: dict[int, dict[scoring.Path, float]] = {}
+            try:
+                return self._distribution(requests, should_stop)
+            except DamagedWeights:
+                if not self._replace_damaged():
+                    raise
+            return self._distribution(requests, should_stop)
 
-            def run(lane: Lane, wave: Wave, stop: ShouldStop) -> Iterator[EngineEvent]:
-                tables.update(lane.score(wave, paths, *adapters[wave.slot], stop))
-                return iter(())
+    def _distribution(
+        self, requests: Sequence[OptionRequest], should_stop: ShouldStop
+    ) -> list[OptionDistribution]:
+        jobs: list[Job] = []
+        paths: dict[int, list[tuple[scoring.Path, ...]]] = {}
+        for index, request in enumerate(requests):
+            prompt = self._prompter.text(request.messages)
+            paths[index] = [self._spellings.paths(prompt, option) for option in request.options]
+            room = sum(len(path) - 1 for option in paths[index] for path in option)
+            jobs.append(self._jobs.job(index, prompt, request.adapter, room))
+        # half of the sequences are left for the branches of long options
+        plan = make_plan(jobs, _limits(jobs, SEQUENCES // 2))
+        adapters = self._adapters(jobs)
+        tables: dict[int, dict[scoring.Path, float]] = {}
 
-            for _ in self._runner.carry_out(plan, run, should_stop):
-                pass
-            return [
-                scoring.exact_distribution(request.options, scoring.masses(paths[i], tables[i]))
-                for i, request in enumerate(requests)
-            ]
+        def run(lane: Lane, wave: Wave, stop: ShouldStop) -> Iterator[EngineEvent]:
+            tables.update(lane.score(wave, paths, *adapters[wave.slot], stop))
+            return iter(())
+
+        for _ in self._runner.carry_out(plan, run, should_stop):
+            pass
+        return [
+            scoring.exact_distribution(request.options, scoring.masses(paths[i], tables[i]))
+            for i, request in enumerate(requests)
+        ]
 
     def close(self) -> None:
         """Free contexts, adapters and the model."""

@@ -36,6 +36,8 @@ class OpenPack:
         """The pack that holds `refs` (by slot) and its runner; None where there can be none.
 
         A single adapter is not worth a pack of its own, but is served by an open one.
+
+        Raises: DamagedWeights: the file that the pack's weights would come from is not what it was.
         """
         if self._open is not None and refs.keys() <= self._open[0].controls.keys():
             return self._open
@@ -54,6 +56,14 @@ class OpenPack:
         self._open = pack, Runner(model, replace(self._options, banned=banned, flash=True))
         self.loads += 1
         return self._open
+
+    def discard_damaged(self) -> bool:
+        """Close the open pack and throw it away if it is no longer what was written; whether that was so."""
+        if self._open is None or not self._shelf.is_damaged(self._open[0]):
+            return False
+        self._shelf.discard(self._open[0])
+        self.close()
+        return True
 
     def current(self) -> tuple[Pack, Runner]:
         """What `open` gave last.

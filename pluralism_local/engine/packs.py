@@ -16,7 +16,6 @@ or a tensor or setting not known here, gets no pack. The base's weights are copi
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -37,6 +36,7 @@ from pluralism_local.engine.pack_rules import (
 from pluralism_local.errors import InvalidInput
 from pluralism_local.files import open_regular
 from pluralism_local.gguf_file import GGUFHeader, Tensor, read_header
+from pluralism_local.unfinished import beside
 
 _ARCHITECTURE = "graniteswitch"
 _ROUTER_GAIN = 15.0
@@ -134,15 +134,9 @@ def write_pack(
     }
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
-        os.close(handle)
-        temporary = Path(name)
-        try:
+        with beside(out) as temporary:
             _write(temporary, base, settings, entries)
             temporary.replace(out)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
     except OSError as error:
         raise InvalidInput(
             f"The pack {out} cannot be written: {error.strerror or error}.",

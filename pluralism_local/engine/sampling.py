@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from pluralism_local.errors import EngineFailure
+from pluralism_local.errors import DamagedWeights
 from pluralism_local.types import Sampling
 
 _THRESHOLDS = (1e-3, 1e-5)
@@ -34,14 +34,14 @@ class Sampler:
         """The next token; `logits` [vocabulary] is left as it is.
 
         Raises:
-            EngineFailure: no logit is a number.
+            DamagedWeights: no logit is a number.
         """
         if self._banned.size:
             logits = logits.copy()
             logits[self._banned] = -np.inf
         top = int(logits.argmax())
         if not np.isfinite(logits[top]):
-            raise EngineFailure(
+            raise DamagedWeights(
                 "The model gave no usable next-token probabilities.", "Check it with `plocal models verify`."
             )
         if self._temperature == 0:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import exp, isnan
 
-from pluralism_local.errors import EngineFailure
+from pluralism_local.errors import DamagedWeights
 from pluralism_local.types import OptionDistribution
 
 Path = tuple[int, ...]
@@ -41,10 +41,10 @@ def masses(options: Sequence[Sequence[Path]], log_p: Mapping[Path, float]) -> tu
     option whose paths another option shares literally counts for the first of them only.
 
     Raises:
-        EngineFailure: a probability is NaN.
+        DamagedWeights: a probability is NaN.
     """
     if any(isnan(value) for value in log_p.values()):
-        raise EngineFailure(
+        raise DamagedWeights(
             "The model computes no probabilities for these options, only NaN.",
             "Its file is probably damaged, or quantized wrongly: try `plocal models verify`.",
         )

@@ -3,34 +3,16 @@
     Writer(folder) ──> folder/TOKEN, locked by this process until it ends, however it ends
     is_alive(folder, token) ──> whether somebody still holds that lock
 
-The kernel drops the lock with the process: after a kill -9 or a power cut nothing has to time out, a process
-id used again misleads nobody, and an answer may pause as long as it likes. A process forked without exec holds
-its parent's locks too. POSIX systems lock the file (flock), Windows its first byte (msvcrt.locking); there two
-processes that look at a dead writer in the same moment may see each other's lock and call it alive until they look
-again.
+See `liveness`: an answer may pause as long as it likes, and nothing has to time out.
 """
 
 from __future__ import annotations
 
 import contextlib
-import sys
 import uuid
 from pathlib import Path
-from typing import IO
 
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(file: IO[bytes], *, shared: bool) -> None:
-        """Raises: OSError if another holds it."""
-        del shared  # Windows has no such lock for a byte
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-else:
-    import fcntl
-
-    def _lock(file: IO[bytes], *, shared: bool) -> None:
-        """Raises: OSError if another holds it, for `shared` in a way of its own."""
-        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+from pluralism_local.liveness import try_lock
 
 
 class Writer:
@@ -47,7 +29,7 @@ class Writer:
         self._path = folder / self.token
         self._file = self._path.open("xb")
         try:
-            _lock(self._file, shared=False)
+            try_lock(self._file)
         except BaseException:
             self.close()
             raise
@@ -70,8 +52,9 @@ def is_alive(folder: Path, token: str) -> bool:
         return True
     with file:
         try:
-            _lock(file, shared=True)
-        except OSError:
+            if not try_lock(file, shared=True):
+                return True
+        except OSError:  # no locks here
             return True
     with contextlib.suppress(OSError):
         path.unlink(missing_ok=True)

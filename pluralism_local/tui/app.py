@@ -38,6 +38,7 @@ from pluralism_local.tui.terminal import forgiving
 from pluralism_local.tui.transcript import Transcript
 from pluralism_local.tui.view import TALL, WIDE, ChatView
 from pluralism_local.tui.work import Worker
+from pluralism_local.unfinished import discard_all
 from pluralism_local.wiring import MODES
 
 
@@ -337,4 +338,5 @@ def run_chat(start: Start, *, fault_file: Path | None = None) -> None:
         app.run()
     finally:
         if not app.shut():
+            discard_all()
             os._exit(0)

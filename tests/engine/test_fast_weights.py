@@ -63,9 +63,10 @@ def test_it_is_written_once_and_the_oldest_are_thrown_away(
     assert first is not None and shelf.copy(base, "a", 1) == first and len(written) == 1
     second = shelf.copy(base, "b", 1)
     assert second not in (None, first)
-    os.utime(first, (1, 1))
+    os.utime(first.with_suffix(".json"), (1, 1))
     third = shelf.copy(base, "c", 1)
-    assert sorted(folder.iterdir()) == sorted(path for path in (second, third) if path)
+    assert sorted(folder.glob("*.gguf")) == sorted(path for path in (second, third) if path)
+    assert len(list(folder.iterdir())) == 4  # each with its note
 
 
 def test_no_copy_is_no_error(
@@ -85,14 +86,14 @@ def test_no_copy_is_no_error(
         assert engine.info.weights is None and texts(engine, [ask("Say hi.", tokens=3)])[0]
 
 
-def test_a_broken_copy_is_replaced_by_the_file(starter_path: Path, folder: Path) -> None:
-    path = FastWeights(folder).copy(read_header(starter_path), str(starter_path), 1)
-    assert path is not None
-    path.write_bytes(path.read_bytes()[:4096])
+def test_a_copy_that_cannot_be_loaded_is_thrown_away_and_the_file_runs(
+    starter_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fast_weights, "write_q8_0", lambda source, out, threads: out.write_bytes(b"no model"))
     options = LlamaOptions(ctx_size=256, weights_dir=folder)
-    with LlamaEngine(starter_path, name="starter", sha256=str(starter_path), options=options) as engine:
+    with LlamaEngine(starter_path, name="starter", options=options) as engine:
         assert engine.info.weights is None
-    assert not path.exists()
+    assert not list(folder.iterdir())
 
 
 def test_the_copys_weights_are_the_files_within_a_220th_of_a_blocks_largest(

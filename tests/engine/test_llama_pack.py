@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pluralism_local.engine import pack_shelf
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 from pluralism_local.errors import Refused
 from pluralism_local.types import EngineEvent, TextDone
@@ -64,12 +65,12 @@ def test_a_subset_uses_the_open_pack_and_another_set_gets_its_own(
     packing: LlamaEngine, pack_dir: Path, make_ref: MakeRef
 ) -> None:
     run(packing, [ask(adapter=make_ref(seed, 1.5, "assistant"), tokens=1) for seed in range(4)])
-    loads, files = packing.stats.pack_loads, set(pack_dir.iterdir())
+    loads, files = packing.stats.pack_loads, set(pack_dir.glob("*.gguf"))
     run(packing, [ask(adapter=make_ref(seed, 1.5, "assistant"), tokens=1) for seed in (1, 2)])
     assert packing.stats.pack_loads == loads
     run(packing, [ask(adapter=make_ref(seed, 0.5, "assistant"), tokens=1) for seed in (1, 2)])
     assert packing.stats.pack_loads == loads + 1
-    assert len(set(pack_dir.iterdir()) - files) == 1
+    assert len(set(pack_dir.glob("*.gguf")) - files) == 1
 
 
 def test_a_pack_is_found_again_and_old_ones_go(starter_path: Path, tmp_path: Path, make_ref: MakeRef) -> None:
@@ -79,13 +80,15 @@ def test_a_pack_is_found_again_and_old_ones_go(starter_path: Path, tmp_path: Pat
             run(opened, [ask("Hi.", make_ref(seed, activation="assistant"), tokens=1) for seed in seeds])
 
     once(0, 1)
-    (first,) = tmp_path.iterdir()
+    (first,) = tmp_path.glob("*.gguf")
     written = first.stat().st_ino
     once(1, 0)
-    assert [path.stat().st_ino for path in tmp_path.iterdir()] == [written], "in any order, not written again"
+    assert [path.stat().st_ino for path in tmp_path.glob("*.gguf")] == [written], (
+        "in any order, not written again"
+    )
     for other in (2, 3, 4):
         once(0, other)
-    assert len(list(tmp_path.iterdir())) == 3
+    assert len(list(tmp_path.glob("*.gguf"))) == 3
     assert not first.exists()
 
 
@@ -108,19 +111,30 @@ def test_a_zero_adapter_in_a_pack_is_refused(starter_path: Path, tmp_path: Path,
             next(opened.generate([ask(adapter=ref) for ref in refs]))
 
 
-def test_a_damaged_pack_is_thrown_away_and_the_adapters_still_speak(
-    starter_path: Path, tmp_path: Path, make_ref: MakeRef
-) -> None:
+def test_a_damaged_pack_is_made_again(starter_path: Path, tmp_path: Path, make_ref: MakeRef) -> None:
     options = LlamaOptions(threads=1, lanes=1, pack_dir=tmp_path)
     requests = [ask("Hi.", make_ref(seed, activation="assistant"), tokens=2) for seed in range(2)]
     with LlamaEngine(starter_path, name="starter", options=options) as opened:
         run(opened, requests)
-    (pack,) = tmp_path.iterdir()
-    pack.write_bytes(pack.read_bytes()[:5000])
+    (pack,) = tmp_path.glob("*.gguf")
+    whole = pack.read_bytes()
+    pack.write_bytes(whole[:5000])
+    with LlamaEngine(starter_path, name="starter", options=options) as opened:
+        assert len(texts(opened, requests)) == 2
+        assert opened.stats.pack_loads == 1
+    assert pack.read_bytes() == whole
+
+
+def test_a_pack_that_cannot_be_loaded_is_thrown_away_and_the_adapters_still_speak(
+    starter_path: Path, tmp_path: Path, make_ref: MakeRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pack_shelf, "write_pack", lambda out, *_: out.write_bytes(b"no model"))
+    options = LlamaOptions(threads=1, lanes=1, pack_dir=tmp_path)
+    requests = [ask("Hi.", make_ref(seed, activation="assistant"), tokens=2) for seed in range(2)]
     with LlamaEngine(starter_path, name="starter", options=options) as opened:
         assert len(texts(opened, requests)) == 2
         assert opened.stats.pack_loads == 0
-    assert not pack.exists()
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_unwritable_folder_is_no_error(starter_path: Path, tmp_path: Path, make_ref: MakeRef) -> None:
