@@ -148,12 +148,17 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A finished text. `seconds` is wall time from the first decoded prompt token to the last new one."""
+    """A finished text.
+
+    `seconds` is wall time from the first decoded prompt token to the last new one; `warnings` are sentences for the
+    user about how it came to be, e.g. that a server took no seed.
+    """
 
     text: str
     finish: Finish
     usage: Usage
     seconds: float
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +174,7 @@ class OptionDistribution:
         unassigned_mass: 1 - sum(mass), in [0, 1]: probability of saying none of the options.
         bounds: same length, (low, high) of each mass; low == high when exact.
         method: how it was obtained.
+        warnings: sentences for the user about how it was obtained.
     """
 
     options: tuple[str, ...]
@@ -177,6 +183,7 @@ class OptionDistribution:
     unassigned_mass: float
     bounds: tuple[tuple[float, float], ...]
     method: DistributionMethod
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

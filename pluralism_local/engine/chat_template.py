@@ -13,6 +13,7 @@ from typing import Any
 
 from llama_cpp import llama_chat_format
 
+from pluralism_local.engine.folding import fold_system
 from pluralism_local.errors import InvalidInput
 from pluralism_local.types import Message
 
@@ -47,7 +48,7 @@ def chat_renderer(template: str, *, bos: str, eos: str) -> ChatRenderer:
         try:
             return attempt(messages, header)
         except Exception as error:
-            folded = _fold_system(messages)
+            folded = fold_system(messages)
             if folded is None:
                 raise InvalidInput(
                     f"The model's chat template refuses this conversation: {error}.",
@@ -56,10 +57,3 @@ def chat_renderer(template: str, *, bos: str, eos: str) -> ChatRenderer:
         return render(folded, header)
 
     return render
-
-
-def _fold_system(messages: Sequence[Message]) -> tuple[Message, ...] | None:
-    if len(messages) < 2 or messages[0].role != "system" or messages[1].role != "user":
-        return None
-    first = Message("user", f"{messages[0].content}\n\n{messages[1].content}")
-    return (first, *messages[2:])

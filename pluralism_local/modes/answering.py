@@ -5,8 +5,8 @@
 
 `text` is the LLM's present user message; what it sees before it is its thread (see `ask`).
 
-Once there are comments, a failure of the LLM is kept in the draft and not raised: the comments cost time, and
-the user gets them with a sentence about what failed.
+Once there are comments, or some of the answer, a failure of the LLM is kept in the draft and not raised: they cost
+time, and the user gets them with a sentence about what failed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,14 @@ from contextlib import suppress
 from functools import partial
 
 from pluralism_local.engine.base import LanguageModel, ShouldStop
-from pluralism_local.errors import Cancelled, ContextOverflow, EngineFailure, RemoteFailure, Unsupported
+from pluralism_local.errors import (
+    Cancelled,
+    ContextOverflow,
+    EngineFailure,
+    PlocalError,
+    RemoteFailure,
+    Unsupported,
+)
 from pluralism_local.modes.aggregate import is_stand_in, most_probable, single
 from pluralism_local.modes.draft import Draft, Stage
 from pluralism_local.modes.options import Posed, letters
@@ -77,8 +84,8 @@ def write_answer(draft: Draft, text: str, *, should_stop: ShouldStop) -> Iterato
                     draft.finish = event.completion.finish
                     if draft.finish != "cancelled":
                         draft.spoke(LLM_VOICE, text, event.completion.text)
-        except FAILURES as error:
-            if not draft.comments:
+        except PlocalError as error:
+            if not (draft.answer.strip() or (draft.comments and isinstance(error, FAILURES))):
                 raise
             draft.fail(error)
     draft.answer = draft.answer.strip()
@@ -121,6 +128,8 @@ def weigh(
             return None
         prompt_tokens = sum(draft.llm.count_tokens(request.messages) or 0 for request in requests())
     draft.spend("llm", Usage(prompt=prompt_tokens))
+    for distribution in found:
+        draft.warn_all(distribution.warnings)
     return found
 
 

@@ -19,7 +19,7 @@ from typing import Literal
 
 from pluralism_local.communities import Member
 from pluralism_local.engine.base import LanguageModel, ShouldStop
-from pluralism_local.errors import Unsupported
+from pluralism_local.errors import PlocalError, Unsupported
 from pluralism_local.modes.ask import Ask
 from pluralism_local.modes.draft import Draft
 from pluralism_local.modes.threads import generated, leave_out
@@ -36,6 +36,7 @@ from pluralism_local.types import (
     TextDelta,
     TextDone,
     TextStarted,
+    Usage,
 )
 
 Problem = Literal["empty", "cut off", "stopped"]
@@ -91,7 +92,7 @@ def write_comments(
 ) -> Iterator[CommentStarted | CommentDelta | CommentDone]:
     """Let every voice comment on `text`, in one call; fills `draft.comments` in the voices' order.
 
-    When stopped, the draft is marked incomplete and keeps what was said.
+    When stopped, or when the model fails after something was said, the draft is marked incomplete and keeps that.
     """
     sampling = draft.comment_sampling or draft.ask.comment
     for voice in voices:
@@ -102,22 +103,36 @@ def write_comments(
         return [_request(draft, voice, text, sampling) for voice in voices]
 
     done: dict[int, Comment] = {}
+    texts = ["" for _ in voices]
     names = [voice.id for voice in voices]
+
+    def finished(index: int, completion: Completion) -> CommentDone:
+        done[index] = _comment(voices[index], completion)
+        draft.comments = [done[position] for position in sorted(done)]
+        draft.spend("communities", completion.usage)
+        return CommentDone(done[index])
+
     with draft.timed("comments"):
-        for event in generated(draft, communities, names, requests, should_stop=should_stop):
-            voice = voices[event.index]
-            match event:
-                case TextStarted():
-                    yield CommentStarted(voice.id)
-                case TextDelta():
-                    yield CommentDelta(voice.id, event.text)
-                case TextDone():
-                    done[event.index] = _comment(voice, event.completion)
-                    if event.completion.finish != "cancelled":
-                        draft.spoke(voice.id, text, event.completion.text)
-                    draft.comments = [done[index] for index in sorted(done)]
-                    draft.spend("communities", event.completion.usage)
-                    yield CommentDone(done[event.index])
+        try:
+            for event in generated(draft, communities, names, requests, should_stop=should_stop):
+                voice = voices[event.index]
+                match event:
+                    case TextStarted():
+                        yield CommentStarted(voice.id)
+                    case TextDelta():
+                        texts[event.index] += event.text
+                        yield CommentDelta(voice.id, event.text)
+                    case TextDone():
+                        if event.completion.finish != "cancelled":
+                            draft.spoke(voice.id, text, event.completion.text)
+                        yield finished(event.index, event.completion)
+        except PlocalError as error:
+            if not any(said.strip() for said in texts):
+                raise
+            for index, said in enumerate(texts):
+                if index not in done and said.strip():
+                    yield finished(index, Completion(said, "cancelled", Usage(), 0.0))
+            draft.fail(error)
     _report(draft, sampling)
     if should_stop() or any(comment.problem == "stopped" for comment in draft.comments):
         draft.stop()

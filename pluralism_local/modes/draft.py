@@ -10,7 +10,7 @@ white space, is not: a follow-up shows it the question and the answer, never a h
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
@@ -98,6 +98,11 @@ class Draft:
         if sentence not in self.warnings:
             self.warnings.append(sentence)
 
+    def warn_all(self, sentences: Iterable[str]) -> None:
+        """Add sentences for the user, each once."""
+        for sentence in sentences:
+            self.warn(sentence)
+
     def to_llm(self, text: str) -> tuple[Message, ...]:
         """The LLM's conversation as far as it fits, `text` last."""
         return self.ask.to_llm(text, self.left_out.get(LLM_VOICE, 0))
@@ -118,7 +123,7 @@ class Draft:
         self.finish = "cancelled"
 
     def fail(self, error: PlocalError) -> None:
-        """The LLM failed after there were comments: keep them, and say what happened."""
+        """A model failed after there was something to keep: keep it, and say what happened."""
         self.stop()
         self.warn(" ".join(part for part in (error.message, error.hint) if part))
 

@@ -18,7 +18,7 @@ from typing import TypeVar
 from pluralism_local.engine.base import LanguageModel, ShouldStop
 from pluralism_local.errors import ContextOverflow
 from pluralism_local.modes.draft import Draft
-from pluralism_local.types import EngineEvent, Message, Request
+from pluralism_local.types import EngineEvent, Message, Request, TextDone
 
 T = TypeVar("T")
 
@@ -54,6 +54,8 @@ def generated(
 ) -> Iterator[EngineEvent]:
     """The events of one call for `voices`; closing cancels it. `requests` is asked anew for every attempt.
 
+    What the engine says about its texts goes into the draft's warnings.
+
     Raises:
         ContextOverflow: it does not fit, and there are no turns to leave out.
     """
@@ -63,6 +65,8 @@ def generated(
             with closing(model.generate(requests(), should_stop=should_stop)) as events:
                 for event in events:
                     begun = True
+                    if isinstance(event, TextDone):
+                        draft.warn_all(event.completion.warnings)
                     yield event
             return
         except ContextOverflow:

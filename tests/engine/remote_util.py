@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -128,3 +130,41 @@ def whole(text: str, top: dict[str, float] | None = None) -> dict[str, Any]:
 
 
 HELLO = stream(chunk(), chunk("Hel"), chunk("lo"), chunk(finish="stop"), "[DONE]")
+
+
+def body(data: bytes | str, kind: str = "text/event-stream", status: int = 200, **headers: str) -> Act:
+    """Any bytes under any name, then the connection closes."""
+
+    def act(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        for name, value in {"content-type": kind, "connection": "close", **headers}.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.end_headers()
+        with suppress(OSError):  # whoever reads it has had enough
+            handler.wfile.write(data.encode() if isinstance(data, str) else data)
+        handler.close_connection = True
+
+    return act
+
+
+def endless(piece: bytes, pause: float = 0.0, kind: str = "text/event-stream", first: bytes = b"") -> Act:
+    """The same bytes again and again, until the reader leaves."""
+
+    def act(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("content-type", kind)
+        handler.send_header("connection", "close")
+        handler.end_headers()
+        handler.close_connection = True
+        with suppress(OSError):
+            handler.wfile.write(first)
+            while True:
+                handler.wfile.write(piece)
+                time.sleep(pause)
+
+    return act
+
+
+def sse(*events: object) -> str:
+    """Server-sent events as text; a text goes out as it is, anything else as JSON."""
+    return "".join(f"data: {e if isinstance(e, str) else json.dumps(e)}\n\n" for e in events)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -110,10 +111,13 @@ class NoLogprobs(ScriptedEngine):
 
 
 class FailingEngine(ScriptedEngine):
-    """A scripted engine whose calls fail with `error`, the generation after its first word."""
+    """A scripted engine whose calls fail with `error`, the generation after `events` (2: one request's first word)."""
 
-    def __init__(self, error: PlocalError, fails: Callable[[str], bool], **kwargs: Any) -> None:
+    def __init__(
+        self, error: PlocalError, fails: Callable[[str], bool], *, events: int = 2, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
+        self._events = events
         self._error = error
         self._fails = fails
 
@@ -122,8 +126,7 @@ class FailingEngine(ScriptedEngine):
     ) -> Iterator[EngineEvent]:
         events = super().generate(requests, should_stop=should_stop)
         if self._fails(requests[0].messages[-1].content):
-            yield next(events)
-            yield next(events)
+            yield from islice(events, self._events)
             raise self._error
         yield from events
 

@@ -6,7 +6,7 @@ import pytest
 
 from pluralism_local.engine.base import ShouldStop
 from pluralism_local.engine.scripted import ScriptedEngine
-from pluralism_local.errors import ContextOverflow, EngineFailure, PlocalError, RemoteFailure
+from pluralism_local.errors import ContextOverflow, EngineFailure, InvalidInput, PlocalError, RemoteFailure
 from pluralism_local.modes import MODES, Ask, run
 from pluralism_local.types import (
     AnswerDelta,
@@ -133,9 +133,27 @@ def test_a_failure_after_the_comments_keeps_them(error: PlocalError, mode: ModeN
     ],
 )
 def test_a_failure_before_there_is_anything_is_raised(mode: ModeName, at: str) -> None:
-    engine = FailingEngine(RemoteFailure("The server is gone."), lambda text: text.startswith(at))
+    engine = FailingEngine(RemoteFailure("The server is gone."), lambda text: text.startswith(at), events=1)
     with pytest.raises(RemoteFailure):
         answer(ask_for(mode), engine)
+
+
+@pytest.mark.parametrize("error", [*FAILURES, InvalidInput("It refused.", "")], ids=lambda error: error.code)
+def test_the_part_of_a_lone_answer_before_a_failure_is_kept(error: PlocalError) -> None:
+    result = answer(ask_for("vanilla"), FailingEngine(error, lambda text: True))
+    assert (len(result.answer.split()), result.complete) == (1, False)
+    assert result.warnings[-1] == f"{error.message} {error.hint}".strip()
+
+
+def test_comments_before_a_failure_of_the_communities_model_are_kept() -> None:
+    engine = FailingEngine(RemoteFailure("Gone."), lambda text: text.startswith("Should"), events=9)
+    events = events_of(ask_for("overton"), engine)
+    result = last(events)
+    done = [event.comment for event in events if isinstance(event, CommentDone)]
+    assert list(result.comments) == done
+    assert all(comment.text and comment.problem == "stopped" for comment in done)
+    assert not result.complete
+    assert "Gone." in result.warnings
 
 
 def test_the_part_of_an_answer_before_a_failure_is_kept() -> None:
