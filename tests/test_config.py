@@ -224,7 +224,10 @@ def test_set_value_keeps_comments_and_order(own_home: Path) -> None:
         "# mine\nseed = 4  # lucky\nmax_tokens = 77\n\n"
         "# short names\n[aliases]\nfast = 'hf:a/b'\nbig = \"hf:c/d\"\n"
     )
-    assert {path.name for path in own_home.iterdir()} == {"config.toml", ".config.toml.lock"}
+    assert {path.name for path in own_home.iterdir() if path.is_file()} == {
+        "config.toml",
+        ".config.toml.lock",
+    }
 
 
 VALUES: list[tuple[str, str, Any]] = [
@@ -268,7 +271,7 @@ def test_set_value_refuses_before_it_writes(own_home: Path) -> None:
     ]:
         with pytest.raises(InvalidInput, match=says):
             set_value(key, text)
-    assert list(own_home.iterdir()) == []
+    assert [path for path in own_home.iterdir() if path.is_file()] == []
 
 
 def test_set_value_leaves_a_broken_file_alone(own_home: Path) -> None:

@@ -17,11 +17,14 @@ from pluralism_local.errors import NotFound
 if TYPE_CHECKING:
     from pluralism_local.trust import Trust
 
+RUN_FILE = "run.json"
+
 EPILOG = """
 \b
 A folder's plocal.toml may always choose the mode, a pool by its id, sampling and the like, and make offline and
 logging stricter. A model, aliases, community_paths, a pool's file, offline = false and logging = true are taken
-from it only once it is trusted, and asked about again when it changes.
+from it only once it is trusted, and asked about again when it changes. So are the model, a pool's file and the
+scorer of a run (plocal eval) that was not begun here.
 
 \b
 A key (PLOCAL_REMOTE_KEY) is never sent to a server that only such a file names: name the server yourself, with -m,
@@ -41,7 +44,9 @@ def trust(
     path: Annotated[
         Path,
         typer.Argument(
-            metavar="PATH", show_default=False, help="A plocal.toml, or its folder. Default: the one here."
+            metavar="PATH",
+            show_default=False,
+            help="A plocal.toml or a run, or its folder. Default: the one here.",
         ),
     ] = Path(),
     listing: Annotated[
@@ -53,7 +58,10 @@ def trust(
     ] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Let a folder's plocal.toml name models, servers and cards; its present content, and no other."""
+    """Let a folder's plocal.toml, or a run begun elsewhere, name models, servers and cards.
+
+    The file is trusted with its present content and no other.
+    """
     from pluralism_local import config
     from pluralism_local.trust import Trust
 
@@ -63,8 +71,11 @@ def trust(
         _list(out, store)
         return
     folder = path.expanduser()
-    folder = folder.parent if folder.name == config.LOCAL_FILE and not folder.is_dir() else folder
+    folder = folder.parent if folder.name in (config.LOCAL_FILE, RUN_FILE) and not folder.is_dir() else folder
     file = folder.absolute() / config.LOCAL_FILE
+    if path.name == RUN_FILE or (not file.exists() and _is_run(path)):
+        _run(out, store, path if path.name != RUN_FILE else folder, dry_run=dry_run, revoke=revoke)
+        return
     if revoke:
         store.revoke(file)
         out.note(f"{file} is not trusted any more.")
@@ -105,8 +116,41 @@ def _trust_file(out: Output, store: Trust, file: Path, *, dry_run: bool) -> None
     out.note(f"{file} is trusted until it changes; undo with: plocal config trust --revoke {file.parent}")
 
 
+def _is_run(path: Path) -> bool:
+    from pluralism_local.cli.eval.folders import find_run
+
+    try:
+        return bool(find_run(path))
+    except NotFound:
+        return False
+
+
+def _run(out: Output, store: Trust, path: Path, *, dry_run: bool, revoke: bool) -> None:
+    """The same for a run's folder, which is trusted for what it names, wherever it lies."""
+    from pluralism_local.cli.eval.folders import find_run, wanted_of
+    from pluralism_local.cli.eval.others import named
+
+    folder, record = find_run(path)
+    names = named(wanted_of(record))
+    if revoke:
+        store.revoke_run(names, folder)
+        out.note(f"{folder} is not trusted any more.")
+        return
+    needed = bool(names) and store.run_state(names) == "unknown"
+    out.show(
+        {"run": str(folder), "allows": names if needed else {}, "trusted": not (needed and dry_run)},
+        table([[kind, name] for kind, name in names.items()], ["of the run", "name"])
+        if needed
+        else f"{folder} was begun or allowed here already, or names nothing that needs it.",
+    )
+    if needed and not dry_run:
+        store.allow_run(names, folder)
+        out.note(f"{folder} may open what it names; undo with: plocal config trust --revoke {folder}")
+
+
 def _list(out: Output, store: Trust) -> None:
     found = [{"path": str(path), "state": state} for path, state in store.files().items()]
+    found += [{"path": str(path), "state": "trusted"} for path in store.runs()]
     if not found:
         out.note("Nothing is trusted.")
     out.show(found, table([[one["state"], one["path"]] for one in found], ["state", "file"]))

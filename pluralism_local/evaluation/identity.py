@@ -21,6 +21,7 @@ from pluralism_local.errors import InvalidInput, Refused
 from pluralism_local.evaluation.samples import Sample
 from pluralism_local.evaluation.tasks import Task
 from pluralism_local.files import write_atomic
+from pluralism_local.remote_url import without_credentials
 from pluralism_local.types import ModelInfo, Sampling
 
 SCHEMA = "plocal.eval.run/1"
@@ -145,7 +146,19 @@ def read_run(folder: Path) -> dict[str, Any] | None:
         ) from error
     if not isinstance(found, dict) or found.get("schema") != SCHEMA or "identity" not in found:
         raise InvalidInput(f"{path} is no run of this version.", "Begin anew in another folder.")
+    _leave_credentials_out(found)
     return found
+
+
+def _leave_credentials_out(run: dict[str, Any]) -> None:
+    """Earlier versions kept the names of models as they were typed, user names and passwords of URLs included."""
+    about = run.get("about")
+    wanted = about.get("wanted") if isinstance(about, dict) else None
+    for names in (wanted, wanted.get("settings") if isinstance(wanted, dict) else None):
+        if isinstance(names, dict):
+            for key in ("model", "communities_model"):
+                if isinstance(names.get(key), str):
+                    names[key] = without_credentials(names[key])
 
 
 def _differences(a: Any, b: Any, path: str = "") -> Iterator[str]:

@@ -5,12 +5,15 @@ RUN ──find_run──> (folder, run.json) ──wanted_of, settings_of, sampl
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pluralism_local.cli.eval.work import Wanted, chosen
+from pluralism_local.cli import options
+from pluralism_local.cli.eval.work import SETTINGS, Wanted, chosen
+from pluralism_local.cli.output import Output
 from pluralism_local.errors import NotFound
 
 if TYPE_CHECKING:
@@ -40,14 +43,15 @@ def find_run(name: Path) -> tuple[Path, dict[str, Any]]:
 
 def wanted_of(record: dict[str, Any]) -> Wanted:
     """What the run was begun with."""
-    return Wanted(**record["about"]["wanted"])
+    found = dict(record["about"]["wanted"])
+    return Wanted(**{**found, "communities": tuple(found["communities"])})
 
 
-def settings_of(wanted: Wanted) -> Settings:
-    """The settings that the run was begun with."""
-    from pluralism_local import config
-
-    return config.load(dict(wanted.settings)).settings
+def settings_of(out: Output, wanted: Wanted, given: Mapping[str, object] | None = None) -> Settings:
+    """The settings that the run was begun with, but for what `others.allow` decides about; `given` options win."""
+    told = {name: value for name, value in (given or {}).items() if value is not None}
+    plain = {name: wanted.settings.get(name) for name in SETTINGS if name not in ("model", "pool")}
+    return options.load(out, {**plain, **told}).settings
 
 
 def samples_of(record: dict[str, Any]) -> tuple[Task, list[Sample]]:

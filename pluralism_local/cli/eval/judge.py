@@ -20,12 +20,14 @@ import typer
 
 from pluralism_local import wiring
 from pluralism_local.cli import options
-from pluralism_local.cli.eval.folders import RunName, find_run, samples_of
+from pluralism_local.cli.eval.folders import RunName, find_run, samples_of, settings_of, wanted_of
+from pluralism_local.cli.eval.others import allow
 from pluralism_local.cli.eval.text import cell
 from pluralism_local.cli.eval.work import reporter
 from pluralism_local.cli.exits import ExitCode
 from pluralism_local.cli.interrupt import Interrupt, catching
 from pluralism_local.cli.output import Output, key_values, table
+from pluralism_local.remote_url import without_credentials
 
 if TYPE_CHECKING:
     from pluralism_local.config import Settings
@@ -103,7 +105,6 @@ def judge(
 ) -> None:
     """Win, tie and lose rates of a run's method A against others, by a judge."""
     out = options.output(context, as_json=as_json)
-    from pluralism_local import config
     from pluralism_local.evaluation.journal import locked
     from pluralism_local.evaluation.pairing import make_case
     from pluralism_local.evaluation.runner import read_results
@@ -112,10 +113,10 @@ def judge(
     folder, record = find_run(run)
     task, samples = samples_of(record)
     given = {"ctx_size": ctx_size, "gpu_layers": gpu_layers, "threads": threads, "offline": offline}
-    remembered = record["about"]["wanted"]["settings"]
-    settings = config.load(
-        {**remembered, **{name: value for name, value in given.items() if value is not None}}
-    ).settings
+    begun = wanted_of(record)
+    settings = settings_of(out, begun, given)
+    if not judges:
+        _, settings = allow(begun, folder, settings, ("model",), how="name the judge with --judge")
     case = make_case(task, samples, read_results(folder)[0], a, b or [], limit, settings.seed)
     names = list(dict.fromkeys(judges or [settings.model]))
     with ExitStack() as stack:
@@ -177,12 +178,13 @@ def _hear(
     heard: dict[str, Heard] = {}
     for number, name in enumerate(names, start=1):
         interrupt.graceful = False
+        shown = without_credentials(name)
         with wiring.open_engine(name, settings, out.status) as engine:
             out.clear_status()
             judge = Judge(engine, words=words, variant=settings.template)
             if judge.identity in heard:
                 out.warn(
-                    f"'{heard[judge.identity].name}' and '{name}' are the same model, which is asked once."
+                    f"'{heard[judge.identity].name}' and '{shown}' are the same model, which is asked once."
                 )
                 continue
             interrupt.graceful = True
@@ -193,9 +195,9 @@ def _hear(
                     case.pairs,
                     retry=retry,
                     should_stop=interrupt,
-                    progress=_named(reporter(out, time.monotonic), f"{name}, {case.a} against"),
+                    progress=_named(reporter(out, time.monotonic), f"{shown}, {case.a} against"),
                 )
-            heard[judge.identity] = Heard(name, judge.info, judge.by_words, judged)
+            heard[judge.identity] = Heard(shown, judge.info, judge.by_words, judged)
         if interrupt.requested:
             return list(heard.values()), list(names[number:])
     return list(heard.values()), []

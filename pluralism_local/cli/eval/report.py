@@ -19,6 +19,7 @@ import typer
 from pluralism_local import wiring
 from pluralism_local.cli import options
 from pluralism_local.cli.eval.folders import find_run, samples_of, settings_of, wanted_of
+from pluralism_local.cli.eval.others import allow
 from pluralism_local.cli.eval.scorers import ADAPTER, NO_SCORER, ScorerName, open_scorer
 from pluralism_local.cli.eval.work import Wanted, summarise_folder
 from pluralism_local.cli.interrupt import Interrupt, catching
@@ -135,7 +136,10 @@ def _scored(out: Output, view: RunView, folder: Path, wanted: Wanted, interrupt:
     if task.answers == "text" and wanted.scorer == NO_SCORER:
         raise InvalidInput("it was run with --scorer none.", "Run it again with a scorer.")
     interrupt.graceful = task.answers == "text"
-    summary = summarise_folder(out, settings_of(wanted), task, samples, folder, wanted, interrupt)
+    settings = settings_of(out, wanted)
+    if task.answers == "text":
+        wanted, settings = allow(wanted, folder, settings, ("scorer",))
+    summary = summarise_folder(out, settings, task, samples, folder, wanted, interrupt)
     out.clear_status()
     return replace(view, summary=summary, record=summary.record(view.identity, view.id))
 
@@ -169,7 +173,7 @@ def _faithfulness(
     if task.answers != "text":
         return None
     wanted = wanted_of(dict(view.run))
-    settings = settings_of(wanted)
+    wanted, settings = allow(wanted, folder, settings_of(out, wanted), ("pool",))
     pool = wiring.find_pool(wiring.library(settings), settings.pool, list(wanted.communities))
     interrupt.graceful = True
     with locked(folder.resolve().parent):

@@ -10,6 +10,7 @@ import typer
 
 from pluralism_local.cli import options
 from pluralism_local.cli.eval.folders import RunName, find_run, samples_of, settings_of, wanted_of
+from pluralism_local.cli.eval.others import allow
 from pluralism_local.cli.eval.text import differences_table
 from pluralism_local.cli.eval.work import results_text, summarise_folder, tell_void, write_results
 from pluralism_local.cli.interrupt import catching
@@ -131,7 +132,10 @@ def _summary(out: Output, run: Path) -> tuple[Path, dict[str, Any], Summary]:
     folder, record = find_run(run)
     task, samples = samples_of(record)
     wanted = wanted_of(record)
+    settings = settings_of(out, wanted)
+    if task.answers == "text":
+        wanted, settings = allow(wanted, folder, settings, ("scorer",))
     with catching(out) as interrupt:
         interrupt.graceful = task.answers == "text"
-        summary = summarise_folder(out, settings_of(wanted), task, samples, folder, wanted, interrupt)
+        summary = summarise_folder(out, settings, task, samples, folder, wanted, interrupt)
     return folder, record, summary

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from pluralism_local import wiring
 from pluralism_local.cli import options
-from pluralism_local.cli.eval.folders import find_run
+from pluralism_local.cli.eval.folders import find_run, settings_of, wanted_of
 from pluralism_local.cli.eval.score import TaskName
 from pluralism_local.cli.eval.scorers import ADAPTER
-from pluralism_local.cli.eval.work import Wanted, carry_out
+from pluralism_local.cli.eval.work import SETTINGS, Wanted, carry_out
 
 EPILOG = """
 \b
@@ -30,20 +31,6 @@ with the same numbers. Comments are kept for all runs beside it and are not aske
 """
 
 DEFAULT_METHODS = ("ours", "vanilla", "prompting", "moe", "uniform", "shuffled")
-SETTINGS = (
-    "model",
-    "pool",
-    "temperature",
-    "top_p",
-    "max_tokens",
-    "comment_temperature",
-    "comment_top_p",
-    "comment_max_tokens",
-    "seed",
-    "ctx_size",
-    "template",
-    "weights",
-)
 ANSWER_TOKENS = 200
 
 Retry = Annotated[
@@ -157,30 +144,43 @@ def resume(
         list[str] | None,
         typer.Option("--method", metavar="NAME", help="Also this one; the run's own stay. Repeatable."),
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "-m",
+            "--model",
+            metavar="NAME",
+            show_default=False,
+            help="The run's own; needed for a run begun elsewhere.",
+        ),
+    ] = None,
+    communities_model: Annotated[
+        str | None, typer.Option("--communities-model", metavar="NAME", show_default=False, help="The same.")
+    ] = None,
     gpu_layers: options.GpuLayers = None,
     threads: options.Threads = None,
     retry_failed: Retry = False,
     offline: options.Offline = None,
     as_json: options.Json = False,
 ) -> None:
-    """Go on with a run exactly as it was begun."""
+    """Go on with a run exactly as it was begun.
+
+    What a run begun elsewhere names (a model, a server, a pool's file, a scorer) is opened only if you name it, too,
+    or allowed it: plocal config trust RUN
+    """
     out = options.output(context, as_json=as_json)
-    from pluralism_local import config
+    from pluralism_local.cli.eval.others import allow
     from pluralism_local.evaluation.methods import find_methods
 
     folder, record = find_run(run)
-    remembered: dict[str, Any] = record["about"]["wanted"]
-    settings = config.load(
-        {**remembered["settings"], "gpu_layers": gpu_layers, "threads": threads, "offline": offline}
-    ).settings
-    names = [*remembered["methods"], *(method or ())]
-    wanted = Wanted(
-        **{
-            **remembered,
-            "methods": tuple(find_methods(names)),
-            "communities": tuple(remembered["communities"]),
-            "output": str(folder),
-        }
+    begun = wanted_of(record)
+    given = {"gpu_layers": gpu_layers, "threads": threads, "offline": offline}
+    wanted, settings = allow(
+        replace(begun, methods=tuple(find_methods([*begun.methods, *(method or ())])), output=str(folder)),
+        folder,
+        settings_of(out, begun, given),
+        ("model", "communities_model", "pool", "scorer"),
+        {"model": model, "communities_model": communities_model},
     )
     default_local = wiring.local_default({})
     carry_out(out, settings, wanted, default_local, retry=retry_failed, dry_run=False)

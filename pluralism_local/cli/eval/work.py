@@ -13,11 +13,12 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pluralism_local import wiring
+from pluralism_local.cli.eval import others
 from pluralism_local.cli.eval.pace import Pace, entailment_pace
 from pluralism_local.cli.eval.scorers import NO_SCORER, open_scorer
 from pluralism_local.cli.eval.text import methods_table
@@ -33,6 +34,23 @@ if TYPE_CHECKING:
     from pluralism_local.evaluation.samples import Sample
     from pluralism_local.evaluation.summary import Summary
     from pluralism_local.evaluation.tasks import Task
+
+
+SETTINGS = (
+    "model",
+    "pool",
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "comment_temperature",
+    "comment_top_p",
+    "comment_max_tokens",
+    "seed",
+    "ctx_size",
+    "template",
+    "weights",
+)
+"""Of `config.Settings`, those that a run's figures depend on."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +117,8 @@ def carry_out(
         stack.enter_context(locked(folder))
         if folder.resolve().parent != folder.resolve():
             stack.enter_context(locked(folder.resolve().parent))
-        identities.claim(folder, identity, {"wanted": asdict(wanted), "begun": _now()})
+        identities.claim(folder, identity, {"wanted": others.kept(wanted), "begun": _now()})
+        others.remember(wanted, settings)
         out.note(f"Run {folder}")
         interrupt.graceful = True
         done = run(
