@@ -58,7 +58,10 @@ def moe(
     voices = find_voices(draft, members, communities)
     blank = MOE_ANSWER.render(comment="", question=question)
     fit_comments(draft, [Room(blank, 1, 1 if posed else ask.answer.max_tokens)])
-    draft.used(posed.prompt if posed else QUESTION)
+    if posed:
+        draft.posed(posed)
+    else:
+        draft.used(QUESTION)
     experts = numbered("Expert", [member.community.expert for member in members], separator="\n")
     selection_text = draft.render(MOE_SELECT, question=question, experts=experts)
     selection = choose(draft, members, selection_text, should_stop=should_stop)
@@ -84,7 +87,7 @@ def _alone(ask: Ask, prompt: Prompt, llm: LanguageModel, should_stop: ShouldStop
     posed = _posed(ask, llm)
     draft = Draft(ask, llm)
     if posed:
-        draft.used(posed.prompt)
+        draft.posed(posed)
     text = draft.render(prompt, question=posed.text if posed else ask.question)
     yield from answer(draft, text, posed, should_stop=should_stop)
     yield draft.result()

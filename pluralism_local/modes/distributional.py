@@ -33,7 +33,7 @@ def run(
     posed = pose(ask.question, ask.options)
     require_probabilities(llm)
     draft = Draft(ask, llm, communities)
-    draft.used(posed.prompt)
+    draft.posed(posed)
     voices = find_voices(draft, ask.needed_pool().members, communities)
     blank = DISTRIBUTIONAL_ANSWER.render(comment="", question=posed.text)
     fit_comments(draft, [Room(blank, comments=1, answer=1)])

@@ -18,6 +18,7 @@ from typing import Literal
 from pluralism_local.engine.base import LanguageModel
 from pluralism_local.errors import PlocalError
 from pluralism_local.modes.ask import Ask
+from pluralism_local.modes.options import Posed
 from pluralism_local.prompts import Prompt
 from pluralism_local.types import (
     LLM_VOICE,
@@ -88,6 +89,12 @@ class Draft:
     def used(self, prompt: Prompt) -> None:
         """Note that the prompt was used."""
         self._prompts[prompt.id] = None
+
+    def posed(self, posed: Posed) -> None:
+        """Note how a question with options was put, and warn of what it lists and is not weighed."""
+        self.used(posed.prompt)
+        for remark in posed.remarks:
+            self.warn(remark)
 
     def spend(self, role: ModelRole, usage: Usage) -> None:
         """Add tokens to a role."""

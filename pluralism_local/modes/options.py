@@ -3,39 +3,26 @@
     "Ban phones?\\nA. Yes B. No" ──read──> ("Yes", "No") ──letters──> ("A", "B")
     question, options ──pose──> the question as the model sees it, its options listed, "Answer:" last
 
-Read are ``A. …``, ``A) …``, ``A: …`` and ``(A) …``, one option a line or all on one line. What cannot be read
-is answered with InvalidInput, never guessed.
+What counts as a list is in `lists`. Of several lists that nobody has answered yet the last one is the question's, if it
+ends the text; where that is not clear, or nothing can be read, the answer is InvalidInput, never a guess. Options that
+are given beside the prompt always win.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
 
 from pluralism_local.errors import InvalidInput
+from pluralism_local.modes.lists import Found, find
+from pluralism_local.modes.option_list import OptionList
 from pluralism_local.prompts import OPTIONS_ANSWER, OPTIONS_LISTED, QUESTION, Prompt
 
 MOST = len(ascii_uppercase)
 
-_MARKER = re.compile(
-    r"(?:^|(?<=\s))(?:\((?P<round>[A-Z])\)|(?P<plain>[A-Z])(?P<end>[.):]))[ \t]+(?=\S)", re.M
-)
 _ANSWER = "Answer:"
-_STARTS = 64  # lists are looked for behind this many last A's, so that no text takes long
 _HINT = "List them in the prompt as 'A. … B. …' or give each with --option."
-
-
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    """``"B. "`` somewhere in a text."""
-
-    letter: str
-    style: str
-    start: int
-    end: int
-    opens_line: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +33,13 @@ class Posed:
         text: ends in "Answer:"; lists every option behind its letter.
         options: the answers' texts, 2 to 26.
         prompt: the prompt that made `text` out of the question.
+        remarks: sentences about what the question lists and is not weighed.
     """
 
     text: str
     options: tuple[str, ...]
     prompt: Prompt
+    remarks: tuple[str, ...] = ()
 
     @property
     def letters(self) -> tuple[str, ...]:
@@ -81,94 +70,110 @@ def listed(options: Sequence[str]) -> str:
     )
 
 
-def read(text: str) -> tuple[str, ...]:
-    """The options that `text` lists behind letters from A on; empty if it lists fewer than two.
+def lists_options(text: str) -> bool:
+    """Whether there is any list in `text` whose options could be weighed."""
+    return bool(_find(text).lists)
 
-    Options that open their lines win over options within a line; of several lists the longest, then the last.
+
+def read(text: str) -> tuple[str, ...]:
+    """The options of the list that `text` asks about; empty if it has none.
+
     White space inside an option is kept, around it dropped.
+
+    Raises:
+        InvalidInput: it has several, and none of them ends it.
     """
-    body = text.rstrip().removesuffix(_ANSWER)
-    marks = [
-        _Mark(
-            letter=found["round"] or found["plain"],
-            style="()" if found["round"] else found["end"],
-            start=found.start(),
-            end=found.end(),
-            opens_line=not body[body.rfind("\n", 0, found.start()) + 1 : found.start()].strip(),
-        )
-        for found in _MARKER.finditer(body)
-    ]
-    for candidates in ([mark for mark in marks if mark.opens_line], marks):
-        starts = [first for first, mark in enumerate(candidates) if mark.letter == "A"][-_STARTS:]
-        best = max((_chain(body, candidates, first) for first in reversed(starts)), key=len, default=())
-        if len(best) >= 2:
-            return best
-    return ()
+    one, _ = _own_list(text, _find(text))
+    return () if one is None else one.options
 
 
 def pose(question: str, options: Sequence[str]) -> Posed:
     """The question as the model sees it.
 
-    With no `options` they are read from the question. With `options`, the question may list the same ones
-    already; if it lists none they are appended.
+    With no `options` they are read from the question; a list in another form than "A. …" is lettered. `options` that
+    are given are appended, unless the question lists just them already; what else it lists is not weighed, and
+    `remarks` say so.
 
     Raises:
-        InvalidInput: fewer than 2 or more than 26; an empty or repeated one; the question lists others.
+        InvalidInput: fewer than 2 or more than 26; an empty or repeated one; the question has several lists.
     """
-    wanted = tuple(option.strip() for option in options)
-    found = read(question)
-    if not wanted:
-        letters(len(found))
-        return _closed(question, found)
-    letters(len(wanted))
-    if not all(wanted):
+    given = tuple(option.strip() for option in options)
+    found = _find(question)
+    if not given:
+        one, remarks = _own_list(question, found)
+        if one is None:
+            raise InvalidInput(
+                "At least 2 options are needed, got 0.", " ".join(filter(None, [found.passed_over, _HINT]))
+            )
+        letters(len(one.options))
+        return _closed(_lettered(question, one), one.options, remarks)
+    letters(len(given))
+    if not all(given):
         raise InvalidInput("An option must not be empty.")
-    if len(set(wanted)) < len(wanted):
+    if len(set(given)) < len(given):
         raise InvalidInput("Two options are the same.", "Give each option once.")
-    if _lists(question, wanted):
-        return _closed(question, wanted)
-    if found:
-        raise InvalidInput(
-            f"The prompt lists other options ({', '.join(found)}) than were given ({', '.join(wanted)}).",
-            "Take the list out of the prompt, or leave out --option.",
-        )
-    lines = question.rstrip().splitlines()
-    bare = "\n".join(lines[:-1]) if lines[-1:] == [_ANSWER] else question
-    return Posed(OPTIONS_LISTED.render(question=bare, options=listed(wanted)), wanted, OPTIONS_LISTED)
+    last = found.lists[-1] if found.lists else None
+    if last is not None and _same(last.options, given):
+        return _closed(_lettered(question, last), given)
+    if last is not None and last.plain and _same(last.options[: len(given)], given):
+        return _closed(question, given, [_left_out(last.options[len(given) :])])
+    bare = _without_answer(question)
+    if bare.endswith(listed(given)):
+        return _closed(question, given)
+    others = list(
+        dict.fromkeys(option for one in found.lists for option in one.options if option not in given)
+    )
+    text = OPTIONS_LISTED.render(question=bare, options=listed(given))
+    return Posed(text, given, OPTIONS_LISTED, (_left_out(others),) if others else ())
 
 
-def _closed(question: str, options: tuple[str, ...]) -> Posed:
+def _find(question: str) -> Found:
+    return find(_without_answer(question))
+
+
+def _own_list(question: str, found: Found) -> tuple[OptionList | None, list[str]]:
+    """The list that the question asks about, and what must be said of the others."""
+    if not found.lists:
+        return None, []
+    last = found.lists[-1]
+    others = {one.options: None for one in found.lists if one.options != last.options}
+    if not others:
+        return last, []
+    following = _without_answer(question)[last.end :].strip()
+    closed = question.rstrip().endswith(_ANSWER) and "?" not in following
+    if last.firm and (not following or closed):
+        return last, [_left_out([option for options in others for option in options])]
+    both = " and ".join(f"({', '.join(options)})" for options in (*others, last.options))
+    raise InvalidInput(
+        f"The prompt lists different options: {both}.",
+        "Give those that are asked about with --option, or let their list end the prompt.",
+    )
+
+
+def _left_out(options: Sequence[str]) -> str:
+    names = ", ".join(options)
+    return f"The prompt also lists options that are not weighed: {names}."
+
+
+def _lettered(question: str, one: OptionList) -> str:
+    """The question with its list in the form "A. …", unless it has such letters already."""
+    if one.plain:
+        return question
+    before = question[: one.start]
+    opening = "" if not before.rpartition("\n")[2].strip() else "\n"
+    return f"{before.rstrip(' ') if opening else before}{opening}{listed(one.options)}{question[one.end :]}"
+
+
+def _same(options: Sequence[str], given: Sequence[str]) -> bool:
+    """White space does not matter."""
+    return [option.split() for option in options] == [option.split() for option in given]
+
+
+def _without_answer(question: str) -> str:
+    return question.rstrip().removesuffix(_ANSWER).rstrip()
+
+
+def _closed(question: str, options: tuple[str, ...], remarks: Sequence[str] = ()) -> Posed:
     if question.rstrip().endswith(_ANSWER):
-        return Posed(question, options, QUESTION)
-    return Posed(OPTIONS_ANSWER.render(question=question), options, OPTIONS_ANSWER)
-
-
-def _chain(body: str, marks: Sequence[_Mark], first: int) -> tuple[str, ...]:
-    """Options from mark `first` (an A) on, each the text up to the next letter, none over a line's end."""
-    current, options = marks[first], list[str]()
-    for mark in marks[first + 1 :]:
-        following = ascii_uppercase[len(options) + 1 :][:1]
-        if mark.letter != following or mark.style != current.style:
-            continue
-        text = body[current.end : mark.start].strip()
-        if "\n" in text:
-            break
-        if text:
-            options.append(text)
-            current = mark
-    options.append(body[current.end :].partition("\n")[0].strip())
-    return tuple(options)
-
-
-def _lists(question: str, options: Sequence[str]) -> bool:
-    """Whether the question has every option behind its letter, in order; white space does not matter."""
-    position = 0
-    for letter, option in zip(letters(len(options)), options, strict=True):
-        words = r"\s+".join(re.escape(word) for word in option.split())
-        found = re.compile(rf"(?:^|(?<=\s))(?:\({letter}\)|{letter}[.):])\s+{words}(?=\s|$)", re.M).search(
-            question, position
-        )
-        if found is None:
-            return False
-        position = found.end()
-    return True
+        return Posed(question, options, QUESTION, tuple(remarks))
+    return Posed(OPTIONS_ANSWER.render(question=question), options, OPTIONS_ANSWER, tuple(remarks))

@@ -100,7 +100,10 @@ def run(
     draft = Draft(ask, llm, communities)
     voices = find_voices(draft, ask.needed_pool().members, communities)
     fit_comments(draft, _rooms(ask, attribute, question, len(voices)))
-    draft.used(posed.prompt if posed else QUESTION)
+    if posed:
+        draft.posed(posed)
+    else:
+        draft.used(QUESTION)
     text = draft.render(COMMENT_EXPLAINED, question=question) if posed else question
     yield from write_comments(draft, voices, text, communities=communities, should_stop=should_stop)
     if draft.complete:

@@ -322,9 +322,9 @@ class ChatApp(App[None]):
 
 
 def _lists_options(text: str) -> bool:
-    from pluralism_local.modes.options import read
+    from pluralism_local.modes.options import lists_options
 
-    return bool(read(text))
+    return lists_options(text)
 
 
 def run_chat(start: Start, *, fault_file: Path | None = None) -> None:

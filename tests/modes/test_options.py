@@ -90,17 +90,46 @@ def test_a_listed_question_gets_only_the_answer_line() -> None:
         ),
         ("Ban phones?", ["Yes", " "], "An option must not be empty."),
         ("Ban phones?", ["Yes", "Yes "], "Two options are the same."),
-        (
-            "Ban? A. Yes B. No",
-            ["Yes", "Maybe"],
-            r"options \(Yes, No\) than were given \(Yes, Maybe\)",
-        ),
-        ("Ban? A. Yes B. No", ["Yes", "No", "Maybe"], "lists other options"),
     ],
 )
 def test_unusable_options(question: str, options: list[str], message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         pose(question, options)
+
+
+@pytest.mark.parametrize(
+    ("question", "options", "text", "left_out"),
+    [
+        ("Ban? A. Yes B. No C. Maybe", ["Yes", "No"], "Ban? A. Yes B. No C. Maybe\nAnswer:", "Maybe"),
+        ("Ban? A. Yes B. No", ["Yes", "Maybe"], "Ban? A. Yes B. No\nA. Yes\nB. Maybe\nAnswer:", "No"),
+        ("Ban? A. Yes B. No", ["No", "Yes"], "Ban? A. Yes B. No\nA. No\nB. Yes\nAnswer:", ""),
+        ("Ban?\n1. Yes\n2. No\nAnswer:", ["Yes", "No"], "Ban?\nA. Yes\nB. No\nAnswer:", ""),
+        ("Ban?\n1. Yes\n2. No", ["Never", "Yes"], "Ban?\n1. Yes\n2. No\nA. Never\nB. Yes\nAnswer:", "No"),
+        (
+            "J. A. Smith and B. Jones disagree about tipping. Is it fair?",
+            ["Yes", "No"],
+            "J. A. Smith and B. Jones disagree about tipping. Is it fair?\nA. Yes\nB. No\nAnswer:",
+            "",
+        ),
+        (
+            "Party?\nA. Left\nB. Right\n\nBan?\nA. Yes\nB. No\nBe honest.",
+            ["Yes", "No"],
+            "Party?\nA. Left\nB. Right\n\nBan?\nA. Yes\nB. No\nBe honest.\nAnswer:",
+            "",
+        ),
+        (
+            "Party?\nA. Left\nB. Right\nAnswer: A\n\nBan?\nA. Yes\nB. No",
+            ["Left", "Right"],
+            "Party?\nA. Left\nB. Right\nAnswer: A\n\nBan?\nA. Yes\nB. No\nA. Left\nB. Right\nAnswer:",
+            "Yes, No",
+        ),
+    ],
+)
+def test_options_that_are_given_win(question: str, options: list[str], text: str, left_out: str) -> None:
+    posed = pose(question, options)
+    assert (posed.text, posed.options) == (text, tuple(options))
+    said = f"The prompt also lists options that are not weighed: {left_out}."
+    assert posed.remarks == ((said,) if left_out else ())
 
 
 @pytest.mark.parametrize(
