@@ -39,6 +39,7 @@ class Basis:
         unparsed: a written label that names no option.
         empty: a response without a sentence.
         unchosen: the LLM named no community, and the first by weight was taken.
+        unclear: the LLM named several, and the last was taken.
         outside: mean probability outside the options, in [0, 1]; None where any answer lacks it.
     """
 
@@ -49,6 +50,7 @@ class Basis:
     unparsed: int = 0
     empty: int = 0
     unchosen: int = 0
+    unclear: int = 0
     outside: float | None = None
 
     @property
@@ -88,6 +90,7 @@ def basis_of(task: Task, predictions: Sequence[Prediction], *, empty: int = 0) -
         ),
         empty=empty,
         unchosen=sum(one.selection_method == "fallback" for one in predictions),
+        unclear=sum(one.selection_method == "unclear" for one in predictions),
         outside=math.fsum(outside) / len(outside) if outside and len(outside) == len(predictions) else None,
     )
 
@@ -122,6 +125,10 @@ def _sentences(task: str, name: str, basis: Mapping[str, Any]) -> list[str]:
     if basis["unchosen"]:
         said.append(
             f"in {basis['unchosen']} of {n} samples the LLM named no community, and the first by weight was taken"
+        )
+    if basis["unclear"]:
+        said.append(
+            f"in {basis['unclear']} of {n} samples the LLM named several communities, and the last was taken"
         )
     return [f"{name}: {one}." for one in said]
 

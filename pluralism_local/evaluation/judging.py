@@ -33,7 +33,7 @@ from pluralism_local.evaluation.metrics import Estimate
 from pluralism_local.evaluation.metrics.agreement import Choice, Outcome
 from pluralism_local.evaluation.runner import Progress
 from pluralism_local.modes.aggregate import STAND_IN
-from pluralism_local.modes.choosing import WORDS
+from pluralism_local.modes.choosing import NOT_MEANT, WORDS
 from pluralism_local.prompts import JUDGE_PAIR
 from pluralism_local.types import Completion, Message, OptionDistribution, OptionRequest, Request
 
@@ -102,10 +102,11 @@ Judged = Verdict | Failure | None
 def read_choice(said: str) -> Choice | None:
     """The first of 1, 2 and tie that stands in `said` as a word ("Response #2 …", "**1**", "It is a tie.").
 
-    Numbers that are part of others ("10", "1.5", "1/10") are none, and "Responses 1 and 2" or the question's own "1, 2,
-    or tie" names neither. None where nothing is named.
+    Numbers that are part of others ("10", "1.5", "1/10"), that count ("of the 2 responses") or that are excluded
+    ("not 1") are none, and "Responses 1 and 2" or the question's own "1, 2, or tie" names neither. None where nothing
+    is named.
     """
-    found = _NAMED.search(_BOTH.sub(" ", said.lower()))
+    found = _NAMED.search(NOT_MEANT.sub(" ", _BOTH.sub(" ", said.lower())))
     return None if found is None else _CHOICE_OF[found[1]]
 
 

@@ -54,7 +54,7 @@ class Prediction:
             there is a single option; None where unknown.
         stand_in: weight, in [0, 1], of what is no answer in the distribution: even shares where no option had any
             probability.
-        selection_method: how the community was chosen, as in `types.Selection`; None where unknown.
+        selection_method: how the community was chosen, as in `turns.ChoiceMethod`; None where unknown.
     """
 
     distribution: tuple[float, ...] | None = None

@@ -22,7 +22,7 @@ from pluralism_local.evaluation.basis import ALREADY_CLEAR
 from pluralism_local.evaluation.samples import Prediction, Sample
 from pluralism_local.evaluation.tasks import Task
 from pluralism_local.modes.aggregate import STAND_IN, weakest
-from pluralism_local.modes.choosing import WORDS, read_number, tells_apart
+from pluralism_local.modes.choosing import WORDS, named_numbers, tells_apart
 from pluralism_local.modes.comments import Voice
 from pluralism_local.modes.options import letters
 from pluralism_local.types import Message, OptionDistribution, OptionRequest, Request, Sampling, Usage
@@ -37,8 +37,8 @@ Results = dict[str, Prediction | Failure]
 """By sample id."""
 
 
-ChoiceMethod = Literal["probabilities", "parsed", "fallback", "only"]
-"""As in `types.Selection`."""
+ChoiceMethod = Literal["probabilities", "parsed", "unclear", "fallback", "only"]
+"""As in `types.Selection`; "unclear" is "parsed" where the words named several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +203,9 @@ class Turns:
                 found[id] = said
                 continue
             self.spend(sample, "llm", said.usage)
-            number = read_number(said.text, len(voices[id]))
-            found[id] = _Number(None if number is None else number - 1, "parsed")
+            numbers = named_numbers(said.text, len(voices[id]))
+            method: ChoiceMethod = "parsed" if len(numbers) <= 1 else "unclear"
+            found[id] = _Number(numbers[-1] - 1 if numbers else None, method)
         return found
 
     def _write(self, texts: Texts) -> Results:

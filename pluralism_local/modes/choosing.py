@@ -26,15 +26,56 @@ from pluralism_local.modes.threads import generated
 from pluralism_local.types import LLM_VOICE, Request, Sampling, Selection, TextDone
 
 MOST_WEIGHED_BY_ONE_TOKEN = 9
+_DIGITS = r"[0-9]+(?:[.,][0-9]+)*(?!\w)"
+_NUMBER = re.compile(rf"(?<![\w.,/]){_DIGITS}")
+_THINGS = (
+    "comment|number|passage|expert|community|option|choice|answer|response|selection|kommentar|nummer|antwort"
+)
+_BEHIND_A_WORD = re.compile(
+    rf"(?:\b(?:{_THINGS}|no\.|nr\.)|#)(?:[\s:#*_(\[\"']|\b(?:is|be|would|number|no\.|nr\.|clearly|probably)\b)*({_DIGITS})",
+    re.I,
+)
+NOT_MEANT = re.compile(
+    rf"\bfrom\s+1\s+to\s+[0-9]+|\b1\s*[-–—]\s*[0-9]+\b|"
+    rf"\b(?:of|than|not|nor)\s+(?:the\s+|all\s+)?(?:(?:{_THINGS})\s+)?#?[0-9]+\b(?![.,][0-9])|"
+    rf"(?<![\w.,])[0-9]+\s+(?:comments|numbers|passages|experts|communities|options|choices|answers|responses)\b",
+    re.I,
+)
+"""Numbers that count things or are excluded: they name none."""
+
+_AROUND = " \t\r.,:;!()[]{}<>*_#`'\"“”"
+
 WORDS = Sampling(temperature=0.0, max_tokens=20)  # tokens: as in the released code
 
 
+def named_numbers(said: str, count: int) -> list[int]:
+    """The different whole numbers in 1..count that `said` may mean, the likeliest last; empty for none.
+
+    Lines that are a number decide; else the numbers behind a word such as "comment" or "number"; else all. What counts
+    or excludes is not meant: "out of 2", "2 comments", "from 1 to 3", "not 1". Nor is "3.5", while "3." is.
+    """
+    text = NOT_MEANT.sub(" ", said)
+    alone = [line.strip(_AROUND) for line in text.splitlines()]
+    for numbers in (
+        [line for line in alone if line.isdigit()],
+        _BEHIND_A_WORD.findall(text),
+        _NUMBER.findall(text),
+    ):
+        meant = [int(one) for one in numbers if _is_whole(one, count)]
+        if meant:
+            return [*dict.fromkeys(one for one in meant if one != meant[-1]), meant[-1]]
+    return []
+
+
 def read_number(said: str, count: int) -> int | None:
-    """The first whole number in 1..count that stands in `said` (``"3."`` counts, ``"3.5"`` does not)."""
-    for number in re.findall(r"(?<![\w.,])[0-9]+(?:[.,][0-9]+)*(?!\w)", said):
-        if number.isdigit() and len(number) <= len(str(count)) and 1 <= int(number) <= count:
-            return int(number)
-    return None
+    """The number in 1..count that `said` names; of several the last (see `named_numbers`)."""
+    return next(reversed(named_numbers(said, count)), None)
+
+
+def _is_whole(number: str, count: int) -> bool:
+    return (
+        number.isdigit() and number.isascii() and len(number) <= len(str(count)) and 1 <= int(number) <= count
+    )
 
 
 def choose(
@@ -100,9 +141,14 @@ def _by_words(
             draft.fail(error)
     if not draft.complete:
         return None
-    number = read_number(said, len(members))
-    if number is not None:
-        return Selection(members[number - 1].community.id, "parsed", said=said)
+    numbers = named_numbers(said, len(members))
+    if len(numbers) > 1:
+        names = ", ".join(map(str, numbers))
+        draft.warn(
+            f"The model named several numbers ({names}) instead of one; the last, {numbers[-1]}, was taken."
+        )
+    if numbers:
+        return Selection(members[numbers[-1] - 1].community.id, "parsed", said=said)
     heaviest = max(members, key=lambda member: member.weight).community.id
     draft.warn(
         f"The model named none of the numbers; {heaviest} was taken, the first by weight, then by order."

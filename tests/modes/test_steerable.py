@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pluralism_local.engine.scripted import EVERYTHING, ScriptedEngine
 from pluralism_local.errors import InvalidInput, Unsupported
 from pluralism_local.modes import Ask
-from pluralism_local.modes.choosing import read_number
+from pluralism_local.modes.choosing import named_numbers, read_number
 from pluralism_local.modes.steerable import read_attribute
 from pluralism_local.types import OptionRequest, Request, Sampling, Selected, Selection
 from tests.modes.helpers import NO_PROBABILITIES, THREE, NoLogprobs, answer, events_of, pool, script
@@ -68,6 +68,37 @@ def test_without_probabilities_the_words_are_read(
     assert any("named none of the numbers; left was taken" in text for text in result.warnings) == (
         method == "fallback"
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "named"),
+    [
+        ("Number 1 is closest.", [1]),
+        ("Comment 1 or comment 2", [1, 2]),
+        ("Comment 2, comment 1 and again comment 2", [1, 2]),
+        ("1 or 3", [1, 3]),
+        ("3", [3]),
+        ("7", []),
+    ],
+)
+def test_several_numbers_are_told_apart_from_one(said: str, named: list[int]) -> None:
+    assert named_numbers(said, 3) == named
+
+
+def test_of_several_numbers_the_last_is_taken_with_a_warning(tmp_path: Path) -> None:
+    file = script(tmp_path, replies=[{"match": SELECT, "text": "Comment 1, or comment 2."}, *SAY])
+    engine = ScriptedEngine(file, capabilities=NO_PROBABILITIES)
+    result = answer(Ask(QUESTION, "steerable", THREE, attribute="honesty"), engine)
+    assert result.selection is not None and result.selection.community == "center"
+    assert result.warnings == (
+        "The model named several numbers (1, 2) instead of one; the last, 2, was taken.",
+    )
+
+
+@given(st.text(max_size=60), st.integers(1, 12))
+def test_whatever_is_said_names_numbers_in_range(said: str, count: int) -> None:
+    named = named_numbers(said, count)
+    assert len(set(named)) == len(named) and all(1 <= one <= count for one in named)
 
 
 def test_a_server_that_gives_no_probabilities_after_all_is_read(tmp_path: Path) -> None:
@@ -205,6 +236,22 @@ def test_a_number_is_read(number: int, count: int, form: str) -> None:
         ("", None),
         ("²", None),
         ("9" * 5000, None),
+        ("Out of 2 comments, number 1 is closest.", 1),
+        ("Out of the 3, 2", 2),
+        ("I see 2 comments. The first is closest.", None),
+        ("None of the 3 fits.", None),
+        ("Not 1.", None),
+        ("I read 3 comments and choose comment 2", 2),
+        ("Please select one comment number from 1 to 3: 2", 2),
+        ("Comments 1-3 are weak; the answer is 4.", 4),
+        ("The comment number is: **3**", 3),
+        ("Passage #2, not passage 1", 2),
+        ("2\n\nComment 1 is too short.", 2),
+        ("Comment 1 is too short, so\n\n**2.**", 2),
+        ("There are 4 people in comment 5", 5),
+        ("1, no: 3", 3),
+        ("2/3", 2),
+        ("Expert 2 is better than 1", 2),
     ],
 )
 def test_what_is_no_number_of_a_comment(said: str, number: int | None) -> None:

@@ -89,6 +89,7 @@ _COUNTS = {
     "unparsed": "unreadable",
     "empty": "empty",
     "unchosen": "no community named",
+    "unclear": "several communities named",
 }
 
 
