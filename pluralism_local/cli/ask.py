@@ -57,7 +57,7 @@ Exit codes:
   2    wrong usage, config, card, or a prompt longer than the context
   3    something needed is not here: a model, a card; or not downloaded while offline
   4    refused: an adapter of another base model, a checksum that differs
-  5    a remote model failed
+  5    a remote model failed, and there is nothing to keep
   6    partial: stopped (Ctrl-C) or half of it failed; what exists is printed
   130  stopped before there was anything to print
 """

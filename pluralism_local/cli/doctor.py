@@ -47,7 +47,7 @@ def doctor(context: typer.Context, as_json: options.Json = False) -> None:
     """
     out = options.output(context, as_json=as_json)
     known = {variable for variable in _variables(context) if variable} | _MADE_BY_HAND
-    findings = [*_machine(), *_packages(), *_installation(), *_environment(known)]
+    findings = [*_machine(), *_packages(), *_installation(), *_environment(known), *_ways_out()]
     width = max(len(finding.subject) for finding in findings)
     lines = []
     for finding in findings:
@@ -214,6 +214,22 @@ def _environment(known: set[str]) -> Iterator[Finding]:
             yield Finding(
                 "warn", "variable", f"{name} is read by nothing", did_you_mean(name, known | settings)
             )
+
+
+def _ways_out() -> Iterator[Finding]:
+    """The variables that a remote model is reached by: proxies and certificates."""
+    from urllib.parse import urlsplit
+
+    from pluralism_local.engine.remote_environment import certificate_faults, proxies, proxy_faults
+
+    faults = [*proxy_faults(os.environ), *certificate_faults(os.environ)]
+    for fault in faults:
+        yield Finding("warn", "variable", fault.sentence.removesuffix("."), fault.hint)
+    wrong = {fault.variable for fault in faults}
+    for variable, value in proxies(os.environ).items():
+        if variable not in wrong:
+            host = urlsplit(value if "://" in value else f"http://{value}").hostname
+            yield Finding("ok", "variable", f"{variable}: remote models go through {host}")
 
 
 def _settings() -> frozenset[str]:

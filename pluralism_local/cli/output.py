@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
@@ -43,8 +44,10 @@ class Output:
         self._err = stderr
         env = os.environ if environ is None else environ
         colour = not env.get("NO_COLOR") and env.get("TERM") != "dumb"
-        self._colour = colour and _is_terminal(stdout)
+        self._terminal = _is_terminal(stdout)
+        self._colour = colour and self._terminal
         self.interactive = _is_terminal(stderr)
+        self._within_line = False
         self.format: Format = "text"
         self.exit = ExitCode.DONE
         self._status_width = 0
@@ -74,6 +77,7 @@ class Output:
         try:
             self._out.write(self._encodable(text))
             self._out.flush()
+            self._within_line = self._within_line if not text else not text.endswith("\n")
         except BrokenPipeError:
             raise ReaderGone from None
         except (OSError, ValueError) as error:
@@ -116,7 +120,8 @@ class Output:
             self.line(text)
 
     def note(self, text: str) -> None:
-        """A whole line on stderr."""
+        """A whole line on stderr; on a terminal not behind what stdout has begun there."""
+        self._end_line()
         self.clear_status()
         self._tell(f"{clean(text)}\n")
 
@@ -152,6 +157,14 @@ class Output:
         if self._status_width:
             self._tell(f"\r{' ' * self._status_width}\r")
             self._status_width = 0
+
+    def _end_line(self) -> None:
+        """End what stdout has begun, where stderr is the same screen; the next writer tells of trouble with it."""
+        if self._within_line and self._terminal and self.interactive:
+            self._within_line = False
+            with suppress(OSError, ValueError):
+                self._out.write("\n")
+                self._out.flush()
 
     def _encodable(self, text: str) -> str:
         """`text` with what stdout's encoding lacks replaced: a legacy locale never loses an answer."""

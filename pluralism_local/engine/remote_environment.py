@@ -7,6 +7,7 @@ Without this a wrong one shows as an error of some library that names neither th
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -88,17 +89,24 @@ def certificate_faults(environ: Mapping[str, str]) -> Iterator[Fault]:
             yield Fault("SSL_CERT_FILE", f"names '{file}', which cannot be read ({_reason(error)})", _UNSET)
     if (folder := environ.get("SSL_CERT_DIR")) and not file and not _is_folder(folder):
         yield Fault("SSL_CERT_DIR", f"names '{folder}', which is no folder", _UNSET)
-    if log := environ.get("SSLKEYLOGFILE"):
-        try:
-            with Path(log).open("ab"):
-                pass
-        except (OSError, ValueError) as error:
-            yield Fault("SSLKEYLOGFILE", f"names '{log}', which cannot be written ({_reason(error)})", _UNSET)
+    if (log := environ.get("SSLKEYLOGFILE")) and not _takes_a_file(log):
+        yield Fault("SSLKEYLOGFILE", f"names '{log}', which cannot be written", _UNSET)
 
 
 def _is_folder(path: str) -> bool:
     try:
         return Path(path).is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def _takes_a_file(path: str) -> bool:
+    """Whether a file can be written there, without making it."""
+    try:
+        where = Path(path)
+        if where.exists():
+            return not where.is_dir() and os.access(where, os.W_OK)
+        return where.parent.is_dir() and os.access(where.parent, os.W_OK)
     except (OSError, ValueError):
         return False
 

@@ -91,7 +91,8 @@ def _unauthorized(reason: str, server: Server) -> RemoteFailure:
             f"The server {server.url} refused the API key{reason}", "Set PLOCAL_REMOTE_KEY to a valid key."
         )
     return RemoteFailure(
-        f"The server {server.url} wants an API key{reason}", "Set PLOCAL_REMOTE_KEY to a valid key."
+        f"The server {server.url} wants an API key{reason}",
+        "Set PLOCAL_REMOTE_KEY; it goes only to servers that you named yourself (-m, a variable, your config).",
     )
 
 

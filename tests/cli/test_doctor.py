@@ -71,3 +71,17 @@ def test_a_small_machine_is_warned_about(run: Run, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(doctor, "_memory", lambda: 10**9)
     assert by_subject(run)["memory"]["status"] == "warn"
+
+
+def test_the_variables_that_servers_are_reached_by(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("http_proxy", raising=False)
+    monkeypatch.delenv("all_proxy", raising=False)
+    monkeypatch.setenv("HTTP_PROXY", "http://ann:hunter2@proxy.example:3128")
+    monkeypatch.setenv("ALL_PROXY", "gopher://127.0.0.1:1")
+    monkeypatch.setenv("SSL_CERT_FILE", "/nonexistent")
+    ran = run("doctor")
+    assert ran.code == 0
+    assert "HTTP_PROXY: remote models go through proxy.example" in ran.out
+    assert "The variable ALL_PROXY names a proxy of the kind 'gopher'" in ran.out
+    assert "The variable SSL_CERT_FILE names '/nonexistent', which cannot be read" in ran.out
+    assert "hunter2" not in ran.out
