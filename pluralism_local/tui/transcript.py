@@ -3,7 +3,7 @@
     Exchange ──Transcript.show──> TurnView: prompt, choice, answer (only what is new is parsed), what to know
 
 A view parses Markdown in its own message loop, so that keys are handled between two pieces. Text of models is shown
-without control characters, and its links open nothing.
+without control characters; `markdown` says what else becomes of it.
 """
 
 from __future__ import annotations
@@ -38,8 +38,6 @@ class TurnView(Vertical):
     TurnView .asked { text-style: bold; }
     TurnView .about { color: $text-muted; }
     TurnView .trouble { color: $text-error; text-style: bold; }
-    TurnView Markdown { padding: 0; margin: 0; background: transparent; }
-    TurnView MarkdownParagraph { margin: 0 0 1 0; }
     TurnView .hidden { display: none; }
     """
 
@@ -49,12 +47,11 @@ class TurnView(Vertical):
         bubble = False
 
     def __init__(self, exchange: Exchange) -> None:
-        from textual.widgets import Markdown  # its parser is not needed for the first paint
+        from pluralism_local.tui.markdown import Answer  # its parser is not needed for the first paint
 
         super().__init__(id=f"turn-{exchange.number}")
         self.exchange = exchange
-        self._shown = ""
-        self._answer = Markdown("", open_links=False, classes="hidden")
+        self._answer = Answer(classes="hidden")
         self._choice = Static("", classes="about hidden", markup=False)
         self._estimate = Static("", classes="hidden", markup=False)
         self._foot = Static("", classes="about", markup=False)
@@ -80,23 +77,15 @@ class TurnView(Vertical):
         if exchange.selection is not None:
             _put(self._choice, [f"chosen: {exchange.selection.community}{_surely(exchange)}"])
         if exchange.distribution is None:  # else the bars say it, with what qualifies it
-            await self._show_answer(clean(exchange.answer))
+            answer = clean(exchange.answer)
+            self._answer.set_class(not answer, "hidden")
+            await self._answer.show(answer, growing=exchange.status == "running")
         _put(self._estimate, estimate(exchange, max(24, min(72, self.size.width - 3))))
         _put(self._trouble, trouble(exchange))
         _put(self._foot, foot(exchange))
 
     def on_resize(self) -> None:
         self.post_message(self.Changed())
-
-    async def _show_answer(self, answer: str) -> None:
-        if answer == self._shown:
-            return
-        self._answer.remove_class("hidden")
-        if self._shown and answer.startswith(self._shown):
-            await self._answer.append(answer[len(self._shown) :])
-        else:
-            await self._answer.update(answer)
-        self._shown = answer
 
 
 class Transcript(VerticalScroll):

@@ -6,7 +6,7 @@ CommentView(voice, community)     TraceView(traced sentences)     Esc or Enter c
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -56,7 +56,7 @@ class CommentView(_View):
     def compose(self) -> ComposeResult:
         with Container():
             with VerticalScroll() as left:
-                left.border_title = f"{one_line(self._voice.community, 40)}: comment"
+                left.border_title = _plain(f"{one_line(self._voice.community, 40)}: comment")
                 left.border_subtitle = "Esc closes"
                 yield Static(clean(self._voice.text).strip() or f"({self._voice.state})", markup=False)
             with VerticalScroll() as right:
@@ -89,6 +89,11 @@ def traced_text(found: Traced) -> Content:
         best = found.nearest[0].score if found.nearest else 0.0
         lines.append((f"  no comment comes near (the nearest: {best:.2f})\n", "dim"))
     return Content.assemble(*lines)
+
+
+def _plain(title: str) -> Any:
+    """A title without markup; the toolkit takes what it is declared to take only as text with markup."""
+    return Content(title)
 
 
 def card(community: Community | None) -> Content:
