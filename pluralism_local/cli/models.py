@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pluralism_local.cli import options
-from pluralism_local.cli.output import key_values, table
+from pluralism_local.cli.exits import ExitCode
+from pluralism_local.cli.output import Output, key_values, table
 from pluralism_local.errors import PlocalError
 from pluralism_local.remote_url import without_credentials
 
@@ -76,6 +78,8 @@ def verify(context: typer.Context, name: Name, as_json: options.Json = False) ->
     Checked are the header and that the file holds every tensor that the header lists; then the whole file is
     read, and its checksum compared with the one that the Hub's cache or the package it came in has on record
     (exit 4 if they differ). For any other file there is nothing to compare with, and that is said.
+
+    Copies and packs of the model in the cache are read, too; a damaged one is thrown away (exit 4).
     """
     from pluralism_local import model_check, models
 
@@ -108,7 +112,12 @@ def verify(context: typer.Context, name: Name, as_json: options.Json = False) ->
             ),
         )
     ]
-    out.show({"id": file.name, "files": checked}, key_values(pairs))
+    cached = _cached(out, file)
+    pairs += [(one["kind"], f"{one['state']}: {one['path']}") for one in cached]
+    out.show({"id": file.name, "files": checked, "cached": cached}, key_values(pairs))
+    if any(one["state"] == "damaged" for one in cached):
+        out.warn("What is damaged in the cache was thrown away, and is made again when it is needed.")
+        out.exit = ExitCode.REFUSED
 
 
 @app.command()
@@ -131,6 +140,25 @@ def default(
     if not expand(name, settings).startswith(("remote:", "scripted:")):
         models.resolve(name, settings)
     save(context, "model", name)
+
+
+def _cached(out: Output, file: ModelFile) -> list[dict[str, Any]]:
+    """What the cache holds of the model, read whole."""
+    from pluralism_local import cache, config
+
+    model = file.path.resolve()
+    made_of_it = [
+        item
+        for item in cache.items(config.paths().cache_dir)
+        if item.model and Path(item.model).resolve() == model
+    ]
+    checked = cache.verify(made_of_it, lambda item: out.status(f"reading {item.path.name} …"), lambda: False)
+    kinds = {"copies": "copy", "packs": "pack"}
+    found = [
+        {"kind": kinds[one.item.kind], "path": str(one.item.path), "state": one.state} for one in checked
+    ]
+    out.clear_status()
+    return found
 
 
 def _summary(file: ModelFile) -> dict[str, Any]:

@@ -70,7 +70,10 @@ class FastWeights:
         key = hashlib.sha256(f"{COPY_TYPE} {identity}".encode()).hexdigest()[:32]
         try:
             return self._shelf.find(key) or self._shelf.add(
-                key, {"model": str(header.path)}, lambda out: _write(header.path, out, threads), KEPT
+                key,
+                {"model": str(header.path.absolute())},
+                lambda out: _write(header.path, out, threads),
+                KEPT,
             )
         except (PlocalError, OSError) as error:
             self.reason = str(error)

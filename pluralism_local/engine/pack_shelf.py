@@ -99,7 +99,8 @@ class PackShelf:
                 "What plocal keeps of the model in its cache is damaged.",
                 "Clear it with `plocal cache clear`.",
             )
-        made_of = {"model": str(self._model), "adapters": [str(adapter.path) for adapter in adapters]}
+        paths = [str(adapter.path.absolute()) for adapter in adapters]
+        made_of = {"model": str(self._model.absolute()), "adapters": paths}
         return shelf.add(
             key, made_of, lambda out: write_pack(out, self._header, adapters, plan, stands_for), KEPT
         )

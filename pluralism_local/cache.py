@@ -1,0 +1,143 @@
+"""What plocal keeps and can make again: copies of models, packs, logs, and what it remembers of files and machine.
+
+    <cache> ──items──> Item…            Item… ──remove──> the files are gone, what is in use serves until it is closed
+            ──verify──> Checked…: the damaged ones are thrown away
+
+Nothing here is needed: a command that misses one makes it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from pluralism_local.engine.shelf import PACKS, WEIGHTS, Entry, Shelf
+from pluralism_local.unfinished import sweep
+
+Kind = Literal["copies", "packs", "logs", "remembered"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+_SHELVES: dict[str, Kind] = {WEIGHTS: "copies", PACKS: "packs"}
+_REMEMBERED = {
+    "files": "checksums of files",
+    "kernels": "which kernels of llama.cpp work here",
+}
+"""What a file of this name, or in a folder of it, is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A file of the cache.
+
+    Attributes:
+        used: when it was last of use, as far as its times tell.
+        about: what it belongs to, for people.
+        model: the path of the model that a copy or a pack is made of, if noted.
+        adapters: paths of what else went into a pack.
+    """
+
+    kind: Kind
+    path: Path
+    file_bytes: int
+    used: datetime
+    about: str
+    model: str | None = None
+    adapters: tuple[str, ...] = ()
+
+    def record(self) -> dict[str, Any]:
+        """JSON values."""
+        return {
+            "kind": self.kind,
+            "path": str(self.path),
+            "file_bytes": self.file_bytes,
+            "used": self.used.isoformat(timespec="seconds"),
+            "about": self.about,
+            "model": self.model,
+            "adapters": list(self.adapters),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A copy or pack that was read whole; a damaged one has been thrown away."""
+
+    item: Item
+    state: Literal["whole", "damaged"]
+
+
+def items(folder: Path, kinds: Sequence[Kind] = KINDS) -> list[Item]:
+    """What the cache in `folder` holds of these kinds; what killed commands left half-written is removed first."""
+    sweep(folder)
+    listed = [*_of_shelves(folder), *_logs(folder), *_remembered(folder)]
+    return [item for kind in KINDS for item in listed if kind in kinds and item.kind == kind]
+
+
+def remove(removed: Sequence[Item]) -> None:
+    """Remove these files.
+
+    Raises: OSError
+    """
+    for item in removed:
+        if item.kind in _SHELVES.values():
+            Shelf(item.path.parent).discard(item.path)
+        item.path.unlink(missing_ok=True)
+
+
+def verify(
+    checked: Sequence[Item], progress: Callable[[Item], None], should_stop: Callable[[], bool]
+) -> Iterator[Checked]:
+    """Read copies and packs whole, one after the other, and throw away those that are no longer what was written."""
+    for item in checked:
+        if item.kind not in _SHELVES.values() or should_stop():
+            continue
+        progress(item)
+        shelf = Shelf(item.path.parent)
+        state = shelf.check(item.path, whole=True)
+        if state == "damaged":
+            shelf.discard(item.path)
+        yield Checked(item, state)
+
+
+def _of_shelves(folder: Path) -> Iterator[Item]:
+    for name, kind in _SHELVES.items():
+        shelf = Shelf(folder / name)
+        shelf.tidy()
+        for entry in shelf.entries():
+            yield _shelved(kind, entry)
+
+
+def _shelved(kind: Kind, entry: Entry) -> Item:
+    model = _text(entry.made_of, "model")
+    paths = entry.made_of.get("adapters")
+    adapters = tuple(path for path in paths if isinstance(path, str)) if isinstance(paths, list) else ()
+    names = [Path(model).name] if model else ["not known: it will be made again"]
+    names += [Path(path).parent.name for path in adapters]
+    return Item(kind, entry.path, entry.file_bytes, entry.used, ", ".join(names), model, adapters)
+
+
+def _logs(folder: Path) -> Iterator[Item]:
+    for path in sorted([*folder.glob("*.log"), *folder.glob("*.log.*")]):
+        yield from _plain("logs", path, "llama.cpp" if path.name.startswith("llama.") else path.stem)
+
+
+def _remembered(folder: Path) -> Iterator[Item]:
+    shelves = {folder / name for name in _SHELVES}
+    for path in sorted([*folder.glob("*.json"), *folder.glob("*/*.json")]):
+        if path.parent not in shelves:
+            name = path.stem if path.parent == folder else path.parent.name
+            yield from _plain("remembered", path, _REMEMBERED.get(name, name))
+
+
+def _plain(kind: Kind, path: Path, about: str) -> Iterator[Item]:
+    with suppress(OSError):
+        status = path.stat()
+        yield Item(kind, path, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC), about)
+
+
+def _text(values: Mapping[str, Any], key: str) -> str | None:
+    value = values.get(key)
+    return value if isinstance(value, str) else None
