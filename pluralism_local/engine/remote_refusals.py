@@ -169,7 +169,7 @@ def _sentence(value: Any) -> str:
 
 def _page(text: str) -> str:
     """The title of an HTML page, else its first heading, else its text without marks."""
-    head = text[: 64 * 1024]
+    head = text[: 16 * 1024]
     for tag in ("title", "h1"):
         named = re.search(rf"<{tag}\b[^>]*>([^<]*)<", head, re.IGNORECASE)
         if named and named[1].strip():

@@ -145,7 +145,7 @@ class Reply(BaseModel):
     @property
     def ends(self) -> bool:
         """Whether nothing is to follow, whatever reason is given."""
-        return bool(self.done or (self.choices and self.choices[0].message))
+        return bool(self.done or (self.choices and self.choices[0].message and not self.choices[0].delta))
 
     @property
     def usage(self) -> Usage | None:
@@ -168,9 +168,9 @@ class Reply(BaseModel):
         Raises:
             InvalidInput: there are several, or none.
         """
-        names = [server.blot(model.id) for model in self.data]
-        if len(names) == 1:
-            return names[0]
+        if len(self.data) == 1:
+            return self.data[0].id
+        names = [server.quote(model.id, 100) for model in self.data]
         listed = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
         raise InvalidInput(
             f"The server {server.url} has several models: {listed}."
@@ -193,8 +193,8 @@ def read(text: str, server: Server) -> Reply:
         value = from_json(text)
     except ValueError as error:
         raise not_the_protocol(text, server) from error
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]  # as some servers wrap their errors
+    if isinstance(value, list):  # as some servers wrap an error, or list their models
+        value = value[0] if len(value) == 1 and "error" in str(value[0])[:40] else {"data": value}
     if not isinstance(value, dict):
         raise not_the_protocol(text, server)
     reply = Reply.model_validate(value)

@@ -9,7 +9,7 @@ import pytest
 
 from pluralism_local.engine import remote_line
 from pluralism_local.engine.remote import RemoteEngine
-from pluralism_local.errors import InvalidInput, PlocalError, Unsupported
+from pluralism_local.errors import InvalidInput, PlocalError, RemoteFailure, Unsupported
 from pluralism_local.types import Completion, Message, Request, Sampling, TextDone
 from tests.engine.remote_util import (
     HELLO,
@@ -171,3 +171,17 @@ def test_sampling_that_is_respected_is_not_warned_of(server: Server) -> None:
     engine = server.engine(no("unknown field stream_options"), HELLO)
     request = Request((Message("user", "Hi."),), Sampling(temperature=0.7))
     assert completions(engine, [request])[0].warnings == ()
+
+
+def test_a_bare_list_of_models_is_read_and_a_name_is_taken_as_it_is(server: Server) -> None:
+    engine = server.engine(answer(200, [{"id": "EMPTY model"}]), model=None, api_key="EMPTY")
+    assert engine.info.id.endswith("#EMPTY model")
+    server.acts = [answer(200, [{"id": "a"}, {"name": "x"}, {"id": "b"}])]
+    with pytest.raises(InvalidInput, match="several models: a, b"):
+        _ = RemoteEngine(f"http://{server.address}").info
+
+
+def test_chunks_that_repeat_the_whole_message_are_no_end(server: Server) -> None:
+    both = {"choices": [{"delta": {"content": "Yes."}, "message": {"content": "Yes."}}]}
+    with pytest.raises(RemoteFailure, match="broke off"):
+        completions(server.engine(stream(both)), [say("1")])

@@ -22,6 +22,7 @@ from pluralism_local import wiring
 from pluralism_local.cli import options
 from pluralism_local.cli.eval.folders import RunName, find_run, samples_of, settings_of, wanted_of
 from pluralism_local.cli.eval.others import allow
+from pluralism_local.cli.eval.remarks import Telling, once
 from pluralism_local.cli.eval.text import cell
 from pluralism_local.cli.eval.work import reporter
 from pluralism_local.cli.exits import ExitCode
@@ -181,7 +182,7 @@ def _hear(
         shown = without_credentials(name)
         with wiring.open_engine(name, settings, out.status) as engine:
             out.clear_status()
-            judge = Judge(engine, words=words, variant=settings.template)
+            judge = Judge(Telling(engine, once(out.warn)), words=words, variant=settings.template)
             if judge.identity in heard:
                 out.warn(
                     f"'{heard[judge.identity].name}' and '{shown}' are the same model, which is asked once."

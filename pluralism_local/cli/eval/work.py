@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from pluralism_local import wiring
 from pluralism_local.cli.eval import others
 from pluralism_local.cli.eval.pace import Pace, entailment_pace
+from pluralism_local.cli.eval.remarks import Telling, once
 from pluralism_local.cli.eval.scorers import NO_SCORER, open_scorer
 from pluralism_local.cli.eval.text import methods_table
 from pluralism_local.cli.exits import ExitCode
@@ -153,12 +154,13 @@ def _setup(
     pool, warnings = wiring.fitting(pool, handles.communities, force=wanted.force)
     for warning in warnings:
         out.warn(warning)
+    tell = once(out.warn)
     return Setup(
         task,
         samples,
         pool,
-        handles.llm,
-        handles.communities,
+        Telling(handles.llm, tell),
+        Telling(handles.communities, tell),
         comment=Sampling(
             settings.comment_temperature, settings.comment_top_p, settings.comment_max_tokens, settings.seed
         ),
