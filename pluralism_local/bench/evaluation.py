@@ -165,18 +165,18 @@ def bench_eval(
 
 def _prompts(
     setup: Setup, engine: LlamaEngine, texts: dict[tuple[str, str], str]
-) -> tuple[list[tuple[Path | None, list[str]]], list[str]]:
+) -> tuple[list[tuple[Path | None, list[tuple[int, ...]]]], list[tuple[int, ...]]]:
     """The whole prompts of the comments, by adapter, and of the answers."""
     voices = voices_for("ours", setup.pool, adapters=True)
     comments = [
         (
             voice.adapter.path if voice.adapter else None,
-            [engine.prompt_text([Message("user", TASK.comment(sample).text)]) for sample in setup.samples],
+            [engine.prompt_tokens([Message("user", TASK.comment(sample).text)]) for sample in setup.samples],
         )
         for voice in voices
     ]
     answers = [
-        engine.prompt_text([Message("user", TASK.answer(sample, texts[sample.id, voice.id]).text)])
+        engine.prompt_tokens([Message("user", TASK.answer(sample, texts[sample.id, voice.id]).text)])
         for sample in setup.samples
         for voice in voices
     ]

@@ -228,8 +228,8 @@ def _one_naive(
     passages = numbered("Passage", [comment.text for comment in ours.comments])
     synthesis = OVERTON_SYNTHESIS.render(question=ask.prompt, passages=passages)
     with LlamaEngine(path, name=name, options=options) as engine:
-        question = engine.prompt_text([Message("user", ask.prompt)])
-        answer = engine.prompt_text([Message("user", synthesis)])
+        question = engine.prompt_tokens([Message("user", ask.prompt)])
+        answer = engine.prompt_tokens([Message("user", synthesis)])
         longest = engine.count_tokens([Message("user", synthesis)])
         threads = engine.threads if all_threads else None
     members = ask.pool.members if ask.pool else ()

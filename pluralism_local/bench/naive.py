@@ -38,9 +38,9 @@ class NaiveRun:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One text to generate: the whole prompt, the adapter, and exactly how many new tokens."""
+    """One text to generate: the whole prompt's tokens, the adapter, and exactly how many new tokens."""
 
-    prompt: str
+    prompt: Sequence[int]
     adapter: Path | None
     tokens: int
     temperature: float
@@ -61,7 +61,7 @@ def run(
 def each(
     model: Path,
     adapter: Path | None,
-    prompts: Sequence[str],
+    prompts: Sequence[Sequence[int]],
     tokens: int,
     temperature: float,
     *,
@@ -100,8 +100,7 @@ def _open(model: Path, adapter: Path | None, context: int, threads: int | None) 
     )
 
 
-def _text(llama: Llama, prompt: str, tokens: int, temperature: float) -> str:
-    spelled = llama.tokenize(prompt.encode(), add_bos=False, special=True)
+def _text(llama: Llama, prompt: Sequence[int], tokens: int, temperature: float) -> str:
     # the generator, unlike create_completion, runs on past an end-of-answer token
-    drawn = llama.generate(spelled, temp=temperature, top_p=0.9)
+    drawn = llama.generate(prompt, temp=temperature, top_p=0.9)
     return str(llama.detokenize(list(islice(drawn, tokens))).decode("utf-8", "replace"))

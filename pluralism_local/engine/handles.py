@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from pluralism_local.engine import kernel_safety
 from pluralism_local.engine.base import ShouldStop, never
+from pluralism_local.engine.markers import Marker
 from pluralism_local.engine.plan import Row
 from pluralism_local.engine.resident import give_back
 from pluralism_local.errors import Cancelled, EngineFailure, InvalidInput
@@ -187,6 +188,20 @@ class Model(_Handle):
         if token < 0:
             return ""
         return str(lib.llama_vocab_get_text(self._vocabulary, token).decode("utf-8", "replace"))
+
+    def markers(self) -> list[Marker]:
+        """Every token that is found in text by its spelling: control tokens, and those added to the vocabulary."""
+        control = lib.LLAMA_TOKEN_ATTR_CONTROL | lib.LLAMA_TOKEN_ATTR_UNKNOWN
+        found = []
+        for token in range(self.vocabulary_size):
+            kind = lib.llama_vocab_get_attr(self._vocabulary, token)
+            if kind & (control | lib.LLAMA_TOKEN_ATTR_USER_DEFINED):
+                text = lib.llama_vocab_get_text(self._vocabulary, token).decode("utf-8", "replace")
+                strips = [
+                    bool(kind & side) for side in (lib.LLAMA_TOKEN_ATTR_LSTRIP, lib.LLAMA_TOKEN_ATTR_RSTRIP)
+                ]
+                found.append(Marker(token, text, bool(kind & control), *strips))
+        return found
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> tuple[int, ...]:
         """Token ids of `text`; `add_special` adds what the vocabulary wants at the start (BOS)."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pluralism_local.engine.kv_store import KVStore
+from pluralism_local.engine.markers import Marked
 from pluralism_local.engine.open_pack import OpenPack
 from pluralism_local.engine.plan import BASE_SLOT, Job, token_of
 from pluralism_local.engine.prompter import Prompter
@@ -29,7 +30,7 @@ class JobMaker:
         self._prompter, self._slots, self._store, self._packs = prompter, slots, store, packs
         self._context = context
 
-    def job(self, index: int, prompt: str, ref: AdapterRef | None, room: int) -> Job:
+    def job(self, index: int, prompt: Marked, ref: AdapterRef | None, room: int) -> Job:
         """The prompt as tokens, with its adapter's slot and starting point.
 
         Raises:
@@ -49,9 +50,9 @@ class JobMaker:
                 available=self._context,
             )
         slot = self._slots.number(ref)
-        return Job(index, tokens, slot, self._switch(tokens, ref, slot), room)
+        return Job(index, tokens, slot, self._switch(prompt, tokens, ref, slot), room)
 
-    def _tokens(self, prompt: str) -> tuple[int, ...]:
+    def _tokens(self, prompt: Marked) -> tuple[int, ...]:
         with self._store.lock:
             entry = self._store.spelled(prompt)
         known = [(entry.text, tuple(token_of(code) for code in entry.codes))] if entry else []
@@ -61,27 +62,30 @@ class JobMaker:
         if not known:
             return self._prompter.tokens(prompt)
         text, spelled = max(known, key=lambda found: len(found[0]))
-        return spelled + self._prompter.more_tokens(prompt[len(text) :])
+        return spelled + self._prompter.more_tokens(Marked(prompt[len(text) :]))
 
-    def _switch(self, tokens: Sequence[int], ref: AdapterRef | None, slot: int) -> int:
+    def _switch(self, prompt: Marked, tokens: Sequence[int], ref: AdapterRef | None, slot: int) -> int:
         """Where the adapter begins to act; 0 for the base and for an adapter that acts always."""
         if ref is None or slot == BASE_SLOT or ref.activation != "assistant":
             return 0
         invocation = self._slots.invocation(slot) or self._prompter.answer_header()
-        switch = _first_occurrence(tokens, invocation)
-        if switch < 0:
+        places = _occurrences(tokens, invocation)
+        if not places:
             raise Unsupported(
                 f"The adapter {ref.path.name} acts from the assistant's header on, and this prompt has none.",
                 "Use --template auto, and a model with the adapter's chat template.",
             )
-        return switch
+        if len(places) == 1 or self._prompter.steers(invocation):
+            return places[0]
+        # a header of plain words may stand in a message, too; two pieces of a prompt that are tokenized apart may
+        # differ from the whole by a token or so, but not by a header
+        header = len(self._prompter.tokens(self._prompter.before_header(prompt)))
+        return min(places, key=lambda place: abs(place - header))
 
 
-def _first_occurrence(tokens: Sequence[int], wanted: Sequence[int]) -> int:
-    """Where `wanted` begins first in `tokens`; -1 if nowhere or empty."""
+def _occurrences(tokens: Sequence[int], wanted: Sequence[int]) -> list[int]:
+    """Where `wanted` begins in `tokens`, in order; nowhere if it is empty."""
     if not wanted:
-        return -1
-    for start in range(len(tokens) - len(wanted) + 1):
-        if tuple(tokens[start : start + len(wanted)]) == tuple(wanted):
-            return start
-    return -1
+        return []
+    last = len(tokens) - len(wanted)
+    return [start for start in range(last + 1) if tuple(tokens[start : start + len(wanted)]) == tuple(wanted)]

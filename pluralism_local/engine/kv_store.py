@@ -13,19 +13,22 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pluralism_local.engine.markers import Marked
 from pluralism_local.engine.plan import Code, common_prefix
 
 WORTH_RESTORING = 8
 """Shorter agreements than this many cells are decoded again: cheaper than copying the entry."""
 
+_NO_TEXT = Marked("")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Entry:
-    """Cells of one sequence: their codes and llama.cpp's serialised state; `text` is what they spell."""
+    """Cells of one sequence: their codes and llama.cpp's serialised state; `text` is the prompt that they spell."""
 
     codes: tuple[Code, ...]
     data: bytes
-    text: str = ""
+    text: Marked = _NO_TEXT
 
 
 class KVStore:
@@ -79,7 +82,7 @@ class KVStore:
             self._entries.append(found[0])
         return found
 
-    def spelled(self, text: str) -> Entry | None:
+    def spelled(self, text: Marked) -> Entry | None:
         """The entry whose own text is the longest beginning of `text`.
 
         A sampled answer is not always the tokenizer's own split of its text; continuing from the entry's tokens

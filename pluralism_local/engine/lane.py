@@ -13,7 +13,7 @@ in parallel threads. Stopping raises `Cancelled` inside; the next wave cleans up
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,6 +22,7 @@ import numpy.typing as npt
 from pluralism_local.engine.base import ShouldStop
 from pluralism_local.engine.handles import Adapter, Context, Model
 from pluralism_local.engine.kv_store import Entry, KVStore
+from pluralism_local.engine.markers import Marked
 from pluralism_local.engine.plan import Code, Job, Row, Wave, encode, prefill_rows
 from pluralism_local.engine.sampling import Sampler
 from pluralism_local.engine.scoring import Path, prefixes_to_decode
@@ -57,11 +58,12 @@ class Counters:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """How to carry out one job of a generating wave. `prompt` is the prompt's text, for kept sequences."""
+    """How to carry out one job of a generating wave. For kept sequences: `prompt`, and how text continues it."""
 
     sampling: Sampling
     keep: bool
-    prompt: str
+    prompt: Marked
+    quote: Callable[[str], Marked]
 
 
 @dataclass(slots=True)
@@ -236,11 +238,14 @@ class Lane:
         """Store the finished sequence. Unless it ended by itself (`whole`), its last token was never decoded."""
         job = writer.job
         decoded = writer.tokens if whole else writer.tokens[:-1]
+        # no text spells a control token, so no follow-up's prompt has it either
+        silent = next((i for i, token in enumerate(decoded) if not self._model.piece(token)), len(decoded))
+        decoded = decoded[:silent]
         # behind a stop text, or inside a character, there is nothing that a follow-up's prompt could spell
         while not writer.stream.text.startswith(spelled := self._spelled(decoded)):
             decoded = decoded[:-1]
         self._live.forget(writer.sequence, len(job.tokens) + len(decoded))
-        text = writer.task.prompt + spelled
+        text = Marked(writer.task.prompt + writer.task.quote(spelled))
         entry = Entry(job.codes + encode(decoded, job.slot), self._live.save(writer.sequence), text)
         with self._store.lock:
             self._store.put(entry)

@@ -260,10 +260,14 @@ class LlamaEngine:
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Length of the prompt, the answer's header included."""
-        return len(self._prompter.tokens(self._prompter.text(messages)))
+        return len(self.prompt_tokens(messages))
+
+    def prompt_tokens(self, messages: Sequence[Message]) -> tuple[int, ...]:
+        """The whole prompt, the answer's header included."""
+        return self._prompter.tokens(self._prompter.prompt(messages))
 
     def prompt_text(self, messages: Sequence[Message]) -> str:
-        """The whole prompt as text, the answer's header included."""
+        """The same as people read it."""
         return self._prompter.text(messages)
 
     def answer_header(self) -> tuple[int, ...]:
@@ -307,7 +311,8 @@ class LlamaEngine:
         """Those that a pack takes, then the rest."""
         tasks: dict[int, Task] = {}
         for index, request in enumerate(requests):
-            tasks[index] = Task(request.sampling, request.keep, self._prompter.text(request.messages))
+            prompt = self._prompter.prompt(request.messages)
+            tasks[index] = Task(request.sampling, request.keep, prompt, self._prompter.quote)
         jobs = [
             self._jobs.job(i, tasks[i].prompt, r.adapter, r.sampling.max_tokens)
             for i, r in enumerate(requests)
@@ -369,7 +374,7 @@ class LlamaEngine:
         jobs: list[Job] = []
         paths: dict[int, list[tuple[scoring.Path, ...]]] = {}
         for index, request in enumerate(requests):
-            prompt = self._prompter.text(request.messages)
+            prompt = self._prompter.prompt(request.messages)
             paths[index] = [self._spellings.paths(prompt, option) for option in request.options]
             room = sum(len(path) - 1 for option in paths[index] for path in option)
             jobs.append(self._jobs.job(index, prompt, request.adapter, room))
@@ -426,7 +431,7 @@ class LlamaEngine:
             Refused: one does not change the model's next-token distribution.
         """
         found: dict[int, tuple[Adapter | None, float]] = {BASE_SLOT: (None, 1.0)}
-        probe = self._prompter.more_tokens("The")[:1]
+        probe = self._prompter.more_tokens(self._prompter.quote("The"))[:1]
         base: Logits | None = None
         for slot in {job.slot for job in jobs} - {BASE_SLOT}:
             ref = self._slots.ref(slot)
@@ -452,7 +457,7 @@ class LlamaEngine:
             return []
         pack, runner = opened
         controls = set(pack.controls.values())
-        # a prompt that spells a control token would switch an adapter by itself
+        # a template that writes a control token would switch an adapter by itself
         wanted = [job for job in wanted if controls.isdisjoint(job.tokens)]
         unchecked = [slot for slot in slots if not self._slots.checked(slot)]
         base = runner.probe([*stands_for]) if unchecked else np.empty(0, np.float32)

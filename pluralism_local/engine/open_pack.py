@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from pluralism_local.engine.handles import Model
 from pluralism_local.engine.lane import Counters
+from pluralism_local.engine.markers import Marked
 from pluralism_local.engine.pack_shelf import Pack, PackShelf
 from pluralism_local.engine.plan import token_of
 from pluralism_local.engine.runner import Runner, RunnerOptions
@@ -75,7 +76,7 @@ class OpenPack:
             raise LookupError("no pack is open")
         return self._open
 
-    def spelled(self, prompt: str, stands_for: int) -> tuple[str, tuple[int, ...]] | None:
+    def spelled(self, prompt: Marked, stands_for: int) -> tuple[Marked, tuple[int, ...]] | None:
         """The longest beginning of `prompt` that the pack keeps, and its tokens as a prompt has them."""
         if self._open is None:
             return None

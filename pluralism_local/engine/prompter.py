@@ -1,17 +1,23 @@
-"""From messages to the prompt's text and tokens, by the model's own chat template or plainly.
+"""From messages to the prompt and its tokens, by the model's own chat template or plainly.
+
+    messages ──prompt──> Marked ──tokens──> token ids
+                           └──text──> what a person reads
 
 A base model without a chat template (the paper's "unaligned" LLMs) gets the plain prompt: the messages' texts, one
-after the other. With a template, the text ends with the header of the assistant's answer.
+after the other. With a template, the prompt ends with the header of the assistant's answer, and what the messages say
+is text, whatever it spells (see `markers`).
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Literal
 
 from pluralism_local.engine.chat_template import chat_renderer
 from pluralism_local.engine.handles import Model
+from pluralism_local.engine.markers import Marked, Markers, unquote
 from pluralism_local.types import Message
 
 
@@ -26,6 +32,7 @@ class Prompter:
         self._model = model
         text = model.chat_template() if template == "auto" else None
         self.template_sha256 = hashlib.sha256(text.encode()).hexdigest() if text else None
+        self._markers = Markers(model.markers() if text else (), text or "")
         self._render = (
             chat_renderer(text, bos=model.special_text("bos"), eos=model.special_text("eos"))
             if text
@@ -37,30 +44,68 @@ class Prompter:
         """Whether a chat template is in use."""
         return self._render is not None
 
-    def text(self, messages: Sequence[Message]) -> str:
-        """The whole prompt.
+    def prompt(self, messages: Sequence[Message]) -> Marked:
+        """The whole prompt, the contents quoted.
 
         Raises:
             InvalidInput: the template refuses the conversation.
         """
+        quoted = [Message(message.role, self.quote(message.content)) for message in messages]
         if self._render is None:
-            return "\n\n".join(message.content for message in messages)
-        return self._render(messages, True)
+            return Marked("\n\n".join(message.content for message in quoted))
+        return Marked(self._render(quoted, True))
 
-    def tokens(self, text: str) -> tuple[int, ...]:
-        """Tokens of a prompt's text; a chat template writes its own begin token, a plain prompt gets it."""
-        return self._model.tokenize(text, add_special=not self.chats, parse_special=self.chats)
+    def quote(self, text: str) -> Marked:
+        """Text as it stands in a prompt where a message or the model says it."""
+        return self._markers.quote(text, self._header_begin)
 
-    def more_tokens(self, text: str) -> tuple[int, ...]:
-        """Tokens of text that continues a prompt."""
-        return self._model.tokenize(text, add_special=False, parse_special=self.chats)
+    def text(self, messages: Sequence[Message]) -> str:
+        """The whole prompt as people read it.
+
+        Raises:
+            InvalidInput: the template refuses the conversation.
+        """
+        return unquote(self.prompt(messages))
+
+    def tokens(self, prompt: Marked) -> tuple[int, ...]:
+        """Tokens of a prompt; a chat template writes its own begin token, a plain prompt gets it."""
+        if not self.chats:
+            return self._model.tokenize(unquote(prompt), add_special=True, parse_special=False)
+        return self.more_tokens(prompt)
+
+    def more_tokens(self, text: Marked) -> tuple[int, ...]:
+        """Tokens of what continues a prompt."""
+        return self._markers.spell(text, self._whole if self.chats else self._plain, self._plain)
+
+    def steers(self, tokens: Sequence[int]) -> bool:
+        """Whether one of `tokens` is a marker of the template: no text has it."""
+        return any(token in self._markers for token in tokens)
+
+    def before_header(self, prompt: Marked) -> Marked:
+        """The part of a prompt that the first header of an answer ends; all of it if there is none."""
+        return Marked(prompt.partition(self._header)[0]) if self._header else prompt
 
     def answer_header(self) -> tuple[int, ...]:
         """Tokens that open the assistant's turn, e.g. of ``<|im_start|>assistant\\n``; empty without a template."""
+        return self.more_tokens(self._header)
+
+    @cached_property
+    def _header(self) -> Marked:
+        """What the template writes to open an answer; empty if it opens none."""
         if self._render is None:
-            return ()
+            return Marked("")
         probe = (Message("user", "x"),)
         without, with_header = self._render(probe, False), self._render(probe, True)
-        if not with_header.startswith(without):
-            return ()
-        return self.more_tokens(with_header[len(without) :])
+        return Marked(with_header[len(without) :] if with_header.startswith(without) else "")
+
+    @cached_property
+    def _header_begin(self) -> str:
+        """The first character of a header that is plain text: quoted as well, so that no message can spell it."""
+        marked = self._markers.has_marker(self._header)
+        return "" if marked else self._header.strip()[:1]
+
+    def _whole(self, text: str) -> tuple[int, ...]:
+        return self._model.tokenize(text, add_special=False, parse_special=True)
+
+    def _plain(self, text: str) -> tuple[int, ...]:
+        return self._model.tokenize(text, add_special=False, parse_special=False)

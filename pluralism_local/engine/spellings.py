@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pluralism_local.engine.handles import Model
+from pluralism_local.engine.markers import Marked
 from pluralism_local.engine.prompter import Prompter
 from pluralism_local.engine.scoring import Path, disjoint
 from pluralism_local.errors import InvalidInput
@@ -15,7 +16,7 @@ class Spellings:
         self._model, self._prompter = model, prompter
         self._words: dict[str, list[int]] | None = None
 
-    def paths(self, prompt: str, option: str) -> tuple[Path, ...]:
+    def paths(self, prompt: Marked, option: str) -> tuple[Path, ...]:
         """Single tokens that spell `option` apart from white space ("A", " A"), and the tokenizer's own splits of it
         with and without a space in front, where these do not merge with the prompt's last token.
 
@@ -26,7 +27,7 @@ class Spellings:
         paths: list[Path] = [(token,) for token in self._single_tokens().get(word, [])]
         before = self._prompter.tokens(prompt)
         for text in (word, f" {word}"):
-            whole = self._prompter.tokens(prompt + text)
+            whole = self._prompter.tokens(Marked(prompt + self._prompter.quote(text)))
             if whole[: len(before)] == before:
                 paths.append(whole[len(before) :])
         found = disjoint(paths)

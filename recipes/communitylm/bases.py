@@ -166,6 +166,7 @@ class _LlamaSpeller:
 
     def _after_answer(self) -> Tokens:
         from pluralism_local.engine.chat_template import chat_renderer
+        from pluralism_local.engine.markers import Marked
 
         render = chat_renderer(
             self._model.chat_template(),
@@ -173,10 +174,10 @@ class _LlamaSpeller:
             eos=self._model.special_text("eos"),
         )
         turn = render((Message("user", PROBE), Message("assistant", PROBE)), False)
-        return self._prompter.tokens(turn[turn.rindex(PROBE) + len(PROBE) :])
+        return self._prompter.more_tokens(Marked(turn[turn.rindex(PROBE) + len(PROBE) :]))
 
     def prompt(self, user: str) -> Tokens:
-        tokens = self._prompter.tokens(self._prompter.text((Message("user", user),)))
+        tokens = self._prompter.tokens(self._prompter.prompt((Message("user", user),)))
         return tokens[: len(tokens) - len(self.header)] if self.header else tokens
 
     def text(self, text: str) -> Tokens:
@@ -184,34 +185,51 @@ class _LlamaSpeller:
 
 
 class _HubSpeller:
-    """Tokens as a transformers tokenizer makes them."""
+    """Tokens as a transformers tokenizer makes them; what a text spells is no control token, as in `_LlamaSpeller`."""
 
     def __init__(self, tokenizer: Any) -> None:
+        from pluralism_local.engine.markers import Marker, Markers
+
         self._tokenizer = tokenizer
+        added = tokenizer.added_tokens_decoder.items()
+        self._markers = Markers(
+            [Marker(token, str(t.content), t.special, t.lstrip, t.rstrip) for token, t in added],
+            str(tokenizer.chat_template or ""),
+        )
         self.header: Tokens = ()
         self.end: int = tokenizer.eos_token_id
         if tokenizer.chat_template:
             bare, opened = self._render(PROBE, False), self._render(PROBE, True)
             if opened.startswith(bare):
-                self.header = self._plain(opened[len(bare) :])
+                self.header = self._spelled(opened[len(bare) :])
             turn = tokenizer.apply_chat_template(
                 [{"role": "user", "content": PROBE}, {"role": "assistant", "content": PROBE}], tokenize=False
             )
-            after = self._plain(turn[turn.rindex(PROBE) + len(PROBE) :])
+            after = self._spelled(turn[turn.rindex(PROBE) + len(PROBE) :])
             self.end = next((token for token in after if token in tokenizer.all_special_ids), self.end)
 
     def _render(self, user: str, header: bool) -> str:
         return str(
             self._tokenizer.apply_chat_template(
-                [{"role": "user", "content": user}], tokenize=False, add_generation_prompt=header
+                [{"role": "user", "content": self._markers.quote(user)}],
+                tokenize=False,
+                add_generation_prompt=header,
             )
         )
 
-    def _plain(self, text: str) -> Tokens:
+    def _spelled(self, marked: str) -> Tokens:
+        """Tokens of what the template wrote."""
+        from pluralism_local.engine.markers import Marked
+
+        return self._markers.spell(Marked(marked), self._whole, self.text)
+
+    def _whole(self, text: str) -> Tokens:
         return tuple(self._tokenizer.encode(text, add_special_tokens=False))
 
     def prompt(self, user: str) -> Tokens:
-        return self._plain(self._render(user, False)) if self.header else tuple(self._tokenizer.encode(user))
+        if self.header:
+            return self._spelled(self._render(user, False))
+        return tuple(self._tokenizer.encode(user, split_special_tokens=True))
 
     def text(self, text: str) -> Tokens:
-        return self._plain(text)
+        return tuple(self._tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True))

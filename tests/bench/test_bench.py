@@ -13,6 +13,8 @@ from pluralism_local.bench import measure, naive
 from pluralism_local.bench.measure import AskTimes, Report, Workload
 from pluralism_local.cli.main import main
 from pluralism_local.communities import Card, Community, Member
+from pluralism_local.engine.llama import LlamaEngine
+from pluralism_local.types import Message
 
 
 def times(seconds: float, rate: float) -> AskTimes:
@@ -37,7 +39,9 @@ def test_a_workload_of_nothing_is_refused(option: str, capsys: pytest.CaptureFix
 
 
 def test_the_naive_loop_runs_on_past_the_end_of_an_answer(starter_path: Path) -> None:
-    work = naive.Work("<|im_start|>user\nSay: hi<|im_end|>\n<|im_start|>assistant\n", None, 40, 0.0)
+    with LlamaEngine(starter_path, name="starter") as engine:
+        prompt = engine.prompt_tokens([Message("user", "Say: hi")])
+    work = naive.Work(prompt, None, 40, 0.0)
     run = naive.run(starter_path, [work], work, context=256, threads=1)
     assert run.comments > 0
     assert run.total == run.comments + run.answer

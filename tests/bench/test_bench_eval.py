@@ -11,6 +11,7 @@ import pytest
 from pluralism_local.bench import naive
 from pluralism_local.bench.evaluation import COUNTRIES, TASK, TOPICS, EvalReport, made_up
 from pluralism_local.cli.main import main
+from pluralism_local.engine.handles import Model
 from tests.evaluation import rows
 from tests.evaluation.rows import write
 
@@ -32,9 +33,12 @@ def test_both_sides_ask_the_same(
 ) -> None:
     asked: list[tuple[Path | None, list[str], int]] = []
 
-    def note(model: Path, adapter: Path | None, prompts: list[str], tokens: int, *_: Any, **__: Any) -> None:
+    def note(
+        model: Path, adapter: Path | None, prompts: list[tuple[int, ...]], tokens: int, *_: Any, **__: Any
+    ) -> None:
         assert model == starter_path
-        asked.append((adapter, prompts, tokens))
+        with Model(model) as opened:
+            asked.append((adapter, [b"".join(map(opened.piece, p)).decode() for p in prompts], tokens))
 
     monkeypatch.setattr(naive, "each", note)
     data = write(tmp_path / "rows.json", [rows.global_opinion(i, "Kenya") for i in range(5)])
@@ -73,9 +77,7 @@ def test_the_naive_loop_opens_a_model_once(starter_path: Path, monkeypatch: pyte
         return real(model, adapter, context, threads)
 
     monkeypatch.setattr(naive, "_open", count)
-    naive.each(
-        starter_path, None, ["<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n"] * 2, 3, 0.0, threads=1
-    )
+    naive.each(starter_path, None, [(1, 520, 9531, 198)] * 2, 3, 0.0, threads=1)
     assert opened == [None]
 
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pluralism_local.engine.kv_store import WORTH_RESTORING, Entry, KVStore
+from pluralism_local.engine.markers import Marked
 from pluralism_local.engine.plan import Code, Job, common_prefix, encode
 
 PLENTY = 10**9
@@ -19,7 +20,7 @@ def alone(number: int) -> tuple[Code, ...]:
 
 
 def entry(codes: Sequence[Code], size: int = 1, text: str = "") -> Entry:
-    return Entry(tuple(codes), bytes(size), text)
+    return Entry(tuple(codes), bytes(size), Marked(text))
 
 
 def find(store: KVStore, codes: Sequence[Code]) -> Entry | None:
@@ -65,7 +66,7 @@ def test_an_entry_beyond_the_budget_is_not_kept_and_drives_nothing_out() -> None
     store.put(entry((*alone(2), 5), 11, "kept and more"))  # would replace the second
     assert (len(store), store.size) == (2, 10)
     assert find(store, alone(3)) is None
-    assert store.spelled("kept") is not None
+    assert store.spelled(Marked("kept")) is not None
 
 
 def test_finding_an_entry_makes_it_recent() -> None:
@@ -157,7 +158,7 @@ def test_a_later_turn_takes_the_earlier_turns_place_and_leaves_shared_prefixes()
     assert (len(store), store.size) == (2, 18)
     assert find(store, root.codes) is root
     assert find(store, first.codes) is second
-    assert store.spelled("Hello. Hi! So?") is None
+    assert store.spelled(Marked("Hello. Hi! So?")) is None
 
 
 def test_an_entry_without_text_leaves_the_turn_it_continues_findable() -> None:
@@ -165,7 +166,7 @@ def test_an_entry_without_text_leaves_the_turn_it_continues_findable() -> None:
     store = KVStore(PLENTY)
     store.put(turn)
     store.put(entry((*turn.codes, 3, 4)))
-    assert store.spelled("Hello. Hi! And then") is turn
+    assert store.spelled(Marked("Hello. Hi! And then")) is turn
 
 
 def test_another_branch_of_a_conversation_replaces_nothing() -> None:
@@ -184,7 +185,7 @@ def test_the_longest_spelled_beginning_is_found(texts: list[str], wanted: str) -
     for number, text in enumerate(texts):
         store.put(entry(alone(number), text=text))
     fitting = [text for text in texts if text and wanted.startswith(text)]
-    found = store.spelled(wanted)
+    found = store.spelled(Marked(wanted))
     assert (found.text if found else None) == max(fitting, key=len, default=None)
 
 
@@ -194,4 +195,4 @@ def test_clear_forgets_everything() -> None:
     store.clear()
     assert (len(store), store.size) == (0, 0)
     assert find(store, alone(1)) is None
-    assert store.spelled("Hello.") is None
+    assert store.spelled(Marked("Hello.")) is None

@@ -21,8 +21,7 @@ def test_greedy_text_equals_the_high_level_api(name: str, fetched_model: Callabl
     with LlamaEngine(path, name=name, options=ONE_THREAD_EACH) as engine:
         question = ask("Name three colours.", tokens=8)
         ours = texts(engine, [question])[0]
-        prompt = engine.prompt_text(question.messages)
-        spelled = engine._prompter.tokens(prompt)
+        spelled = engine.prompt_tokens(question.messages)
     llama = open_llama(path, n_ctx=256, n_threads=1)
     drawn: list[int] = []
     for token in llama.generate(list(spelled), temp=0.0, repeat_penalty=1.0):

@@ -134,11 +134,16 @@ class ClassifierNli:
         """Token ids and whatever else the model takes; what is too long is cut, the longer text first, and counted."""
         found: list[Mapping[str, Any]] = []
         for pair in pairs:
-            encoded = self._tokenizer(pair.premise, pair.hypothesis, verbose=False)
+            # a text that spells "[SEP]" says so; only the tokenizer's own markers part premise and hypothesis
+            encoded = self._tokenizer(pair.premise, pair.hypothesis, split_special_tokens=True, verbose=False)
             if len(encoded["input_ids"]) > self._limit:
                 self._cut.add(pair)
                 encoded = self._tokenizer(
-                    pair.premise, pair.hypothesis, truncation="longest_first", max_length=self._limit
+                    pair.premise,
+                    pair.hypothesis,
+                    split_special_tokens=True,
+                    truncation="longest_first",
+                    max_length=self._limit,
                 )
             found.append(encoded)
         return found

@@ -85,6 +85,15 @@ def test_scores_are_the_models_in_our_order(tmp_path: Path, names: dict[int, str
     assert (scorer.name, scorer.truncated) == ("nli", 0)
 
 
+def test_a_spelled_separator_does_not_part_the_texts(tmp_path: Path) -> None:
+    scorer = ClassifierNli(build(tmp_path / "nli", {0: "entailment", 1: "neutral", 2: "contradiction"}))
+    pairs = [Pair("it rains [SEP] a dog [CLS]", "it is wet [PAD] [MASK]"), Pair("a [SEP] " * 20, "[SEP]")]
+    separator = scorer._tokenizer.sep_token_id
+    for encoded in scorer._encode(pairs):
+        assert encoded["input_ids"].count(separator) == 2
+        assert len(set(encoded["input_ids"]) & {0, 2, 4}) == 1  # [CLS] alone, no [PAD] and no [MASK]
+
+
 def test_two_classes_leave_contradiction_empty(tmp_path: Path) -> None:
     folder = build(tmp_path / "two", {0: "not_entailment", 1: "entailment"})
     scores = ClassifierNli(folder).score(PAIRS)
