@@ -1,6 +1,6 @@
 """Whether a model's file is whole: its header, its tensors, and its checksum where somebody has one on record.
 
-    files ──verify──> Checked per file | Refused: the checksum is another | NotFound, InvalidInput: no sound GGUF
+    files ──verify──> Checked per file | Refused: the checksum is another | NotFound, InvalidInput: no sound model
 
 The Hub's cache names its files by their SHA-256; a package that brings a model lists its files' digests. For any
 other file there is nothing to compare with, and that is said.
@@ -19,7 +19,7 @@ from pathlib import Path
 from pluralism_local.errors import Cancelled, Refused
 from pluralism_local.files import open_regular
 from pluralism_local.gguf_file import read_header
-from pluralism_local.model_details import parts
+from pluralism_local.model_details import parts, whole
 
 _BLOCK = 4 * 1024**2  # bytes
 
@@ -45,12 +45,13 @@ def verify(
     `progress` gets the share that is read, in [0, 1], in steps of a hundredth or more.
 
     Raises:
-        NotFound, InvalidInput: it is not there, or no whole GGUF file.
+        NotFound, InvalidInput: it is not there, no whole GGUF file, or a model that cannot be run.
         Refused: a checksum is not the one on record.
         Cancelled: `should_stop` said so.
     """
     files = parts(path)
     headers = [read_header(file) for file in files]
+    whole(headers[0])
     total = sum(header.file_bytes for header in headers) or 1
     checked, done = [], 0
     for file, header in zip(files, headers, strict=True):

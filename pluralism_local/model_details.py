@@ -2,7 +2,8 @@
 
     path ──parts──> files ──read_model_header──> GGUFHeader ──describe──> ModelDetails
 
-Only headers are read. A file that is an adapter, or names no architecture, is `InvalidInput`.
+Only headers are read. A file that is an adapter, names no architecture, or could not be run (see `model_rules`), is
+`InvalidInput`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from pluralism_local.errors import InvalidInput, NotFound
 from pluralism_local.gguf_file import GGML_TYPES, GGUFHeader, fingerprint, read_header
+from pluralism_local.model_rules import check_model
 
 DEFAULT_CONTEXT = 8192  # tokens; for the memory estimate where nobody says
 CHUNK = 256  # tokens that the engine decodes in one call
@@ -79,7 +81,7 @@ def describe(path: Path, ctx: int | None = None) -> ModelDetails:
 
     Raises:
         NotFound: the file, or a part of it, is not there.
-        InvalidInput: not GGUF, damaged, an adapter instead of a model, or not the first part.
+        InvalidInput: not GGUF, damaged, an adapter instead of a model, one that cannot be run, or not the first part.
     """
     header = read_model_header(path)
     arch = header.text("general.architecture")
@@ -156,25 +158,33 @@ def parts(path: Path) -> tuple[Path, ...]:
 
 
 def read_model_header(path: Path) -> GGUFHeader:
-    """The header of a model, joined with the tensors and sizes of its other parts.
+    """The header of a model, checked and joined with the tensors and sizes of its other parts.
 
     Raises:
         NotFound, InvalidInput: as `describe`.
     """
-    first, *others = parts(path)
-    header = read_header(first)
+    return whole(read_header(parts(path)[0]))
+
+
+def whole(header: GGUFHeader) -> GGUFHeader:
+    """The header of a model's first part joined with the tensors and sizes of the others, and checked.
+
+    Raises:
+        NotFound, InvalidInput: as `describe`.
+    """
     if header.text("general.type") == "adapter":
         raise InvalidInput(
-            f"{path} is an adapter, not a model.",
+            f"{header.path} is an adapter, not a model.",
             "An adapter belongs to a community's card; give its base with -m.",
         )
     if not header.text("general.architecture"):
-        raise InvalidInput(f"{path} does not name its architecture.", "It is no model for llama.cpp.")
-    for other in others:
+        raise InvalidInput(f"{header.path} does not name its architecture.", "It is no model for llama.cpp.")
+    for other in parts(header.path)[1:]:
         part = read_header(other)
         header = replace(
             header, tensors=header.tensors + part.tensors, file_bytes=header.file_bytes + part.file_bytes
         )
+    check_model(header)
     return header
 
 

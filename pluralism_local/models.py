@@ -25,6 +25,7 @@ from pluralism_local.errors import InvalidInput, NotFound, PlocalError, did_you_
 from pluralism_local.files import remembered
 from pluralism_local.gguf_file import fingerprint, open_gguf, sha256_of
 from pluralism_local.model_details import ModelDetails, describe, parts, read_model_header
+from pluralism_local.model_rules import RULES
 from pluralism_local.remote_url import without_credentials
 
 __all__ = ["STARTER", "ModelDetails", "ModelFile", "data_file", "details", "identity", "installed", "resolve"]
@@ -111,7 +112,10 @@ def identity(file: ModelFile, cache_dir: Path) -> tuple[str, str]:
         NotFound, InvalidInput: as `details`.
     """
     cache = cache_dir / "files.json"
-    mark = remembered(file.path, "fingerprint", lambda: fingerprint(read_model_header(file.path)), cache)
+    # what is remembered was checked, too: under the name of the rules it was checked by
+    mark = remembered(
+        file.path, f"fingerprint {RULES}", lambda: fingerprint(read_model_header(file.path)), cache
+    )
     digests = [sha256_of(part, cache) for part in parts(file.path)]
     if len(digests) == 1:
         return digests[0], mark

@@ -53,6 +53,7 @@ def write_model(
             writer.add_uint32(key, value)
     writer.add_tokenizer_model("gpt2")
     writer.add_token_list(list(tokens))
+    writer.add_token_merges(["a b"])
     rng = np.random.default_rng(seed)
     writer.add_tensor("token_embd.weight", rng.standard_normal((len(tokens), embedding), dtype=np.float32))
     for layer in range(layers):

@@ -19,6 +19,7 @@ from pluralism_local import models
 from pluralism_local.config import Settings
 from pluralism_local.errors import InvalidInput, NotFound
 from pluralism_local.gguf_file import fingerprint, read_header, sha256_of
+from pluralism_local.model_rules import RULES
 from pluralism_local.models import ModelFile, details, identity, installed, resolve
 from tests.gguf_util import write_model
 
@@ -242,15 +243,21 @@ def test_installed_names_lead_back_to_their_files(hub: Hub, tmp_path: Path, star
 
 
 def write_split(folder: Path, count: int = 2) -> list[Path]:
-    """One model as `count` files, a layer each after the first."""
+    """One model as `count` files: its header and token embedding in the first, then a layer each."""
     paths = []
     for number in range(1, count + 1):
         path = folder / f"m-{number:05}-of-{count:05}.gguf"
         writer = gguf.GGUFWriter(path, "llama")
         if number == 1:
-            writer.add_block_count(count)
+            writer.add_block_count(count - 1)
+            writer.add_context_length(128)
+            writer.add_embedding_length(32)
+            writer.add_head_count(1)
+            writer.add_tokenizer_model("gpt2")
             writer.add_token_list(["a"])
-        writer.add_tensor(f"blk.{number}.w", gguf.quants.quantize(NOISE[:number], Q.F16))
+            writer.add_token_merges(["a a"])
+        name = "token_embd" if number == 1 else f"blk.{number - 2}.attn_q"
+        writer.add_tensor(f"{name}.weight", gguf.quants.quantize(NOISE[:number], Q.F16))
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
@@ -304,7 +311,7 @@ def test_identity_is_hash_and_fingerprint_and_is_remembered(
     expected = (hashlib.sha256(path.read_bytes()).hexdigest(), fingerprint(read_header(path)))
     assert identity(file, cache) == expected
     entry = json.loads((cache / "files.json").read_text())[str(path)]
-    assert (entry["sha256"], entry["fingerprint"]) == expected
+    assert (entry["sha256"], entry[f"fingerprint {RULES}"]) == expected
 
     monkeypatch.setattr(models, "read_model_header", None)  # the second time nothing is read
     monkeypatch.setattr(hashlib, "file_digest", None)

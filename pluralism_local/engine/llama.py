@@ -46,6 +46,7 @@ from pluralism_local.engine.slots import Slots
 from pluralism_local.engine.spellings import Spellings
 from pluralism_local.errors import DamagedWeights, EngineFailure, InvalidInput, Refused
 from pluralism_local.gguf_file import GGUFHeader, read_header
+from pluralism_local.model_details import parts, whole
 from pluralism_local.types import (
     AdapterRef,
     EngineEvent,
@@ -127,7 +128,8 @@ class LlamaEngine:
     Args:
         path: the model file.
         name: what the user calls it, for records.
-        sha256, fingerprint: its identity where known, for records and for adapters' base checks by the caller.
+        sha256, fingerprint: its identity where known, for records and for adapters' base checks by the caller. Who
+            knows the fingerprint has had the header checked (`models.identity`); else it is checked here.
         should_stop: polled while loading.
 
     Raises:
@@ -147,6 +149,8 @@ class LlamaEngine:
     ) -> None:
         self.options = options or LlamaOptions()
         header = read_header(path)  # its errors say more than llama.cpp's
+        unknown = fingerprint is None or len(parts(path)) > 1
+        base = whole(header) if unknown else header
         install_log(self.options.log_file)
         on_gpu = gpu_available() and self.options.gpu_layers != 0
         layers = {"auto": -1, "all": -1}.get(str(self.options.gpu_layers), self.options.gpu_layers)
@@ -155,7 +159,7 @@ class LlamaEngine:
         self._identity = sha256 or _identity(path)
         self._most_lanes = self.options.lanes or (1 if on_gpu else self._threads)
         self._fast = FastWeights(self.options.weights_dir)
-        self._slots = Slots()
+        self._slots = Slots(base)
         self._busy = threading.Lock()
         self._closed = True
         self._load(header, ModelInfo(name, "llama.cpp", sha256, fingerprint), should_stop)

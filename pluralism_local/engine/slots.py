@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pluralism_local.adapter_rules import check_fits, invocation_tokens
 from pluralism_local.engine.plan import BASE_SLOT
-from pluralism_local.gguf_file import read_header
+from pluralism_local.gguf_file import GGUFHeader, read_header
 from pluralism_local.types import AdapterRef
 
 
@@ -17,9 +18,10 @@ class _Slot:
 
 
 class Slots:
-    """Numbers adapters by hash, scale and activation; numbers stay valid as long as the engine."""
+    """Numbers adapters of the model `base` by hash, scale and activation; valid as long as the engine."""
 
-    def __init__(self) -> None:
+    def __init__(self, base: GGUFHeader) -> None:
+        self._base = base
         self._numbers: dict[tuple[str, float, str], int] = {}
         self._slots: list[_Slot | None] = [None]
 
@@ -27,14 +29,15 @@ class Slots:
         """The slot of `ref`, a new one the first time.
 
         Raises:
-            NotFound, InvalidInput: its file is missing or no GGUF.
+            NotFound, InvalidInput: its file is missing, no LoRA in GGUF, or one for another base.
         """
         if ref is None or ref.scale == 0:
             return BASE_SLOT
         key = (ref.sha256, ref.scale, ref.activation)
         if key not in self._numbers:
-            tokens = read_header(ref.path).metadata.get("adapter.alora.invocation_tokens") or ()
-            self._slots.append(_Slot(ref, tuple(int(token) for token in tokens)))
+            header = read_header(ref.path)
+            check_fits(header, self._base)
+            self._slots.append(_Slot(ref, invocation_tokens(header)))
             self._numbers[key] = len(self._slots) - 1
         return self._numbers[key]
 

@@ -145,7 +145,7 @@ LORA = {"general.type": "adapter", "adapter.type": "lora"}
         (LORA, {"w.lora_a": (8, 4), "w.lora_b": (4, 8), "v.lora_b": (4, 8)}, "not made of pairs"),
         (LORA, {"w.lora_a": (8, 4), "w.lora_b": (4, 8), "token_embd.weight": (4, 8)}, "not made of pairs"),
         (LORA, {"w.lora_a": (8,), "w.lora_b": (4, 8)}, "no"),
-        (LORA, {"w.lora_a": (8, 4), "w.lora_b": (4, 4)}, "has rank 4, 8"),
+        (LORA, {"w.lora_a": (8, 4), "w.lora_b": (4, 4)}, "of rank 8 and 4 for one target"),
     ],
 )
 def test_a_file_that_is_no_lora_is_refused(
