@@ -197,7 +197,7 @@ def test_a_header_of_plain_words_is_the_templates_own(starter: Templated, tmp_pa
 def job_maker(prompter: Prompter, model: Model) -> JobMaker:
     shelf = PackShelf(read_header(model.path), "starter", None)
     packs = OpenPack(shelf, RunnerOptions(1, 1, 0, ()), gpu_layers=0)
-    return JobMaker(prompter, Slots(), KVStore(0), packs, 512)
+    return JobMaker(prompter, Slots(read_header(model.path)), KVStore(0), packs, 512)
 
 
 def activated_adapter(model: Model, folder: Path) -> AdapterRef:
