@@ -17,6 +17,7 @@ from pluralism_local.evaluation.asking import Asker, Failure
 from pluralism_local.evaluation.identity import digest, model_key
 from pluralism_local.evaluation.journal import Journal
 from pluralism_local.evaluation.samples import Sample
+from pluralism_local.evaluation.stored import StoredComment, check_records
 from pluralism_local.evaluation.tasks import Task
 from pluralism_local.modes.comments import Voice, comment_seed
 from pluralism_local.types import Message, ModelInfo, Request, Sampling, Usage
@@ -58,6 +59,7 @@ class CommentStore:
         self._journal, self._info, self._asker = journal, info, asker
         self._task, self._sampling, self._template = task, sampling, template
         self._known: dict[str, Said | Failure] = {}
+        check_records(StoredComment, journal.records, journal.path)
         for record in journal.records:
             self._known[record["key"]] = _read(record)
         if again:
@@ -133,4 +135,4 @@ def _write(said: Said | Failure) -> dict[str, Any]:
 def _read(record: Mapping[str, Any]) -> Said | Failure:
     if "error" in record:
         return Failure(record["error"]["code"], record["error"]["message"])
-    return Said(record["text"], record["finish"], Usage(**record["usage"]))
+    return Said(record["text"], record.get("finish", "stop"), Usage(**record.get("usage", {})))

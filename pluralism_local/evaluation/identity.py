@@ -17,8 +17,9 @@ from typing import Any
 
 from pluralism_local import __version__
 from pluralism_local.communities import Pool
-from pluralism_local.errors import InvalidInput, Refused
+from pluralism_local.errors import Refused
 from pluralism_local.evaluation.samples import Sample
+from pluralism_local.evaluation.stored import StoredRun, read_object
 from pluralism_local.evaluation.tasks import Task
 from pluralism_local.files import write_atomic
 from pluralism_local.remote_url import without_credentials
@@ -133,32 +134,23 @@ def read_run(folder: Path) -> dict[str, Any] | None:
     """The record that `claim` left; None if there is none.
 
     Raises:
-        InvalidInput: it is damaged.
+        InvalidInput: it is damaged, or has another form.
     """
-    path = folder / RUN_FILE
     try:
-        found = json.loads(path.read_bytes())
+        found = read_object(folder / RUN_FILE, SCHEMA, StoredRun)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
-        raise InvalidInput(
-            f"{path} cannot be read: {error}.", "Restore it, or begin anew elsewhere."
-        ) from error
-    if not isinstance(found, dict) or found.get("schema") != SCHEMA or "identity" not in found:
-        raise InvalidInput(f"{path} is no run of this version.", "Begin anew in another folder.")
     _leave_credentials_out(found)
     return found
 
 
 def _leave_credentials_out(run: dict[str, Any]) -> None:
     """Earlier versions kept the names of models as they were typed, user names and passwords of URLs included."""
-    about = run.get("about")
-    wanted = about.get("wanted") if isinstance(about, dict) else None
-    for names in (wanted, wanted.get("settings") if isinstance(wanted, dict) else None):
-        if isinstance(names, dict):
-            for key in ("model", "communities_model"):
-                if isinstance(names.get(key), str):
-                    names[key] = without_credentials(names[key])
+    wanted = run["about"]["wanted"]
+    for names in (wanted, wanted["settings"]):
+        for key in ("model", "communities_model"):
+            if names.get(key) is not None:
+                names[key] = without_credentials(names[key])
 
 
 def _differences(a: Any, b: Any, path: str = "") -> Iterator[str]:

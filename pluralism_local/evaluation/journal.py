@@ -167,7 +167,7 @@ def _record(line: bytes) -> Record | None:
         return None
     try:
         found = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 

@@ -32,6 +32,7 @@ from pluralism_local.evaluation.journal import Journal
 from pluralism_local.evaluation.metrics import Estimate
 from pluralism_local.evaluation.metrics.agreement import Choice, Outcome
 from pluralism_local.evaluation.runner import Progress
+from pluralism_local.evaluation.stored import StoredChoice, check_records
 from pluralism_local.modes.aggregate import STAND_IN
 from pluralism_local.modes.choosing import NOT_MEANT, WORDS
 from pluralism_local.prompts import JUDGE_PAIR
@@ -189,6 +190,7 @@ def judge_pairs(
         Unsupported, PlocalError: as `Judge.ask`; finished chunks stay.
         OSError: no room; finished chunks stay.
     """
+    check_records(StoredChoice, journal.records, journal.path)
     known = {one["key"]: _answer(one) for one in journal.records}
     if retry:
         known = {key: one for key, one in known.items() if not isinstance(one, Failure)}
@@ -330,7 +332,7 @@ def _answer(record: Mapping[str, Any]) -> Choice | Failure | None:
     """None: unparsed."""
     if "error" in record:
         return Failure(record["error"]["code"], record["error"]["message"])
-    choice: Choice | None = record["choice"]
+    choice: Choice | None = record.get("choice")
     return choice
 
 

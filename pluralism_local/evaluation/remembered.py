@@ -18,6 +18,7 @@ from pluralism_local.evaluation.identity import digest
 from pluralism_local.evaluation.journal import Journal
 from pluralism_local.evaluation.nli import NliScorer, Pair
 from pluralism_local.evaluation.nli.base import Scores, distinct, parts
+from pluralism_local.evaluation.stored import StoredEntailment, check_records
 
 BATCH = 256
 DIGITS = 7
@@ -46,6 +47,7 @@ class RememberedNli:
         self._scorer, self._journal, self._progress = scorer, journal, progress
         self._known: dict[str, list[float]] = {}
         if journal is not None:
+            check_records(StoredEntailment, journal.records, journal.path)
             self._known = {record["key"]: record["p"] for record in journal.records}
 
     @property

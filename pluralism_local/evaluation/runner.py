@@ -21,11 +21,13 @@ from typing import Any
 
 from pluralism_local.communities import Pool
 from pluralism_local.engine.base import LanguageModel, ShouldStop, never
+from pluralism_local.errors import InvalidInput
 from pluralism_local.evaluation.asking import Asker, Failure
 from pluralism_local.evaluation.comments import CommentStore
 from pluralism_local.evaluation.journal import Journal, read_journal
 from pluralism_local.evaluation.methods import METHODS, WITH_COMMENTS, Method, Outcome, voices_for
 from pluralism_local.evaluation.samples import Prediction, Sample
+from pluralism_local.evaluation.stored import StoredAnswer, check_records
 from pluralism_local.evaluation.tasks import Task
 from pluralism_local.evaluation.turns import Turns
 from pluralism_local.modes.comments import Voice
@@ -102,6 +104,7 @@ def run(
     ):
         store = _comments(setup, said, retry=retry)
         runnable = {name: Method(name, setup.task, voices[name], store, turns) for name in ordered}
+        check_records(StoredAnswer, journal.records, journal.path)
         known = results(journal.records)
         todo = {name: _todo(setup.samples, known.get(name, {}), retry=retry) for name in ordered}
         now = _standing(setup.samples, known, todo)
@@ -132,10 +135,41 @@ def read_results(folder: Path) -> tuple[Results, list[dict[str, Any]]]:
     """What a run has so far, and its records; the latest of each (method, sample) counts.
 
     Raises:
-        Refused: the journal is damaged.
+        Refused: the journal is damaged. InvalidInput: a record has another form.
     """
     records = read_journal(folder / SAMPLES_FILE)
+    check_records(StoredAnswer, records, folder / SAMPLES_FILE)
     return results(records), records
+
+
+def check_answers(folder: Path, task: Task, samples: Sequence[Sample], results: Results) -> None:
+    """See that every answer is one to its sample: a share per option, a label, or a text.
+
+    Raises:
+        InvalidInput: one is not.
+    """
+    by_id = {sample.id: sample for sample in samples}
+    for method, answers in results.items():
+        for id, one in answers.items():
+            sample = by_id.get(id)
+            if sample is None or isinstance(one, Failure):
+                continue
+            shares = None if one.distribution is None else len(one.distribution)
+            wrong = (
+                f"has {shares} numbers for {len(sample.options)} options"
+                if shares not in (None, len(sample.options))
+                else "has no 'pred_distribution'"
+                if shares is None and task.answers == "distribution"
+                else "has no 'output'"
+                if one.output is None
+                and (task.answers == "text" or (task.answers == "label" and shares is None))
+                else None
+            )
+            if wrong is not None:
+                raise InvalidInput(
+                    f"{folder / SAMPLES_FILE}: the answer of {method} to the sample {id} {wrong}.",
+                    "Restore the file, or begin anew in another folder.",
+                )
 
 
 def results(records: Sequence[Mapping[str, Any]]) -> Results:

@@ -108,7 +108,7 @@ def judge(
     out = options.output(context, as_json=as_json)
     from pluralism_local.evaluation.journal import locked
     from pluralism_local.evaluation.pairing import make_case
-    from pluralism_local.evaluation.runner import read_results
+    from pluralism_local.evaluation.runner import check_answers, read_results
     from pluralism_local.files import write_atomic
 
     folder, record = find_run(run)
@@ -118,7 +118,9 @@ def judge(
     settings = settings_of(out, begun, given)
     if not judges:
         _, settings = allow(begun, folder, settings, ("model",), how="name the judge with --judge")
-    case = make_case(task, samples, read_results(folder)[0], a, b or [], limit, settings.seed)
+    results, _ = read_results(folder)
+    check_answers(folder, task, samples, results)
+    case = make_case(task, samples, results, a, b or [], limit, settings.seed)
     names = list(dict.fromkeys(judges or [settings.model]))
     with ExitStack() as stack:
         interrupt = stack.enter_context(catching(out))

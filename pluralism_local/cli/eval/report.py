@@ -8,7 +8,6 @@ results.json has it, and the report says so.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +26,8 @@ from pluralism_local.cli.output import Output
 from pluralism_local.errors import Cancelled, InvalidInput, PlocalError
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from pluralism_local.evaluation.report.analyses import MessageFaithfulness
     from pluralism_local.evaluation.report.views import RunView
     from pluralism_local.evaluation.runner import Results
@@ -100,9 +101,10 @@ def _view(
     from pluralism_local.evaluation.report.sections.judges import SCHEMA as JUDGE
     from pluralism_local.evaluation.report.views import RunView
     from pluralism_local.evaluation.runner import read_results
+    from pluralism_local.evaluation.stored import StoredJudgement, StoredResults
     from pluralism_local.evaluation.summary import SCHEMA as RESULTS
 
-    view = RunView(folder.name, run, judge=_read(folder / "judge.json", JUDGE))
+    view = RunView(folder.name, run, judge=_read(folder / "judge.json", JUDGE, StoredJudgement))
     notes = []
     try:
         results, _ = read_results(folder)
@@ -113,7 +115,7 @@ def _view(
     except Cancelled:
         raise
     except PlocalError as error:
-        kept = _read(folder / "results.json", RESULTS)
+        kept = _read(folder / "results.json", RESULTS, StoredResults)
         what = (
             "shown as results.json has it, without paired differences" if kept else "it has no scores to show"
         )
@@ -200,10 +202,11 @@ def _pairs(out: Output, scorer: str) -> Callable[[int, int], None]:
     return tell
 
 
-def _read(path: Path, schema: str) -> dict[str, Any] | None:
-    """An object of this schema; None if there is none, or another."""
+def _read(path: Path, schema: str, model: type[BaseModel]) -> dict[str, Any] | None:
+    """An object of this schema and form; None if there is none."""
+    from pluralism_local.evaluation.stored import read_object
+
     try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        return read_object(path, schema, model)
+    except FileNotFoundError:
         return None
-    return found if isinstance(found, dict) and found.get("schema") == schema else None

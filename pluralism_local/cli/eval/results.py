@@ -108,12 +108,13 @@ def export(
     """The rows as they were read, with a method's answers, in the released code's format."""
     out = options.output(context)
     from pluralism_local.evaluation.reading import answer_fields
-    from pluralism_local.evaluation.runner import read_results
+    from pluralism_local.evaluation.runner import check_answers, read_results
     from pluralism_local.evaluation.samples import Prediction
 
     folder, record = find_run(run)
     task, samples = samples_of(record)
     results, _ = read_results(folder)
+    check_answers(folder, task, samples, results)
     if method not in results:
         raise InvalidInput(f"The run has no answers of '{method}'.", f"It has: {', '.join(results)}.")
     rows = []

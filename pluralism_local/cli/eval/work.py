@@ -251,7 +251,7 @@ def summarise_folder(
     from pluralism_local.evaluation.coverage import Coverage, cover
     from pluralism_local.evaluation.journal import Journal
     from pluralism_local.evaluation.remembered import RememberedNli, nli_file
-    from pluralism_local.evaluation.runner import read_results
+    from pluralism_local.evaluation.runner import check_answers, read_results
     from pluralism_local.evaluation.summary import failures, summarise
 
     if task.answers == "text" and wanted.scorer == NO_SCORER:
@@ -260,6 +260,7 @@ def summarise_folder(
             "Give its plocal eval run command again with a scorer, or without --scorer none: the answers stay.",
         )
     results, records = read_results(folder)
+    check_answers(folder, task, samples, results)
     for name, (count, message) in failures(results, wanted.methods).items():
         out.warn(f"{name} failed on {count} of {len(samples)} samples, first with: {message}")
     seed = settings.seed

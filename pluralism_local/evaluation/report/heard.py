@@ -39,12 +39,15 @@ def comments_of(
     Raises:
         Refused: a card changed since, or the journal is damaged.
     """
-    info = ModelInfo(**identity["communities_model"])
+    model = identity["communities_model"]
+    info = ModelInfo(model["id"], model["backend"], sha256=model["sha256"], weights=model.get("weights"))
+    said = identity["comment"]
+    sampling = Sampling(said["temperature"], said["top_p"], said["max_tokens"], said["seed"])
     file = comments_file(folder, info)
     if not file.exists():
         return {}
     with Journal(file) as journal:
-        store = CommentStore(journal, info, task, Sampling(**identity["comment"]), identity["template"])
+        store = CommentStore(journal, info, task, sampling, identity["template"])
         # a model that takes no adapters let every community speak through its persona
         return max((_found(store, samples, voices) for voices in _voices(pool, identity)), key=len)
 
