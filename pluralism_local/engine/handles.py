@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from pluralism_local.engine import kernel_safety
 from pluralism_local.engine.base import ShouldStop, never
+from pluralism_local.engine.log_file import LogFile
 from pluralism_local.engine.markers import Marker
 from pluralism_local.engine.plan import Row
 from pluralism_local.engine.resident import give_back
@@ -33,28 +34,32 @@ from pluralism_local.errors import Cancelled, EngineFailure, InvalidInput
 _DECODE_ABORTED = 2
 _DECODE_NO_SLOT = 1
 
+_LEVEL_DEBUG, _LEVEL_GOING_ON = 1, 5
+"""Of ggml's log levels."""
+
 _GIVEN_BACK = 1 / 8
 """Share of a model's file that stays resident at most while it is loaded."""
 
 
 class _Log:
-    """Receives llama.cpp's log: the last lines for error messages, all of it for a file when asked."""
+    """Receives llama.cpp's log without its debug lines: the last for error messages, all for a file when asked."""
 
     def __init__(self) -> None:
         self.lines: deque[str] = deque(maxlen=40)
-        self.file: Path | None = None
+        self.file: LogFile | None = None
+        self._is_debug = False
         self._callback = lib.llama_log_callback(self._receive)
         lib.llama_log_set(self._callback, ctypes.c_void_p(0))
 
-    def _receive(self, _level: int, text: bytes, _data: object) -> None:
+    def _receive(self, level: int, text: bytes, _data: object) -> None:
+        if level != _LEVEL_GOING_ON:  # which goes on with the line before
+            self._is_debug = level == _LEVEL_DEBUG
+        if self._is_debug:
+            return
         line = text.decode("utf-8", "replace")
         self.lines.append(line)
         if self.file is not None:
-            try:
-                with self.file.open("a", encoding="utf-8") as out:
-                    out.write(line)
-            except OSError:
-                self.file = None  # a full disk must not stop generation
+            self.file.write(line)
 
     def tail(self) -> str:
         """The last lines that look like errors, in one line."""
@@ -71,14 +76,14 @@ _log_lock = threading.Lock()
 
 
 def install_log(file: Path | None = None) -> None:
-    """Take over llama.cpp's log, once per process; with `file`, append it there too."""
+    """Take over llama.cpp's log, once per process; with `file`, append it there too; see `log_file`."""
     global _log
     with _log_lock:
         if _log is None:
             _log = _Log()
             lib.llama_backend_init()
-        if file is not None:
-            _log.file = file
+        if file is not None and (_log.file is None or _log.file.path != file):
+            _log.file = LogFile(file)
 
 
 def _because() -> str:
