@@ -157,6 +157,7 @@ def _open_local(name: str, settings: Settings, status: Callable[[str], None]) ->
     sha256, fingerprint = models.identity(file, where.cache_dir)
     status(f"loading {file.path.name} …")
     from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
+    from pluralism_local.engine.model_safety import TRIALS
     from pluralism_local.engine.shelf import PACKS, WEIGHTS
 
     options = LlamaOptions(
@@ -165,11 +166,14 @@ def _open_local(name: str, settings: Settings, status: Callable[[str], None]) ->
         threads=settings.threads,
         template=settings.template,
         pack_dir=where.cache_dir / PACKS,
+        trial_dir=where.cache_dir / TRIALS,
         weights_dir=where.cache_dir / WEIGHTS if settings.weights == "auto" else None,
         cache_bytes=_cache_bytes(),
         log_file=_log_file(where.cache_dir),
     )
-    return LlamaEngine(file.path, name=file.name, sha256=sha256, fingerprint=fingerprint, options=options)
+    return LlamaEngine(
+        file.path, name=file.name, sha256=sha256, fingerprint=fingerprint, options=options, note=status
+    )
 
 
 def _cache_bytes() -> int:

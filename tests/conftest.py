@@ -6,12 +6,10 @@ import importlib.util
 import os
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-from pluralism_local.engine import kernel_safety
 
 # A shell starts what it puts in the background with Ctrl-C ignored; every process of the tests would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -41,25 +39,25 @@ def fetched_model() -> Callable[[str], Path]:
 
 
 @pytest.fixture(scope="session")
-def kernel_verdicts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with what llama.cpp's kernels do on this machine, tried once; it is not there without AMX."""
-    home = tmp_path_factory.mktemp("kernels")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PLOCAL_HOME", str(home))
-        kernel_safety.verdict()
-    return home / "cache" / "kernels"
+def verdicts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What tests have found out about llama.cpp on this machine, in child processes, and need not find out again."""
+    return tmp_path_factory.mktemp("verdicts")
 
 
 @pytest.fixture(autouse=True)
 def own_home(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, kernel_verdicts: Path
-) -> Path:
-    """A PLOCAL_HOME with nothing but the kernels' verdict, and no other PLOCAL_ variable of the person who tests."""
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, verdicts: Path
+) -> Iterator[Path]:
+    """A PLOCAL_HOME with nothing but earlier tests' verdicts, and no other PLOCAL_ variable of the person who tests."""
     for name in list(os.environ):
         if name.startswith("PLOCAL_"):
             monkeypatch.delenv(name)
     home = tmp_path_factory.mktemp("home")
-    if kernel_verdicts.exists():
-        shutil.copytree(kernel_verdicts, home / "cache" / "kernels")
     monkeypatch.setenv("PLOCAL_HOME", str(home))
-    return home
+    for kept in verdicts.iterdir():
+        shutil.copytree(kept, home / "cache" / kept.name)
+    yield home
+    for kind in ("kernels", "trials"):
+        for file in (home / "cache" / kind).glob("*.json"):
+            (verdicts / kind).mkdir(exist_ok=True)
+            shutil.copy(file, verdicts / kind)

@@ -15,6 +15,8 @@ from pluralism_local.errors import Unsupported
 
 if TYPE_CHECKING:
     from pluralism_local.bench.measure import AskTimes, Report
+    from pluralism_local.config import Settings
+    from pluralism_local.engine.llama import LlamaOptions
 
 EPILOG = """
 \b
@@ -102,7 +104,6 @@ def bench(
     from pluralism_local import models
     from pluralism_local.bench.measure import Workload
     from pluralism_local.bench.measure import bench as measure
-    from pluralism_local.engine.llama import LlamaOptions
 
     both = compare == "both"
     work = Workload(
@@ -118,9 +119,7 @@ def bench(
         raise Unsupported(f"'{settings.model}' is no local model.", "Measure a GGUF file.")
     file = models.resolve(settings.model, settings)
     communities = wiring.find_pool(wiring.library(settings), settings.pool, [])
-    engine_options = LlamaOptions(
-        threads=settings.threads, gpu_layers=settings.gpu_layers, ctx_size=settings.ctx_size
-    )
+    engine_options = _engine_options(settings)
 
     report = measure(file.path, file.name, communities, work, engine_options, _noting(out))
     out.show(report.record(), _text(report))
@@ -144,7 +143,6 @@ def bench_eval(
     from pluralism_local import models
     from pluralism_local.bench.evaluation import TASK, made_up
     from pluralism_local.bench.evaluation import bench_eval as measure
-    from pluralism_local.engine.llama import LlamaOptions
     from pluralism_local.evaluation.reading import read_samples
 
     overrides = {"model": model, "pool": pool, "threads": threads, "gpu_layers": gpu_layers}
@@ -159,7 +157,7 @@ def bench_eval(
         wiring.find_pool(wiring.library(settings), settings.pool, []),
         samples,
         comment_tokens,
-        LlamaOptions(threads=settings.threads, gpu_layers=settings.gpu_layers, ctx_size=settings.ctx_size),
+        _engine_options(settings),
         _noting(out),
         compare=compare is not None,
         tuned=compare == "tuned",
@@ -179,6 +177,19 @@ def bench_eval(
         ]
     )
     out.show(report.record(), text)
+
+
+def _engine_options(settings: Settings) -> LlamaOptions:
+    from pluralism_local import config
+    from pluralism_local.engine.llama import LlamaOptions
+    from pluralism_local.engine.model_safety import TRIALS
+
+    return LlamaOptions(
+        threads=settings.threads,
+        gpu_layers=settings.gpu_layers,
+        ctx_size=settings.ctx_size,
+        trial_dir=config.paths().cache_dir / TRIALS,
+    )
 
 
 def _noting(out: Output) -> Callable[[str], None]:

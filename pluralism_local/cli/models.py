@@ -80,8 +80,12 @@ def verify(context: typer.Context, name: Name, as_json: options.Json = False) ->
     (exit 4 if they differ). For any other file there is nothing to compare with, and that is said.
 
     Copies and packs of the model in the cache are read, too; a damaged one is thrown away (exit 4).
+
+    Last, a process of its own loads the model and decodes a few tokens, plainly and with the kernels that are
+    fastest here; how it runs is remembered (exit 4 if llama.cpp does not survive it).
     """
-    from pluralism_local import model_check, models
+    from pluralism_local import config, model_check, models
+    from pluralism_local.engine.model_safety import TRIALS, ModelSafety, Setup
 
     out = options.output(context, as_json=as_json)
     file = models.resolve(name, options.load(out).settings)
@@ -114,9 +118,16 @@ def verify(context: typer.Context, name: Name, as_json: options.Json = False) ->
     ]
     cached = _cached(out, file)
     pairs += [(one["kind"], f"{one['state']}: {one['path']}") for one in cached]
-    out.show({"id": file.name, "files": checked, "cached": cached}, key_values(pairs))
-    if any(one["state"] == "damaged" for one in cached):
+    safety = ModelSafety(config.paths().cache_dir / TRIALS, note=out.status)
+    runs = safety.verdict(file.path, found[0].sha256, Setup())
+    out.clear_status()
+    pairs.append(("llama.cpp", runs.sentence()))
+    record = {"id": file.name, "files": checked, "cached": cached, "runs": runs.sentence()}
+    out.show(record, key_values(pairs))
+    damaged = any(one["state"] == "damaged" for one in cached)
+    if damaged:
         out.warn("What is damaged in the cache was thrown away, and is made again when it is needed.")
+    if damaged or runs.setup is None:
         out.exit = ExitCode.REFUSED
 
 

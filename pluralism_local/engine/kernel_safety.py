@@ -14,9 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import signal
-import subprocess
+import platform
 import sys
 import threading
 from collections.abc import Callable, Collection, Sequence
@@ -28,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from pluralism_local import config
+from pluralism_local.engine import child_process
 from pluralism_local.engine.processor import Processor, library_sha256, processor
 from pluralism_local.files import write_atomic
 
@@ -130,11 +129,17 @@ def _tried(attempt: Attempt) -> tuple[Verdict, bool]:
     return Verdict(everything.buffers, everything.problem), True
 
 
+def machine_key(machine: Processor | None = None) -> str:
+    """32 hex digits that change with everything that decides which kernels run here and whether they work: processor,
+    operating system's kernel, build of the library."""
+    machine = machine or processor()
+    parts = [machine.model, *sorted(machine.flags), platform.release()]
+    parts += [version("llama-cpp-python"), library_sha256()]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
 def _place(machine: Processor) -> Path:
-    parts = [machine.model, *sorted(machine.flags), os.uname().release]
-    parts += [version("llama-cpp-python"), library_sha256(), repr(TOLERANCE)]
-    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
-    return config.paths().cache_dir / "kernels" / f"{key}.json"
+    return config.paths().cache_dir / "kernels" / f"{machine_key(machine)}.json"
 
 
 def _read(path: Path) -> Verdict | None:
@@ -156,38 +161,15 @@ def try_in_child(
     dropped: Sequence[str], command: Sequence[str] | None = None, seconds: float = SECONDS
 ) -> Outcome:
     """Run the trial (or another `command` that writes what it writes) without the buffer types `dropped`."""
-    command = command or [sys.executable, "-m", "pluralism_local.engine.kernel_trial", *dropped]
-    try:
-        child = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False
-        )
-    except subprocess.TimeoutExpired as late:
-        return Outcome(_buffers(late.stdout or b""), f"not done in {seconds:g} s")
-    except OSError as error:
-        return Outcome(None, f"not tried: {error.strerror}")
-    buffers = _buffers(child.stdout)
-    if child.returncode < 0:
-        return Outcome(buffers, f"ended by {signal.Signals(-child.returncode).name}")
-    if child.returncode:
-        lines = child.stderr.decode("utf-8", "replace").strip().splitlines()
-        return Outcome(None, f"not tried: {lines[-1][:200] if lines else f'exit {child.returncode}'}")
-    return Outcome(buffers, _wrong(child.stdout))
+    trial = [sys.executable, "-m", "pluralism_local.engine.kernel_trial", *dropped]
+    ended = child_process.run(command or trial, seconds=seconds)
+    if ended.failure:
+        return Outcome(None, f"not tried: {ended.failure}")
+    buffers = ended.last("buffers")
+    return Outcome(None if buffers is None else tuple(buffers), ended.fault or _wrong(ended.last("error")))
 
 
-def _lines(output: bytes) -> list[dict[str, Any]]:
-    records = []
-    for line in output.splitlines():
-        with suppress(ValueError):
-            records.append(json.loads(line))
-    return [record for record in records if isinstance(record, dict)]
-
-
-def _buffers(output: bytes) -> tuple[str, ...] | None:
-    return next((tuple(record["buffers"]) for record in _lines(output) if "buffers" in record), None)
-
-
-def _wrong(output: bytes) -> str:
-    error = next((record["error"] for record in _lines(output) if "error" in record), None)
+def _wrong(error: object) -> str:
     if isinstance(error, float) and 0 <= error <= TOLERANCE:
         return ""
     return f"wrong results, error {error:.2g}" if isinstance(error, float) else "wrong results"

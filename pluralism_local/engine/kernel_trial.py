@@ -10,7 +10,6 @@ squared size. A processor fault ends this process, which is what it is for.
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from pathlib import Path
@@ -19,7 +18,7 @@ import gguf
 import numpy as np
 import numpy.typing as npt
 
-from pluralism_local.engine import ggml, kernel_safety
+from pluralism_local.engine import child_process, ggml, kernel_safety
 from pluralism_local.engine.handles import Context, Model, install_log
 from pluralism_local.engine.plan import Row
 
@@ -102,15 +101,15 @@ def logits(path: Path, *, repack: bool) -> npt.NDArray[np.float64]:
 
 def main(dropped: list[str]) -> None:
     """Try the buffer types that are left without `dropped`; see the module."""
+    child_process.prepare()
     install_log()
     kernel_safety.settle_with(dropped)
-    sys.stdout.write(json.dumps({"buffers": ggml.names()}) + "\n")
-    sys.stdout.flush()
+    child_process.record(buffers=ggml.names())
     with tempfile.TemporaryDirectory(prefix="plocal-kernels-") as folder:
         path = write_model(Path(folder) / "tiny.gguf")
         plain, repacked = logits(path, repack=False), logits(path, repack=True)
     error = float(((plain - repacked) ** 2).sum() / (plain**2).sum())
-    sys.stdout.write(json.dumps({"error": error if np.isfinite(repacked).all() else None}) + "\n")
+    child_process.record(error=error if np.isfinite(repacked).all() else None)
 
 
 if __name__ == "__main__":

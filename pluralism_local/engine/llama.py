@@ -37,6 +37,7 @@ from pluralism_local.engine.fast_weights import COPY_TYPE, REPACKED, FastWeights
 from pluralism_local.engine.handles import Adapter, Model, gpu_available, install_log
 from pluralism_local.engine.jobs import JobMaker
 from pluralism_local.engine.lane import SEQUENCES, Counters, Lane, Task
+from pluralism_local.engine.model_safety import ModelSafety, Setup, Tell
 from pluralism_local.engine.open_pack import OpenPack
 from pluralism_local.engine.pack_shelf import PackShelf
 from pluralism_local.engine.plan import BASE_SLOT, Job, Limits, Wave, make_pack_plan, make_plan
@@ -84,6 +85,8 @@ class LlamaOptions:
         pack_dir: where packs are written and found; None never packs.
         weights_dir: where a base in a type that CPUs multiply slowly is kept once more, in a fast one; None runs
             the file itself. See `fast_weights`.
+        trial_dir: where is remembered how models run on this machine, tried in a child process before they are loaded;
+            None loads them untried. See `model_safety`.
         ignore_end: never draw a token that ends an answer, so that it runs to max_tokens: for measuring.
         log_file: llama.cpp's log is appended here; None keeps only its last lines, for error messages.
     """
@@ -96,6 +99,7 @@ class LlamaOptions:
     cache_bytes: int = 64 * 2**20
     pack_dir: Path | None = None
     weights_dir: Path | None = None
+    trial_dir: Path | None = None
     ignore_end: bool = False
     log_file: Path | None = None
 
@@ -130,6 +134,7 @@ class LlamaEngine:
         name: what the user calls it, for records.
         sha256, fingerprint: its identity where known, for records and for adapters' base checks by the caller. Who
             knows the fingerprint has had the header checked (`models.identity`); else it is checked here.
+        note: told what takes long before a model is loaded for the first time.
         should_stop: polled while loading.
 
     Raises:
@@ -145,6 +150,7 @@ class LlamaEngine:
         sha256: str | None = None,
         fingerprint: str | None = None,
         options: LlamaOptions | None = None,
+        note: Tell = lambda _: None,
         should_stop: ShouldStop = never,
     ) -> None:
         self.options = options or LlamaOptions()
@@ -159,6 +165,9 @@ class LlamaEngine:
         self._identity = sha256 or _identity(path)
         self._most_lanes = self.options.lanes or (1 if on_gpu else self._threads)
         self._fast = FastWeights(self.options.weights_dir)
+        self._safety = ModelSafety(
+            self.options.trial_dir, threads=self._threads, note=note, should_stop=should_stop
+        )
         self._slots = Slots(base)
         self._busy = threading.Lock()
         self._closed = True
@@ -169,7 +178,7 @@ class LlamaEngine:
 
         Raises: as the class says.
         """
-        model, header, weights = self._open(source, should_stop)
+        model, header, weights, setup = self._open(source, should_stop)
         try:
             self._prompter = Prompter(model, self.options.template)
             self._context = self._context_size(model.training_context)
@@ -179,8 +188,7 @@ class LlamaEngine:
         self._source, self._copy = source, header.path if weights is not None else None
         self._info = replace(info, context=self._context, weights=weights)
         banned = model.end_tokens() if self.options.ignore_end else ()
-        # a copy rounds its own way already: flash attention costs it nothing
-        self._runner = Runner(model, self._runner_options(banned, flash=weights is not None))
+        self._runner = Runner(model, self._runner_options(banned, setup))
         shelf = PackShelf(
             header,
             f"{self._identity}:{weights or 'file'}",
@@ -188,21 +196,28 @@ class LlamaEngine:
             model=source.path,
             is_source_whole=lambda: not self._is_copy_damaged(),
         )
-        self._packs = OpenPack(shelf, self._runner.options, gpu_layers=self._gpu_layers)
+        self._packs = OpenPack(shelf, self._runner.options, self._safety, gpu_layers=setup.gpu_layers)
         self._spellings = Spellings(model, self._prompter)
         self._jobs = JobMaker(self._prompter, self._slots, self._runner.store, self._packs, self._context)
         self._closed = False
 
-    def _open(self, header: GGUFHeader, should_stop: ShouldStop) -> tuple[Model, GGUFHeader, str | None]:
-        """The model, the header of the file it came from, and the type of the copy if it is one."""
+    def _open(
+        self, header: GGUFHeader, should_stop: ShouldStop
+    ) -> tuple[Model, GGUFHeader, str | None, Setup]:
+        """The model, the header of the file it came from, the type of the copy if it is one, and how it runs."""
         copy = self._fast.copy(header, self._identity, self._threads) if not self._gpu_layers else None
         if copy is not None:
             try:
-                model = Model(copy, repack=REPACKED, should_stop=should_stop)
-                return model, read_header(copy), COPY_TYPE
+                # a copy rounds its own way already: flash attention costs it nothing
+                asked = Setup(repack=REPACKED, flash=True)
+                setup = self._safety.setup(copy, f"{self._identity}:{COPY_TYPE}", asked)
+                model = Model(copy, repack=setup.repack, should_stop=should_stop)
+                return model, read_header(copy), COPY_TYPE, setup
             except InvalidInput:
                 self._fast.discard(copy)
-        return Model(header.path, gpu_layers=self._gpu_layers, should_stop=should_stop), header, None
+        setup = self._safety.setup(header.path, self._identity, Setup(gpu_layers=self._gpu_layers))
+        model = Model(header.path, gpu_layers=setup.gpu_layers, repack=setup.repack, should_stop=should_stop)
+        return model, header, None, setup
 
     def _is_copy_damaged(self) -> bool:
         return self._copy is not None and self._fast.is_damaged(self._copy)
@@ -220,8 +235,9 @@ class LlamaEngine:
         self._load(self._source, self._info, never)
         return True
 
-    def _runner_options(self, banned: tuple[int, ...], *, flash: bool) -> RunnerOptions:
-        return RunnerOptions(self._threads, self._most_lanes, self.options.cache_bytes, banned, flash)
+    def _runner_options(self, banned: tuple[int, ...], setup: Setup) -> RunnerOptions:
+        threads, lanes = (1, 1) if setup.one_thread else (self._threads, self._most_lanes)
+        return RunnerOptions(threads, lanes, self.options.cache_bytes, banned, setup.flash)
 
     def _context_size(self, trained: int) -> int:
         wanted = self.options.ctx_size
@@ -437,8 +453,10 @@ class LlamaEngine:
         found: dict[int, tuple[Adapter | None, float]] = {BASE_SLOT: (None, 1.0)}
         probe = self._prompter.more_tokens(self._prompter.quote("The"))[:1]
         base: Logits | None = None
-        for slot in {job.slot for job in jobs} - {BASE_SLOT}:
-            ref = self._slots.ref(slot)
+        slots = {job.slot for job in jobs} - {BASE_SLOT}
+        refs = [self._slots.ref(slot) for slot in slots]
+        self._safety.check_adapters(self._runner.model.path, self._identity, refs)
+        for slot, ref in zip(slots, refs, strict=True):
             adapter = self._runner.adapter(ref.sha256, ref.path)
             if not self._slots.checked(slot):
                 if base is None:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pluralism_local.engine.handles import Model
 from pluralism_local.engine.lane import Counters
 from pluralism_local.engine.markers import Marked
+from pluralism_local.engine.model_safety import ModelSafety, Setup
 from pluralism_local.engine.pack_shelf import Pack, PackShelf
 from pluralism_local.engine.plan import token_of
 from pluralism_local.engine.runner import Runner, RunnerOptions
@@ -27,8 +28,10 @@ class OpenPack:
         loads: packs opened so far.
     """
 
-    def __init__(self, shelf: PackShelf, options: RunnerOptions, *, gpu_layers: int) -> None:
-        self._shelf, self._options, self._gpu_layers = shelf, options, gpu_layers
+    def __init__(
+        self, shelf: PackShelf, options: RunnerOptions, safety: ModelSafety, *, gpu_layers: int
+    ) -> None:
+        self._shelf, self._options, self._safety, self._gpu_layers = shelf, options, safety, gpu_layers
         self._open: tuple[Pack, Runner] | None = None
         self._past = Counters()
         self.loads = 0
@@ -47,14 +50,16 @@ class OpenPack:
             return None
         self.close()
         try:
-            # the base in memory has its repacked copy already; a second would stay beside it
-            model = Model(pack.path, gpu_layers=self._gpu_layers, repack=False)
+            # the base in memory has its repacked copy already; a second would stay beside it. A pack only generates,
+            # and rounds its own way: flash attention costs it nothing
+            asked = Setup(repack=False, flash=True, gpu_layers=self._gpu_layers)
+            setup = self._safety.setup(pack.path, pack.path.stem, asked, compare=False)
+            model = Model(pack.path, gpu_layers=setup.gpu_layers, repack=False)
         except InvalidInput:
             self._shelf.discard(pack)
             return None
         banned = (*self._options.banned, *pack.controls.values())
-        # a pack only generates, and rounds its own way: flash attention costs it nothing
-        self._open = pack, Runner(model, replace(self._options, banned=banned, flash=True))
+        self._open = pack, Runner(model, replace(self._options, banned=banned, flash=setup.flash))
         self.loads += 1
         return self._open
 

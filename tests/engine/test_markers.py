@@ -15,6 +15,7 @@ from pluralism_local.engine.handles import Model, install_log
 from pluralism_local.engine.jobs import JobMaker
 from pluralism_local.engine.kv_store import KVStore
 from pluralism_local.engine.markers import Marked, Marker, Markers, quote_all, unquote
+from pluralism_local.engine.model_safety import ModelSafety
 from pluralism_local.engine.open_pack import OpenPack
 from pluralism_local.engine.pack_shelf import PackShelf
 from pluralism_local.engine.prompter import Prompter
@@ -196,7 +197,7 @@ def test_a_header_of_plain_words_is_the_templates_own(starter: Templated, tmp_pa
 
 def job_maker(prompter: Prompter, model: Model) -> JobMaker:
     shelf = PackShelf(read_header(model.path), "starter", None)
-    packs = OpenPack(shelf, RunnerOptions(1, 1, 0, ()), gpu_layers=0)
+    packs = OpenPack(shelf, RunnerOptions(1, 1, 0, ()), ModelSafety(None), gpu_layers=0)
     return JobMaker(prompter, Slots(read_header(model.path)), KVStore(0), packs, 512)
 
 

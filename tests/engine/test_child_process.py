@@ -1,0 +1,62 @@
+"""Children that really die, hang, eat memory, or are stopped."""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+import pytest
+
+from pluralism_local.engine.child_process import Ended, run
+from pluralism_local.errors import Cancelled
+
+START = """
+import os, signal, sys, time
+from pluralism_local.engine.child_process import prepare, record
+prepare(2**30)
+"""
+
+
+def child(code: str, seconds: float = 60.0) -> Ended:
+    return run([sys.executable, "-c", START + code], seconds=seconds)
+
+
+@pytest.mark.parametrize("name", ["SIGSEGV", "SIGILL", "SIGABRT", "SIGBUS", "SIGFPE", "SIGKILL"])
+def test_a_signal_is_told_by_name_and_what_was_written_before_arrives(name: str) -> None:
+    ended = child(f"record(stage=1)\nrecord(stage=2)\nos.kill(os.getpid(), signal.{name})")
+    assert ended.fault == f"ended by {name}" and not ended.failure
+    assert ended.last("stage") == 2 and ended.last("error") is None
+
+
+def test_an_assertion_of_llama_cpp_is_told() -> None:
+    ended = child("print('/a/b/x.cpp:1: GGML_ASSERT(n > 0) failed', file=sys.stderr)\nos.abort()")
+    assert (ended.fault, ended.complaint) == ("ended by SIGABRT", "x.cpp:1: GGML_ASSERT(n > 0) failed")
+
+
+def test_one_that_hangs_is_ended_after_its_time() -> None:
+    ended = child("record(stage=1)\ntime.sleep(600)", seconds=3.0)
+    assert (ended.fault, ended.last("stage")) == ("not done in 3 s", 1)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the limit on memory is Linux's")
+def test_one_that_eats_memory_stops_itself() -> None:
+    ended = child("record(stage=1)\nb''.join(bytes(2**26) for _ in range(200))")
+    assert ended.failure == "MemoryError" and ended.last("stage") == 1 and not ended.fault
+
+
+def test_a_failure_of_its_own_is_no_fault() -> None:
+    assert child("raise SystemExit('no room left')") == Ended((), failure="no room left")
+    assert child("sys.exit(3)").failure == "exit code 3"
+    assert "No such file" in run(["/nonexistent/python"], seconds=1).failure
+
+
+def test_other_lines_are_no_records() -> None:
+    ended = child("print('[1]')\nprint('{')\nprint('hello')\nrecord(stage=1)")
+    assert ended == Ended(({"stage": 1},))
+
+
+def test_stopping_ends_the_child() -> None:
+    stop = threading.Event()
+    threading.Timer(0.3, stop.set).start()
+    with pytest.raises(Cancelled):
+        run([sys.executable, "-c", "import time; time.sleep(600)"], seconds=600, should_stop=stop.is_set)
