@@ -25,6 +25,7 @@ _SHELVES: dict[str, Kind] = {WEIGHTS: "copies", PACKS: "packs"}
 _REMEMBERED = {
     "files": "checksums of files",
     "kernels": "which kernels of llama.cpp work here",
+    "trials": "how models and adapters run here",
 }
 """What a file of this name, or in a folder of it, is about."""
 
