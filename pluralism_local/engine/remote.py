@@ -42,7 +42,7 @@ from pluralism_local.engine.remote_protocol import (
     refuse_adapters,
     sampling_fields,
 )
-from pluralism_local.engine.remote_refusals import Server, no_logprobs
+from pluralism_local.engine.remote_refusals import Server, no_first_token, no_logprobs
 from pluralism_local.engine.remote_reply import Reply, ending
 from pluralism_local.engine.remote_secrets import Blotter
 from pluralism_local.engine.stream import TextStream
@@ -65,6 +65,7 @@ from pluralism_local.types import (
 
 PIECES_PER_TOKEN = 16  # chunks that a server may send for each token it was allowed; some send each letter
 MORE_PIECES = 64  # chunks without text, before and after the answer
+LETTERS_PER_TOKEN = 256  # of the longest tokens there are; a server may send its whole answer in one chunk
 
 
 class RemoteEngine(LanguageModel):
@@ -192,7 +193,7 @@ class RemoteEngine(LanguageModel):
                 return replace(found, warnings=self._remarks)
             if reply.text:
                 break
-        raise no_logprobs(self._server)
+        raise no_first_token(self._server) if reply.ended_at_once else no_logprobs(self._server)
 
     def count_tokens(self, messages: Sequence[Message]) -> int | None:  # noqa: ARG002 -- the protocol's signature
         """None: the server's tokenizer is not known."""
@@ -282,7 +283,8 @@ class _Answer:
         self.stops = TextStream()
         self.cut = False
         self._server = server
-        self._most = request.sampling.max_tokens * PIECES_PER_TOKEN + MORE_PIECES
+        self._most_pieces = request.sampling.max_tokens * PIECES_PER_TOKEN + MORE_PIECES
+        self._most_letters = (request.sampling.max_tokens + MORE_PIECES) * LETTERS_PER_TOKEN
         self._texts = 0
         self._reason: str | None = None
         self._ends = False
@@ -301,7 +303,8 @@ class _Answer:
         self._usage = reply.usage or self._usage
         self._texts += bool(reply.text)
         text = self.stops.push(reply.text.encode("utf-8", "replace"))
-        self.cut = self.stops.stopped or self.pieces >= self._most
+        too_long = self.pieces >= self._most_pieces or len(self.stops.text) >= self._most_letters
+        self.cut = self.stops.stopped or too_long
         return text
 
     def ending(self) -> tuple[Finish, tuple[str, ...]]:

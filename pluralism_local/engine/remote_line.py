@@ -32,7 +32,7 @@ from pluralism_local.engine.remote_refusals import (
     retry_after,
     words,
 )
-from pluralism_local.engine.remote_reply import Reply, read
+from pluralism_local.engine.remote_reply import Reply, read, reports_error
 from pluralism_local.engine.remote_stream import NoProtocol, TooMuch, answer_text, error_text, json_texts
 from pluralism_local.errors import RemoteFailure
 
@@ -89,6 +89,9 @@ class Line:
     def ask(self, payload: Payload) -> Reply:
         """One answer, whole."""
         text = self._text("POST", "chat/completions", payload)
+        while reports_error(text) and (learned := self._lesson(self.dialect, text, payload)):
+            self.dialect = learned
+            text = self._text("POST", "chat/completions", payload)
         reply = read(text, self._server)
         if not reply.choices:
             raise not_the_protocol(text, self._server)
@@ -96,6 +99,11 @@ class Line:
 
     def replies(self, payload: Payload) -> Generator[Reply, None, None]:
         """The chunks of a streamed answer; of a stream without any, the answer asked again in one piece."""
+        while learned := (yield from self._streamed(payload)):
+            self.dialect = learned
+
+    def _streamed(self, payload: Payload) -> Generator[Reply, None, Dialect | None]:
+        """As `replies`; returns what is to be tried if all that came is the refusal of a field."""
         streamed = payload | {"stream": True, "stream_options": {"include_usage": True}}
         self._expect(payload)
         first: str | None = None
@@ -104,6 +112,9 @@ class Line:
         texts = json_texts(response)
         try:
             while (text := self._wait(_next(texts))) is not None:
+                refused = first is None and reports_error(text)
+                if refused and (learned := self._lesson(self.dialect, text, streamed)):
+                    return learned
                 reply = self._read_piece(text, begun=answers)
                 if first is None and not reply.done:
                     first = text
@@ -115,6 +126,18 @@ class Line:
             yield self.ask(payload)
         elif not answers:
             raise not_the_protocol(first, self._server)
+        return None
+
+    def _lesson(self, dialect: Dialect, body: str, payload: Payload) -> Dialect | None:
+        """How to ask again after a refusal; None if it is not about how it was asked.
+
+        Raises:
+            Unsupported: the server has no probabilities, and they were asked for.
+        """
+        learned = dialect.learn(body, payload)
+        if learned is None and "logprobs" in payload and "logprob" in body:
+            raise no_logprobs(self._server, self._server.quote(words(body)))
+        return learned
 
     def _read_piece(self, text: str, *, begun: bool) -> Reply:
         """One JSON text of a stream; within an answer, one that is none means that the answer broke off."""
@@ -162,12 +185,9 @@ class Line:
                 self.dialect = dialect
                 return response
             status, body = response.status_code, await error_text(response)
-            if status in ABOUT_THE_REQUEST and payload:
-                if learned := dialect.learn(body, payload):
-                    dialect = learned
-                    continue
-                if "logprobs" in sent and "logprob" in body:
-                    raise no_logprobs(self._server, self._server.quote(words(body)))
+            if status in ABOUT_THE_REQUEST and payload and (learned := self._lesson(dialect, body, payload)):
+                dialect = learned
+                continue
             delay = next(delays, None) if status in BUSY or status >= 500 else None
             if delay is None:
                 target = response.headers.get("location", "") if 300 <= status < 400 else ""

@@ -133,6 +133,14 @@ def no_logprobs(server: Server, said: str = "") -> Unsupported:
     )
 
 
+def no_first_token(server: Server) -> Unsupported:
+    """The refusal where the model ends its answer at once, so that there is nothing to weigh."""
+    return Unsupported(
+        f"The model of {server.url} ends its answer before the first token, so no option can be weighed.",
+        "Ask differently, or take another model.",
+    )
+
+
 def overflow(said: str) -> tuple[int, int] | None:
     """(needed, available) tokens out of a server's complaint about the context; None if it is none."""
     available = re.search(r"context (?:length|size|window)\D{0,20}(\d{1,12})", said, re.IGNORECASE)

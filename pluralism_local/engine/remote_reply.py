@@ -157,6 +157,12 @@ class Reply(BaseModel):
         return Usage(counts.prompt_tokens or 0, details.cached_tokens or 0, counts.completion_tokens or 0)
 
     @property
+    def ended_at_once(self) -> bool:
+        """Whether the answer ended before its first token, as far as the server shows."""
+        logprobs = self.choices[0].logprobs if self.choices else None
+        return logprobs is not None and not logprobs.content and not self.text
+
+    @property
     def first_token(self) -> FirstToken | None:
         """The first token with its alternatives; None where the server shows none."""
         logprobs = self.choices[0].logprobs if self.choices else None
@@ -201,6 +207,17 @@ def read(text: str, server: Server) -> Reply:
     if reply.error:
         raise refusal(_status(reply.error), text, server)
     return reply
+
+
+def reports_error(text: str) -> bool:
+    """Whether what HTTP calls a success is an error in the server's own words, and nothing else."""
+    if '"error' not in text:
+        return False
+    try:
+        value = from_json(text)
+    except ValueError:
+        return False
+    return isinstance(value, dict) and bool(value.get("error")) and not value.get("choices")
 
 
 def _status(error: Any) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -185,3 +185,40 @@ def test_chunks_that_repeat_the_whole_message_are_no_end(server: Server) -> None
     both = {"choices": [{"delta": {"content": "Yes."}, "message": {"content": "Yes."}}]}
     with pytest.raises(RemoteFailure, match="broke off"):
         completions(server.engine(stream(both)), [say("1")])
+
+
+@pytest.mark.parametrize(
+    "act", [answer, lambda status, error: stream(error)], ids=["in one piece", "as an event"]
+)
+def test_a_refusal_that_is_called_a_success_is_learned_from_too(
+    server: Server, act: Callable[[int, object], Act]
+) -> None:
+    complaint = {"error": {"message": "Unsupported parameter: 'seed'", "code": 400}}
+    engine = server.engine(act(200, complaint), HELLO, HELLO)
+    assert [told.text for told in completions(engine, [say("1"), say("2")])] == ["Hello"] * 2
+    assert ["seed" in request for request in server.requests] == [True, False, False]
+    server.acts = [act(200, {"error": "something else"})]
+    with pytest.raises(RemoteFailure, match="something else"):
+        completions(engine, [say("3")])
+
+
+def test_weighing_learns_from_errors_that_are_called_a_success(server: Server) -> None:
+    engine = server.engine(answer(200, {"error": "top_logprobs must be at most 5"}), answer(200, WEIGHED))
+    assert engine.distribution([LETTERS])[0].method == "top_logprobs"
+    assert server.requests[1]["top_logprobs"] == 5
+    server.acts = [answer(200, {"error": "logprobs are not supported"})]
+    with pytest.raises(Unsupported, match="not supported"):
+        engine.distribution([LETTERS])
+
+
+def test_a_model_that_ends_at_once_is_not_called_one_without_probabilities(server: Server) -> None:
+    with pytest.raises(Unsupported, match="before the first token"):
+        server.engine(*[answer(200, whole("", {}))] * 3).distribution([LETTERS])
+    assert [request["seed"] for request in server.requests] == [0, 1, 2]
+
+
+def test_an_answer_in_chunks_far_too_long_is_left(server: Server) -> None:
+    engine = server.engine(stream(*[chunk("w" * 10_000)] * 90, "[DONE]"))
+    (told,) = completions(engine, [say("1", max_tokens=5)])
+    assert len(told.text) == 20_000
+    assert (told.finish, len(told.warnings)) == ("length", 1)
