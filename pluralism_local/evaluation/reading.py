@@ -1,4 +1,4 @@
-"""Samples and answered rows from files in the released JSON format: a list of objects.
+"""Samples and answered rows from files in the released JSON format, a list of objects, and in its common variants.
 
     path ──read_rows──> [row] ──read_samples(task)──> [Sample]
                           └───read_answers(task)──> [(Sample, Prediction)]   where rows have output or pred_distribution
@@ -21,10 +21,15 @@ from pluralism_local.errors import InvalidInput
 from pluralism_local.evaluation.samples import Prediction, Sample, Where
 from pluralism_local.evaluation.tasks import Task
 from pluralism_local.evaluation.tasks.global_opinion_qa import DistributionalGlobalOpinionQA, unfamiliar
-from pluralism_local.evaluation.tasks.rows import distribution, name, share
+from pluralism_local.evaluation.tasks.rows import distribution, name, rounded_sum, share
 from pluralism_local.files import open_regular
 
-FORMAT = "A task's file is a JSON list of objects, as the released input/*.json."
+FORMAT = (
+    "A task's file is a JSON list of objects, as the released input/*.json; "
+    'JSON lines and {"data": [...]} are read, too.'
+)
+_GZIP = b"\x1f\x8b"
+_LINES = frozenset({".jsonl", ".ndjson", ".jsonlines"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,25 +47,69 @@ class Answered:
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The objects of a ``.json`` or ``.json.gz`` file, at least one.
+    """The objects of a file, at least one: a JSON list, an object around a single one, or JSON lines; maybe gzipped.
 
     Raises:
-        NotFound, InvalidInput: missing, unreadable, not JSON, not a list of objects, or empty.
+        NotFound, InvalidInput: missing, unreadable, not JSON, none of these, or empty.
     """
     with open_regular(path) as file:
         raw = file.read()
     try:
-        found = json.loads(gzip.decompress(raw) if path.suffix == ".gz" else raw)
+        if path.suffix == ".gz" or raw.startswith(_GZIP):
+            raw = gzip.decompress(raw)
+        text = raw.decode(json.detect_encoding(raw))
+        found = _lines(text, path) if _is_lines(text, path) else _list(json.loads(text), path)
     except (ValueError, EOFError, gzip.BadGzipFile, zlib.error, RecursionError) as error:
         raise InvalidInput(f"{path} is not JSON: {error}.", FORMAT) from error
-    if not isinstance(found, list):
-        raise InvalidInput(f"{path} is not a list.", FORMAT)
     if not found:
         raise InvalidInput(f"{path} has no rows.", FORMAT)
     for number, row in enumerate(found):
         if not isinstance(row, dict):
             raise InvalidInput(f"{path.name}, row {number}: is no object.", FORMAT)
     return found
+
+
+def _is_lines(text: str, path: Path) -> bool:
+    """Whether a file has an object a line; a list may have its first object on a line of its own, too."""
+    lines = text.strip().split("\n", 2)
+    if not lines[0].lstrip().startswith("{"):
+        return False
+    if _LINES.intersection(path.suffixes):
+        return True
+    try:
+        return len(lines) > 1 and isinstance(json.loads(lines[0]), dict)
+    except ValueError:
+        return False
+
+
+def _lines(text: str, path: Path) -> list[Any]:
+    found = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            try:
+                found.append(json.loads(line))
+            except ValueError as error:
+                raise InvalidInput(f"{path.name}, line {number}: is not JSON: {error}.", FORMAT) from error
+    return found
+
+
+def _list(found: Any, path: Path) -> list[Any]:
+    """The rows themselves, or those inside an object that has a single list of objects."""
+    if isinstance(found, list):
+        return found
+    lists = {
+        key: value
+        for key, value in (found.items() if isinstance(found, dict) else ())
+        if isinstance(value, list) and value and all(isinstance(one, dict) for one in value)
+    }
+    if len(lists) == 1:
+        return next(iter(lists.values()))
+    several = (
+        f" It has lists under {', '.join(map(repr, lists))}: keep one of them in a file of its own."
+        if lists
+        else ""
+    )
+    raise InvalidInput(f"{path} is not a list.", f"{FORMAT}{several}")
 
 
 def read_samples(task: Task, path: Path) -> list[Sample]:
@@ -103,11 +152,18 @@ def read_answers(task: Task, path: Path, *, partial: bool = False) -> Answered:
 
 
 def remarks(task: Task, samples: Sequence[Sample]) -> list[str]:
-    """Sentences about what can be used and is probably not meant."""
-    if not isinstance(task, DistributionalGlobalOpinionQA):
-        return []
-    unknown = unfamiliar(sample.attribute or "" for sample in samples)
-    return [f"The published surveys do not have: {', '.join(unknown)}."] if unknown else []
+    """Sentences about what can be used and is probably not meant, or was scaled."""
+    found = []
+    for field in ("gold_distribution", "pred_distribution"):
+        sums = [total for sample in samples if (total := rounded_sum(sample.data.get(field))) is not None]
+        if sums:
+            rows = "1 row" if len(sums) == 1 else f"{len(sums)} rows"
+            between = f"{min(sums):.4g}" if min(sums) == max(sums) else f"{min(sums):.4g} to {max(sums):.4g}"
+            found.append(f"'{field}' of {rows} is rounded and sums to {between}; it was scaled to sum to 1.")
+    if isinstance(task, DistributionalGlobalOpinionQA):
+        unknown = unfamiliar(sample.attribute or "" for sample in samples)
+        found += [f"The published surveys do not have: {', '.join(unknown)}."] if unknown else []
+    return found
 
 
 def _samples(task: Task, rows: Sequence[dict[str, Any]], file: str) -> list[Sample]:

@@ -139,6 +139,97 @@ def test_a_file_that_is_none(content: bytes, said: str, tmp_path: Path) -> None:
         read_samples(TASKS["steerable-vk"], tmp_path / "gone.json")
 
 
+FORMS: dict[str, Callable[[list[Row]], str]] = {
+    "rows.json": json.dumps,
+    "pretty.json": lambda found: json.dumps(found, indent=2),
+    "rows.jsonl": lambda found: "".join(f"{json.dumps(row)}\n" for row in found),
+    "lines.json": lambda found: "\n\n".join(json.dumps(row) for row in found),
+    "crlf.json": lambda found: "\r\n".join(json.dumps(row) for row in found),
+    "data.json": lambda found: json.dumps({"data": found}),
+    "meta.json": lambda found: json.dumps({"version": 1, "tags": ["a"], "rows": found}, indent=1),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("pack", [False, True])
+def test_common_forms_of_files_are_read(name: str, encoding: str, pack: bool, tmp_path: Path) -> None:
+    task = TASKS["distributional-globalopinionqa"]
+    found = [rows.global_opinion(number, "Côte d'Or") for number in range(3)]
+    content = FORMS[name](found).encode(encoding)
+    path = tmp_path / (f"{name}.gz" if pack else name)
+    path.write_bytes(gzip.compress(content) if pack else content)
+    assert [sample.data for sample in read_samples(task, path)] == found
+
+
+def test_a_single_line_is_a_row(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps(rows.overton(0)))
+    assert [sample.data for sample in read_samples(TASKS["overton-nli"], path)] == [rows.overton(0)]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message", "hint"),
+    [
+        ("a.jsonl", '{"a": 1}\n{"a": 2\n', "a.jsonl, line 2: is not JSON", "JSON lines"),
+        (
+            "b.json",
+            '{"train": [{}], "test": [{}]}',
+            "is not a list",
+            "under 'train', 'test': keep one of them",
+        ),
+        ("c.json", '{"question": {"0": "x"}}', "is not a list", '{"data": [...]}'),
+        ("d.json", '{"data": []}', "is not a list", "JSON list of objects"),
+        ("e.json", "7", "is not a list", "JSON list of objects"),
+        ("f.json", '{"a": 1} x', "is not JSON", "JSON list of objects"),
+    ],
+)
+def test_other_forms_are_named_with_the_fix(
+    name: str, content: str, message: str, hint: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_text(content)
+    with pytest.raises(InvalidInput) as caught:
+        read_samples(TASKS["steerable-vk"], path)
+    assert message in caught.value.message and hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "shares",
+    [[0.33, 0.33, 0.33], [0.67, 0.34, 0.0], [0.14] * 7, [0.335, 0.333, 0.3335], [0.04] * 24, [0.5, 0.51]],
+)
+def test_rounded_shares_are_scaled_with_a_remark(shares: list[float], tmp_path: Path) -> None:
+    task = TASKS["distributional-globalopinionqa"]
+    row = {
+        **rows.global_opinion(0),
+        "options": [f"o{n}" for n in range(len(shares))],
+        "gold_distribution": shares,
+    }
+    samples = read_samples(task, write(tmp_path / "a.json", [row]))
+    assert sum(samples[0].gold) == pytest.approx(1, abs=1e-12)
+    (remark,) = remarks(task, samples)
+    assert remark.startswith(f"'gold_distribution' of 1 row is rounded and sums to {sum(shares):.4g};")
+
+
+@pytest.mark.parametrize(
+    ("shares", "hint"),
+    [
+        ([0.3, 0.3, 0.3], "Divide each number by 0.9."),
+        ([33, 33, 34], "Divide each number by 100."),
+        ([2, 3, 5], "Divide each number by 10."),
+        ([0.331, 0.331, 0.331], "Divide each number by 0.993."),
+        ([0, 0, 0], "Leave the row out"),
+    ],
+)
+def test_shares_that_are_none_are_refused_with_the_fix(
+    shares: list[float], hint: str, tmp_path: Path
+) -> None:
+    row = {**rows.global_opinion(0), "gold_distribution": shares}
+    with pytest.raises(InvalidInput, match="and not to 1") as caught:
+        read_samples(TASKS["distributional-globalopinionqa"], write(tmp_path / "a.json", [row]))
+    assert hint in caught.value.hint
+
+
 def test_no_sample_comes_twice(tmp_path: Path) -> None:
     task = TASKS["steerable-vk"]
     with pytest.raises(InvalidInput, match=r"row 2: has the id 0 in common with row 0"):

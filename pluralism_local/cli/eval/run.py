@@ -46,7 +46,7 @@ def run(
         typer.Option(
             "--data",
             metavar="FILE",
-            help="The task's rows: a .json or .json.gz file, or hf:user/repo:FILE of the Hub's cache.",
+            help="The task's rows: a file of JSON or JSON lines, maybe .gz, or hf:user/repo:FILE of the Hub's cache.",
         ),
     ],
     method: Annotated[

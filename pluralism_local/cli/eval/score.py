@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 EPILOG = """
 \b
-FILE is a JSON list in the released format: the rows of a task's input, each with 'pred_distribution'
+FILE is a JSON list (or JSON lines) in the released format: the rows of a task's input, each with 'pred_distribution'
 (a probability per option) or 'output' (a letter, or the response). Ours are written by plocal eval
 export; the files of the paper's own code are read as they are.
 

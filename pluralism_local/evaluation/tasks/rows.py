@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pluralism_local.evaluation.samples import Where
 
 MOST_OPTIONS = 26
 TOLERANCE = 1e-3
-"""How far the sum of a distribution may be from 1: published ones are rounded."""
+"""How far the sum of a distribution may be from 1 without a word."""
+
+ROUNDING = 0.005
+"""How far a share that is rounded to two places, as surveys publish them, may be from the true one."""
 
 Row = Mapping[str, Any]
 
@@ -51,7 +54,10 @@ def options(row: Row, where: Where) -> tuple[str, ...]:
 
 
 def distribution(row: Row, field: str, length: int, where: Where) -> tuple[float, ...]:
-    """Probabilities, one per option: finite, not negative, their sum within `TOLERANCE` of 1; scaled to sum to 1."""
+    """Probabilities, one per option: finite, not negative, scaled to sum to 1.
+
+    Their sum may be as far from 1 as rounding brings it, to two places or to as many as they have.
+    """
     found = row.get(field)
     if not isinstance(found, list):
         raise where.fault(field, "must be a list of numbers" if field in row else "is missing")
@@ -64,9 +70,31 @@ def distribution(row: Row, field: str, length: int, where: Where) -> tuple[float
             shown = str(value)[:20]
             raise where.fault(field, f"has {shown} at place {number}; a probability is between 0 and 1")
     total = math.fsum(found)
-    if abs(total - 1) > TOLERANCE:
-        raise where.fault(field, f"sums to {total:.6g} and not to 1")
+    if abs(total - 1) > _tolerance(found):
+        raise where.fault(
+            field,
+            f"sums to {total:.6g} and not to 1",
+            f"Divide each number by {total:.6g}." if total else "Leave the row out, or give its shares.",
+        )
     return tuple(value / total for value in found)
+
+
+def rounded_sum(found: object) -> float | None:
+    """The sum of a row's shares where it is off by rounding, else None."""
+    if not isinstance(found, list) or not all(type(value) in (int, float) for value in found):
+        return None
+    total = math.fsum(found)
+    return total if TOLERANCE < abs(total - 1) <= _tolerance(found) else None
+
+
+def _tolerance(shares: Sequence[float]) -> float:
+    """How far from 1 the sum of these may be: half a unit of their last place for each, of the second at most."""
+    unit = (
+        ROUNDING
+        if all(math.isclose(value, round(value, 2), abs_tol=1e-9) for value in shares)
+        else ROUNDING / 10
+    )
+    return max(TOLERANCE, len(shares) * unit) + 1e-9
 
 
 def share(row: Row, field: str, where: Where) -> float | None:
