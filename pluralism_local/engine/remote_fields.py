@@ -57,7 +57,7 @@ _REFUSES = re.compile(
     r"unsupport|not (?:\w+ )?(?:support|permit|allow|accept|available|enabled|implement|a valid|recogni[sz])"
     r"|n't (?:support|accept|allow)|un(?:known|recogni[sz]ed|expected)|extra|invalid|illegal|deprecated"
     r"|must|only|cannot|can't|should|range|too (?:high|large|low|small|many)|at (?:most|least)|less than|greater"
-    r"|disabled|forbidden|no such|not (?:one of|in)\b|not found|cannot find",
+    r"|exceed|maxim|limit|disabled|forbidden|no such|not (?:one of|in)\b|not found|cannot find",
     re.IGNORECASE,
 )
 _WHAT_IT_TAKES = re.compile(
@@ -81,14 +81,16 @@ _LIMITS = tuple(
         r"[\[(]\d+,\s*(\d{1,9})[\])]",
     )
 )
+_NUMBER = re.compile(r"(?<![\w-])(?<!\d\.)\d{1,6}(?![\w-])(?!\.\d)")
 _BELOW = re.compile(r"(?:less|smaller|lower|fewer) than (\d{1,9})", re.IGNORECASE)
 _IS_LIMIT = re.compile(
-    r"at most|max|less|more than|greater|larger|exceed|between|range|limit|up to|too (?:many|large|high|big)|<=?|≤"
+    r"at most|max|less|more than|greater|larger|exceed|between|range|limit|up to|too (?:many|large|high|big)|[<>≤≥]"
     r"|invalid value|out of|not in",
     re.IGNORECASE,
 )
 _SYSTEM_ROLE = re.compile(
-    r"\bsystem['\"`]?\s+(?:role|message|prompt|instruction)|\broles?\b.{0,60}\bsystem\b|developer instruction",
+    r"\bsystem['\"`]?\s+(?:role|message|prompt|instruction)|\broles?\b.{0,60}\bsystem\b|\bsystem\b.{0,40}\brole"
+    r"|(?:support|accept|allow|take)s? ['\"`]?system\b|developer instruction",
     re.IGNORECASE | re.DOTALL,
 )
 _OTHER_ROLES_ONLY = re.compile(
@@ -147,10 +149,10 @@ class Dialect:
     def _fewer_logprobs(self, sentence: str, sent: Payload) -> Dialect | None:
         """Fewer alternatives: the number that is named, else five, else still fewer; None if that is not the point."""
         now = sent.get("top_logprobs", 0)
-        if now <= 1 or not _IS_LIMIT.search(sentence):
+        numbers = [int(number) for number in _NUMBER.findall(sentence) if 1 <= int(number) < now]
+        if now <= 1 or not (_IS_LIMIT.search(sentence) or (numbers and "top_logprobs" in sentence)):
             return None
-        numbers = [int(number) for number in re.findall(r"(?<![\w.])\d{1,6}(?![\w.]*\w)", sentence)]
-        fewer = _limit(sentence, now) or max((n for n in numbers if 1 <= n < now), default=0)
+        fewer = _limit(sentence, now) or max(numbers, default=0)
         fewer = fewer or next(number for number in FEWER_LOGPROBS if number < now)
         return replace(self, most={**self.most, "top_logprobs": fewer})
 

@@ -245,6 +245,8 @@ def failure(error: httpx2.HTTPError | OSError, server: Server) -> RemoteFailure:
     """What a broken connection means."""
     said = server.quote(str(error))
     named = ", ".join(proxies(os.environ))
+    if "[SSL" in said:
+        return RemoteFailure(f"There is no secure connection to {server.url} ({said}).", _of_tls(said))
     if isinstance(error, httpx2.ProxyError) or (named and isinstance(error, httpx2.ConnectError)):
         return RemoteFailure(
             f"The server {server.url} cannot be reached ({said or 'no answer'}); a proxy is set by {named}.",
@@ -260,5 +262,15 @@ def failure(error: httpx2.HTTPError | OSError, server: Server) -> RemoteFailure:
             f"The server {server.url} fell silent.", "It may be overloaded: ask again, or for less."
         )
     return RemoteFailure(
-        f"The connection to {server.url} broke: {said or type(error).__name__}.", "Ask again."
+        f"The connection to {server.url} broke: {said or type(error).__name__}.",
+        "Ask again; if it stays so, check the address, http:// or https://.",
     )
+
+
+def _of_tls(said: str) -> str:
+    """What to do about a connection that could not be made secure."""
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        return (
+            "If you trust the server, set SSL_CERT_FILE to the certificate that it, or its authority, shows."
+        )
+    return "Check the address: the server may speak http:// there, and not https://."

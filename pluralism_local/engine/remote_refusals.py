@@ -81,7 +81,11 @@ def refusal(status: int | None, body: str, server: Server, target: str = "") -> 
             f"The server {server.url} failed{code}: {said}",
             "Try again later, or look into the server's log.",
         )
-    hint = "Check the URL, usually ending in /v1." if status == 405 else ""
+    hint = (
+        "Check the URL, usually ending in /v1."
+        if status == 405
+        else "Ask otherwise, or choose another model."
+    )
     return InvalidInput(f"The server {server.url} did not accept the request{code}: {said}", hint)
 
 

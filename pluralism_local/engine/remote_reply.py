@@ -140,7 +140,7 @@ class Reply(BaseModel):
     def reason(self) -> str | None:
         """Why the answer ended, in the server's word; None while it goes on."""
         reason = self.choices[0].finish_reason if self.choices else None
-        return str(reason) if reason else None
+        return str(reason) if reason and reason not in ("null", "None") else None
 
     @property
     def ends(self) -> bool:

@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from pluralism_local.engine import remote_line
 from pluralism_local.engine.remote import RemoteEngine
+from pluralism_local.engine.remote_refusals import Server as Peer
 from pluralism_local.errors import (
     Cancelled,
     ContextOverflow,
@@ -192,6 +194,22 @@ def test_a_proxy_is_not_asked_for_a_server_on_this_machine(
     monkeypatch.setenv("NO_PROXY", "")
     monkeypatch.setenv("no_proxy", "")
     assert only_answer(server.engine(HELLO).generate([say("Hi")])).text == "Hello"
+
+
+@pytest.mark.parametrize(
+    ("said", "hint"),
+    [
+        (
+            "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate",
+            "SSL_CERT_FILE",
+        ),
+        ("[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)", "http://"),
+    ],
+)
+def test_a_connection_that_is_not_secure_says_what_to_do(said: str, hint: str) -> None:
+    error = remote_line.failure(httpx2.ConnectError(said), Peer("https://host/v1"))
+    assert "no secure connection" in error.message
+    assert hint in error.hint
 
 
 def test_silence_times_out(server: Server) -> None:

@@ -59,6 +59,7 @@ FINISHES = [
     Case("an empty reason, and only [DONE]", one(yes(""), end(""), DONE), "Yes.", "stop"),
     Case("no reason, but [DONE]", one(yes(), DONE), "Yes.", "stop"),
     Case("no reason at all, but [DONE]", one({"choices": [{"delta": {"content": "Yes."}}]}, DONE), "Yes.", "stop"),
+    Case("a reason of the word null", one(yes("null"), end("stop")), "Yes.", "stop"),
     Case("eos", one(yes("eos"), DONE), "Yes.", "stop", warns=("'eos'",)),
     Case("stop_sequence", one(yes(), end("stop_sequence")), "Yes.", "stop", warns=("'stop_sequence'",)),
     Case("end_turn without text", one(end("end_turn")), "", "stop", warns=("'end_turn'",)),

@@ -82,6 +82,9 @@ LIMITS = [  # (sentence, number of alternatives asked for next)
     ("Requested sample logprobs of 20, which is greater than max allowed: 5", 5),
     ("top_logprobs: 20 not in [0, 15]", 15),
     ("top_logprobs <= 3", 3),
+    ("top_logprobs: expected 0..5, got 20", 5),
+    ("Number of logprobs requested (20) exceeds the maximum (5)", 5),
+    ("value 20 > 8 for top_logprobs", 8),
     ("top_logprobs is too large", 5),
     ("Invalid value for top_logprobs.", 5),
 ]
@@ -110,6 +113,7 @@ def test_without_a_number_fewer_and_fewer_alternatives_are_tried() -> None:
         "logprobs is not supported for models created with logits_all=False",
         "Unknown parameter: 'top_logprobs'",
         "This model does not support logprobs.",
+        "logprobs are not available for model m-4-5.2",
     ],
 )
 def test_a_server_without_probabilities_is_not_asked_for_fewer(sentence: str) -> None:
@@ -151,6 +155,9 @@ def test_a_limit_of_tokens_is_taken_and_told() -> None:
         error("Unsupported value: 'messages[0].role' does not support 'system' with this model.", param="messages[0].role"),
         error("Developer instruction is not enabled for models/gemma-3-27b-it"),
         error("Invalid role: system"),
+        error("'system' is not a valid role"),
+        error("This model doesn't support system messages."),
+        error("The model does not support 'system'"),
         error("Only user and assistant roles are supported!"),
         error('messages: Unexpected role "system".'),
         json.dumps({"detail": [{"loc": ["body", "messages", 0, "role"], "msg": "Input should be 'user' or 'assistant'"}]}),
