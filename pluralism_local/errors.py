@@ -3,6 +3,7 @@
     PlocalError
     ├── InvalidInput        what the user gave cannot be used: option, config, card, pool, file      exit 2
     │   ├── ContextOverflow     the prompt and the answer do not fit the model's context
+    │   ├── HistoryReplaced     the file of the history is another than was opened; it is begun anew
     │   └── Unsupported         the chosen engine cannot do what was asked (e.g. a server without logprobs)
     ├── NotFound            something needed is not here: model, card, pool, data                    exit 3
     ├── Refused             it is here and must not be used: wrong base, wrong hash, zero adapter    exit 4
@@ -59,6 +60,10 @@ class ContextOverflow(InvalidInput):
         super().__init__(message, hint)
         self.needed = needed
         self.available = available
+
+
+class HistoryReplaced(InvalidInput):
+    """The history's file was deleted or replaced while it was open; what is written next goes into the new one."""
 
 
 class Unsupported(InvalidInput):

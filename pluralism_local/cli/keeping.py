@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pluralism_local.cli.output import Output
-from pluralism_local.errors import Cancelled, InvalidInput, NotFound, PlocalError
+from pluralism_local.errors import Cancelled, HistoryReplaced, InvalidInput, NotFound, PlocalError
 from pluralism_local.types import AnswerDelta, ModeEvent, Result
 
 if TYPE_CHECKING:
@@ -30,16 +30,19 @@ class Log:
     Attributes:
         conversation: the id under which it is kept; None if it is not (or no longer) kept.
         trouble: what ended the keeping; None if nothing did.
+        replaced: told when the history's file was another in the middle; the ask is kept in the new one, whole.
     """
 
     def __init__(self, history: History | None, conversation: str | None) -> None:
         self.conversation = conversation
         self.trouble: PlocalError | None = None
+        self.replaced: HistoryReplaced | None = None
         self._history = history
         self._turn = 0
         self._answer = ""
         self._saved = time.monotonic()
         self._open = False
+        self._begin: Callable[[History], None] = lambda _history: None
 
     def begin(self, task: Ask, settings: Settings) -> None:
         """The prompt is kept, before anything else happens."""
@@ -51,6 +54,7 @@ class Log:
             self._turn = history.ask(self.conversation, task.mode, task.prompt, asked_with(task, settings))
             self._open = True
 
+        self._begin = write
         self._try(write)
 
     def event(self, event: ModeEvent) -> None:
@@ -83,7 +87,13 @@ class Log:
         if self._history is None or self.trouble is not None:
             return
         try:
-            write(self._history)
+            try:
+                write(self._history)
+            except HistoryReplaced as error:
+                self.replaced, self.conversation = error, None
+                self._begin(self._history)
+                if write is not self._begin:
+                    write(self._history)
         except PlocalError as error:
             self.trouble, self.conversation = error, None
 
@@ -111,6 +121,8 @@ def keeping(out: Output, task: Ask, settings: Settings, conversation: str | None
             log.leave(error)
             raise
         finally:
+            if log.replaced is not None:
+                out.warn(f"{log.replaced.message} {log.replaced.hint}")
             if log.trouble is not None:
                 _tell(out, log.trouble)
 

@@ -119,13 +119,10 @@ def import_(
     as_json: options.Json = False,
 ) -> None:
     """Take conversations in. What is here already is not doubled; one that went on elsewhere goes on here."""
-    from pluralism_local.files import open_regular
     from pluralism_local.history import interchange
 
     out = options.output(context, as_json=as_json)
-    with open_regular(file.expanduser()) as opened:
-        content = opened.read()
-    found = interchange.load(content, str(file))
+    found = interchange.read(file.expanduser())
     with _history() as history:
         added = history.add(found)
     record = {"new": added.new, "extended": added.extended, "known": added.known}

@@ -1,34 +1,43 @@
 """The SQLite file: opened with its rules, one writer at a time, trouble told in sentences.
 
     path ──connect──> connection ──migrate──> WAL, synced at every commit, waits for others
+     └── where nothing can be written ──> read only, as it is; what a crash left in its log is read from a copy
     writing() ── one transaction, kept or undone as a whole          reading() ── one snapshot
+     └── the path leads to another file now ──> that is opened; the next writing() says so once
 
 One connection serves all threads, one after the other. Nothing but SQLite may open the file: a process that
 closes any descriptor of it loses the locks of all its connections. Failure modes:
     InvalidInput   no history at all, damaged, unwritable folder, full disk, held too long by another process
     Refused        of a newer version; nothing was written
+    HistoryReplaced   the file was deleted or replaced since it was opened
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sqlite3
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from pluralism_local.errors import InvalidInput, PlocalError
-from pluralism_local.history.migrations import foreign, migrate
+from pluralism_local.errors import HistoryReplaced, InvalidInput, PlocalError
+from pluralism_local.history.migrations import check_readable, foreign, migrate
 from pluralism_local.history.search import contains
 
 BUSY_SECONDS = 10.0
+_UNWRITABLE = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM})
+_NO_FILE = (-1, -1)
+"""Identity of nothing, not even of a file that is not there."""
+
 _ELSEWHERE = "Set PLOCAL_HOME to a folder that can be written, or ask with --no-log."
 
 
 class Database:
-    """The open file. `path` is where it lies."""
+    """The open file. `path` is where it lies; see the module for what happens when that is no longer it."""
 
     def __init__(self, path: Path) -> None:
         """Open it, or make it with permissions for its owner alone.
@@ -37,31 +46,47 @@ class Database:
         """
         self.path = path
         self._turn = threading.RLock()
-        with translated(path):
-            _make(path)
-            self._connection = sqlite3.connect(
-                path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
-            try:
-                self._prepare()
-            except BaseException:
-                self._connection.close()
-                raise
+        self._is_replaced = False
+        self._open()
 
-    def _prepare(self) -> None:
-        connection = self._connection
-        connection.row_factory = sqlite3.Row
-        connection.create_function("contains", 2, contains, deterministic=True)
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA secure_delete = ON")  # what is deleted does not linger in the file
-        connection.execute("PRAGMA synchronous = FULL")  # WAL alone may lose the last commits in a power cut
-        migrate(connection, self.path)
-        _use_wal(connection)
+    def _open(self) -> None:
+        self._identity: tuple[int, int] | None = _NO_FILE
+        self._is_read_only = False
+        with translated(self.path):
+            try:
+                self._connection = _connect(self.path)
+            except sqlite3.OperationalError as error:
+                if _primary(error) not in _UNWRITABLE or not self.path.is_file():
+                    raise
+                self._connection = _connect_reading(self.path)
+                self._is_read_only = True
+            self._identity = _identity_of(self.path)
+
+    def _follow(self) -> None:
+        """Open what the path leads to now, where that is no longer what is open: a deleted file keeps nothing.
+
+        Raises: as the module says; it is tried again at the next call.
+        """
+        if self._is_read_only or self._identity == _identity_of(self.path):
+            return
+        self._connection.close()
+        self._open()
+        self._is_replaced = True
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction: kept when the block ends, undone when it raises."""
+        """A transaction: kept when the block ends, undone when it raises.
+
+        Raises: HistoryReplaced: once, when the file is another; nothing was written.
+        """
         with self._turn, translated(self.path):
+            self._follow()
+            if self._is_replaced:
+                self._is_replaced = False
+                raise HistoryReplaced(
+                    f"The history {self.path} was deleted or replaced while it was in use, and is begun anew.",
+                    "What was asked before is no longer in it.",
+                )
             connection = self._connection
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -76,6 +101,7 @@ class Database:
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Everything read in the block is of one moment."""
         with self._turn, translated(self.path):
+            self._follow()
             self._connection.execute("BEGIN")
             try:
                 yield self._connection
@@ -92,6 +118,77 @@ class Database:
         """Let go of the file. Closing twice is fine; a closed one raises sqlite3.ProgrammingError."""
         with self._turn, contextlib.suppress(sqlite3.OperationalError):
             self._connection.close()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """The file, made if need be, brought up to date, and ready to be written.
+
+    Raises: OSError, sqlite3.Error; Refused, InvalidInput: it is no history that this plocal can use.
+    """
+    _make(path)
+    connection = _settings(
+        sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    )
+    try:
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA secure_delete = ON")  # what is deleted does not linger in the file
+        connection.execute("PRAGMA synchronous = FULL")  # WAL alone may lose the last commits in a power cut
+        migrate(connection, path)
+        _use_wal(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _connect_reading(path: Path) -> sqlite3.Connection:
+    """The file as it is, where nothing can be written.
+
+    Raises: OSError, sqlite3.Error; Refused, InvalidInput: it is no history that this plocal can read.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists() and log.stat().st_size:
+        connection = _read_into_memory(path, log)
+    else:
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro&immutable=1",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+    try:
+        check_readable(_settings(connection), path)
+        connection.execute("PRAGMA query_only = ON")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _read_into_memory(path: Path, log: Path) -> sqlite3.Connection:
+    """Everything in the file and in the write-ahead log that a crash has left beside it."""
+    with tempfile.TemporaryDirectory() as folder:
+        for file in (path, log):
+            shutil.copyfile(file, Path(folder) / file.name)
+        memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        with contextlib.closing(sqlite3.connect(Path(folder) / path.name)) as copy:
+            copy.backup(memory)
+        return memory
+
+
+def _settings(connection: sqlite3.Connection) -> sqlite3.Connection:
+    connection.row_factory = sqlite3.Row
+    connection.create_function("contains", 2, contains, deterministic=True)
+    return connection
+
+
+def _identity_of(path: Path) -> tuple[int, int] | None:
+    """What tells a file from all others that exist; None without one."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _make(path: Path) -> None:
@@ -151,7 +248,7 @@ def _trouble(path: Path, error: sqlite3.Error) -> PlocalError | None:
             f"The history {path} cannot be written: {error}.",
             "Free some space on its disk, or ask with --no-log.",
         )
-    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+    if code in _UNWRITABLE:
         return InvalidInput(f"The history {path} cannot be written: {error}.", _ELSEWHERE)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL):
         return InvalidInput(

@@ -25,11 +25,13 @@ import codecs
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from pluralism_local.errors import InvalidInput, Refused
+from pluralism_local.files import open_regular
 from pluralism_local.history.rows import to_json
 from pluralism_local.history.values import (
     ID,
@@ -83,6 +85,27 @@ def _turn(turn: StoredTurn, numbers: dict[int, int]) -> dict[str, Any]:
 
 def _moment(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+MOST_BYTES = 256 * 2**20
+"""Of a file that is imported: reading one takes several times as much memory."""
+
+
+def read(path: Path) -> list[Conversation]:
+    """The conversations of a file; see `load`.
+
+    Raises:
+        NotFound, InvalidInput: there is no such file, it cannot be read, or it is larger than `MOST_BYTES`.
+        Refused, InvalidInput: as `load`.
+    """
+    with open_regular(path) as file:
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise InvalidInput(
+            f"{path} is larger than {MOST_BYTES // 2**20} MiB, too large to take in at once.",
+            "Export the conversations in several files, by their ids, and import one after the other.",
+        )
+    return load(content, str(path))
 
 
 def load(content: bytes, name: str) -> list[Conversation]:

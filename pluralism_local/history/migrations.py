@@ -93,6 +93,21 @@ def migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[Step] = 
         raise
 
 
+def check_readable(connection: sqlite3.Connection, path: Path, steps: Sequence[Step] = MIGRATIONS) -> None:
+    """See that a file which cannot be changed can be read as it is.
+
+    Raises:
+        Refused: the file is of a newer version.
+        InvalidInput: it is of an older version, or the database of another program.
+    """
+    version = version_of(connection, path, len(steps))
+    if version < len(steps):
+        raise InvalidInput(
+            f"The history {path} is of an older version, and cannot be brought up to date where it lies.",
+            "Copy it into a folder that can be written, and set PLOCAL_HOME to that.",
+        )
+
+
 def version_of(connection: sqlite3.Connection, path: Path, newest: int) -> int:
     """The version of the file's tables; 0 for a new file.
 

@@ -36,7 +36,9 @@ class History:
     """The history in the file `path`. A context manager; any thread may use it, one call at a time goes on.
 
     Every method raises InvalidInput when the file cannot be read or written, is damaged, or is held by another
-    process for too long; and NotFound for a conversation or turn that is not (or no longer) there.
+    process for too long; and NotFound for a conversation or turn that is not (or no longer) there. One that writes
+    raises HistoryReplaced, once, when the file was deleted or replaced since it was opened: the conversations and turns
+    of before are not in the new one, which is written from then on.
     """
 
     def __init__(self, path: Path) -> None:
@@ -74,7 +76,12 @@ class History:
                 "VALUES (?, ?, ?, 'running', ?, ?, ?)",
                 (key, mode, storable(prompt), rows.to_json(dict(asked_with)), self._token(), moment),
             )
-            connection.execute("UPDATE conversation SET updated = ? WHERE key = ?", (moment, key))
+            # the one used last is the latest, also where the clock was set back
+            connection.execute(
+                "UPDATE conversation SET updated = max(updated, ?, "
+                "(SELECT coalesce(max(updated) + 1, 0) FROM conversation WHERE key != ?)) WHERE key = ?",
+                (moment, key, key),
+            )
         return int(added.lastrowid or 0)
 
     def partial(self, turn: int, answer: str) -> None:
@@ -220,6 +227,9 @@ class History:
 
     def _token(self) -> str:
         """The mark of this process, made when its first turn begins; called with the database held."""
+        if self._writer is not None and not self._writer.is_marked():
+            self._writer.close()
+            self._writer = None
         if self._writer is None:
             self._writer = Writer(self._marks)
         return self._writer.token

@@ -34,6 +34,10 @@ class Writer:
             self.close()
             raise
 
+    def is_marked(self) -> bool:
+        """Whether others can still see that it lives; not after somebody has deleted its file."""
+        return self._path.exists()
+
     def close(self) -> None:
         """From now on it counts as dead. Closing twice is fine."""
         self._file.close()

@@ -14,6 +14,7 @@ import pytest
 
 from pluralism_local.cli import interrupt
 from pluralism_local.history import Conversation, History, default_path
+from pluralism_local.types import Result
 from tests.cli.conftest import Run, plocal
 from tests.cli.test_ask import script
 
@@ -315,3 +316,22 @@ def test_export_replaces_no_pipe_and_no_folder(run: Run, tmp_path: Path) -> None
     assert ran.code == 2 and "no home folder" in ran.err
     exporting = plocal("logs", "export", "last", "-o", "/dev/stdout", stdout=subprocess.PIPE)
     assert QUESTION in exporting.communicate()[0].decode() and exporting.returncode == 0
+
+
+def test_a_history_that_is_deleted_meanwhile_gets_the_whole_ask(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(*VANILLA, "Before?")
+    finish = History.finish
+
+    def deleted(self: History, turn: int, result: Result) -> None:
+        monkeypatch.setattr(History, "finish", finish)
+        default_path().unlink()
+        finish(self, turn, result)
+
+    monkeypatch.setattr(History, "finish", deleted)
+    ran = run(*VANILLA, "--json", QUESTION)
+    assert ran.code == 0 and "was deleted or replaced" in ran.err and "not logged" not in ran.err
+    (conversation,) = kept()
+    assert conversation.id == ran.json()["conversation"] and conversation.title == QUESTION
+    assert conversation.turns[0].status == "done"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pluralism_local.history import interchange
 from tests.cli.conftest import Run
 
 QUESTION = "Should phones be banned?"
@@ -74,3 +75,16 @@ def test_a_byte_order_mark_is_no_part_of_the_text(run: Run, tmp_path: Path) -> N
     file = tmp_path / "talks.json"
     file.write_bytes(codecs.BOM_UTF8 + json.dumps(exported(run)).encode())
     assert run("logs", "import", str(file)).out == "1 new, 0 with more turns, 0 here already.\n"
+
+
+def test_a_file_too_large_to_read_is_refused_before_it_is_read(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "talks.json"
+    with file.open("wb") as sparse:
+        sparse.truncate(interchange.MOST_BYTES + 1)
+    loaded: list[bytes] = []
+    monkeypatch.setattr(json, "loads", loaded.append)
+    ran = run("logs", "import", str(file))
+    assert ran.code == 2 and "larger than 256 MiB" in ran.err and "several files" in ran.err
+    assert not loaded
