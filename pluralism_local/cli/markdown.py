@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from pluralism_local.cli.render import HEADING, chosen, facts, first_words, nothing, share, shares, whose
-from pluralism_local.figures import clean, percent
+from pluralism_local.figures import percent
+from pluralism_local.markdown_text import closing, inline, quote
 from pluralism_local.modes.aggregate import is_stand_in
 from pluralism_local.types import Aggregate, Comment, Result, Selection
 
@@ -23,11 +24,15 @@ class MarkdownLayout:
 
     def opening(self, prompt: str) -> str:
         """The question, quoted."""
-        return _quote(prompt)
+        return quote(prompt)
 
     def chosen(self, selection: Selection) -> str:
         """Which community the LLM chose, and how surely."""
-        return f"**Chosen:** {_inline(chosen(selection))}"
+        return f"**Chosen:** {inline(chosen(selection))}"
+
+    def closing(self, answer: str) -> str:
+        """What ends a code block that the answer leaves open."""
+        return closing(answer)
 
     def after(self, result: Result) -> Iterable[str]:
         """What follows the answer, and a last line that says where it all came from."""
@@ -43,8 +48,8 @@ class MarkdownLayout:
     def _estimate(self, found: Aggregate) -> str:
         if is_stand_in(found):
             return f"**{HEADING}**\n\n{nothing(found)}"
-        about = f" ({_inline(whose(self._pool))})" if found.weights and self._pool is not None else ""
-        rows = [(_cell(option), share(found, index)) for index, option in enumerate(found.options)]
+        about = f" ({inline(whose(self._pool))})" if found.weights and self._pool is not None else ""
+        rows = [(inline(option), share(found, index)) for index, option in enumerate(found.options)]
         return f"**{HEADING}**{about}\n\n{_table(('option', 'estimate'), rows)}\n\n{facts(found, ', ')}"
 
 
@@ -53,18 +58,19 @@ def _heard(comments: Sequence[Comment], whole: bool) -> str:
     for comment in comments:
         problem = f" *({comment.problem})*" if comment.problem else ""
         if whole:
-            quoted = [_quote(comment.text), ""] if comment.text.strip() else []
-            blocks += [f"**{comment.community}**{problem}", "", *quoted]
+            quoted = [quote(comment.text), ""] if comment.text.strip() else []
+            blocks += [f"**{inline(comment.community)}**{problem}", "", *quoted]
         else:
-            words = f": {_inline(first_words(comment.text))}" if comment.text.strip() else ""
-            blocks.append(f"- **{comment.community}**{words}{problem}")
+            words = f": {inline(first_words(comment.text))}" if comment.text.strip() else ""
+            blocks.append(f"- **{inline(comment.community)}**{words}{problem}")
     return "\n".join(blocks).rstrip()
 
 
 def _per_community(found: Aggregate) -> str:
-    head = ("community", "weight", *map(_cell, found.options))
+    head = ("community", "weight", *map(inline, found.options))
     rows = [
-        (name, percent(found.weights.get(name, 0.0)), *shares(found, name)) for name in found.per_community
+        (inline(name), percent(found.weights.get(name, 0.0)), *shares(found, name))
+        for name in found.per_community
     ]
     return _table(head, rows)
 
@@ -73,22 +79,9 @@ def _signature(result: Result) -> str:
     parts = [result.mode, result.llm.id, f"seed {result.answer_sampling.seed}"]
     if result.pool:
         parts.insert(1, f"pool {result.pool}")
-    return f"*{_inline(', '.join(parts))}*"
+    return f"*{inline(', '.join(parts))}*"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return _inline(" ".join(clean(text).split())).replace("|", "\\|")
-
-
-def _inline(text: str) -> str:
-    """`text` with the characters escaped that would start emphasis, code, a link or HTML."""
-    return "".join(f"\\{char}" if char in "*_`[]<" else char for char in clean(text))
-
-
-def _quote(text: str) -> str:
-    return "\n".join(f"> {line}".rstrip() for line in clean(text).strip().splitlines())

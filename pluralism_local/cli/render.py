@@ -44,6 +44,11 @@ class TextLayout:
         """Which community the LLM chose, and how surely."""
         return self._out.dim(f"Chosen: {chosen(selection)}")
 
+    def closing(self, answer: str) -> str:
+        """Nothing: an answer is text here."""
+        del answer
+        return ""
+
     def after(self, result: Result) -> Iterable[str]:
         """What follows the answer, or stands in its place for a distribution."""
         whole = self._whole or not (result.answer or result.distribution)

@@ -36,6 +36,8 @@ class Layout(Protocol):
 
     def chosen(self, selection: Selection) -> str: ...
 
+    def closing(self, answer: str) -> str: ...
+
     def after(self, result: Result) -> Iterable[str]: ...
 
 
@@ -109,7 +111,7 @@ class PeopleShow:
         if not self._said and result.distribution is None and result.answer.strip():
             self._answer(result.answer)
         if self._in_answer:
-            self._out.line()
+            self._out.line(self._layout.closing(self._said))
             self._in_answer = False
         for section in self._layout.after(result):
             self._section(section)

@@ -171,7 +171,7 @@ def test_markdown_escapes_what_would_be_markup(run: Run, tmp_path: Path) -> None
     )
     ran = run("ask", "-m", model, "--format", "md", QUESTION)
     assert ran.out.startswith(f"> {QUESTION}\n\n**Kept** as it is.\n\n### Heard\n")
-    assert "- **farmers**: a \\*star\\* and \\<b>" in ran.out
+    assert "- **farmers**: a \\*star\\* and \\<b\\>" in ran.out
     assert ran.out.rstrip().splitlines()[-1].startswith("*overton, pool village, scripted:")
 
 

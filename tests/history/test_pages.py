@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
+import pytest
+
 from pluralism_local.history import History, markdown, page
 from pluralism_local.types import Aggregate
 from tests.history.conftest import result, talk
+from tests.test_markdown_text import OPEN, heads
 
 NASTY = "<script>alert('x')</script> & \"q\" </div></details> \x1b[31m \u202e"
 YES_NO = Aggregate(("Yes", "<b>No"), (0.75, 0.25), {}, {}, 0.1, 0.56, "exact")
@@ -70,3 +73,11 @@ def test_several_conversations_are_set_apart(history: History) -> None:
     talk(history, result("One?"))
     talk(history, result("Two?"))
     assert markdown.dump(history.all()).count("\n\n---\n\n# ") == 1
+
+
+@pytest.mark.parametrize("answer", OPEN)
+def test_an_answer_that_is_left_open_takes_nothing_along(history: History, answer: str) -> None:
+    talk(history, result("One?", answer))
+    talk(history, result("Two?", "Yes."))
+    told = [head for head in heads(markdown.dump(history.all())) if not head.startswith("20")]
+    assert told == ["One?", "Heard", "Two?", "Heard"]

@@ -1,0 +1,32 @@
+"""`plocal ask --format md`: a document whose parts stay apart, escaped as the history's are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pluralism_local.history import markdown
+from pluralism_local.markdown_text import inline
+from tests.cli.conftest import Run
+from tests.cli.test_ask import script
+from tests.cli.test_logs import kept
+from tests.test_markdown_text import OPEN, heads
+
+
+@pytest.mark.parametrize("answer", OPEN)
+def test_an_answer_that_is_left_open_takes_nothing_along(run: Run, tmp_path: Path, answer: str) -> None:
+    model = script(
+        tmp_path, {"match": "You speak", "text": "Mine."}, {"match": "Passage", "text": f"Well.\n\n{answer}"}
+    )
+    ran = run("ask", "-m", model, "--format", "md", "Why?")
+    assert heads(ran.out) == ["Heard"] and ran.out.rstrip().endswith("*")
+    plain = run("ask", "-m", model, "Why?").out
+    assert plain.startswith(f"Well.\n\n{answer}\n\nHeard")
+
+
+def test_both_writers_escape_alike(run: Run) -> None:
+    option = "a \\*x\\* & $5 | <b> ~~z~~ #1"
+    ran = run("ask", "--format", "md", "--mode", "dist", "--option", option, "--option", "No", "Which?")
+    assert f"| {inline(option)} |" in ran.out
+    assert f"| {inline(option)} |" in markdown.dump(kept())
