@@ -16,6 +16,7 @@ import importlib.util
 import os
 import re
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -28,7 +29,17 @@ from pluralism_local.model_details import ModelDetails, describe, parts, read_mo
 from pluralism_local.model_rules import RULES
 from pluralism_local.remote_url import without_credentials
 
-__all__ = ["STARTER", "ModelDetails", "ModelFile", "data_file", "details", "identity", "installed", "resolve"]
+__all__ = [
+    "STARTER",
+    "ModelDetails",
+    "ModelFile",
+    "data_file",
+    "details",
+    "hub_silent",
+    "identity",
+    "installed",
+    "resolve",
+]
 
 STARTER = "starter"
 _HUB_NAME = re.compile(r"hf:(?P<repo>\w[\w.-]*/\w[\w.-]*)(?::(?P<wanted>[^:]+))?", re.ASCII)
@@ -232,6 +243,19 @@ def _cached_files(folder: Path, patterns: Collection[str] = ("*.gguf",)) -> dict
             if path.is_file() and not later_part and not path.name.startswith("mmproj"):
                 files.setdefault(path.relative_to(revision).as_posix(), path)
     return files
+
+
+@contextmanager
+def hub_silent() -> Iterator[None]:
+    """While the block runs, the Hub's client asks nobody: also not what "local files only" still lets it ask."""
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
 
 
 def _hub_cache() -> Path:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import os
 import shutil
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,6 +45,37 @@ def fetched_model() -> Callable[[str], Path]:
 def verdicts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What tests have found out about llama.cpp on this machine, in child processes, and need not find out again."""
     return tmp_path_factory.mktemp("verdicts")
+
+
+@pytest.fixture
+def network(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was looked up or connected to beyond this machine, which fails; a test of silence ends with it empty."""
+    tried: list[str] = []
+
+    def guarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def guard(*arguments: Any, **more: Any) -> Any:
+            for argument in (*arguments, *more.values()):
+                host = argument[0] if isinstance(argument, tuple) and len(argument) > 1 else argument
+                looked_up = isinstance(argument, tuple) or name.startswith("get")
+                if looked_up and isinstance(host, str | bytes) and not _is_this_machine(host):
+                    tried.append(f"{name} {argument!r}")
+                    raise OSError(errno.ENETUNREACH, "Network is unreachable")
+                if looked_up:
+                    break
+            return function(*arguments, **more)
+
+        return guard
+
+    for name in ("connect", "connect_ex", "sendto", "sendmsg"):
+        monkeypatch.setattr(socket.socket, name, guarded(name, getattr(socket.socket, name)))
+    for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex", "getnameinfo"):
+        monkeypatch.setattr(socket, name, guarded(name, getattr(socket, name)))
+    return tried
+
+
+def _is_this_machine(host: str | bytes) -> bool:
+    name = host.decode() if isinstance(host, bytes) else host
+    return name in ("localhost", "::1", "") or name.startswith("127.")
 
 
 @pytest.fixture(autouse=True)

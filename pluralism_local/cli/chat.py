@@ -15,6 +15,7 @@ from pluralism_local import wiring
 from pluralism_local.cli import options
 from pluralism_local.cli.output import Output
 from pluralism_local.errors import InvalidInput
+from pluralism_local.remote_url import is_loopback
 
 if TYPE_CHECKING:
     from pluralism_local.history import Conversation
@@ -110,6 +111,11 @@ def chat(
     if web:
         from pluralism_local.tui.web import serve
 
+        if loaded.settings.offline and not is_loopback(host):
+            raise InvalidInput(
+                f"Others could reach the chat on {host}, and this is offline.",
+                "Leave --host or --offline out.",
+            )
         serve(_same_options(sys.argv[1:]), host=host, port=port, token=token, tell=out.note)
         return
     require_terminal()

@@ -1,7 +1,7 @@
 """From `--scorer` to an NLI scorer.
 
 "adapter"               the NLI adapter that comes with the package, on the starter model
-a folder or a Hub id    a sequence classifier of transformers
+a folder or a Hub id    a sequence classifier of transformers that is on this machine; nothing is downloaded
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ ScorerName = Annotated[
         metavar="NAME",
         envvar="PLOCAL_SCORER",
         show_default=False,
-        help="What judges entailment: 'adapter' (comes with the package, runs on the starter model), or a folder or "
-        "Hub id of a sequence classifier of transformers. Default: adapter.",
+        help="What judges entailment: 'adapter' (comes with the package, runs on the starter model), or a folder, or a "
+        "Hub id in its cache, of a sequence classifier of transformers. Default: adapter.",
     ),
 ]
 

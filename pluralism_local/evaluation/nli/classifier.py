@@ -8,8 +8,9 @@ Which output means what is read from the model's own ``id2label``:
     SUPPORTS, NOT ENOUGH INFO, REFUTES        fact checking (VitaminC, FEVER): the same three in other words
     entailment, not_entailment                two classes: the rest counts as neutral, contradiction as 0
 
-Failure modes: without PyTorch or transformers `Unsupported`; nothing there, or a Hub id while offline, `NotFound`;
-other labels `InvalidInput`, by name; a checkpoint without a trained classifier `Refused`.
+Nothing is downloaded: a Hub id means what is in the Hub's cache, as for models. Failure modes: without PyTorch or
+transformers `Unsupported`; nothing there `NotFound`, with how to get it; a model that brings code of its own, or other
+labels, `InvalidInput`, by name; a checkpoint without a trained classifier `Refused`.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from pluralism_local.evaluation.nli.base import (
     parts,
 )
 from pluralism_local.gguf_file import sha256_of
+from pluralism_local.models import hub_silent
 
 BATCH = 32
 _MEANINGS = (
@@ -46,6 +48,7 @@ _MEANINGS = (
     (CONTRADICTION, re.compile(r"contradict.*|refute[sd]?")),
 )
 _TWO_CLASSES = re.compile(r"(?:not|non)[ _-]?entail.*")
+_HUB_ID = re.compile(r"\w[\w.-]*(?:/\w[\w.-]*)?", re.ASCII)
 _UNNAMED = re.compile(r"label[ _-]?\d+|\d+")
 _DETERMINES = (".json", ".safetensors", ".bin", ".txt", ".model")
 
@@ -54,7 +57,7 @@ class ClassifierNli:
     """An `NliScorer` by a sequence classifier.
 
     Args:
-        model: a folder that transformers saved, or a Hub id (downloaded by transformers while online).
+        model: a folder that transformers saved, or a Hub id (``user/repo``, also ``hf:user/repo``) in the Hub's cache.
         device: ``"auto"`` takes CUDA, else Apple's GPU, else the CPU.
         batch: pairs per forward pass.
 
@@ -65,25 +68,24 @@ class ClassifierNli:
     """
 
     def __init__(self, model: str | Path, device: str = "auto", *, batch: int = BATCH) -> None:
-        self._reference, self._batch = str(model), batch
+        self._reference, self._batch = str(model).removeprefix("hf:"), batch
         self._torch = _torch()
         self._device = self._found_device(device)
-        with _loading(self._reference):
-            try:
-                self._load(local=True)
-            except OSError:
-                if Path(self._reference).is_dir():
-                    raise
-                self._load(local=False)
+        with _loading(self._reference), hub_silent():
+            self._load()
         self._model.to(self._device).eval()
         self._limit = _limit(self._tokenizer, self._model.config)
         self._cut: set[Pair] = set()
 
-    def _load(self, *, local: bool) -> None:
-        """Model and tokenizer; `local` asks nobody, so that what is in the cache is used as it is, and at once."""
+    def _load(self) -> None:
+        """Model and tokenizer, from this machine; code that comes with them is not run."""
         from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
-        where = {"pretrained_model_name_or_path": self._reference, "local_files_only": local}
+        where = {
+            "pretrained_model_name_or_path": self._reference,
+            "local_files_only": True,
+            "trust_remote_code": False,
+        }
         self._columns = columns(AutoConfig.from_pretrained(**where).id2label, self._reference)
         self._tokenizer = AutoTokenizer.from_pretrained(**where)
         self._model, info = AutoModelForSequenceClassification.from_pretrained(
@@ -233,13 +235,22 @@ def _loading(reference: str) -> Iterator[None]:
         folder = Path(reference)
         if folder.is_dir() and not (folder / "config.json").is_file():
             raise FileNotFoundError("it holds no config.json.")
+        if not folder.is_dir() and not _HUB_ID.fullmatch(reference):
+            raise NotFound(
+                f"There is no folder {reference}.", "Give a folder that transformers saved, or a Hub id."
+            )
         yield
     except (OSError, ValueError, KeyError, ImportError) as error:
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if isinstance(error, OSError) and not folder.is_dir():
+            raise NotFound(
+                f"There is no folder {reference}, and no classifier of this name in the Hub's cache.",
+                f"Correct the name, or get it with: hf download {reference}",
+            ) from error
         if isinstance(error, OSError):
             raise NotFound(
                 f"The classifier {reference} cannot be loaded: {said}",
-                "Give a folder that transformers saved, or a Hub id that is in the cache or while online.",
+                "Give a folder that transformers saved.",
             ) from error
         raise InvalidInput(
             f"transformers cannot load {reference} as a sequence classifier: {said}",

@@ -168,12 +168,67 @@ def test_a_model_without_a_trained_classifier_is_refused(tmp_path: Path) -> None
         ClassifierNli(folder)
 
 
-def test_what_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    for reference in (tmp_path / "gone", tmp_path, "nobody/no-such-nli-model", "no id at all"):
-        with pytest.raises(NotFound, match="cannot be loaded") as caught:
-            ClassifierNli(reference)
-        assert "Hub id" in caught.value.hint
+@pytest.mark.parametrize(
+    ("reference", "said", "hint"),
+    [
+        (
+            "nobody/no-such-nli-model",
+            "no classifier of this name in the Hub's cache",
+            "hf download nobody/no-such",
+        ),
+        (
+            "hf:nobody/no-such-nli-model",
+            "no folder nobody/no-such-nli-model, and",
+            "hf download nobody/no-such",
+        ),
+        ("models/my-local-folder", "There is no folder models/my-local-folder", "Correct the name"),
+        ("no-such-nli-model", "no classifier of this name", "Correct the name"),
+        (
+            "./models/my-local-folder",
+            "There is no folder ./models/my-local-folder.",
+            "that transformers saved",
+        ),
+        ("models/of/mine", "There is no folder models/of/mine.", "that transformers saved"),
+        ("no id at all", "There is no folder no id at all.", "that transformers saved"),
+        ("/", "cannot be loaded: it holds no config.json", "that transformers saved"),
+    ],
+)
+def test_what_is_not_there_is_not_looked_for_elsewhere(
+    network: list[str], reference: str, said: str, hint: str
+) -> None:
+    with pytest.raises(NotFound) as caught:
+        ClassifierNli(reference)
+    assert said in caught.value.message
+    assert hint in caught.value.hint
+    assert network == []
+
+
+def test_a_folder_and_the_hubs_cache_are_read_without_the_network(
+    network: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = build(tmp_path / "nli", {0: "entailment", 1: "neutral", 2: "contradiction"})
+    cached = tmp_path / "hub" / "models--some--nli"
+    (cached / "refs").mkdir(parents=True)
+    (cached / "refs" / "main").write_text("0123456789abcdef0123456789abcdef01234567")
+    folder_there = cached / "snapshots" / "0123456789abcdef0123456789abcdef01234567"
+    folder_there.parent.mkdir()
+    folder.rename(folder_there)
+    for name in ("huggingface_hub.constants.HF_HUB_CACHE", "transformers.utils.hub.constants.HF_HUB_CACHE"):
+        monkeypatch.setattr(name, str(tmp_path / "hub"))
+    first, *others = (ClassifierNli(name).score(PAIRS) for name in (folder_there, "some/nli", "hf:some/nli"))
+    for scores in others:
+        assert np.array_equal(scores, first)
+    assert network == []
+
+
+def test_code_that_comes_with_a_model_is_not_run(tmp_path: Path) -> None:
+    folder = build(tmp_path / "nli", {0: "entailment", 1: "neutral", 2: "contradiction"})
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"model_type": "mine", "auto_map": {"AutoConfig": "mine.Mine"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "mine.py").write_text("raise SystemExit('run')")
+    with pytest.raises(InvalidInput, match="cannot load"):
+        ClassifierNli(folder)
 
 
 def test_an_unknown_family_and_device(tmp_path: Path) -> None:
