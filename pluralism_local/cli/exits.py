@@ -33,7 +33,7 @@ class ReaderGone(Exception):
 
 
 class UnwritableOutput(Exception):
-    """Standard output took no more bytes (full disk, closed descriptor). `cause` says why."""
+    """Standard output took no more bytes (full disk, closed descriptor). `cause` says why, without a full stop."""
 
     def __init__(self, cause: str) -> None:
         super().__init__(cause)
@@ -76,7 +76,7 @@ def describe(error: BaseException) -> Failure:
     if isinstance(error, (KeyboardInterrupt, EOFError, typer.Abort)):
         return Failure(ExitCode.INTERRUPTED, "cancelled", "Stopped.")
     if isinstance(error, UnwritableOutput):
-        hint = "What could not be written is on standard error."
+        hint = "All that belongs there is on standard error."
         return Failure(
             ExitCode.UNEXPECTED, "unwritable", f"Standard output cannot be written: {error.cause}.", hint
         )

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-from pluralism_local.cli.exits import ExitCode, ReaderGone, UnwritableOutput, describe
+from pluralism_local.cli.exits import ExitCode, ReaderGone, describe
 from pluralism_local.cli.output import Output
 from pluralism_local.unfinished import discard_all
 
@@ -53,7 +53,7 @@ def catching(out: Output) -> Iterator[Interrupt]:
     """Catch SIGINT while the block runs; not where it is ignored (a background job) or cannot be caught."""
 
     def leave() -> None:
-        with suppress(RuntimeError, ReaderGone, UnwritableOutput):
+        with suppress(RuntimeError, ReaderGone):
             out.fail(describe(KeyboardInterrupt()))
         discard_all()
         os._exit(ExitCode.INTERRUPTED)

@@ -66,6 +66,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     out = Output(_stream(sys.stdout), _stream(sys.stderr))
     out.format = asked_format(arguments)
+    code = _carry_out(arguments, out)
+    out.clear_status()
+    if not out.trouble:
+        return code
+    out.format = "text"
+    told = _fail(out, UnwritableOutput(out.trouble))
+    return code or told
+
+
+def _carry_out(arguments: Sequence[str], out: Output) -> int:
     try:
         code = typer.main.get_command(build())(
             as_text(arguments), prog_name="plocal", standalone_mode=False, obj=out
@@ -81,8 +91,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return stop.code if isinstance(stop.code, int) else ExitCode.UNEXPECTED
     except BaseException as error:  # noqa: BLE001 - the edge: everything becomes a message and a code
         return _fail(out, error)
-    finally:
-        out.clear_status()
 
 
 def _fail(out: Output, error: BaseException) -> int:
@@ -91,11 +99,9 @@ def _fail(out: Output, error: BaseException) -> int:
         import traceback
 
         out.note("".join(traceback.format_exception(error)).rstrip())
-    if isinstance(error, UnwritableOutput):
-        out.format = "text"
     try:
         out.fail(failure)
-    except (ReaderGone, UnwritableOutput):
+    except ReaderGone:
         out.format = "text"
         out.fail(failure)
     return failure.exit

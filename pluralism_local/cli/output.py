@@ -3,9 +3,9 @@
     answers, tables, JSON ──> stdout          progress, notes, warnings, errors, usage ──> stderr
 
 Colour only on a terminal without NO_COLOR; a carriage return only on a terminal's stderr. Control characters
-in texts of models and cards never reach a terminal. A reader that went away raises `ReaderGone`; a stdout
-that takes no more raises `UnwritableOutput` after the text has been put on stderr. Trouble with stderr is
-ignored: there is nowhere left to report it.
+in texts of models and cards never reach a terminal. A reader that went away raises `ReaderGone`. Where stdout
+takes no more (a full disk), the work goes on: all that the command has to say there, from its beginning, goes to
+stderr, and `main` tells of it at the end. Trouble with stderr is ignored: there is nowhere left to report it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
-from pluralism_local.cli.exits import ExitCode, Failure, ReaderGone, UnwritableOutput
+from pluralism_local.cli.exits import ExitCode, Failure, ReaderGone
 from pluralism_local.errors import InvalidInput
 from pluralism_local.figures import clean
 
@@ -37,6 +37,7 @@ class Output:
     Attributes:
         format: what stdout carries; commands with a `--json` of their own set it to ``"json"``.
         exit: what `main` returns when nothing is raised; a command lowers or raises it, e.g. to PARTIAL.
+        trouble: why stdout takes no more, as a clause; "" while it does.
     """
 
     def __init__(self, stdout: TextIO, stderr: TextIO, environ: Mapping[str, str] | None = None) -> None:
@@ -50,6 +51,9 @@ class Output:
         self._within_line = False
         self.format: Format = "text"
         self.exit = ExitCode.DONE
+        self.trouble = ""
+        self._so_far: list[str] = []
+        self._is_mid_line = False
         self._status_width = 0
         self._said = set[str]()
 
@@ -69,11 +73,13 @@ class Output:
     def write(self, text: str) -> None:
         """Put `text` on stdout as it is and flush, so that a reader sees it as it comes.
 
-        Raises:
-            ReaderGone: the pipe is closed.
-            UnwritableOutput: stdout takes no more; `text` went to stderr.
+        Raises: ReaderGone: the pipe is closed.
         """
         self.clear_status()
+        self._so_far.append(text)
+        if self.trouble:
+            self._tell(text)
+            return
         try:
             self._out.write(self._encodable(text))
             self._out.flush()
@@ -81,8 +87,8 @@ class Output:
         except BrokenPipeError:
             raise ReaderGone from None
         except (OSError, ValueError) as error:
-            self._tell(text)
-            raise UnwritableOutput(getattr(error, "strerror", None) or str(error)) from error
+            self.trouble = (getattr(error, "strerror", None) or str(error)).rstrip(".")
+            self._tell("".join(self._so_far))
 
     def line(self, text: str = "") -> None:
         """One or several whole lines on stdout."""
@@ -123,7 +129,8 @@ class Output:
         """A whole line on stderr; on a terminal not behind what stdout has begun there."""
         self._end_line()
         self.clear_status()
-        self._tell(f"{clean(text)}\n")
+        begun = "\n" if self._is_mid_line else ""
+        self._tell(f"{begun}{clean(text)}\n")
 
     def note_once(self, text: str) -> None:
         """A line on stderr that a command says only once, however often it comes to it."""
@@ -176,6 +183,8 @@ class Output:
             encoding = getattr(self._err, "encoding", None) or "utf-8"
             self._err.write(text.encode(encoding, "replace").decode(encoding))
             self._err.flush()
+            if text and self.trouble:
+                self._is_mid_line = not text.endswith(("\n", "\r"))
         except (OSError, ValueError):
             return
 
