@@ -33,6 +33,9 @@ Examples:
 Enter sends, Esc stops, Ctrl+T switches the mode, F1 lists all keys, Ctrl+Q quits.
 """
 
+_UNDRAWABLE = ("", "dumb", "unknown")
+"""Terminals that only write lines, as in an editor or a log."""
+
 Web = Annotated[
     bool, typer.Option("--web", help="Serve the chat to a browser. Default: off.", show_default=False)
 ]
@@ -121,7 +124,7 @@ def chat(
     require_terminal()
     from pluralism_local.tui.state import Start
 
-    _run(
+    code = _run(
         Start(
             settings=loaded.settings,
             origin=loaded.origin,
@@ -135,16 +138,24 @@ def chat(
             conversation=_conversation(out, conversation, latest=go_on),
         )
     )
+    if code:
+        raise typer.Exit(code)
 
 
 def require_terminal() -> None:
-    """Raise InvalidInput unless there is a terminal, or a browser's driver in its place."""
+    """Raise InvalidInput unless there is a terminal that can be drawn on, or a browser's driver in its place."""
     if os.environ.get("TEXTUAL_DRIVER"):  # set by textual-serve for the processes it starts
         return
     if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise InvalidInput(
             "The chat needs a terminal for its input, its output and its errors.",  # it draws on stderr
             "Use `plocal ask` with pipes and files.",
+        )
+    name = os.environ.get("TERM", "")
+    if name.lower() in _UNDRAWABLE:
+        raise InvalidInput(
+            f"The chat cannot be drawn on this terminal: TERM is {name or 'not set'}.",
+            "Use `plocal ask` here, or set TERM to what the terminal is, such as xterm-256color.",
         )
 
 
@@ -163,11 +174,11 @@ def _conversation(out: Output, id: str | None, *, latest: bool) -> Conversation 
     return found
 
 
-def _run(start: Start) -> None:
+def _run(start: Start) -> int:
     from pluralism_local import config
     from pluralism_local.tui.app import run_chat
 
-    run_chat(start, fault_file=config.paths().cache_dir / "chat-faults.log")
+    return run_chat(start, fault_file=config.paths().cache_dir / "chat-faults.log")
 
 
 def _same_options(arguments: list[str]) -> list[str]:

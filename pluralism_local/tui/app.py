@@ -9,6 +9,7 @@ The worker is started after the first paint, so that the prompt is there before 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import gc
 import os
 import signal
@@ -38,7 +39,6 @@ from pluralism_local.tui.terminal import forgiving
 from pluralism_local.tui.transcript import Transcript
 from pluralism_local.tui.view import TALL, WIDE, ChatView
 from pluralism_local.tui.work import Worker
-from pluralism_local.unfinished import discard_all
 from pluralism_local.wiring import MODES
 
 
@@ -50,6 +50,9 @@ class ChatApp(App[None]):
         engines: opens and closes models; None for those that `start` names.
         history_file: None for the user's own.
         fault_file: where tracebacks of bugs go.
+
+    Attributes:
+        fault: the bug that has ended the application; None for none.
     """
 
     TITLE = "plocal"
@@ -78,6 +81,7 @@ class ChatApp(App[None]):
         )
         self.session = Session(start, self._worker, lambda id: Log(self.memory, id))
         self._watching: int | None = None  # None: the newest
+        self.fault: Exception | None = None
         self._settled = False
         self._attribute_awaited = False  # a prompt was sent off, and goes when there is one
         self.view = ChatView()
@@ -111,6 +115,12 @@ class ChatApp(App[None]):
         done = self._worker.close()
         self._outbox.close()
         return done
+
+    def _handle_exception(self, error: Exception) -> None:
+        """End, and leave it to whoever ran the application to tell: the toolkit would print all variables, too."""
+        self.fault = self.fault or error
+        super()._handle_exception(error)
+        self._exit_renderables.clear()
 
     # What comes from the worker
 
@@ -327,16 +337,22 @@ def _lists_options(text: str) -> bool:
     return lists_options(text)
 
 
-def run_chat(start: Start, *, fault_file: Path | None = None) -> None:
-    """Run the application until the user leaves it, then close what it opened.
+def run_chat(start: Start, *, fault_file: Path | None = None) -> int:
+    """Run the application until the user leaves it, then close what it opened; the exit code.
 
-    A model that is still being read after `CLOSE_SECONDS` is left behind with the process: native code cannot be
-    interrupted, and the interpreter must not end under it. The history then finds the turn without its writer.
+    A model that is still being read is left behind with the process: native code cannot be interrupted, and the
+    interpreter must not end under it. The history then finds the turn without its writer.
+
+    Raises: whatever has ended the application, which is a bug; the terminal is as it was before.
     """
     app = ChatApp(start, fault_file=fault_file)
     try:
         app.run()
+        if app.fault is not None:
+            raise app.fault
     finally:
         if not app.shut():
-            discard_all()
-            os._exit(0)
+            if app.fault is None:
+                os._exit(app.return_code or 0)
+            atexit.register(os._exit, 1)  # once it was told
+    return app.return_code or 0

@@ -86,7 +86,8 @@ def lines(exchange: Exchange, width: int, apart: bool) -> list[str]:
 
 def distribution_lines(found: Aggregate, width: int, apart: bool) -> list[str]:
     """Options with their probabilities, then what qualifies them, then each community's own if `apart`."""
-    outside = f"outside the options {percent(found.unassigned_mass)}"
+    recorded = not math.isnan(found.unassigned_mass)
+    outside = f"outside the options {percent(found.unassigned_mass) if recorded else 'not recorded'}"
     if is_stand_in(found):
         return [*wrap(NO_ESTIMATE, width), outside]
     said = _bars(list(found.options), list(found.p), width)
@@ -103,7 +104,8 @@ def distribution_lines(found: Aggregate, width: int, apart: bool) -> list[str]:
         return said
     for community, p in found.per_community.items():
         weight = found.weights.get(community)
-        said += ["", community if weight is None else f"{community} ({100 * weight:.0f}%)"]
+        name = one_line(community)
+        said += ["", name if weight is None else f"{name} ({100 * weight:.0f}%)"]
         if community in found.stand_ins:
             said += wrap("none of the options had any probability", width)
         else:
@@ -114,7 +116,7 @@ def distribution_lines(found: Aggregate, width: int, apart: bool) -> list[str]:
 def selection_lines(chosen: Selection, width: int) -> list[str]:
     """The communities by probability, or how one was chosen without."""
     if not chosen.probabilities:
-        return [chosen.community, _HOW.get(chosen.method, chosen.method)]
+        return [one_line(chosen.community), _HOW.get(chosen.method, one_line(chosen.method))]
     ordered = sorted(chosen.probabilities.items(), key=lambda item: -item[1])
     return _bars([name for name, _ in ordered], [p for _, p in ordered], width)
 

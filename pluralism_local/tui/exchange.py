@@ -8,9 +8,12 @@ An exchange is filled in the application's thread only. Times are seconds of the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from itertools import chain, count
+from typing import TYPE_CHECKING, Literal
 
+from pluralism_local.recorded import from_record
 from pluralism_local.types import (
     Aggregate,
     AnswerDelta,
@@ -176,41 +179,30 @@ def _speed_of(result: Result) -> float | None:
 
 
 def from_stored(number: int, stored: StoredTurn) -> Exchange:
-    """The exchange that a turn of the history was; what its record lacks stays empty."""
-    record: dict[str, Any] = stored.record or {}
-    exchange = Exchange(number, stored.prompt, stored.mode, record.get("attribute"))
-    for said in record.get("comments") or ():
-        exchange.voices[said["community"]] = Voice(
-            said["community"],
-            said.get("weight"),
-            said.get("problem") or "done",
-            said.get("text", ""),
-            (said.get("tokens") or {}).get("completion", 0),
-            seconds=said.get("seconds"),
+    """The exchange that a turn of the history was, as far as its record can be read; a warning names the rest."""
+    from pluralism_local.history.reading import unreadable  # it read the turn, so it is here
+
+    recorded = from_record(stored.record)
+    exchange = Exchange(number, stored.prompt, stored.mode, recorded.attribute)
+    for comment in recorded.comments:
+        name = _unlike(exchange.voices, comment.community)
+        exchange.voices[name] = Voice(
+            name,
+            comment.weight,
+            comment.problem or "done",
+            comment.text,
+            comment.usage.completion,
+            seconds=comment.seconds,
         )
     exchange.answer = stored.answer
     exchange.status = "stopped" if stored.status == "running" else stored.status
     exchange.message = stored.message or ""
-    exchange.warnings = tuple(record.get("warnings") or ())
-    if chosen := record.get("selection"):
-        exchange.selection = Selection(
-            chosen["community"], chosen["method"], chosen.get("probabilities"), chosen.get("said") or ""
-        )
-    if found := record.get("distribution"):
-        exchange.distribution = _distribution(found)
+    exchange.warnings = tuple(filter(None, (*recorded.warnings, unreadable(stored))))
+    exchange.selection, exchange.distribution = recorded.selection, recorded.distribution
     return exchange
 
 
-def _distribution(found: dict[str, Any]) -> Aggregate:
-    bounds = found.get("bounds")
-    return Aggregate(
-        tuple(found["options"]),
-        tuple(found["p"]),
-        {name: tuple(p) for name, p in found["per_community"].items()},
-        dict(found["weights"]),
-        found["unassigned_mass"],
-        found["entropy_nats"],
-        found["method"],
-        None if bounds is None else tuple((low, high) for low, high in bounds),
-        tuple(found.get("stand_ins") or ()),
-    )
+def _unlike(voices: Mapping[str, Voice], community: str) -> str:
+    """The community's id, counted up where another comment has it already."""
+    numbered = (f"{community} ({number})" for number in count(2))
+    return next(name for name in chain([community], numbered) if name not in voices)

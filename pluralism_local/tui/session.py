@@ -320,7 +320,9 @@ class Session:
         self._last = None
 
     def _restore(self, conversation: Conversation) -> None:
-        again = {stored.asked_with.get("retry_of") for stored in conversation.turns}
+        from pluralism_local.history.values import retried  # it read the conversation, so it is here
+
+        again = {retried(stored.asked_with) for stored in conversation.turns}
         for stored in conversation.turns:
             if stored.id in again:
                 continue

@@ -75,7 +75,7 @@ class TurnView(Vertical):
     async def _show(self) -> None:
         exchange = self.exchange
         if exchange.selection is not None:
-            _put(self._choice, [f"chosen: {exchange.selection.community}{_surely(exchange)}"])
+            _put(self._choice, [f"chosen: {one_line(exchange.selection.community)}{_surely(exchange)}"])
         if exchange.distribution is None:  # else the bars say it, with what qualifies it
             answer = clean(exchange.answer)
             self._answer.set_class(not answer, "hidden")

@@ -84,7 +84,11 @@ def traced_text(found: Traced) -> Content:
     lines: list[Content | str | tuple[str, str]] = [(clean(found.sentence), "bold"), "\n"]
     near = [near for near in found.nearest[:_SHOWN] if near.score >= FAINT]
     for one in near:
-        lines += [f"  {one.score:.2f}  {one.community}: ", (one_line(one.sentence, 200), "italic"), "\n"]
+        lines += [
+            f"  {one.score:.2f}  {one_line(one.community)}: ",
+            (one_line(one.sentence, 200), "italic"),
+            "\n",
+        ]
     if not near:
         best = found.nearest[0].score if found.nearest else 0.0
         lines.append((f"  no comment comes near (the nearest: {best:.2f})\n", "dim"))

@@ -41,9 +41,13 @@ if TYPE_CHECKING:
     from pluralism_local.modes import Ask
     from pluralism_local.tui.engines import Engines
     from pluralism_local.tui.memory import Log
+    from pluralism_local.wiring import Handles
 
 CLOSE_SECONDS = 20.0
-"""How long `close` waits for a model that is being loaded, which nothing can interrupt."""
+"""How long `close` waits for an answer to stop and to be kept."""
+
+OPENING_SECONDS = 2.0
+"""How long `close` waits for a model that is being opened: nothing can interrupt that, and nothing is lost."""
 
 
 @dataclass(slots=True)
@@ -82,6 +86,7 @@ class Worker:
         self._tell = tell
         self._at_end = at_end
         self._fault_file = fault_file
+        self._opening = False
         self._closing = threading.Event()
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="plocal-worker", daemon=True)
@@ -103,7 +108,10 @@ class Worker:
         """Stop what runs, keep what there is, close everything; whether that was done in time (seconds)."""
         self._closing.set()
         self._tasks.put(None)
-        self._thread.join(timeout)
+        self._thread.join(min(timeout, OPENING_SECONDS))
+        begun = time.monotonic()
+        while self._thread.is_alive() and not self._opening and time.monotonic() - begun < timeout:
+            self._thread.join(0.05)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
@@ -117,11 +125,18 @@ class Worker:
 
     def _open(self, settings: Settings, communities: bool) -> None:
         try:
-            handles = self._engines.use(settings, communities=communities, status=self._loading)
+            handles = self._use(settings, communities)
             self._tell(Ready(settings, handles.llm.info))
         except Exception as error:  # noqa: BLE001 - the worker's edge
             message, hint = self._describe(error)
             self._tell(NotReady(message, hint, kept=self._engines.any))
+
+    def _use(self, settings: Settings, communities: bool) -> Handles:
+        self._opening = True
+        try:
+            return self._engines.use(settings, communities=communities, status=self._loading)
+        finally:
+            self._opening = False
 
     def _loading(self, text: str) -> None:
         self._tell(Loading(text))
@@ -150,7 +165,7 @@ class Worker:
 
         job.turn = job.log.ask(job.ask, job.settings, job.retry_of)
         needed = job.ask.mode in wiring.WITH_COMMUNITIES
-        handles = self._engines.use(job.settings, communities=needed, status=self._loading)
+        handles = self._use(job.settings, needed)
         ask, warnings = job.ask, list[str]()
         if needed and ask.pool is not None:
             pool, warnings = wiring.fitting(ask.pool, handles.communities, force=job.force)

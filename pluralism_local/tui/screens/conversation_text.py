@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from textual.content import Content
 
 from pluralism_local.figures import beginning, one_line, percent
 from pluralism_local.history import Conversation, StoredTurn
-from pluralism_local.history.reading import comments, distribution, state
+from pluralism_local.history.reading import comments, distribution, state, unreadable
 
 LONGEST = 100
 """Turns that are shown; the conversation is opened for more."""
@@ -17,7 +18,7 @@ LONGEST = 100
 
 def preview(conversation: Conversation, wanted: Sequence[str] = (), snippet: str = "") -> Content:
     """The conversation; with the words that were searched for marked, and first the `snippet` around them."""
-    begun = conversation.created.astimezone().strftime("%Y-%m-%d %H:%M")
+    begun = local(conversation.created).strftime("%Y-%m-%d %H:%M")
     count = len(conversation.turns)
     parts = [
         Content.assemble((one_line(conversation.title), "bold")),
@@ -35,6 +36,14 @@ def preview(conversation: Conversation, wanted: Sequence[str] = (), snippet: str
     return shown
 
 
+def local(moment: datetime) -> datetime:
+    """The moment by the clock here, or as it is at the ends of the calendar, where there is none."""
+    try:
+        return moment.astimezone()
+    except OverflowError:
+        return moment
+
+
 def turns(count: int) -> str:
     """``1 turn``, ``3 turns``."""
     return f"{count:,} {'turn' if count == 1 else 'turns'}"
@@ -49,6 +58,8 @@ def _turn(turn: StoredTurn) -> Iterator[Content]:
     said = comments(turn)
     if said:
         yield Content(f"heard: {', '.join(one_line(one.community) for one in said)}")
+    if lost := unreadable(turn):
+        yield Content(one_line(lost))
 
 
 def _below(answer: str) -> str:

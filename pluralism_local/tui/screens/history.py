@@ -23,7 +23,7 @@ from pluralism_local.errors import InvalidInput, PlocalError
 from pluralism_local.figures import one_line
 from pluralism_local.tui.screens.ask_line import AskLine
 from pluralism_local.tui.screens.confirm import Confirm
-from pluralism_local.tui.screens.conversation_text import preview, turns
+from pluralism_local.tui.screens.conversation_text import local, preview, turns
 from pluralism_local.tui.screens.exporting import default_name, export, target
 from pluralism_local.tui.screens.frame import BACK, DETAILS, HELP, SEARCH, Details, Frame
 from pluralism_local.tui.screens.keys import Key, bindings
@@ -200,7 +200,7 @@ class HistoryScreen(Frame[str | None]):
 
 
 def _row(one: Summary) -> Row:
-    moment = one.updated.astimezone()
+    moment = local(one.updated)
     this_year = moment.year == datetime.now().astimezone().year
     long = f"{moment:%m-%d %H:%M}" if this_year else f"{moment:%Y-%m-%d} "
     short = f"{moment:%m-%d}" if this_year else f"{moment:%Y }"
