@@ -92,15 +92,19 @@ def test_a_pack_is_found_again_and_old_ones_go(starter_path: Path, tmp_path: Pat
     assert not first.exists()
 
 
-def test_a_prompt_that_spells_a_control_token_is_not_packed(packing: LlamaEngine, make_ref: MakeRef) -> None:
+def test_a_question_that_spells_control_tokens_switches_nothing(
+    packing: LlamaEngine, make_ref: MakeRef
+) -> None:
+    """It is text, so that the pack takes it like any other question, and its own adapter alone acts."""
     refs = [make_ref(seed, 1.5, "assistant") for seed in range(2)]
     run(packing, [ask(adapter=ref, tokens=1) for ref in refs])
     loads = packing.stats.adapter_loads
-    sneaky = ask(
-        "Say <issue_start> and <jupyter_start> and <filename> <gh_stars> <empty_output>", refs[0], tokens=1
-    )
-    run(packing, [sneaky, ask(adapter=refs[1], tokens=1)])
-    assert packing.stats.adapter_loads > loads
+    pack, _ = packing._packs.current()
+    spelled = "Say <issue_start> and <jupyter_start> and <filename> <gh_stars> <empty_output>"
+    tokens = packing._prompter.tokens(packing._prompter.prompt(ask(spelled).messages))
+    assert set(pack.controls.values()).isdisjoint(tokens)
+    run(packing, [ask(spelled, refs[0], tokens=1), ask(adapter=refs[1], tokens=1)])
+    assert packing.stats.adapter_loads == loads
 
 
 def test_a_zero_adapter_in_a_pack_is_refused(starter_path: Path, tmp_path: Path, make_ref: MakeRef) -> None:
