@@ -28,7 +28,7 @@ from pydantic import ValidationError
 from pluralism_local.errors import InvalidInput, did_you_mean
 from pluralism_local.files import write_atomic
 from pluralism_local.locks import only_writer
-from pluralism_local.remote_url import SCHEME, parse_spec
+from pluralism_local.remote_url import SCHEME, parse_spec, without_credentials
 from pluralism_local.settings import Settings, servers
 from pluralism_local.toml_edit import parse, read_bytes, text_of, with_setting
 from pluralism_local.trust import State, Trust, changes, is_guarded, is_pool_file
@@ -297,7 +297,7 @@ def _anchored(text: str, folder: Path | None) -> str:
 
 def _shown(value: object) -> str:
     try:
-        return f"{value!r:.80}"
+        return f"{without_credentials(repr(value)):.80}"
     except ValueError:  # an integer of more digits than Python prints
         return "a number of thousands of digits"
 

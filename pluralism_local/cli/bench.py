@@ -12,6 +12,7 @@ from pluralism_local import wiring
 from pluralism_local.cli import options
 from pluralism_local.cli.output import Output, key_values
 from pluralism_local.errors import Unsupported
+from pluralism_local.remote_url import without_credentials
 
 if TYPE_CHECKING:
     from pluralism_local.bench.measure import AskTimes, Report
@@ -116,7 +117,9 @@ def bench(
     overrides = {"model": model, "pool": pool, "threads": threads, "gpu_layers": gpu_layers}
     settings = options.load(out, overrides).settings
     if wiring.expand(settings.model, settings).startswith(("remote:", "scripted:")):
-        raise Unsupported(f"'{settings.model}' is no local model.", "Measure a GGUF file.")
+        raise Unsupported(
+            f"'{without_credentials(settings.model)}' is no local model.", "Measure a GGUF file."
+        )
     file = models.resolve(settings.model, settings)
     communities = wiring.find_pool(wiring.library(settings), settings.pool, [])
     engine_options = _engine_options(settings)
@@ -148,7 +151,9 @@ def bench_eval(
     overrides = {"model": model, "pool": pool, "threads": threads, "gpu_layers": gpu_layers}
     settings = options.load(out, overrides).settings
     if wiring.expand(settings.model, settings).startswith(("remote:", "scripted:")):
-        raise Unsupported(f"'{settings.model}' is no local model.", "Measure a GGUF file.")
+        raise Unsupported(
+            f"'{without_credentials(settings.model)}' is no local model.", "Measure a GGUF file."
+        )
     file = models.resolve(settings.model, settings)
     samples = made_up(limit) if data is None else read_samples(TASK, data)[:limit]
     report = measure(

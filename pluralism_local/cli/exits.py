@@ -70,7 +70,10 @@ def describe(error: BaseException) -> Failure:
     """What to tell the user about `error`; anything unknown is a bug and says so."""
     if isinstance(error, errors.PlocalError):
         code = next((exit for kind, exit in _EXITS if isinstance(error, kind)), ExitCode.UNEXPECTED)
-        return Failure(code, error.code, error.message, error.hint)
+        from pluralism_local.remote_url import without_credentials
+
+        message, hint = map(without_credentials, (error.message, error.hint))
+        return Failure(code, error.code, message, hint)
     if isinstance(error, TyperException):
         return _usage(error)
     if isinstance(error, (KeyboardInterrupt, EOFError, typer.Abort)):

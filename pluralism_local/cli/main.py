@@ -25,6 +25,9 @@ from pluralism_local.errors import InvalidInput
 
 _WIDTH = 90  # of help texts, whatever the terminal, so that they are the same everywhere
 
+_OTHERS = 0o077
+"""Permissions that nothing made here has: questions, answers, settings are the user's alone. A file there keeps its."""
+
 _TRUE = ("1", "true", "t", "yes", "y", "on")  # as typer reads a flag from a variable
 
 _SECTIONS = """
@@ -66,7 +69,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     out = Output(_stream(sys.stdout), _stream(sys.stderr))
     out.format = asked_format(arguments)
-    code = _carry_out(arguments, out)
+    before = os.umask(_OTHERS)
+    os.umask(before | _OTHERS)
+    try:
+        code = _carry_out(arguments, out)
+    finally:
+        os.umask(before)
     out.clear_status()
     if not out.trouble:
         return code

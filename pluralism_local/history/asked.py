@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pluralism_local.remote_url import without_credentials
 from pluralism_local.types import ModeName
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def asked_with(task: Ask, settings: Settings) -> dict[str, Any]:
     weights = [member.weight for member in members]
     apart = task.pool is not None and task.pool.path is None and not _equal(weights)
     return {
-        "model": settings.model,
+        "model": without_credentials(settings.model),
         "pool": None if task.pool is None else _name(task.pool, settings.pool),
         "communities": [_spec(member) for member in members],
         **({"weights": weights} if apart else {}),

@@ -19,6 +19,7 @@ from pluralism_local.history.values import (
     to_datetime,
 )
 from pluralism_local.recorded import from_record, turn_of
+from pluralism_local.remote_url import without_credentials
 
 LISTED = "EXISTS (SELECT 1 FROM turn WHERE turn.conversation = conversation.key)"
 ANSWERED = (
@@ -103,9 +104,16 @@ def stored_turn(row: sqlite3.Row) -> StoredTurn:
         record=record,
         turn=turn_of(record),
         created=to_datetime(row["created"]),
-        message=row["message"],
-        asked_with=_object(row["asked_with"]) or {},
+        message=without_credentials(row["message"]),
+        asked_with=_asked_with(row["asked_with"]),
     )
+
+
+def _asked_with(text: str) -> dict[str, Any]:
+    """How it was asked; earlier versions kept the model's name with the user name and password of its URL."""
+    found = _object(text) or {}
+    model = found.get("model")
+    return {**found, "model": without_credentials(model)} if isinstance(model, str) else found
 
 
 def _object(text: str) -> dict[str, Any] | None:

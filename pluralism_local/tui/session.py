@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from pluralism_local.remote_url import without_credentials
 from pluralism_local.tui.exchange import Exchange, from_stored
 from pluralism_local.tui.messages import (
     Failed,
@@ -309,7 +310,7 @@ class Session:
         self._worker.ask(job)
 
     def _open(self, settings: Settings) -> None:
-        self.loading, self._opening = f"opening {settings.model} …", self._opening + 1
+        self.loading, self._opening = f"opening {without_credentials(settings.model)} …", self._opening + 1
         self._worker.open(settings, communities=self.state.mode in WITH_COMMUNITIES)
 
     def _leave(self) -> None:

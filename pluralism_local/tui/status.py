@@ -11,6 +11,7 @@ import time
 from textual.widgets import Static
 
 from pluralism_local.figures import one_line, tokens
+from pluralism_local.remote_url import without_credentials
 from pluralism_local.tui.exchange import Exchange
 from pluralism_local.tui.session import Session
 from pluralism_local.wiring import WITH_COMMUNITIES
@@ -45,7 +46,7 @@ def header(session: Session, width: int) -> str:
     pool = f"pool: {state.pool.id if state.pool else state.settings.pool}"
     if state.mode not in WITH_COMMUNITIES:
         pool = "no communities"
-    model = session.model.id if session.model else state.settings.model
+    model = session.model.id if session.model else without_credentials(state.settings.model)
     mode = state.mode.upper()
     if width < NARROW:
         return one_line(f"{mode} · {pool.removeprefix('pool: ')} · {model}", width)

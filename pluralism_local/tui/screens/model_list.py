@@ -16,6 +16,7 @@ from pluralism_local.config import Settings
 from pluralism_local.errors import PlocalError
 from pluralism_local.figures import one_line
 from pluralism_local.models import ModelDetails, ModelFile
+from pluralism_local.remote_url import without_credentials
 from pluralism_local.wiring import expand
 
 ENGINES = ("remote:", "scripted:")
@@ -36,6 +37,11 @@ class Entry:
     file: ModelFile | None = None
     details: ModelDetails | None = None
     problem: PlocalError | None = None
+
+    @property
+    def title(self) -> str:
+        """Its name as it may be shown: without the user name and password of a URL."""
+        return without_credentials(self.name)
 
 
 def found(settings: Settings, current: str) -> list[Entry]:
@@ -83,7 +89,7 @@ def size(count: int | None) -> str:
 
 def about(entry: Entry, settings: Settings) -> Content:
     """Everything that is known of a model."""
-    head = Content.assemble((one_line(entry.name), "bold"))
+    head = Content.assemble((one_line(entry.title), "bold"))
     if entry.problem is not None:
         return Content("\n\n").join(
             [head, *(Content(one_line(text)) for text in (entry.problem.message, entry.problem.hint) if text)]
@@ -97,7 +103,7 @@ def about(entry: Entry, settings: Settings) -> Content:
 def _facts(entry: Entry, settings: Settings) -> list[tuple[str, str]]:
     found = entry.details
     if found is None or entry.file is None:
-        where = expand(entry.name, settings).partition(":")[2]
+        where = without_credentials(expand(entry.name, settings)).partition(":")[2]
         return [("runs at", where), ("source", entry.source)]
     memory = f"about {size(found.estimated_memory_bytes)} with {found.estimated_context:,} tokens of context"
     return [

@@ -24,6 +24,7 @@ from pluralism_local.config import Settings
 from pluralism_local.errors import Cancelled, InvalidInput
 from pluralism_local.figures import one_line
 from pluralism_local.model_check import Checked, verify
+from pluralism_local.remote_url import without_credentials
 from pluralism_local.tui.screens.frame import BACK, DETAILS, HELP, Details, Frame
 from pluralism_local.tui.screens.keys import Key, bindings
 from pluralism_local.tui.screens.model_list import Entry, about, found, resolved, size
@@ -78,7 +79,7 @@ class ModelsScreen(Frame[str | None]):
         self.say("Reading the files …")
         self._entries = await asyncio.to_thread(found, self._settings, self._current)
         self.say()
-        self.entitle(f"{self._current} in use")
+        self.entitle(f"{without_credentials(self._current)} in use")
         self.query_one("#list", Rows).show([self._row(entry) for entry in self._entries], self._current)
         if not any(entry.file for entry in self._entries):
             self.say(GET_STARTER)
@@ -86,9 +87,9 @@ class ModelsScreen(Frame[str | None]):
     def _row(self, entry: Entry) -> Row:
         mark = "✗ " if entry.problem else "● " if entry.name == self._current else "  "
         if entry.problem is not None:
-            return Row(entry.name, one_line(f"{entry.name} · {entry.problem.message}"), mark, faint=True)
+            return Row(entry.name, one_line(f"{entry.title} · {entry.problem.message}"), mark, faint=True)
         details = entry.details
-        text = f"{entry.name} · {details.name}" if details and details.name else entry.name
+        text = f"{entry.title} · {details.name}" if details and details.name else entry.title
         if details is None:
             return Row(entry.name, one_line(text), mark, (entry.source,))
         sized = size(details.file_bytes)
@@ -135,7 +136,7 @@ class ModelsScreen(Frame[str | None]):
         with self.telling():
             entry = self._here()
             if entry.file is None:
-                raise entry.problem or InvalidInput(f"'{entry.name}' is no file here to be checked.")
+                raise entry.problem or InvalidInput(f"'{entry.title}' is no file here to be checked.")
             self._stop = threading.Event()
             self._verify(entry, entry.file.path, self._stop)
 
@@ -177,4 +178,4 @@ def _verdict(entry: Entry, checked: list[Checked]) -> str:
     compared = f"as {by} has it" if by else "(nobody has one on record)"
     digests = ", ".join(part.sha256 for part in checked)
     tensors = sum(part.tensors for part in checked)
-    return f"{entry.name} is sound: all {tensors} tensors, SHA-256 {compared}: {digests}."
+    return f"{entry.title} is sound: all {tensors} tensors, SHA-256 {compared}: {digests}."
