@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from pluralism_local.engine import kernel_safety
 from pluralism_local.engine.base import ShouldStop, never
+from pluralism_local.engine.library_layout import unexpected
 from pluralism_local.engine.log_file import LogFile
 from pluralism_local.engine.markers import Marker
 from pluralism_local.engine.plan import Row
@@ -81,9 +82,28 @@ def install_log(file: Path | None = None) -> None:
     with _log_lock:
         if _log is None:
             _log = _Log()
+            _check_layout()
             lib.llama_backend_init()
         if file is not None and (_log.file is None or _log.file.path != file):
             _log.file = LogFile(file)
+
+
+def _check_layout() -> None:
+    """Refuse a library whose structs are not those that llama-cpp-python declares.
+
+    Raises: EngineFailure
+    """
+    defaults = {
+        "model": lib.llama_model_default_params(),
+        "context": lib.llama_context_default_params(),
+        "quantization": lib.llama_model_quantize_default_params(),
+    }
+    problem = unexpected(defaults)
+    if problem is not None:
+        raise EngineFailure(
+            f"llama.cpp's library is not the one that llama-cpp-python {lib.__version__} was made for: {problem}.",
+            "Install both from one version: pip install --force-reinstall --no-cache-dir llama-cpp-python",
+        )
 
 
 def _because() -> str:
