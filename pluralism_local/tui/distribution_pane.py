@@ -14,7 +14,6 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from pluralism_local.figures import bar, one_line, padded, percent
-from pluralism_local.modes.aggregate import NO_ESTIMATE, is_stand_in
 from pluralism_local.tui.exchange import Exchange
 from pluralism_local.types import Aggregate, Selection
 
@@ -76,6 +75,8 @@ class DistributionPane(VerticalScroll):
 def lines(exchange: Exchange, width: int, apart: bool) -> list[str]:
     """What the pane says, `width` characters wide; nothing if the exchange has no probabilities."""
     if exchange.distribution is not None:
+        from pluralism_local.modes.aggregate import is_stand_in  # not needed for the first paint
+
         said = distribution_lines(exchange.distribution, width, apart)
         plain = apart or not exchange.distribution.per_community or is_stand_in(exchange.distribution)
         return said if plain else [*said, "F7 each community"]
@@ -86,6 +87,8 @@ def lines(exchange: Exchange, width: int, apart: bool) -> list[str]:
 
 def distribution_lines(found: Aggregate, width: int, apart: bool) -> list[str]:
     """Options with their probabilities, then what qualifies them, then each community's own if `apart`."""
+    from pluralism_local.modes.aggregate import NO_ESTIMATE, is_stand_in  # not needed for the first paint
+
     recorded = not math.isnan(found.unassigned_mass)
     outside = f"outside the options {percent(found.unassigned_mass) if recorded else 'not recorded'}"
     if is_stand_in(found):

@@ -4,7 +4,8 @@
          └── conversation(title) ──> Log ──ask, partial, finish, fail──> the database, if writing is on
 
 What goes wrong with the history never stops an answer: the first trouble is told, then writing ends. A bug ends the
-writing too, and is the worker's to tell.
+writing too, and is the worker's to tell. A history, or a conversation, that was deleted under the chat is begun anew
+with the turn that is being written, which is told, too.
 """
 
 from __future__ import annotations
@@ -12,20 +13,26 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pluralism_local.errors import PlocalError
+from pluralism_local.errors import HistoryReplaced, NotFound, PlocalError
 from pluralism_local.figures import one_line
 
 if TYPE_CHECKING:
     from pluralism_local.config import Settings
     from pluralism_local.history import History
     from pluralism_local.modes import Ask
-    from pluralism_local.types import Result
+    from pluralism_local.types import ModeName, Result
+
+_Write = Callable[["History", int], object]
+"""Writes to the turn of that number."""
 
 PARTIAL_SECONDS = 2.0
 """How often a running answer is saved: what a power cut can cost."""
+
+_DELETED = "The conversation was deleted from the history meanwhile; it begins anew there with this prompt."
 
 
 class Memory:
@@ -63,6 +70,10 @@ class Memory:
                 self._history.__exit__(None, None, None)
                 self._history = None
 
+    def tell(self, text: str) -> None:
+        """Say what has happened to the history, which is written all the same."""
+        self._warn(one_line(text))
+
     def give_up(self, error: PlocalError) -> None:
         """Write no more, and say why."""
         self.writing = False
@@ -79,48 +90,74 @@ class Log:
         self.id = id
         self._memory = memory
         self._turn: int | None = None
+        self._begun: _Turn | None = None
+        self._turns = set[int]()  # that were written to this conversation here
         self._saved = 0.0
 
     def ask(self, ask: Ask, settings: Settings, retry_of: int | None) -> int | None:
         """A turn begins; its number in the database, None where nothing is written."""
         from pluralism_local.history import asked_with
 
-        def write() -> None:
-            history = self._memory.history()
-            if self.id is None:
-                self.id = history.begin(ask.prompt)
-            more = {} if retry_of is None else {"retry_of": retry_of}
-            self._turn = history.ask(self.id, ask.mode, ask.prompt, {**asked_with(ask, settings), **more})
-            self._saved = time.monotonic()
-
         self._turn = None
-        self._try(write)
+        self._begun = _Turn(ask.mode, ask.prompt, asked_with(ask, settings), retry_of)
+        self._try(None)
         return self._turn
 
     def partial(self, answer: str) -> None:
         """Save the answer so far, if the last time is long enough ago."""
-        now, turn = time.monotonic(), self._turn
-        if turn is not None and now - self._saved >= PARTIAL_SECONDS:
+        now = time.monotonic()
+        if self._turn is not None and now - self._saved >= PARTIAL_SECONDS:
             self._saved = now
-            self._try(lambda: self._memory.history().partial(turn, answer))
+            self._try(lambda history, turn: history.partial(turn, answer))
 
     def finish(self, result: Result) -> None:
         """The turn is over."""
-        if (turn := self._turn) is not None:
-            self._try(lambda: self._memory.history().finish(turn, result))
+        if self._turn is not None:
+            self._try(lambda history, turn: history.finish(turn, result))
 
     def fail(self, message: str) -> None:
         """The turn came to nothing."""
-        if (turn := self._turn) is not None:
-            self._try(lambda: self._memory.history().fail(turn, message))
+        if self._turn is not None:
+            self._try(lambda history, turn: history.fail(turn, message))
 
-    def _try(self, write: Callable[[], None]) -> None:
-        if not self._memory.writing:
+    def _try(self, write: _Write | None) -> None:
+        """Write to the turn, which is begun first where it is not there, or no longer."""
+        begun = self._begun
+        if begun is None or not self._memory.writing:
             return
         try:
-            write()
+            try:
+                self._write(begun, write)
+            except (HistoryReplaced, NotFound) as error:
+                gone = f"{error.message} {error.hint}" if isinstance(error, HistoryReplaced) else _DELETED
+                self._memory.tell(gone)
+                self.id = self._turn = None
+                self._write(begun, write)
         except PlocalError as error:
             self._memory.give_up(error)
         except Exception:
             self._memory.writing = False  # or the next write would fail the same way while this is being told
             raise
+
+    def _write(self, begun: _Turn, write: _Write | None) -> None:
+        history = self._memory.history()
+        if self.id is None:
+            self.id = history.begin(begun.prompt)
+            self._turns.clear()
+        if self._turn is None:
+            again = {"retry_of": begun.retry_of} if begun.retry_of in self._turns else {}
+            self._turn = history.ask(self.id, begun.mode, begun.prompt, {**begun.asked_with, **again})
+            self._turns.add(self._turn)
+            self._saved = time.monotonic()
+        if write is not None:
+            write(history, self._turn)
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """How the turn that is being written was asked."""
+
+    mode: ModeName
+    prompt: str
+    asked_with: dict[str, Any]
+    retry_of: int | None

@@ -40,6 +40,11 @@ class Gated(ScriptedEngine):
         self._free = self._free or words is None
         self._words.release(words or 1)
 
+    def hold(self) -> None:
+        """Allow no more words than it has said."""
+        self._free = False
+        self._words = threading.Semaphore(0)
+
     def generate(
         self, requests: Sequence[Request], *, should_stop: ShouldStop = never
     ) -> Iterator[EngineEvent]:

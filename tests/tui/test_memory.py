@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -243,5 +244,71 @@ def test_a_pool_that_is_gone_is_told_and_the_one_before_asked(village: Path) -> 
             assert str(pool) in note and "The pool village goes on." in note
             exchange = await ask(pilot, app, "And in universities?")
             assert len(exchange.comments) == 3
+
+    play(scene())
+
+
+@pytest.mark.parametrize("removed", ["folder", "file", "replaced"])
+@pytest.mark.parametrize("moment", ["between", "amid"])
+def test_a_history_that_is_deleted_is_begun_anew_and_that_is_told_once(removed: str, moment: str) -> None:
+    async def scene() -> None:
+        engine = Gated()
+        app = chat(start(model="first", mode="vanilla"), engine)
+        async with running(app) as pilot:
+            engine.allow()
+            await ask(pilot, app, "The first question")
+            if moment == "amid":
+                engine.hold()
+                await write(pilot, "The second question")
+                await until(pilot, lambda: app.session.running)
+            if removed == "folder":
+                shutil.rmtree(default_path().parent)
+            else:
+                for file in default_path().parent.glob("logs.db*"):
+                    if file.is_file():
+                        file.unlink()
+            if removed == "replaced":
+                with History(default_path()) as other:
+                    other.ask(other.begin("Another's"), "vanilla", "Another's", {})
+            engine.allow()
+            if moment == "between":
+                await write(pilot, "The second question")
+            await until(pilot, lambda: app.session.running is None and not app.session.waiting)
+            await ask(pilot, app, "The third question")
+            await pilot.pause()
+            notes = [str(note.content) for note in app.query(".note").results(Static)]
+            assert len(notes) == 1 and "deleted or replaced" in notes[0]
+            await pilot.press("ctrl+o")
+            await until(pilot, lambda: "2 turns" in screen(app), 20)
+            assert "The first question" not in screen(app)
+        with History(default_path()) as history:
+            found = history.list(search="second question")
+            assert len(found) == 1
+            turns = history.get(found[0].id).turns
+        assert [turn.prompt for turn in turns] == ["The second question", "The third question"]
+        assert [turn.status for turn in turns] == ["done", "done"]
+        assert all(turn.answer for turn in turns)
+
+    play(scene())
+
+
+def test_a_conversation_that_is_deleted_is_begun_anew_and_told() -> None:
+    async def scene() -> None:
+        app = chat(start(model="first", mode="vanilla"))
+        async with running(app) as pilot:
+            await ask(pilot, app, "The first question")
+            with History(default_path()) as other:
+                other.delete(other.list()[0].id)
+            await ask(pilot, app, "The second question")
+            await pilot.press("ctrl+r")
+            await until(pilot, lambda: len(app.session.exchanges) == 2)
+            await until(pilot, lambda: app.session.running is None and not app.session.waiting)
+            notes = [str(note.content) for note in app.query(".note").results(Static)]
+            assert len(notes) == 1 and "deleted from the history" in notes[0]
+        with History(default_path()) as history:
+            (found,) = history.all()
+        first, again = found.turns
+        assert (first.prompt, again.prompt) == ("The second question",) * 2
+        assert again.asked_with["retry_of"] == first.id
 
     play(scene())
