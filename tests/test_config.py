@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -356,3 +360,31 @@ def test_a_table_is_merged_and_swallows_nothing(text: str) -> None:
 )
 def test_which_names_mean_a_path(name: str, expected: bool) -> None:
     assert names_a_file(name) is expected
+
+
+def test_settings_at_once_are_all_kept(own_home: Path) -> None:
+    write_user_config(own_home, "# mine\nmode = 'steerable'\n")
+    keys = ["seed", "threads", "max_tokens", "comment_max_tokens", "ctx_size", "top_p", "comment_top_p"]
+    script = (
+        "import sys; from pluralism_local.config import set_value\n"
+        "sys.stdin.readline(); set_value(sys.argv[1], '1'); set_value(f'aliases.{sys.argv[1]}', 'hf:a/b')"
+    )
+    writers = [
+        subprocess.Popen([sys.executable, "-c", script, key], stdin=subprocess.PIPE, env=dict(os.environ))
+        for key in keys
+    ]
+    for writer in writers:
+        assert writer.stdin is not None
+        writer.stdin.write(b"go\n")
+        writer.stdin.close()
+    assert [writer.wait() for writer in writers] == [0] * len(keys)
+    kept = tomllib.loads((own_home / "config.toml").read_text())
+    assert {key: kept[key] for key in keys} == dict.fromkeys(keys, 1)
+    assert kept["aliases"] == dict.fromkeys(keys, "hf:a/b")
+    assert kept["mode"] == "steerable"
+
+
+def test_settings_of_many_threads_at_once_are_all_kept(own_home: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: set_value(f"aliases.a{number}", "hf:a/b"), range(24)))
+    assert load(cwd=own_home).settings.aliases == {f"a{number}": "hf:a/b" for number in range(24)}

@@ -15,6 +15,7 @@ conversation written as ``role: content`` lines, with ``adapter: <sha256>`` last
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import math
 import re
@@ -292,7 +293,7 @@ class ScriptedEngine:
 
 def _read_script(path: Path) -> _Script:
     try:
-        return _Script.model_validate_json(path.read_bytes())
+        return _Script.model_validate_json(path.read_bytes().removeprefix(codecs.BOM_UTF8))
     except FileNotFoundError as error:
         raise NotFound(f"The script {path} is not there.", "Name a JSON file after 'scripted:'.") from error
     except OSError as error:

@@ -50,7 +50,7 @@ def update_card(folder: Path, facts: Facts) -> None:
         InvalidInput: the card has no front matter with a ``plocal:`` block. OSError: it cannot be written.
     """
     path = folder / CARD
-    text = path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8-sig")
     parts = re.fullmatch(r"---\n(.*?\n)---\n(.*)", text, re.DOTALL)
     if parts is None:
         raise InvalidInput(

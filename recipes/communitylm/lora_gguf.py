@@ -191,7 +191,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         NotFound: it is not there. InvalidInput: not JSON, or no configuration.
     """
     try:
-        found = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        found = json.loads((folder / CONFIG).read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise NotFound(
             f"{folder} holds no {CONFIG}.",

@@ -128,7 +128,7 @@ def read_nli_settings(path: Path, overrides: Sequence[str] = ()) -> NliSettings:
         NotFound: no such file. InvalidInput: not TOML, an unknown key, or a value out of range.
     """
     try:
-        data: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        data: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise NotFound(f"There is no configuration {path}.", f"{EXAMPLE} is the shipped one.") from None
     except (OSError, ValueError) as error:

@@ -88,8 +88,8 @@ def write_passages(path: Path, passages: Iterable[Passage]) -> None:
 def _open(path: Path) -> IO[str]:
     try:
         if path.suffix == ".gz":
-            return cast("IO[str]", gzip.open(path, "rt", encoding="utf-8"))
-        return path.open(encoding="utf-8")
+            return cast("IO[str]", gzip.open(path, "rt", encoding="utf-8-sig"))
+        return path.open(encoding="utf-8-sig")
     except FileNotFoundError:
         raise NotFound(
             f"There is no corpus {path}.",

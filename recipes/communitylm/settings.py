@@ -207,7 +207,7 @@ def read_settings(path: Path, overrides: Sequence[str] = ()) -> Settings:
         NotFound: no such file. InvalidInput: not TOML, an unknown key, or a value out of range.
     """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         near = did_you_mean(path.stem, [file.stem for file in path.parent.glob("*.toml")])
         raise NotFound(

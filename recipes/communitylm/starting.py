@@ -35,7 +35,7 @@ def start_folder(settings: Settings) -> Path | None:
             f"There is no finished adapter in {place} to start from.",
             f"Train it first; {settings.path.name} says how at its head, or leave adapter.start away.",
         )
-    known = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    known = json.loads((folder / CONFIG).read_text(encoding="utf-8-sig"))
     wanted = settings.values.adapter
     for name, has, needs in (
         ("rank", known["r"], wanted.rank),
