@@ -95,9 +95,35 @@ def _packages() -> Iterator[Finding]:
                 "fail", "packages", f"{name} is missing", f"Install it: pip install '{requirement}'"
             )
     yield Finding("ok", "packages", ", ".join(found))
-    yield Finding("ok", "llama.cpp", f"backends: {', '.join(_backends()) or 'none found'}")
-    if _backends():
-        yield _kernels()
+    if not _backends():
+        yield Finding("ok", "llama.cpp", "backends: none found")
+        return
+    yield _build()
+    yield _kernels()
+
+
+def _build() -> Finding:
+    """What llama.cpp was built for, and whether that fits this processor; asked in a child process."""
+    from pluralism_local.engine import library_build
+    from pluralism_local.engine.processor import processor
+
+    build = library_build.installed()
+    rebuild = (
+        "Build it on this machine: pip install --force-reinstall --no-cache-dir --no-binary llama-cpp-python"
+    )
+    rebuild += " llama-cpp-python"
+    backends = f"backends: {', '.join(_backends())}"
+    if build.problem:
+        return Finding(
+            "fail", "llama.cpp", f"{backends}; its library cannot be used: {build.problem}", rebuild
+        )
+    built = f"{backends}; built for {', '.join(build.instruction_sets) or 'any processor'}"
+    lacking = library_build.lacking(build.features, processor())
+    if lacking:
+        return Finding(
+            "warn", "llama.cpp", f"{built}; not for {', '.join(lacking)}, which this processor has", rebuild
+        )
+    return Finding("ok", "llama.cpp", built)
 
 
 def _kernels() -> Finding:
