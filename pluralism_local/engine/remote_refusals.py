@@ -122,8 +122,9 @@ class NotTheProtocol(RemoteFailure):
 def not_the_protocol(text: str, server: Server) -> NotTheProtocol:
     """The error for an answer that is none of this protocol; quotes its title or its beginning."""
     quoted = server.quote(_page(text) if text.lstrip().startswith("<") else text, 80)
+    shown = f"'{quoted}'" if quoted else "it sent nothing"
     return NotTheProtocol(
-        f"{server.url} did not answer as an OpenAI-compatible server: '{quoted}'.",
+        f"{server.url} did not answer as an OpenAI-compatible server: {shown}.",
         "Check that the URL is that of the API, usually ending in /v1.",
     )
 

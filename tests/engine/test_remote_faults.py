@@ -118,7 +118,7 @@ FORMS = [
     Case("JSON of something else", (answer(200, {"status": "ok"}),), error=("remote_failure", "OpenAI-compatible", "/v1")),
     Case("a page as a success", (body("<html><head><title>Welcome</title></head>", "text/html"),), error=("remote_failure", "'Welcome'", "/v1")),
     Case("words", (body("hello there", "text/plain"),), error=("remote_failure", "'hello there'")),
-    Case("nothing, twice", (body(""), body("")), error=("remote_failure", "OpenAI-compatible"), requests=2),
+    Case("nothing, twice", (body(""), body("")), error=("remote_failure", "OpenAI-compatible", "sent nothing"), requests=2),
 ]  # fmt: skip
 
 REFUSALS = [
