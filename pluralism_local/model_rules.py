@@ -51,6 +51,10 @@ _EQUAL_HEADS = _WHOLE_HEADS | {
     "nemotron_h_moe", "openelm", "phi2", "phi3", "qwen", "qwen35", "qwen35moe", "qwen3next", "refact",
     "spark2_5", "stablelm", "starcoder",
 }  # fmt: skip
+_WITHOUT_ROPE = {
+    "gpt2", "gptj", "mpt", "refact", "bloom", "jamba", "jais", "nemotron_h", "nemotron_h_moe", "kimi-linear", "kimi-k3",
+    "glm5-next",
+}  # fmt: skip
 _ROPE_SCALINGS = ("none", "linear", "yarn", "longrope")
 _EPSILONS = (
     "attention.layer_norm_epsilon",
@@ -205,9 +209,10 @@ class _Rules:
             raise self._wrong("attention.key_length", f"is {key_length}, and the values' {value_length}")
         for ending in ("", "_swa"):
             length = self._number(f"attention.key_length{ending}") or key_length
-            rotated = self._number(f"rope.dimension_count{ending}")
-            if rotated > length or rotated % 2:
-                what = f"is {rotated}; it must be even and at most {length}"
+            rotated = next(self._values(f"rope.dimension_count{ending}"), None)
+            least = 0 if self.architecture in _WITHOUT_ROPE else 2  # llama.cpp never ends rotating none
+            if rotated is not None and (not least <= rotated <= length or rotated % 2):
+                what = f"is {rotated}; it must be even and {least} to {length}"
                 raise self._wrong(f"rope.dimension_count{ending}", what)
         rotated = next(self._values("rope.dimension_count"), key_length)
         if self.architecture in _WHOLE_HEADS and rotated != key_length:

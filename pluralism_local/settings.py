@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from pluralism_local.errors import InvalidInput
 from pluralism_local.remote_url import SCHEME, parse_spec
-from pluralism_local.types import ModeName
+from pluralism_local.types import MAX_THREADS, ModeName
 
 _ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -40,11 +40,16 @@ def _alias_names(aliases: dict[str, str]) -> dict[str, str]:
 Name = Annotated[str, Field(min_length=1)]
 Temperature = Annotated[float, Field(ge=0, le=100, description="a number between 0 and 100")]
 TopP = Annotated[float, Field(gt=0, le=1, description="a number above 0 and at most 1")]
-Positive = Annotated[int, Field(ge=1, le=2**31 - 1, description="a whole number of at least 1")]
-PositiveOrAuto = Annotated[
+Positive = Annotated[int, Field(ge=1, le=2**31 - 1, description="a whole number from 1 to 2147483647")]
+ContextSize = Annotated[
     Annotated[int, Field(ge=1, le=2**31 - 1)] | None,
     BeforeValidator(_auto_is_none),
-    Field(description="a whole number of at least 1, or 'auto'"),
+    Field(description="a whole number from 1 to 2147483647, or 'auto'"),
+]
+Threads = Annotated[
+    Annotated[int, Field(ge=1, le=MAX_THREADS)] | None,
+    BeforeValidator(_auto_is_none),
+    Field(description=f"a whole number from 1 to {MAX_THREADS}, or 'auto'"),
 ]
 
 
@@ -70,11 +75,11 @@ class Settings(BaseModel):
     comment_top_p: TopP = 0.9
     comment_max_tokens: Positive = 200
     seed: int = Field(default=0, ge=0, lt=2**32, description="a whole number between 0 and 4294967295")
-    ctx_size: PositiveOrAuto = None
+    ctx_size: ContextSize = None
     gpu_layers: Literal["auto", "all"] | Annotated[int, Field(ge=0, le=10_000)] = Field(
-        default="auto", description="'auto', 'all' or a whole number of at least 0"
+        default="auto", description="'auto', 'all' or a whole number from 0 to 10000"
     )
-    threads: PositiveOrAuto = None
+    threads: Threads = None
     template: Literal["auto", "none"] = Field(default="auto", description="'auto' or 'none'")
     weights: Literal["auto", "file"] = Field(default="auto", description="'auto' or 'file'")
     offline: bool = Field(default=False, description="true or false")

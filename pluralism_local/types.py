@@ -17,6 +17,9 @@ from pluralism_local.errors import InvalidInput
 
 Role = Literal["system", "user", "assistant"]
 Finish = Literal["stop", "length", "cancelled"]
+MAX_THREADS = 512
+"""CPU threads that llama.cpp has room for; with many more it ends the process."""
+
 Activation = Literal["always", "assistant"]
 ModeName = Literal["overton", "steerable", "distributional", "vanilla", "prompting", "moe"]
 DistributionMethod = Literal["exact", "top_logprobs", "scripted", "uniform"]

@@ -148,9 +148,16 @@ def test_a_config_that_is_no_text_is_refused(own_home: Path) -> None:
         ("temperature = true", "must be a number between 0 and 100, not True."),
         ("temperature = nan", "must be a number between 0 and 100, not nan."),
         ("top_p = 0", "must be a number above 0 and at most 1, not 0."),
-        ("max_tokens = 0", "must be a whole number of at least 1, not 0."),
-        ("ctx_size = -1", "must be a whole number of at least 1, or 'auto', not -1."),
-        ("gpu_layers = 'most'", "must be 'auto', 'all' or a whole number of at least 0, not 'most'."),
+        ("max_tokens = 0", "must be a whole number from 1 to 2147483647, not 0."),
+        ("ctx_size = -1", "must be a whole number from 1 to 2147483647, or 'auto', not -1."),
+        (
+            "ctx_size = 99999999999999999999",
+            "must be a whole number from 1 to 2147483647, or 'auto', not 9999",
+        ),
+        ("threads = 0", "must be a whole number from 1 to 512, or 'auto', not 0."),
+        ("threads = 513", "must be a whole number from 1 to 512, or 'auto', not 513."),
+        ("gpu_layers = 10001", "must be 'auto', 'all' or a whole number from 0 to 10000, not 10001."),
+        ("gpu_layers = 'most'", "must be 'auto', 'all' or a whole number from 0 to 10000, not 'most'."),
         ("offline = 1", "must be true or false, not 1."),
         ("model = ''", "must be the name or the path of a model, not ''."),
         ("community_paths = 'here'", "must be a list of folders, not 'here'."),
@@ -169,7 +176,7 @@ def test_bad_values_are_explained_without_jargon(own_home: Path, line: str, says
 def test_bad_values_name_their_variable_or_flag(own_home: Path) -> None:
     with pytest.raises(InvalidInput, match=r"^PLOCAL_SEED must be a whole number"):
         load(environ={"PLOCAL_HOME": str(own_home), "PLOCAL_SEED": "x"})
-    assert message_of(max_tokens=0) == "--max-tokens must be a whole number of at least 1, not 0."
+    assert message_of(max_tokens=0) == "--max-tokens must be a whole number from 1 to 2147483647, not 0."
     assert message_of(mode="overtn").endswith("not 'overtn'. Did you mean 'overton'?")
     assert message_of(sed=1) == "--sed is no setting. Did you mean 'seed'?"
 

@@ -13,6 +13,8 @@ llama.cpp calls release the GIL, so contexts may decode in parallel threads; one
 from __future__ import annotations
 
 import ctypes
+import math
+import os
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -34,6 +36,7 @@ from pluralism_local.errors import Cancelled, EngineFailure, InvalidInput
 
 _DECODE_ABORTED = 2
 _DECODE_NO_SLOT = 1
+_LESS_CONTEXT = "Use a smaller --ctx-size or --max-tokens, or a smaller model."
 
 _LEVEL_DEBUG, _LEVEL_GOING_ON = 1, 5
 """Of ggml's log levels."""
@@ -196,6 +199,17 @@ class Model(_Handle):
         lib.llama_model_free(self._pointer)
 
     @property
+    def cell_bytes(self) -> int:
+        """Bytes of main memory that a token's keys and values take in F16; 0 where it cannot be told from outside."""
+        heads = lib.llama_model_n_head(self.pointer)
+        differ = lib.llama_model_is_hybrid(self.pointer) or lib.llama_model_is_recurrent(self.pointer)
+        if self.on_gpu or differ or heads < 1:
+            return 0
+        head_length = lib.llama_model_n_embd(self.pointer) // heads
+        kv_heads = lib.llama_model_n_head_kv(self.pointer)
+        return int(lib.llama_model_n_layer(self.pointer) * kv_heads * head_length * 2 * 2)
+
+    @property
     def pointer(self) -> Any:
         """The C pointer, for contexts and adapters."""
         if self._closed:
@@ -316,6 +330,9 @@ class Context(_Handle):
     ) -> None:
         super().__init__()
         self.model, self.cells, self.sequences, self.chunk = model, cells, sequences, chunk
+        if model.cell_bytes * cells > _memory():
+            self._closed = True  # asked for that much, the system would end this process instead of refusing
+            raise EngineFailure(f"There is not enough memory for a context of {cells} tokens.", _LESS_CONTEXT)
         params = lib.llama_context_default_params()
         params.n_ctx = cells
         params.n_batch = params.n_ubatch = chunk
@@ -333,8 +350,7 @@ class Context(_Handle):
         if not self._pointer:
             self._closed = True
             raise EngineFailure(
-                f"There is not enough memory for a context of {cells} tokens.{_because()}",
-                "Use a smaller --ctx-size or a smaller model.",
+                f"There is not enough memory for a context of {cells} tokens.{_because()}", _LESS_CONTEXT
             )
         self._memory = lib.llama_get_memory(self._pointer)
         self._batch = lib.llama_batch_init(chunk, 0, sequences)
@@ -427,6 +443,14 @@ class Context(_Handle):
         """Put saved cells into an empty sequence; False if they do not fit."""
         buffer = (ctypes.c_uint8 * len(data)).from_buffer_copy(data)
         return bool(lib.llama_state_seq_set_data(self._live, buffer, len(data), sequence))
+
+
+def _memory() -> float:
+    """Bytes of main memory of this machine; infinite where the system does not say."""
+    try:
+        return float(os.sysconf("SC_PHYS_PAGES")) * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return math.inf
 
 
 class _Poll:

@@ -49,6 +49,7 @@ from pluralism_local.errors import DamagedWeights, EngineFailure, InvalidInput, 
 from pluralism_local.gguf_file import GGUFHeader, read_header
 from pluralism_local.model_details import parts, whole
 from pluralism_local.types import (
+    MAX_THREADS,
     AdapterRef,
     EngineEvent,
     Message,
@@ -111,6 +112,11 @@ class LlamaOptions:
         ):
             if value is not None and value < 1:
                 raise InvalidInput(f"{name} must be at least 1, got {value}.")
+        if self.threads is not None and self.threads > MAX_THREADS:
+            raise InvalidInput(
+                f"--threads must be at most {MAX_THREADS}, got {self.threads}.",
+                "More threads than the machine has processors make nothing faster: leave it out.",
+            )
         if isinstance(self.gpu_layers, int) and self.gpu_layers < 0:
             raise InvalidInput(
                 f"--gpu-layers must not be negative, got {self.gpu_layers}.", "Use 'all' for all."

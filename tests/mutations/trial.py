@@ -1,6 +1,6 @@
 """A trial of many mutants: our check first, then, where it finds nothing wrong, the real load in a child process.
 
-    mutant ──check──> "refused by us" | sound ──child──> "loaded" | "refused by llama.cpp" | "bug: …" | "died: SIG…"
+    mutant ──check──> "refused by us" | sound ──child──> "loaded" | "refused by llama.cpp" | "bug: …" | "died: SIG…" | "hung: …"
 
 As a script, for more mutants than the tests make:  python -m tests.mutations.trial models 2000 --seed 7 --keep DIR
 """
@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import random
+import select
 import shutil
 import signal
 import subprocess
@@ -31,6 +32,7 @@ from tests.mutations.mutants import mutant
 from tests.mutations.tiny import Tokenizer, write_tiny, write_tiny_adapter
 
 Outcome = str
+MAX_SECONDS = 60  # a load takes a hundredth of one
 
 KINDS: tuple[tuple[Tokenizer, str], ...] = (
     ("sentencepiece", "llama"),
@@ -53,6 +55,10 @@ class Child:
         assert process.stdin is not None and process.stdout is not None
         process.stdin.write(json.dumps([str(file) for file in files]) + "\n")
         process.stdin.flush()
+        if not select.select([process.stdout], [], [], MAX_SECONDS)[0]:
+            process.kill()
+            self.close()
+            return f"hung: more than {MAX_SECONDS} s"
         line = process.stdout.readline()
         if line:
             return str(json.loads(line))
@@ -101,7 +107,7 @@ class Tally:
     def add(self, name: str, outcome: Outcome) -> None:
         kind = outcome.partition(":")[0]
         self.counts[kind] += 1
-        if kind in ("died", "bug"):
+        if kind in ("died", "hung", "bug"):
             self.bad[name] = outcome
 
 
