@@ -28,6 +28,11 @@ from pluralism_local.files import open_regular, remembered
 
 MAX_HEADER_BYTES = 128 * 1024**2  # the largest vocabularies in use (262k tokens) take under 20 MiB
 MAX_VALUES = 4 * 1024**2  # keys, array elements and tensors together; the same vocabularies: 1.3 million
+MAX_TEXT_BYTES = 1024**2  # of one text, such as a licence
+LONG_TEXTS = (
+    "tokenizer.chat_template",
+    "tokenizer.huggingface.json",
+)  # these, and what begins so, may be longer
 MAX_DIMENSIONS = 4  # ggml's own limit
 DEFAULT_ALIGNMENT = 32
 
@@ -263,8 +268,9 @@ class _Parser:
     def _value(self, key: str) -> Any:
         kind: int = self._scalar(_U32)
         self.kinds[key] = (kind,)
+        longest = MAX_HEADER_BYTES if key.startswith(LONG_TEXTS) else MAX_TEXT_BYTES
         if kind == _STRING:
-            return self._string()
+            return self._string(longest)
         if kind != _ARRAY:
             return self._scalar(kind)
         element: int = self._scalar(_U32)
@@ -278,7 +284,7 @@ class _Parser:
         start = self._advance(count * layout.size)
         return list(struct.unpack_from(f"<{count}{layout.format[1:]}", self.data, start))
 
-    def _strings(self, count: int) -> list[str]:
+    def _strings(self, count: int, longest: int = MAX_TEXT_BYTES) -> list[str]:
         # spelled out rather than calling _string: nearly all of a header's time is spent here
         data, at, end, u64_at = self.data, self.at, self.end, _U64_AT
         strings = []
@@ -286,15 +292,26 @@ class _Parser:
             start = at + 8
             if start > end:
                 raise self._short(start)
-            at = start + u64_at(data, start - 8)[0]
-            if at > end:
-                raise self._short(at)
+            length = u64_at(data, at)[0]
+            if length > longest:
+                raise self._too_long(length, start, longest)
+            at = start + length
             strings.append(data[start:at].decode("utf-8", "backslashreplace"))
+        if at > end:
+            raise self._short(at)
         self.at = at
         return strings
 
-    def _string(self) -> str:
-        return self._strings(1)[0]
+    def _string(self, longest: int = MAX_TEXT_BYTES) -> str:
+        return self._strings(1, longest)[0]
+
+    def _too_long(self, length: int, start: int, longest: int) -> InvalidInput:
+        """Why a text cannot have this length: the file is shorter, or it is longer than any text of a header."""
+        if start + length > self.end:
+            return self._short(start + length)
+        return self._damaged(
+            f"a text in its header is {length:,} bytes long, where at most {longest:,} are read"
+        )
 
     def _layout(self, kind: int) -> struct.Struct:
         layout = _SCALARS.get(kind)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pluralism_local.errors import InvalidInput, NotFound
+from pluralism_local.figures import one_line
 from pluralism_local.gguf_file import GGML_TYPES, GGUFHeader, fingerprint, read_header
 from pluralism_local.model_rules import check_model
 
@@ -32,6 +33,8 @@ FILE_TYPES: dict[int | None, str] = {
     37: "TQ2_0", 38: "MXFP4_MOE",
 }  # fmt: skip
 
+_LONGEST_SAID = 200  # terminal cells of a name or a licence
+
 _PART = re.compile(r"(?P<stem>.+)-(?P<index>\d{5})-of-(?P<count>\d{5})\.gguf")
 
 
@@ -41,7 +44,7 @@ class ModelDetails:
 
     Attributes:
         architecture: llama.cpp's name for it, such as ``"llama"``.
-        name: the title its makers gave it.
+        name: the title its makers gave it, on one line of at most 200 characters; likewise `license`.
         parameters: elements of all tensors.
         quantization: as the file declares it, else the type that holds most of the parameters.
         tensor_types: ggml type to parameters stored in it, most first.
@@ -90,14 +93,14 @@ def describe(path: Path, ctx: int | None = None) -> ModelDetails:
     estimated_context = ctx or min(context or DEFAULT_CONTEXT, DEFAULT_CONTEXT)
     types = _parameters_by_type(header)
     return ModelDetails(
-        architecture=arch or "",
-        name=header.text("general.name"),
+        architecture=_short(arch) or "",
+        name=_short(header.text("general.name")),
         parameters=sum(types.values()),
         quantization=FILE_TYPES.get(header.integer("general.file_type"), next(iter(types), "none")),
         tensor_types=types,
         context_length=context,
         chat_template_sha256=None if template is None else hashlib.sha256(template.encode()).hexdigest(),
-        license=header.text("general.license"),
+        license=_short(header.text("general.license")),
         file_bytes=header.file_bytes,
         estimated_memory_bytes=estimate_memory(header, estimated_context),
         estimated_context=estimated_context,
@@ -186,6 +189,11 @@ def whole(header: GGUFHeader) -> GGUFHeader:
         )
     check_model(header)
     return header
+
+
+def _short(text: str | None) -> str | None:
+    """What a stranger's header says, on one line of at most 200 characters; None for nothing."""
+    return None if text is None else one_line(text[: 4 * _LONGEST_SAID], _LONGEST_SAID) or None
 
 
 def _parameters_by_type(header: GGUFHeader) -> dict[str, int]:

@@ -213,6 +213,24 @@ def test_a_large_file_does_not_make_large_claims_believable(tmp_path: Path) -> N
             read_header(path)
 
 
+def test_no_text_is_longer_than_a_mebibyte_but_the_template(tmp_path: Path) -> None:
+    long = text("x" * (2**20 + 1))
+    for name, kind, value in (
+        ("general.name", 8, long),
+        ("tokenizer.ggml.tokens", 9, struct.pack("<IQ", 8, 2) + text("a") + long),
+        ("x" * (2**20 + 1), 4, bytes(4)),
+    ):
+        with (
+            at_most_bytes(4_000_000),
+            pytest.raises(InvalidInput, match="bytes long, where at most 1,048,576"),
+        ):
+            header_of(tmp_path, start(0, 1) + key(name, kind, value))
+    with pytest.raises(InvalidInput, match="bytes long"):
+        header_of(tmp_path, start(1, 0) + tensor("x" * (2**20 + 1), (1,)) + bytes(64))
+    for name in ("tokenizer.chat_template", "tokenizer.chat_template.tool_use", "tokenizer.huggingface.json"):
+        assert len(header_of(tmp_path, start(0, 1) + key(name, 8, long)).metadata[name]) == 2**20 + 1
+
+
 def test_bytes_that_are_no_utf8_stay_visible_and_distinct(tmp_path: Path) -> None:
     values = struct.pack("<IQ", 8, 2) + struct.pack("<Q", 1) + b"\xff" + struct.pack("<Q", 1) + b"\xfe"
     assert header_of(tmp_path, start(0, 1) + key("a", 9, values)).metadata == {"a": ["\\xff", "\\xfe"]}

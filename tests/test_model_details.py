@@ -94,3 +94,13 @@ def test_file_type_names_are_llama_cpps() -> None:
 def test_a_base_model_has_no_template(tmp_path: Path) -> None:
     path = write_model(tmp_path / "m.gguf", template=None)
     assert details(ModelFile("m", path, "path")).chat_template_sha256 is None
+
+
+def test_what_a_header_says_stays_on_its_line(tmp_path: Path) -> None:
+    forged = "Nice\nfingerprint  sha256:00\x1b[2J\u202e" + "x" * 100_000
+    path = write_model(tmp_path / "m.gguf", extra={"general.name": forged, "general.license": forged})
+    found = details(ModelFile("m", path, "path"))
+    for said in (found.name, found.license):
+        assert said is not None and said.startswith("Nice fingerprint sha256:00[2Jxxx")
+        assert len(said) <= 200
+        assert said.isprintable()

@@ -1,6 +1,6 @@
 """A trial of many mutants: our check first, then, where it finds nothing wrong, the real load in a child process.
 
-    mutant ──check──> "refused by us" | sound ──child──> "loaded" | "refused by llama.cpp" | "bug: …" | "died: SIG…" | "hung: …"
+    mutant ──check──> "refused by us" | sound ──child──> "loaded" | "refused by llama.cpp" | died, hung or a bug
 
 As a script, for more mutants than the tests make:  python -m tests.mutations.trial models 2000 --seed 7 --keep DIR
 """
