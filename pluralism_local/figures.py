@@ -22,8 +22,15 @@ def clean(text: str) -> str:
     return _CONTROL.sub("", text)
 
 
+def flat(text: str) -> str:
+    """`text` without line breaks and characters that turn the direction of writing; its spaces stay, as in a path."""
+    return _DIRECTION.sub("", clean(text)).translate({ord("\n"): " ", ord("\t"): " "})
+
+
 def cells(text: str) -> int:
     """How wide `text` is."""
+    if text.isascii() and text.isprintable():
+        return len(text)
     from rich.cells import cell_len  # not needed for --help
 
     return cell_len(text)

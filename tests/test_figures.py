@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from pluralism_local.figures import bar, beginning, clean, one_line, padded, percent, tokens
+from pluralism_local.figures import bar, beginning, clean, flat, one_line, padded, percent, tokens
 
 
 @given(st.text(max_size=60), st.integers(min_value=2, max_value=40))
@@ -47,3 +47,7 @@ def test_bars_show_whatever_is_there() -> None:
 def test_importing_them_costs_nothing() -> None:
     code = "import sys, pluralism_local.figures; sys.exit('rich' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_flat_text_keeps_its_spaces_and_has_no_line_breaks() -> None:
+    assert flat("/a/two  spaces\nsha256\t\u202ex\x1b[2J") == "/a/two  spaces sha256 x[2J"

@@ -18,16 +18,16 @@ from typing import Any, Literal, TextIO
 
 from pluralism_local.cli.exits import ExitCode, Failure, ReaderGone
 from pluralism_local.errors import InvalidInput
-from pluralism_local.figures import clean
+from pluralism_local.figures import cells, clean, flat, one_line, padded
 
 Format = Literal["text", "md", "json", "jsonl"]
 
 
 def table(rows: Sequence[Sequence[str]], head: Sequence[str]) -> str:
     """Aligned plain text: two spaces between columns, no trailing blanks; the head alone without rows."""
-    cells = [[" ".join(clean(cell).split()) for cell in row] for row in (head, *rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
+    lined = [[one_line(cell) for cell in row] for row in (head, *rows)]
+    widths = [max(cells(row[i]) for row in lined) for i in range(len(head))]
+    lines = ("  ".join(padded(cell, width) for cell, width in zip(row, widths, strict=True)) for row in lined)
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -193,7 +193,7 @@ def key_values(pairs: Sequence[tuple[str, Any]]) -> str:
     """Lines of ``name  value`` with the values aligned; None is left out."""
     shown = [(name, str(value)) for name, value in pairs if value is not None]
     width = max((len(name) for name, _ in shown), default=0)
-    return "\n".join(f"{name.ljust(width)}  {clean(value)}".rstrip() for name, value in shown)
+    return "\n".join(f"{name.ljust(width)}  {flat(value)}".rstrip() for name, value in shown)
 
 
 def _is_terminal(stream: TextIO) -> bool:

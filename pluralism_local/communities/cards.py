@@ -12,7 +12,6 @@ card is `InvalidInput`, a missing file `NotFound`, an adapter that is not the on
 from __future__ import annotations
 
 import datetime
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from pluralism_local.communities.adapter_file import check_adapter, inside
+from pluralism_local.communities.plain_text import Line, Text, plain
 from pluralism_local.communities.strict_yaml import Strict, parse, read_text, validate
 from pluralism_local.errors import InvalidInput, NotFound, Refused
 from pluralism_local.types import LLM_VOICE, Activation, AdapterRef
@@ -28,16 +28,6 @@ from pluralism_local.types import LLM_VOICE, Activation, AdapterRef
 CARD_FILE = "README.md"
 ID_PATTERN = r"^[a-z0-9-]{2,64}$"
 QUESTION = "{question}"
-
-
-def _plain(text: str) -> str:
-    """Refuse control characters: cards are shown in terminals, and files have names."""
-    for character in text:
-        if unicodedata.category(character) == "Cc" and character not in "\n\t":
-            raise ValueError(f"the control character {character!r} is not allowed")
-    if not text.strip():
-        raise ValueError("the text is empty")
-    return text.strip()
 
 
 def _persona(text: str) -> str:
@@ -65,8 +55,6 @@ def _as_tuple(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
-Text = Annotated[str, AfterValidator(_plain)]
-Line = Annotated[str, Field(max_length=120), AfterValidator(_plain)]
 Texts = Annotated[tuple[Text, ...], Field(strict=False)]
 OneOrMore = Annotated[tuple[Text, ...], Field(strict=False), BeforeValidator(_as_tuple)]
 Id = Annotated[str, Field(pattern=ID_PATTERN)]
@@ -85,7 +73,7 @@ class AdapterSpec(Strict):
         scale: the strength recommended by the card.
     """
 
-    file: Line
+    file: Annotated[Text, Field(max_length=120)]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     rank: Annotated[int, Field(ge=1, le=4096)]
     alpha: Annotated[float, Field(gt=0)]
@@ -144,7 +132,7 @@ class Block(Strict):
     schema_version: Literal[1] = Field(alias="schema")
     id: Annotated[Id, AfterValidator(_of_nobody_else)]
     name: Line
-    description: Annotated[str, Field(max_length=400), AfterValidator(_plain)]
+    description: Annotated[str, Field(max_length=400), AfterValidator(plain)]
     persona: Annotated[Text, Field(max_length=8000), AfterValidator(_persona)] | None = None
     adapter: AdapterSpec | None = None
     base: BaseSpec | None = None

@@ -19,7 +19,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from pluralism_local.communities.cards import Community, Id, Line, Scale, Text, check_base, made_for
+from pluralism_local.communities.cards import Community, Id, Scale, check_base, made_for
+from pluralism_local.communities.plain_text import Line, Text
 from pluralism_local.communities.strict_yaml import Strict, parse, read_text, validate
 from pluralism_local.errors import InvalidInput, NotFound
 from pluralism_local.types import AdapterRef

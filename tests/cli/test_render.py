@@ -133,3 +133,20 @@ def test_offline_allows_this_machine_only(tmp_path: Path) -> None:
     offline = Settings(offline=True)
     wiring.open_engine("remote:http://127.0.0.1:1/v1#m", offline, lambda _: None).close()
     wiring.open_engine("remote:http://[::1]:1#m", offline, lambda _: None).close()
+
+
+def test_tables_are_aligned_in_every_script() -> None:
+    text = table([["日本", "Zoë \u202ekcab", "x"], ["a", "❤️ b", "y"]], ["id", "name", "of"])
+    edges = {
+        cell_len(line[: line.rindex(last)])
+        for line, last in zip(text.splitlines(), ("of", "x", "y"), strict=True)
+    }
+    assert len(edges) == 1
+    assert "\u202e" not in text
+
+
+def test_values_stay_on_the_line_of_their_key() -> None:
+    assert key_values([("corpus", "texts\nsha256  00"), ("path", "/a/two  spaces")]).splitlines() == [
+        "corpus  texts sha256  00",
+        "path    /a/two  spaces",
+    ]
