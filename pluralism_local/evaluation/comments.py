@@ -15,7 +15,7 @@ from typing import Any
 
 from pluralism_local.evaluation.asking import Asker, Failure
 from pluralism_local.evaluation.identity import digest, model_key
-from pluralism_local.evaluation.journal import Journal
+from pluralism_local.evaluation.journal import Journal, Record
 from pluralism_local.evaluation.samples import Sample
 from pluralism_local.evaluation.stored import StoredComment, check_records
 from pluralism_local.evaluation.tasks import Task
@@ -36,32 +36,35 @@ class CommentStore:
     """The journal of one communities' model.
 
     Args:
-        journal: open for writing.
+        journal: open for writing; None for a store that keeps nothing.
         info: the communities' model.
         task: whose questions are commented on.
         sampling: of comments; its seed is the run's.
         template: how prompts are templated; part of a comment's key.
         asker: asks that model; None for a store that only finds what is there.
+        beside: records that other runs kept (see `beside`).
         again: generate failed ones anew (once per store).
     """
 
     def __init__(
         self,
-        journal: Journal,
+        journal: Journal | None,
         info: ModelInfo,
         task: Task,
         sampling: Sampling,
         template: str,
         asker: Asker | None = None,
         *,
+        beside: Sequence[Record] = (),
         again: bool = False,
     ) -> None:
         self._journal, self._info, self._asker = journal, info, asker
         self._task, self._sampling, self._template = task, sampling, template
         self._known: dict[str, Said | Failure] = {}
-        check_records(StoredComment, journal.records, journal.path)
-        for record in journal.records:
-            self._known[record["key"]] = _read(record)
+        if journal is not None:
+            check_records(StoredComment, journal.records, journal.path)
+            self._known = {record["key"]: _read(record) for record in journal.records}
+        self._beside = {one["key"]: one for one in beside if "error" not in one}
         if again:
             self._known = {key: said for key, said in self._known.items() if isinstance(said, Said)}
 
@@ -72,6 +75,7 @@ class CommentStore:
             ValueError: something is missing and there is nobody to ask (a bug).
         """
         keys = [self._key(sample, voice) for sample, voice in wanted]
+        self._take_over(keys)
         missing = {
             key: pair for key, pair in zip(keys, wanted, strict=True) if key not in self._known
         }  # a dict, so that equal ones are asked once
@@ -81,7 +85,8 @@ class CommentStore:
 
     def missing(self, wanted: Sequence[tuple[Sample, Voice]]) -> int:
         """How many of them would have to be generated."""
-        return len({key for sample, voice in wanted if (key := self._key(sample, voice)) not in self._known})
+        keys = {self._key(sample, voice) for sample, voice in wanted}
+        return len(keys - self._known.keys() - self._beside.keys())
 
     def request(self, sample: Sample, voice: Voice) -> Request:
         """What the communities' model is asked."""
@@ -91,8 +96,15 @@ class CommentStore:
         seed = comment_seed(self._sampling.seed, f"{voice.id}:{sample.id}")
         return Request((*system, Message("user", text)), replace(self._sampling, seed=seed), voice.adapter)
 
+    def _take_over(self, keys: Sequence[str]) -> None:
+        """Make what other runs kept of these this run's own."""
+        used = {key: self._beside[key] for key in keys if key not in self._known and key in self._beside}
+        if used and self._journal is not None:
+            self._journal.append(list(used.values()))
+        self._known |= {key: _read(record) for key, record in used.items()}
+
     def _generate(self, missing: Mapping[str, tuple[Sample, Voice]]) -> None:
-        if self._asker is None:
+        if self._asker is None or self._journal is None:
             raise ValueError(f"{len(missing)} comments are missing")
         found = self._asker.texts([self.request(*pair) for pair in missing.values()])
         records = []

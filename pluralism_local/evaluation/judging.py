@@ -28,7 +28,7 @@ from pluralism_local.errors import Unsupported
 from pluralism_local.evaluation import metrics
 from pluralism_local.evaluation.asking import Asker, Failure
 from pluralism_local.evaluation.identity import digest, model_key
-from pluralism_local.evaluation.journal import Journal
+from pluralism_local.evaluation.journal import Journal, Record
 from pluralism_local.evaluation.metrics import Estimate
 from pluralism_local.evaluation.metrics.agreement import Choice, Outcome
 from pluralism_local.evaluation.runner import Progress
@@ -163,8 +163,8 @@ class Judge:
 
 
 def judge_file(folder: Path, judge: Judge) -> Path:
-    """Where this judge's answers lie: beside the run in `folder`, for all runs there."""
-    return folder.resolve().parent / f"judge-{judge.identity[:12]}.jsonl"
+    """Where this judge's answers lie."""
+    return folder / f"judge-{judge.identity[:12]}.jsonl"
 
 
 def judge_pairs(
@@ -172,6 +172,7 @@ def judge_pairs(
     journal: Journal,
     pairs: Mapping[str, Sequence[Pair]],
     *,
+    beside: Sequence[Record] = (),
     retry: bool = False,
     should_stop: ShouldStop = never,
     progress: Callable[[Progress], None] = lambda _: None,
@@ -182,6 +183,7 @@ def judge_pairs(
 
     Args:
         journal: open for writing, of this judge alone.
+        beside: records that other runs kept of this judge (see `beside`).
         retry: ask again where it failed.
         should_stop: asked between chunks; what is finished stays, the rest is None.
         progress: counts answers, two to a pair; equal ones once.
@@ -195,6 +197,9 @@ def judge_pairs(
     if retry:
         known = {key: one for key, one in known.items() if not isinstance(one, Failure)}
     wanted = {key for row in pairs.values() for pair in row for key in _questions(judge, pair)}
+    used = {one["key"]: one for one in beside if one["key"] in wanted - known.keys() and "error" not in one}
+    journal.append(list(used.values()))
+    known |= {key: _answer(one) for key, one in used.items()}
 
     def tell(opponent: str) -> None:
         answered = [known[key] for key in wanted if key in known]

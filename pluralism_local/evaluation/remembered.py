@@ -15,7 +15,7 @@ import numpy as np
 from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.errors import Cancelled
 from pluralism_local.evaluation.identity import digest
-from pluralism_local.evaluation.journal import Journal
+from pluralism_local.evaluation.journal import Journal, Record
 from pluralism_local.evaluation.nli import NliScorer, Pair
 from pluralism_local.evaluation.nli.base import Scores, distinct, parts
 from pluralism_local.evaluation.stored import StoredEntailment, check_records
@@ -26,8 +26,8 @@ DIGITS = 7
 
 
 def nli_file(folder: Path, scorer: NliScorer) -> Path:
-    """Where scores of this scorer lie: beside the run in `folder`, for all runs there."""
-    return folder.resolve().parent / f"nli-{scorer.identity[:12]}.jsonl"
+    """Where scores of this scorer lie."""
+    return folder / f"nli-{scorer.identity[:12]}.jsonl"
 
 
 class RememberedNli:
@@ -36,6 +36,7 @@ class RememberedNli:
     Args:
         journal: open for writing, of this scorer alone; None remembers for as long as this object lives.
         progress: called with (pairs scored, pairs to score) before the first batch and after every one.
+        beside: records that other runs kept of this scorer (see `beside`).
     """
 
     def __init__(
@@ -43,9 +44,11 @@ class RememberedNli:
         scorer: NliScorer,
         journal: Journal | None,
         progress: Callable[[int, int], None] = lambda *_: None,
+        beside: Sequence[Record] = (),
     ) -> None:
         self._scorer, self._journal, self._progress = scorer, journal, progress
         self._known: dict[str, list[float]] = {}
+        self._beside = {record["key"]: record for record in beside}
         if journal is not None:
             check_records(StoredEntailment, journal.records, journal.path)
             self._known = {record["key"]: record["p"] for record in journal.records}
@@ -69,6 +72,7 @@ class RememberedNli:
         """See `NliScorer.score`. What was scored before `Cancelled` stays."""
         different, index = distinct(pairs)
         keys = [_key(pair) for pair in different]
+        self._take_over(keys)
         # neighbours of one premise share its computation
         missing = sorted(
             (place for place, key in enumerate(keys) if key not in self._known),
@@ -91,6 +95,13 @@ class RememberedNli:
             self._progress(min(part.stop, len(missing)), len(missing))
         table = np.array([self._known[key] for key in keys], dtype=np.float64).reshape(-1, 3)
         return (table / table.sum(axis=1, keepdims=True))[index] if len(table) else table
+
+    def _take_over(self, keys: Sequence[str]) -> None:
+        """Make what other runs kept of these this run's own."""
+        used = [self._beside[key] for key in keys if key not in self._known and key in self._beside]
+        if used and self._journal is not None:
+            self._journal.append(used)
+        self._known |= {record["key"]: record["p"] for record in used}
 
 
 def _key(pair: Pair) -> str:

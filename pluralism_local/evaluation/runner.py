@@ -1,11 +1,11 @@
 """A run: methods over samples, chunk by chunk, every finished chunk kept for good.
 
     samples ──chunks──> for each: every method that lacks it ──Method.run──> outcomes ──one batch──> samples.jsonl
-                                  └ comments ──one batch──> the comments' journal, shared by runs
+                                  └ comments ──one batch──> the comments' journal
 
     RUN/run.json        identity and how it was begun
     RUN/samples.jsonl   {"id", "method", "pred_distribution" | "output" | "error", how they came about, "usage"} …
-    comments-MODEL.jsonl beside RUN
+    RUN/comments-MODEL.jsonl    what communities said, found by the runs beside it, too (see `beside`)
 
 All methods finish a chunk before the next begins, so a run that was stopped compares its methods on the same samples.
 Chunks are cut from the whole list, never from what is missing, so a run that goes on asks the models in the very
@@ -23,11 +23,12 @@ from pluralism_local.communities import Pool
 from pluralism_local.engine.base import LanguageModel, ShouldStop, never
 from pluralism_local.errors import InvalidInput
 from pluralism_local.evaluation.asking import Asker, Failure
+from pluralism_local.evaluation.beside import kept_beside
 from pluralism_local.evaluation.comments import CommentStore
 from pluralism_local.evaluation.journal import Journal, read_journal
 from pluralism_local.evaluation.methods import METHODS, WITH_COMMENTS, Method, Outcome, voices_for
 from pluralism_local.evaluation.samples import Prediction, Sample
-from pluralism_local.evaluation.stored import StoredAnswer, check_records
+from pluralism_local.evaluation.stored import StoredAnswer, StoredComment, check_records
 from pluralism_local.evaluation.tasks import Task
 from pluralism_local.evaluation.turns import Turns
 from pluralism_local.modes.comments import Voice
@@ -84,7 +85,7 @@ def run(
 ) -> bool:
     """Carry out what is missing of `methods` (of `METHODS`); whether all is done.
 
-    The caller holds the locks of `folder` and of the comments' folder, and has claimed it (see `identity`).
+    The caller holds the lock of `folder`, and has claimed it (see `identity`).
 
     Args:
         retry: do failed samples again.
@@ -126,9 +127,9 @@ def chunks(samples: Sequence[Sample]) -> Iterator[Sequence[Sample]]:
 
 
 def comments_file(folder: Path, info: ModelInfo) -> Path:
-    """Where comments of this model lie: beside the run, for all runs there."""
+    """Where comments of this model lie."""
     name = info.sha256[:12] if info.sha256 else "".join(c if c.isalnum() else "-" for c in info.id)[:60]
-    return folder.resolve().parent / f"comments-{name}.jsonl"
+    return folder / f"comments-{name}.jsonl"
 
 
 def read_results(folder: Path) -> tuple[Results, list[dict[str, Any]]]:
@@ -194,6 +195,7 @@ def _comments(setup: Setup, journal: Journal, *, retry: bool) -> CommentStore:
         setup.comment,
         setup.template,
         Asker(setup.communities),
+        beside=kept_beside(journal.path, StoredComment),
         again=retry,
     )
 

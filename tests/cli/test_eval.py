@@ -292,7 +292,7 @@ def test_killed_three_times_it_gives_the_same_table(tmp_path: Path) -> None:
     last = start(tmp_path, "b", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     again, _ = last.communicate(timeout=120)
     assert last.returncode == 0
-    for name in ("run/samples.jsonl", "comments-scripted-.jsonl"):
+    for name in ("run/samples.jsonl", "run/comments-scripted-.jsonl"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     assert json.loads(again) == json.loads(table)
 

@@ -25,6 +25,9 @@ from tests.evaluation import rows
 from tests.evaluation.rows import write
 from tests.evaluation.test_runner import MAKERS
 
+COUNT = int(os.environ.get("PLOCAL_MUTATIONS", "1000"))  # read now: tests run without variables of this name
+SEED = int(os.environ.get("PLOCAL_MUTATION_SEED", "2026"))
+
 TASKS = ("distributional-globalopinionqa", "steerable-vk", "distributional-moralchoice")
 COMMANDS: tuple[tuple[str, ...], ...] = (
     ("ls",),
@@ -194,12 +197,9 @@ def test_no_changed_folder_crashes_a_command(
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_nor_do_a_thousand_others(run: Run, homes: dict[str, Path], tmp_path: Path) -> None:
-    count = int(os.environ.get("PLOCAL_MUTATIONS", "1000"))
-    codes, wrong = try_mutations(
-        run, homes, tmp_path, count, int(os.environ.get("PLOCAL_MUTATION_SEED", "2026"))
-    )
+    codes, wrong = try_mutations(run, homes, tmp_path, COUNT, SEED)
     sys.stdout.write(
-        f"{count} changed folders: exit codes {dict(sorted(codes.items()))}, {len(wrong)} wrong\n"
+        f"{COUNT} folders changed with seed {SEED}: exit codes {dict(sorted(codes.items()))}, {len(wrong)} wrong\n"
     )
     assert not wrong, "\n".join(wrong)
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from pluralism_local.errors import Cancelled
-from pluralism_local.evaluation.journal import Journal
+from pluralism_local.evaluation.journal import Journal, locked
 from tests.cli.conftest import Run
+from tests.cli.test_eval import data
 from tests.evaluation import rows
 from tests.evaluation.rows import write
 
@@ -149,3 +150,58 @@ def test_a_file_of_scores_has_one_writer(tmp_path: Path) -> None:
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
     with Journal(path) as journal:
         assert journal.records == [{"a": 1}]
+
+
+def test_a_runs_parent_holds_nothing_but_runs(run: Run, tmp_path: Path) -> None:
+    line = (
+        "eval",
+        "run",
+        "--task",
+        GLOBAL,
+        "--data",
+        data(tmp_path),
+        "--comment-max-tokens",
+        "4",
+        "--limit",
+        "4",
+    )
+    (tmp_path / "X").mkdir()
+    for name in ("r", "s"):
+        assert run(*line, "--method", "ours", "--output", str(tmp_path / "X" / name)).code == 0
+    assert sorted(path.name for path in (tmp_path / "X").iterdir()) == ["r", "s"]
+    everything = [str(path) for path in (tmp_path / "X").iterdir()]
+    assert run("eval", "report", *everything, "-o", str(tmp_path / "report.html")).code == 0
+    overton = write(tmp_path / "overton.json", [rows.overton(i) for i in range(2)])
+    words = ("--task", "overton-nli", "--data", str(overton), "--scorer", "none", "--comment-max-tokens", "4")
+    assert run("eval", "run", *words, "--output", str(tmp_path / "X" / "t")).code == 0
+    assert run("eval", "judge", str(tmp_path / "X" / "t"), "--judge", "scripted:").code == 0
+    assert sorted(path.name for path in (tmp_path / "X").iterdir()) == ["r", "s", "t"]
+
+
+def test_runs_beside_each_other_are_written_at_the_same_time(run: Run, tmp_path: Path) -> None:
+    line = (
+        "eval",
+        "run",
+        "--task",
+        GLOBAL,
+        "--data",
+        data(tmp_path),
+        "--comment-max-tokens",
+        "4",
+        "--limit",
+        "4",
+    )
+    with locked(tmp_path / "X" / "other"):
+        assert run(*line, "--method", "ours", "--output", str(tmp_path / "X" / "r")).code == 0
+    with locked(tmp_path / "X"):  # as an earlier version does
+        assert run(*line, "--method", "ours", "--output", str(tmp_path / "X" / "s")).code == 0
+
+
+def test_files_that_earlier_versions_left_beside_runs_are_no_runs(run: Run, begun: Path) -> None:
+    left = [begun.parent / "comments-scripted-.jsonl", begun.parent / ".lock"]
+    for file in left:
+        file.write_text("")
+    report = ("eval", "report", *map(str, left))
+    ran = run(*report, str(begun), "-o", str(begun.parent / "report.html"))
+    assert ran.code == 0 and "Files are no runs' folders, and are left out" in ran.err
+    assert run(*report, "-o", str(begun.parent / "report.html")).code == 3

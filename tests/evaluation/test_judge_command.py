@@ -177,7 +177,7 @@ def test_control_c_stops_after_the_chunk_and_the_command_goes_on(
     monkeypatch.setattr(Counting, "interrupted", False)
     line = ("eval", "judge", str(answered), "prompting", "vanilla", "shuffled", "--json")
     wanted = go(*line).json()
-    for file in answered.parent.glob("judge-*"):
+    for file in answered.glob("judge-*.jsonl"):
         file.unlink()
     monkeypatch.setattr(wiring, "open_engine", lambda *_: Counting(tmp_path / "model.json"))
     stopped = go(*line)

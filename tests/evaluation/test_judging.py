@@ -162,8 +162,8 @@ def test_stopped_between_chunks_it_goes_on(tmp_path: Path) -> None:
     again = judged(engine, tmp_path / "cut" / "run", asked)
     assert again == wanted
     assert engine.calls == whole.calls  # the very same batches, none twice
-    (kept,) = (tmp_path / "whole").glob("judge-*.jsonl")
-    assert (tmp_path / "cut" / kept.name).read_bytes() == kept.read_bytes()
+    (kept,) = (tmp_path / "whole" / "run").glob("judge-*.jsonl")
+    assert (tmp_path / "cut" / "run" / kept.name).read_bytes() == kept.read_bytes()
     judged(engine, tmp_path / "cut" / "run", asked)
     assert engine.calls == whole.calls
 
@@ -172,7 +172,7 @@ def test_a_torn_batch_is_asked_again_as_a_whole(tmp_path: Path) -> None:
     asked = {"b": pairs(CHUNK * 2)}
     engine = ScriptedEngine(record=True)
     wanted = judged(engine, tmp_path / "run", asked)
-    (file,) = tmp_path.glob("judge-*.jsonl")
+    (file,) = (tmp_path / "run").glob("judge-*.jsonl")
     content = file.read_bytes()
     file.write_bytes(content[:-30])
     assert judged(engine, tmp_path / "run", asked) == wanted
@@ -208,8 +208,8 @@ def test_killed_it_goes_on(tmp_path: Path) -> None:
     asked = {"b": pairs(CHUNK * 4)}
     assert judged(engine, tmp_path / "cut" / "run", asked) == judged(whole, tmp_path / "whole" / "run", asked)
     assert engine.calls == whole.calls[2:]
-    (kept,) = (tmp_path / "whole").glob("judge-*.jsonl")
-    assert (tmp_path / "cut" / kept.name).read_bytes() == kept.read_bytes()
+    (kept,) = (tmp_path / "whole" / "run").glob("judge-*.jsonl")
+    assert (tmp_path / "cut" / "run" / kept.name).read_bytes() == kept.read_bytes()
 
 
 def test_what_does_not_fit_fails_alone_and_is_never_cut(tmp_path: Path) -> None:
@@ -248,7 +248,7 @@ def test_one_order_that_fails_fails_the_pair_only(tmp_path: Path) -> None:
     found = judged(Breaking(file), tmp_path / "run", {"b": pairs(CHUNK + 1)})["b"]
     assert found[2] == Failure("engine_failure", "Decoding failed.")
     assert found[:2] + found[3:] == [WIN] * CHUNK
-    (kept,) = tmp_path.glob("judge-*.jsonl")
+    (kept,) = (tmp_path / "run").glob("judge-*.jsonl")
     assert sum("error" in record for record in read_journal(kept)) == 1
 
 

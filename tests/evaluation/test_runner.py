@@ -17,7 +17,7 @@ from pluralism_local.engine.scripted import EVERYTHING, ScriptedEngine
 from pluralism_local.errors import EngineFailure, InvalidInput, RemoteFailure, Unsupported
 from pluralism_local.evaluation.asking import PATIENCE, Failure
 from pluralism_local.evaluation.coverage import Coverage
-from pluralism_local.evaluation.journal import Journal
+from pluralism_local.evaluation.journal import Journal, read_journal
 from pluralism_local.evaluation.methods import METHODS, find_methods
 from pluralism_local.evaluation.reading import read_samples
 from pluralism_local.evaluation.runner import Progress, Setup, comments_file, read_results, run
@@ -65,9 +65,8 @@ def setup(
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {
-        path.name: path.read_bytes() for path in [*folder.glob("*.jsonl"), *folder.parent.glob("*.jsonl")]
-    }
+    assert not list(folder.parent.glob("*.jsonl"))
+    return {path.name: path.read_bytes() for path in folder.glob("*.jsonl")}
 
 
 @pytest.mark.parametrize("task", MAKERS)
@@ -158,6 +157,42 @@ def test_comments_are_generated_once_for_all_methods_and_runs(tmp_path: Path) ->
     assert sum(len(call.requests) for call in engine.calls if call.kind == "generate") == 60
 
 
+def test_what_runs_beside_it_kept_becomes_a_runs_own(tmp_path: Path) -> None:
+    engine = ScriptedEngine(record=True)
+    given = setup("steerable-opinionqa", tmp_path, 6, engine=engine)
+    run(given, tmp_path / "x" / "a", ["ours"])
+    first = comments_file(tmp_path / "x" / "a", engine.info)
+    run(given, tmp_path / "x" / "b", ["ours"])
+    own = comments_file(tmp_path / "x" / "b", engine.info)
+    assert {one["key"]: one for one in read_journal(own)} == {one["key"]: one for one in read_journal(first)}
+    # moved away, it has everything; earlier versions kept comments beside their runs
+    (tmp_path / "y").mkdir()
+    first.rename(tmp_path / "y" / first.name)
+    engine.calls.clear()
+    run(given, tmp_path / "y" / "c", ["ours"])
+    assert [call for call in engine.calls if call.kind == "generate"] == []
+    # one that is damaged is no reason to stop
+    (tmp_path / "y" / first.name).write_text("{}\nno record\n{}\n")
+    comments_file(tmp_path / "y" / "c", engine.info).unlink()
+    run(given, tmp_path / "y" / "d", ["ours"])
+    assert sum(len(call.requests) for call in engine.calls if call.kind == "generate") == 18
+
+
+def test_a_failed_comment_of_another_run_is_asked_for(tmp_path: Path) -> None:
+    engine = ScriptedEngine(record=True)
+    given = setup("steerable-opinionqa", tmp_path, 2, engine=engine)
+    run(given, tmp_path / "x" / "a", ["ours"])
+    first = comments_file(tmp_path / "x" / "a", engine.info)
+    records = [json.loads(line) for line in first.read_text().splitlines()]
+    for one in records:
+        del one["text"]
+        one["error"] = {"code": "engine_failure", "message": "Broken."}
+    first.write_text("".join(f"{json.dumps(one)}\n" for one in records))
+    engine.calls.clear()
+    run(given, tmp_path / "x" / "b", ["ours"])
+    assert sum(len(call.requests) for call in engine.calls if call.kind == "generate") == 6
+
+
 def test_a_kill_at_any_moment_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed in the middle of any write, the same command ends with the same bytes."""
     writes: list[tuple[str, int, int]] = []
@@ -183,8 +218,7 @@ def test_a_kill_at_any_moment_changes_nothing(tmp_path: Path, monkeypatch: pytes
         killed.mkdir(parents=True)
         for file, content in expected.items():
             length = before + (after - before) * (step % 4) // 4 if file == name else sizes[file]
-            folder = killed if file == "samples.jsonl" else killed.parent
-            (folder / file).write_bytes(content[:length])
+            (killed / file).write_bytes(content[:length])
         assert run(given, killed, METHODS)
         assert files(killed) == expected, step
         sizes[name] = after

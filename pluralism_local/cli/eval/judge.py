@@ -2,8 +2,8 @@
 
     RUN's answers of A and of each B ──pairs──> a judge after the other ──> verdicts ──> RUN/judge.json ──> Output
 
-Answers of judges are kept beside the run as they come, so that the same command goes on after an interruption. Ctrl-C
-once finishes the chunk and stops (exit 6); what is there is shown.
+Answers of judges are kept in the run's folder as they come, so that the same command goes on after an interruption.
+Ctrl-C once finishes the chunk and stops (exit 6); what is there is shown.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ Examples:
   plocal eval judge RUN ours vanilla prompting shuffled --judge big.gguf --judge remote:http://localhost:8000#name
   plocal eval judge RUN moe vanilla --limit 100 --json
 
-What judges said is kept beside the run and not asked for twice; RUN/judge.json is the latest result.
+What judges said is kept in the run's folder and not asked for twice; RUN/judge.json is the latest result.
 """
 
 
@@ -124,8 +124,7 @@ def judge(
     names = list(dict.fromkeys(judges or [settings.model]))
     with ExitStack() as stack:
         interrupt = stack.enter_context(catching(out))
-        for path in dict.fromkeys((folder, folder.parent)):
-            stack.enter_context(locked(path))
+        stack.enter_context(locked(folder))
         heard, left = _hear(out, settings, case, names, folder, interrupt, words=words, retry=retry_failed)
         found = {"schema": SCHEMA, "run": record["id"], "task": task.name}
         found |= result(case, heard, left, settings.seed)
@@ -175,8 +174,10 @@ def _hear(
     retry: bool,
 ) -> tuple[list[Heard], list[str]]:
     """Ask one judge after the other, only one model being open at a time; and the names that a stop left over."""
+    from pluralism_local.evaluation.beside import kept_beside
     from pluralism_local.evaluation.journal import Journal
     from pluralism_local.evaluation.judging import Judge, judge_file, judge_pairs
+    from pluralism_local.evaluation.stored import StoredChoice
 
     heard: dict[str, Heard] = {}
     for number, name in enumerate(names, start=1):
@@ -196,6 +197,7 @@ def _hear(
                     judge,
                     journal,
                     case.pairs,
+                    beside=kept_beside(journal.path, StoredChoice),
                     retry=retry,
                     should_stop=interrupt,
                     progress=_named(reporter(out, time.monotonic), f"{shown}, {case.a} against"),

@@ -23,7 +23,7 @@ from pluralism_local.cli.eval.scorers import ADAPTER, NO_SCORER, ScorerName, ope
 from pluralism_local.cli.eval.work import Wanted, summarise_folder
 from pluralism_local.cli.interrupt import Interrupt, catching
 from pluralism_local.cli.output import Output
-from pluralism_local.errors import Cancelled, InvalidInput, PlocalError
+from pluralism_local.errors import Cancelled, InvalidInput, NotFound, PlocalError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -66,7 +66,12 @@ def report(
     out = options.output(context, as_json=as_json)
     from pluralism_local.evaluation.report import render
 
-    folders = dict(find_run(run) for run in runs)
+    files = [run for run in runs if run.expanduser().is_file()]
+    if files:
+        out.warn(f"Files are no runs' folders, and are left out: {', '.join(map(str, files))}.")
+    if len(files) == len(runs):
+        raise NotFound("There is no run's folder among these.", "plocal eval ls lists runs.")
+    folders = dict(find_run(run) for run in runs if run not in files)
     views = []
     with catching(out) as interrupt:
         for folder, record in folders.items():
@@ -178,7 +183,7 @@ def _faithfulness(
     wanted, settings = allow(wanted, folder, settings_of(out, wanted), ("pool",))
     pool = wiring.find_pool(wiring.library(settings), settings.pool, list(wanted.communities))
     interrupt.graceful = True
-    with locked(folder.resolve().parent):
+    with locked(folder):
         comments = comments_of(folder, view.identity, task, samples, pool)
         with open_scorer(name, settings, out.status) as scorer:
             found = faithfulness_of(

@@ -27,7 +27,8 @@ Examples:
   plocal eval run --task steerable-vk --data vk.json --pool cultures --method ours --method vanilla --limit 50
 
 Everything finished is kept at once: the same command, or plocal eval resume RUN, goes on after an interruption
-with the same numbers. Comments are kept for all runs beside it and are not asked for twice.
+with the same numbers. Comments are kept in the run's folder, and runs that lie beside it do not ask for
+them again.
 """
 
 DEFAULT_METHODS = ("ours", "vanilla", "prompting", "moe", "uniform", "shuffled")

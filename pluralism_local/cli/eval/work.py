@@ -116,8 +116,6 @@ def carry_out(
             show_plan(out, setup, real, folder)
             return
         stack.enter_context(locked(folder))
-        if folder.resolve().parent != folder.resolve():
-            stack.enter_context(locked(folder.resolve().parent))
         identities.claim(folder, identity, {"wanted": others.kept(wanted), "begun": _now()})
         others.remember(wanted, settings)
         out.note(f"Run {folder}")
@@ -243,15 +241,17 @@ def summarise_folder(
     wanted: Wanted,
     interrupt: Interrupt,
 ) -> Summary:
-    """Score a run's answers; NLI scores are kept beside the run.
+    """Score a run's answers; NLI scores are kept in the run's folder.
 
     Raises: InvalidInput if no sample was answered by all methods, or no scorer was chosen for a task that needs one;
         Cancelled while entailment is scored.
     """
+    from pluralism_local.evaluation.beside import kept_beside
     from pluralism_local.evaluation.coverage import Coverage, cover
     from pluralism_local.evaluation.journal import Journal
     from pluralism_local.evaluation.remembered import RememberedNli, nli_file
     from pluralism_local.evaluation.runner import check_answers, read_results
+    from pluralism_local.evaluation.stored import StoredEntailment
     from pluralism_local.evaluation.summary import failures, summarise
 
     if task.answers == "text" and wanted.scorer == NO_SCORER:
@@ -270,7 +270,8 @@ def summarise_folder(
         open_scorer(wanted.scorer, settings, out.status) as scorer,
         Journal(nli_file(folder, scorer)) as journal,
     ):
-        remembered = RememberedNli(scorer, journal, entailment_pace(out, scorer.name))
+        beside = kept_beside(journal.path, StoredEntailment)
+        remembered = RememberedNli(scorer, journal, entailment_pace(out, scorer.name), beside)
 
         def covering(answered: Sequence[tuple[Sample, str]]) -> list[Coverage]:
             return cover(answered, remembered, should_stop=interrupt)

@@ -4,7 +4,7 @@
     base, patched (Summaries) ──pool_difference──> Estimate, paired over the samples of both
     responses, comments, NliScorer ──faithfulness_of──> MessageFaithfulness (Modular Pluralism §5, Figure 5)
 
-Nothing here asks a language model but for the NLI scorer's; its scores are kept beside the run as they come.
+Nothing here asks a language model but for the NLI scorer's; its scores are kept in the run's folder as they come.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.errors import InvalidInput
 from pluralism_local.evaluation import metrics
+from pluralism_local.evaluation.beside import kept_beside
 from pluralism_local.evaluation.journal import Journal
 from pluralism_local.evaluation.methods import Heard
 from pluralism_local.evaluation.metrics import Estimate
@@ -25,6 +26,7 @@ from pluralism_local.evaluation.nli.base import ENTAILMENT
 from pluralism_local.evaluation.remembered import RememberedNli, nli_file
 from pluralism_local.evaluation.runner import Results
 from pluralism_local.evaluation.samples import Prediction, Sample
+from pluralism_local.evaluation.stored import StoredEntailment
 from pluralism_local.evaluation.summary import Summary
 
 Progress = Callable[[int, int], None]
@@ -78,7 +80,7 @@ def faithfulness_of(
     """Both directions of Figure 5 by argmax: a comment is the premise, a sentence of the response the hypothesis.
 
     Args:
-        folder: of the run; scores are kept beside it (see `RememberedNli`), the caller holds that folder's lock.
+        folder: of the run; scores are kept in it (see `RememberedNli`), the caller holds its lock.
         comments: by sample id and community id; samples that it lacks, or that failed, are left out.
         seed: of the intervals, which resample situations.
         progress: called with (pairs scored, pairs to score).
@@ -96,11 +98,12 @@ def faithfulness_of(
     if not found:
         raise InvalidInput(
             f"No sample has both comments and an answer of '{method}'.",
-            "Faithfulness needs a run of ours on an overton task, and the comments that were kept beside it.",
+            "Faithfulness needs a run of ours on an overton task, and the comments that were kept with it.",
         )
     pairs = [Pair(said, one) for row in found for _, said in row.comments for one in row.sentences]
-    with Journal(nli_file(folder, scorer)) as journal:
-        remembered = RememberedNli(scorer, journal, progress)
+    own = nli_file(folder, scorer)
+    with Journal(own) as journal:
+        remembered = RememberedNli(scorer, journal, progress, kept_beside(own, StoredEntailment))
         scores = remembered.score(pairs, should_stop=should_stop)
     entails = scores.argmax(axis=1) == ENTAILMENT if len(pairs) else scores.reshape(-1)
     shares, flags = [], []

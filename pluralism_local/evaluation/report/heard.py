@@ -13,11 +13,13 @@ from typing import Any
 
 from pluralism_local.communities import Pool
 from pluralism_local.errors import Refused
+from pluralism_local.evaluation.beside import kept_beside
 from pluralism_local.evaluation.comments import CommentStore, Said
-from pluralism_local.evaluation.journal import Journal
+from pluralism_local.evaluation.journal import read_journal
 from pluralism_local.evaluation.methods import Heard
 from pluralism_local.evaluation.runner import comments_file
 from pluralism_local.evaluation.samples import Sample
+from pluralism_local.evaluation.stored import StoredComment, check_records
 from pluralism_local.evaluation.tasks import Task
 from pluralism_local.modes.comments import Voice
 from pluralism_local.types import ModelInfo, Sampling
@@ -29,7 +31,7 @@ def comments_of(
     """What each community said to each sample.
 
     Args:
-        folder: of the run; the comments' file lies beside it, and the caller holds that folder's lock.
+        folder: of the run.
         identity: of the run.
         pool: with the cards that the run had.
 
@@ -43,13 +45,14 @@ def comments_of(
     info = ModelInfo(model["id"], model["backend"], sha256=model["sha256"], weights=model.get("weights"))
     said = identity["comment"]
     sampling = Sampling(said["temperature"], said["top_p"], said["max_tokens"], said["seed"])
-    file = comments_file(folder, info)
-    if not file.exists():
+    own = comments_file(folder, info)
+    records = [*kept_beside(own, StoredComment), *read_journal(own)]
+    if not records:
         return {}
-    with Journal(file) as journal:
-        store = CommentStore(journal, info, task, sampling, identity["template"])
-        # a model that takes no adapters let every community speak through its persona
-        return max((_found(store, samples, voices) for voices in _voices(pool, identity)), key=len)
+    check_records(StoredComment, records, own)
+    store = CommentStore(None, info, task, sampling, identity["template"], beside=records)
+    # a model that takes no adapters let every community speak through its persona
+    return max((_found(store, samples, voices) for voices in _voices(pool, identity)), key=len)
 
 
 def _found(store: CommentStore, samples: Sequence[Sample], voices: Sequence[Voice]) -> Heard:
