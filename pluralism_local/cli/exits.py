@@ -6,7 +6,7 @@ exception ──> describe ──> Failure(exit, code, message, hint) ──> st
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import typer
@@ -67,13 +67,17 @@ _NOT_ALLOWED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 def describe(error: BaseException) -> Failure:
-    """What to tell the user about `error`; anything unknown is a bug and says so."""
+    """What to tell the user about `error`, without the passwords of URLs; anything unknown is a bug and says so."""
+    from pluralism_local.remote_url import without_credentials
+
+    found = _described(error)
+    return replace(found, message=without_credentials(found.message), hint=without_credentials(found.hint))
+
+
+def _described(error: BaseException) -> Failure:
     if isinstance(error, errors.PlocalError):
         code = next((exit for kind, exit in _EXITS if isinstance(error, kind)), ExitCode.UNEXPECTED)
-        from pluralism_local.remote_url import without_credentials
-
-        message, hint = map(without_credentials, (error.message, error.hint))
-        return Failure(code, error.code, message, hint)
+        return Failure(code, error.code, error.message, error.hint)
     if isinstance(error, TyperException):
         return _usage(error)
     if isinstance(error, (KeyboardInterrupt, EOFError, typer.Abort)):

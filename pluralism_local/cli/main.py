@@ -106,7 +106,9 @@ def _fail(out: Output, error: BaseException) -> int:
     if os.environ.get("PLOCAL_DEBUG"):
         import traceback
 
-        out.note("".join(traceback.format_exception(error)).rstrip())
+        from pluralism_local.remote_url import without_credentials
+
+        out.note(without_credentials("".join(traceback.format_exception(error)).rstrip()))
     try:
         out.fail(failure)
     except ReaderGone:

@@ -124,6 +124,18 @@ def test_the_chats_list_of_models_shows_none(model: str) -> None:
         assert "127.0.0.1" in about(entry, settings).plain
 
 
+def test_a_traceback_shows_none(run: Run, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLOCAL_DEBUG", "1")
+
+    def fails(*_: object, **__: object) -> None:
+        raise ValueError(f"no luck with {model}")
+
+    monkeypatch.setattr("pluralism_local.wiring.open_engine", fails)
+    ran = run("ask", "-n", "-m", model, "--mode", "vanilla", "Hi")
+    assert "ValueError: no luck with remote:http://127.0.0.1" in ran.err
+    assert not told(ran.out + ran.err)
+
+
 def test_files_that_are_there_keep_their_permissions(run: Run, village: Path) -> None:
     (village / "config.toml").chmod(0o644)
     assert run("config", "set", "seed", "4").code == 0
