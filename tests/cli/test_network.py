@@ -171,7 +171,7 @@ def test_nothing_beyond_this_machine_is_reached_for(
         assert code in ((2,) if asks else range(7)), line
 
 
-TAKING = {("eval", "run"), ("eval", "resume"), ("eval", "judge")}
+TAKING = {("eval", name) for name in ("run", "resume", "judge", "score", "nli")}
 """Commands of two words with an --offline of their own; the others reach for nothing whatever is said."""
 
 

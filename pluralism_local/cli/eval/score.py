@@ -67,6 +67,7 @@ def score(
     ] = False,
     seed: options.Seed = None,
     threads: options.Threads = None,
+    offline: options.Offline = None,
     as_json: options.Json = False,
 ) -> None:
     """The metrics of a file of answers, by name, with 95 % intervals."""
@@ -82,7 +83,7 @@ def score(
             "overton-judge compares two methods of a run.",
             "Use plocal eval judge RUN, or --task overton-nli.",
         )
-    settings = options.load(out, {"seed": seed, "threads": threads}).settings
+    settings = options.load(out, {"seed": seed, "threads": threads, "offline": offline}).settings
     found = reading.read_answers(what, file, partial=partial)
     for remark in reading.remarks(what, found.samples):
         out.warn(remark)
@@ -133,6 +134,7 @@ def nli(
         int | None, typer.Option("--limit", min=1, metavar="N", help="The first N pairs. Default: all.")
     ] = None,
     threads: options.Threads = None,
+    offline: options.Offline = None,
     as_json: options.Json = False,
 ) -> None:
     """The accuracy of an entailment scorer on labelled pairs."""
@@ -140,7 +142,7 @@ def nli(
     from pluralism_local.evaluation.nli import read_pairs
     from pluralism_local.evaluation.nli.check import check
 
-    settings = options.load(out, {"threads": threads}).settings
+    settings = options.load(out, {"threads": threads, "offline": offline}).settings
     data = read_pairs(file)
     rows = data.rows[:limit]
     with catching(out) as interrupt, open_scorer(scorer, settings, out.status) as opened:
