@@ -78,3 +78,8 @@ def bar(p: float, width: int, block: str = BLOCK) -> str:
 def tokens(count: int, *, short: bool = False) -> str:
     """``1,234``; short ``1.2k``."""
     return f"{count / 1000:.1f}k" if short and count >= 1000 else f"{count:,}"
+
+
+def many(count: int, thing: str, things: str = "") -> str:
+    """``"1 row"``, ``"1,200 rows"``; `things` where an s does not make the plural."""
+    return f"{count:,} {thing if count == 1 else things or thing + 's'}"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from pluralism_local.figures import bar, beginning, clean, flat, one_line, padded, percent, tokens
+from pluralism_local.figures import bar, beginning, clean, flat, many, one_line, padded, percent, tokens
 
 
 @given(st.text(max_size=60), st.integers(min_value=2, max_value=40))
@@ -51,3 +51,8 @@ def test_importing_them_costs_nothing() -> None:
 
 def test_flat_text_keeps_its_spaces_and_has_no_line_breaks() -> None:
     assert flat("/a/two  spaces\nsha256\t\u202ex\x1b[2J") == "/a/two  spaces sha256 x[2J"
+
+
+def test_things_are_counted() -> None:
+    assert [many(count, "row") for count in (0, 1, 1200)] == ["0 rows", "1 row", "1,200 rows"]
+    assert many(2, "community", "communities") == "2 communities"

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from pluralism_local.cli.output import Output, table
-from pluralism_local.figures import BLOCK, bar, cells, clean, one_line, padded, percent
+from pluralism_local.figures import BLOCK, bar, cells, clean, many, one_line, padded, percent
 from pluralism_local.modes.aggregate import NO_ESTIMATE, is_stand_in
 from pluralism_local.types import Aggregate, Comment, Result, Selection, Usage
 
@@ -113,7 +113,7 @@ def whose(pool: Pool) -> str:
     """Whose estimate it is, and what the weights claim; stands below `HEADING`."""
     weights = {round(member.weight, 9) for member in pool.members}
     count = len(pool.members)
-    members = "1 community" if count == 1 else f"{count} communities"
+    members = many(count, "community", "communities")
     kind = "equal weights" if len(weights) == 1 else "weighted"
     return f"pool {pool.id}: {members}, {kind}, {_claim(pool)}"
 

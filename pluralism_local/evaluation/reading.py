@@ -22,6 +22,7 @@ from pluralism_local.evaluation.samples import Prediction, Sample, Where
 from pluralism_local.evaluation.tasks import Task
 from pluralism_local.evaluation.tasks.global_opinion_qa import DistributionalGlobalOpinionQA, unfamiliar
 from pluralism_local.evaluation.tasks.rows import distribution, name, rounded_sum, share
+from pluralism_local.figures import many
 from pluralism_local.files import open_regular
 
 FORMAT = (
@@ -157,9 +158,10 @@ def remarks(task: Task, samples: Sequence[Sample]) -> list[str]:
     for field in ("gold_distribution", "pred_distribution"):
         sums = [total for sample in samples if (total := rounded_sum(sample.data.get(field))) is not None]
         if sums:
-            rows = "1 row" if len(sums) == 1 else f"{len(sums)} rows"
             between = f"{min(sums):.4g}" if min(sums) == max(sums) else f"{min(sums):.4g} to {max(sums):.4g}"
-            found.append(f"'{field}' of {rows} is rounded and sums to {between}; it was scaled to sum to 1.")
+            found.append(
+                f"'{field}' of {many(len(sums), 'row')} is rounded and sums to {between}; it was scaled to sum to 1."
+            )
     if isinstance(task, DistributionalGlobalOpinionQA):
         unknown = unfamiliar(sample.attribute or "" for sample in samples)
         found += [f"The published surveys do not have: {', '.join(unknown)}."] if unknown else []

@@ -153,6 +153,24 @@ def test_a_choice_that_nobody_made_is_counted(run: Run, tmp_path: Path) -> None:
     } == {"fallback"}
 
 
+def test_a_choice_of_several_is_counted(run: Run, tmp_path: Path) -> None:
+    script = {
+        "replies": [{"match": "", "text": "Comment 1 or comment 2."}],
+        "distributions": [
+            {"match": "from 1 to", "mass": {"Z": 1}},
+            {"match": "", "mass": {"A": 0.4, "B": 0.4}},
+        ],
+    }
+    record = evaluate(run, tmp_path, "steerable-opinionqa", script, "--method", "ours").json()
+    assert record["basis"]["ours"]["unclear"] == 4
+    assert record["remarks"] == [
+        "ours: in 4 of 4 samples the LLM named several communities, and the last was taken."
+    ]
+    assert {one["selection_method"] for one in read_journal(tmp_path / "RUN" / "samples.jsonl")} == {
+        "unclear"
+    }
+
+
 def test_exported_stand_ins_stay_stand_ins(run: Run, tmp_path: Path) -> None:
     for task in ("distributional-moralchoice", "steerable-vk"):
         folder = tmp_path / task

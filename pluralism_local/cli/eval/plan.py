@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pluralism_local.cli.output import Output, key_values
+from pluralism_local.figures import many
 
 if TYPE_CHECKING:
     from pluralism_local.evaluation.runner import Setup
@@ -28,12 +29,15 @@ def show_plan(out: Output, setup: Setup, methods: Sequence[str], folder: Path) -
             ("task", setup.task.name),
             ("samples", f"{len(setup.samples):,}"),
             ("methods", ", ".join(methods)),
-            ("pool", f"{setup.pool.id}, {len(setup.pool.members)} communities"),
+            ("pool", f"{setup.pool.id}, {many(len(setup.pool.members), 'community', 'communities')}"),
             ("model", setup.llm.info.id),
             ("comments", f"{record['comments']:,} of at most {setup.comment.max_tokens} tokens"),
             ("prompts", f"about {record['prompt_tokens']:,} tokens to read"),
             ("writing", f"at most {record['completion_tokens']:,} tokens"),
-            ("time", f"at most about {record['minutes']:.0f} minutes, by a probe on this machine"),
+            (
+                "time",
+                f"at most about {many(max(1, round(record['minutes'])), 'minute')}, by a probe on this machine",
+            ),
             ("folder", folder),
         ]
     )

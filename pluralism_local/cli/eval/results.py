@@ -16,6 +16,7 @@ from pluralism_local.cli.eval.work import results_text, summarise_folder, tell_v
 from pluralism_local.cli.interrupt import catching
 from pluralism_local.cli.output import Output, table
 from pluralism_local.errors import InvalidInput, PlocalError
+from pluralism_local.figures import many
 
 if TYPE_CHECKING:
     from pluralism_local.evaluation.summary import Summary
@@ -84,7 +85,9 @@ def compare(
     bases = {name: basis for name, basis in summary.bases.items() if name in (a, b)}
     said = remarks(summary.task, bases)
     tell_void(out, void(bases))
-    head = f"{a} minus {b} on {len(summary.samples)} samples of {summary.task}; 95 % intervals, paired."
+    head = (
+        f"{a} minus {b} on {many(len(summary.samples), 'sample')} of {summary.task}; 95 % intervals, paired."
+    )
     shown = {
         "schema": "plocal.eval.compare/1",
         "run": record["id"],
@@ -126,7 +129,7 @@ def export(
         out.warn(f"{len(samples) - len(rows)} of {len(samples)} samples have no answer and are left out.")
     text = json.dumps(rows, ensure_ascii=False, indent=4) + "\n"
     if out.deliver(text, str(file)) is not None:
-        out.note(f"Wrote {len(rows)} rows to {file}.")
+        out.note(f"Wrote {many(len(rows), 'row')} to {file}.")
 
 
 def _summary(out: Output, run: Path) -> tuple[Path, dict[str, Any], Summary]:

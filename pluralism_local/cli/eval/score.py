@@ -110,7 +110,7 @@ def score(
     lines = [(name, NO_SCORE if void(bases) else cell(one.record())) for name, one in scores.metrics.items()]
     out.show(record, key_values([*lines, *scores.counts.items()]))
     if found.missing:
-        out.warn(f"{found.missing} rows have no answer and are not scored.")
+        out.warn(f"Rows without an answer, not scored: {found.missing}.")
         out.exit = ExitCode.PARTIAL
 
 

@@ -19,6 +19,7 @@ from pluralism_local.evaluation.report.measures import CONTROLS
 from pluralism_local.evaluation.report.plots import Point
 from pluralism_local.evaluation.runner import Results
 from pluralism_local.evaluation.summary import Summary
+from pluralism_local.figures import many
 
 ABSENT = "–"
 INTERVAL = "Intervals are 95 %, from a bootstrap over questions or situations."
@@ -119,7 +120,7 @@ class RunView:
         """``"n = 200 samples of 180 questions"``."""
         if self.record is None:
             return ""
-        text = f"n = {self.record['n']} samples"
+        text = f"n = {many(self.record['n'], 'sample')}"
         if self.summary is None:
             return text
         return f"{text} of {len({one.cluster for one in self.summary.samples})} {self.groups}"
