@@ -204,7 +204,7 @@ def sha256_of(path: Path, cache: Path | None = None) -> str:
 
 def _nearest_sibling(path: Path) -> str:
     try:
-        names = [file.name for file in path.parent.glob("*.gguf")]
+        names = [file.name for file in path.parent.glob("*.gguf") if file.name != path.name and file.exists()]
     except OSError:
         names = []
     return did_you_mean(path.name, names)

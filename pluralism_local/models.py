@@ -24,7 +24,7 @@ from typing import Literal
 from pluralism_local.config import Settings, names_a_file
 from pluralism_local.errors import InvalidInput, NotFound, PlocalError, did_you_mean
 from pluralism_local.files import remembered
-from pluralism_local.gguf_file import fingerprint, open_gguf, sha256_of
+from pluralism_local.gguf_file import fingerprint, open_gguf, read_header, sha256_of
 from pluralism_local.model_details import ModelDetails, describe, parts, read_model_header
 from pluralism_local.model_rules import RULES
 from pluralism_local.remote_url import without_credentials
@@ -184,7 +184,7 @@ def _hub_path(name: str) -> Path:
     if match is None:
         raise InvalidInput(f"'{name}' is no Hub model.", "Write hf:user/repo or hf:user/repo:QUANT.")
     repo, wanted = match["repo"], match["wanted"]
-    files = _cached_files(_hub_cache() / f"models--{repo.replace('/', '--')}")
+    files = _cached_models(_hub_cache() / f"models--{repo.replace('/', '--')}")
     download = f'Get it with: hf download {repo} --include "*{wanted or "Q4_K_M"}*.gguf"'
     if not files:
         raise NotFound(f"{repo} has no GGUF file in the Hub cache.", download)
@@ -212,7 +212,7 @@ def _fitting(files: Collection[str], wanted: str) -> list[str]:
 def _hub_models() -> Iterator[ModelFile]:
     for folder in sorted(_hub_cache().glob("models--*--*")):
         repo = folder.name.removeprefix("models--").replace("--", "/", 1)
-        files = _cached_files(folder)
+        files = _cached_models(folder)
         for file, path in sorted(files.items()):
             yield ModelFile(_hub_name(repo, file, files), path, "hub")
 
@@ -223,6 +223,21 @@ def _hub_name(repo: str, file: str, files: Collection[str]) -> str:
         return f"hf:{repo}"
     quant = next((tag for tag in _QUANT.findall(file) if _fitting(files, tag) == [file]), file)
     return f"hf:{repo}:{quant}"
+
+
+def _cached_models(folder: Path) -> dict[str, Path]:
+    """The `_cached_files` that are no adapters, which lie beside a model in some repositories; all if all are."""
+    files = _cached_files(folder)
+    if len(files) < 2:
+        return files
+    return {file: path for file, path in files.items() if not _is_adapter(path)} or files
+
+
+def _is_adapter(path: Path) -> bool:
+    try:
+        return read_header(path).text("general.type") == "adapter"
+    except PlocalError:  # told when it is asked for
+        return False
 
 
 def _cached_files(folder: Path, patterns: Collection[str] = ("*.gguf",)) -> dict[str, Path]:

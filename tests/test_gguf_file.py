@@ -248,6 +248,14 @@ def test_missing_file_names_the_nearest_sibling(tmp_path: Path) -> None:
     assert caught.value.hint == "Did you mean 'smollm-q4.gguf'?"
 
 
+def test_a_link_that_leads_nowhere_is_told_so_and_not_suggested(tmp_path: Path) -> None:
+    for name in ("x.gguf", "xx.gguf"):
+        (tmp_path / name).symlink_to(tmp_path / "gone.gguf")
+    with pytest.raises(NotFound, match=r"x\.gguf is a link to .*gone\.gguf, which is not there") as caught:
+        read_header(tmp_path / "x.gguf")
+    assert caught.value.hint == ""
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [

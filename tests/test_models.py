@@ -153,6 +153,25 @@ def test_a_whole_word_is_better_than_a_part_of_one(hub: Hub) -> None:
     assert resolve("hf:user/repo:Q4_0", NO_ALIASES).path == files["M-Q4_0.gguf"]
 
 
+def test_an_adapter_beside_a_model_is_none(hub: Hub, tmp_path: Path) -> None:
+    files = hub("user/repo", ("M-Q4_K_M.gguf", "lora-f16.gguf"))
+    adapter = tmp_path / "lora.gguf"
+    writer = gguf.GGUFWriter(adapter, "llama")
+    writer.add_type("adapter")
+    writer.add_tensor("blk.0.attn_q.weight.lora_a", np.zeros((2, 4), np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    files["lora-f16.gguf"].resolve().write_bytes(adapter.read_bytes())
+    assert resolve("hf:user/repo", NO_ALIASES).path == files["M-Q4_K_M.gguf"]
+    assert [file.name for file in models.installed(NO_ALIASES) if file.source == "hub"] == ["hf:user/repo"]
+    (only,) = hub("user/adapters", ("lora-f16.gguf",)).values()
+    only.resolve().write_bytes(adapter.read_bytes())
+    with pytest.raises(InvalidInput, match="is an adapter, not a model"):
+        models.details(resolve("hf:user/adapters", NO_ALIASES))
+
+
 def test_hub_names_that_fit_several_files_list_them(hub: Hub) -> None:
     hub("user/repo", QUANTS)
     with pytest.raises(InvalidInput) as caught:

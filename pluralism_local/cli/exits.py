@@ -6,8 +6,10 @@ exception ──> describe ──> Failure(exit, code, message, hint) ──> st
 from __future__ import annotations
 
 import errno
+import re
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from typing import Any, TypeGuard
 
 import typer
 from typer.exceptions import TyperException
@@ -61,6 +63,7 @@ _EXITS: tuple[tuple[type[errors.PlocalError], ExitCode], ...] = (
     (errors.RemoteFailure, ExitCode.REMOTE),
     (errors.Cancelled, ExitCode.INTERRUPTED),
 )
+_LONG_OPTION = re.compile(r"--[a-z][a-z-]*")
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NO_FOLDER = frozenset({errno.EEXIST, errno.ENOTDIR})
 _NOT_ALLOWED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -108,13 +111,23 @@ def _usage(error: TyperException) -> Failure:
     """Typer's own complaint about the command line, with the nearest option as the hint."""
     near = getattr(error, "possibilities", None)
     message = error.message if near else error.format_message()
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "plocal"
+    option = getattr(error, "option_name", None)
     if near:
         hint = f"Did you mean '{near[0]}'?"
+    elif hasattr(error, "possibilities") and _may_be_text(option, context):
+        hint = f"Put -- before a text that begins with a dash: {path} -- '{option.strip()} …'"
     else:
-        context = getattr(error, "ctx", None)
-        path = context.command_path if context is not None else "plocal"
         hint = f"Run '{path} --help' for what it takes."
     return Failure(ExitCode.USAGE, "usage", _one_line(message), hint)
+
+
+def _may_be_text(option: Any, context: Any) -> TypeGuard[str]:
+    """Whether what was taken for an option may be a text for this command, rather than a long option's name."""
+    parameters = getattr(getattr(context, "command", None), "params", ())
+    takes_text = any(parameter.param_type_name == "argument" for parameter in parameters)
+    return takes_text and isinstance(option, str) and not _LONG_OPTION.fullmatch(option)
 
 
 def _file_trouble(error: OSError) -> Failure:

@@ -65,12 +65,13 @@ class Runner:
         return Lane(self.model, self.store, options.threads, banned=options.banned, flash=options.flash)
 
     def close(self) -> None:
-        """Free contexts, then adapters, then the model."""
+        """Free contexts, then adapters, then the model, and what was kept of sequences."""
         for lane in self._lanes:
             lane.close()
         for adapter in self._adapters.values():
             adapter.close()
         self.model.close()
+        self.store.clear()
 
     def rest(self) -> None:
         """Give back the lanes' memory; they are made again when needed, and the store stays."""

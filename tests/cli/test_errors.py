@@ -216,3 +216,19 @@ def test_an_llm_that_fails_after_the_comments_loses_nothing(
     assert ran.code == 6
     assert ran.out.count("\n    ") == 3  # three whole comments
     assert "Warning: The machine ran out of memory." in ran.err
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["-5 degrees: is it cold?", "-x marks what?", "--is it cold?", "- a list", "-not sure", "--5", "-é"],
+)
+def test_a_question_that_begins_with_a_dash_is_told_of_the_two_dashes(run: Run, question: str) -> None:
+    ran = run("ask", question)
+    assert ran.code == 2 and "Put -- before a text that begins with a dash: plocal ask -- '-" in ran.err
+    assert run("ask", "--mode", "vanilla", "--json", "--", question).json()["prompt"] == question
+
+
+def test_only_a_command_that_takes_text_is_told_of_the_two_dashes(run: Run) -> None:
+    for line in (("logs", "ls", "-5"), ("ask", "--threadz"), ("ask", "--qqqq"), ("-5",)):
+        ran = run(*line)
+        assert ran.code == 2 and "Put --" not in ran.err and "Error" in ran.err

@@ -322,6 +322,15 @@ def test_a_closed_engine_says_so(starter_path: Path) -> None:
         next(opened.generate([ask()]))
 
 
+def test_a_closed_engine_keeps_no_sequences(starter_path: Path) -> None:
+    opened = LlamaEngine(starter_path, name="starter", options=LlamaOptions(ctx_size=256, threads=1, lanes=1))
+    texts(opened, [ask(tokens=2, keep=True)])
+    store = opened._runner.store
+    assert store.size > 0
+    opened.close()
+    assert store.size == 0
+
+
 def test_loading_can_be_stopped(starter_path: Path) -> None:
     from pluralism_local.errors import Cancelled
 
