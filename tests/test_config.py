@@ -152,7 +152,7 @@ def test_a_config_that_is_no_text_is_refused(own_home: Path) -> None:
         ("ctx_size = -1", "must be a whole number from 1 to 2147483647, or 'auto', not -1."),
         (
             "ctx_size = 99999999999999999999",
-            "must be a whole number from 1 to 2147483647, or 'auto', not 9999",
+            "must be a whole number from 1 to 2147483647, or 'auto', not 99999999999999999999.",
         ),
         ("threads = 0", "must be a whole number from 1 to 512, or 'auto', not 0."),
         ("threads = 513", "must be a whole number from 1 to 512, or 'auto', not 513."),
