@@ -21,6 +21,15 @@ from typing import Any
 from pluralism_local.errors import InvalidInput, NotFound
 from pluralism_local.unfinished import beside, sweep
 
+LFS_START = b"version https://git-"
+LFS_HINT = "This is a Git LFS pointer, a note about the file: fetch the file itself with `git lfs pull`."
+
+
+def is_lfs_pointer(path: Path) -> bool:
+    """Whether a file is Git LFS's note about a file, and not the file."""
+    with open_regular(path) as file:
+        return file.read(len(LFS_START)) == LFS_START
+
 
 def open_regular(path: Path) -> BufferedReader:
     """Open a regular file for reading bytes.

@@ -23,8 +23,8 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pluralism_local.errors import InvalidInput, NotFound, did_you_mean
-from pluralism_local.files import open_regular, remembered
+from pluralism_local.errors import InvalidInput, NotFound, PlocalError, did_you_mean
+from pluralism_local.files import LFS_HINT, LFS_START, open_regular, remembered
 
 MAX_HEADER_BYTES = 128 * 1024**2  # the largest vocabularies in use (262k tokens) take under 20 MiB
 MAX_VALUES = 4 * 1024**2  # keys, array elements and tensors together; the same vocabularies: 1.3 million
@@ -158,6 +158,18 @@ def read_header(path: Path) -> GGUFHeader:
             return _Parser(path, data).header()
 
 
+def general_type(path: Path) -> str | None:
+    """What a file says it is, such as ``"model"`` or ``"adapter"``, without reading on to its lists.
+
+    None where it does not say so before its first list, or is no GGUF file that can be read.
+    """
+    try:
+        with open_regular(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return _Parser(path, data).general_type() if data[:4] == b"GGUF" else None
+    except (PlocalError, OSError, ValueError):  # ValueError: an empty file cannot be mapped
+        return None
+
+
 def open_gguf(path: Path) -> BufferedReader:
     """Open without looking at the content; `NotFound` suggests the nearest .gguf file of the folder.
 
@@ -212,8 +224,8 @@ def _nearest_sibling(path: Path) -> str:
 
 def _not_gguf(path: Path, start: bytes) -> InvalidInput:
     hint = "Give a .gguf file; `plocal models ls` shows those that are here."
-    if start.startswith(b"version https://git-"):
-        hint = "This is a Git LFS pointer, a note about the file: fetch the file itself with `git lfs pull`."
+    if start.startswith(LFS_START):
+        hint = LFS_HINT
     elif start.lstrip().lower().startswith((b"<!doctype", b"<html")):
         hint = "This is a web page: the download went wrong. Get the file again, e.g. with `hf download`."
     return InvalidInput(
@@ -253,6 +265,24 @@ class _Parser:
         data_offset = -(-self.at // alignment) * alignment
         self._check_data(tensors, data_offset, alignment)
         return GGUFHeader(self.path, version, metadata, tensors, data_offset, self.size, self.kinds)
+
+    def general_type(self) -> str | None:
+        """The value of that key, if it stands before the first list."""
+        self._version()
+        self._scalar(10)
+        for _ in range(self._scalar(10)):
+            key = self._string()
+            value = None if self._is_list() else self._value(key)
+            if value is None or key == "general.type":
+                return value if isinstance(value, str) else None
+        return None
+
+    def _is_list(self) -> bool:
+        """Whether the value that comes next is one."""
+        at = self.at
+        kind: int = self._scalar(_U32)
+        self.at = at
+        return kind == _ARRAY
 
     def _version(self) -> int:
         version: int = self._scalar(_U32)

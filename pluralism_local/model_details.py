@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pluralism_local.errors import InvalidInput, NotFound
-from pluralism_local.figures import one_line
+from pluralism_local.figures import many, one_line
 from pluralism_local.gguf_file import GGML_TYPES, GGUFHeader, fingerprint, read_header
 from pluralism_local.model_rules import check_model
 
@@ -153,8 +153,9 @@ def parts(path: Path) -> tuple[Path, ...]:
     others = [path.with_name(f"{stem}-{number:05}-of-{count:05}.gguf") for number in range(2, count + 1)]
     missing = [other.name for other in others if not other.is_file()]
     if missing:
+        absent = many(len(missing), "is", "are")
         raise NotFound(
-            f"{path} is the first of {count} parts; {len(missing)} are not beside it, first {missing[0]}.",
+            f"{path} is the first of {count} parts; {absent} not beside it, first {missing[0]}.",
             "Get the missing parts into the same folder.",
         )
     return (path, *others)

@@ -24,7 +24,7 @@ from typing import Literal
 from pluralism_local.config import Settings, names_a_file
 from pluralism_local.errors import InvalidInput, NotFound, PlocalError, did_you_mean
 from pluralism_local.files import remembered
-from pluralism_local.gguf_file import fingerprint, open_gguf, read_header, sha256_of
+from pluralism_local.gguf_file import fingerprint, general_type, open_gguf, sha256_of
 from pluralism_local.model_details import ModelDetails, describe, parts, read_model_header
 from pluralism_local.model_rules import RULES
 from pluralism_local.remote_url import without_credentials
@@ -234,10 +234,7 @@ def _cached_models(folder: Path) -> dict[str, Path]:
 
 
 def _is_adapter(path: Path) -> bool:
-    try:
-        return read_header(path).text("general.type") == "adapter"
-    except PlocalError:  # told when it is asked for
-        return False
+    return general_type(path) == "adapter"
 
 
 def _cached_files(folder: Path, patterns: Collection[str] = ("*.gguf",)) -> dict[str, Path]:

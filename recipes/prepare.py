@@ -23,6 +23,7 @@ from communitylm.preparing import Prepared, Shape, clean, hold_out, rank, read_o
 from communitylm.settings import HELD_OUT
 from pluralism_local.communities.cards import ID_PATTERN
 from pluralism_local.errors import InvalidInput
+from pluralism_local.figures import many
 from pluralism_local.files import write_atomic
 
 HERE = Path(__file__).parent
@@ -60,8 +61,9 @@ def prepare(
     say(f"Reading {texts} …")
     prepared = clean(read_originals(texts), shape)
     if not prepared.passages:
+        stretches = many(prepared.pieces, "stretch", "stretches")
         raise InvalidInput(
-            f"Of {prepared.pieces:,} stretches of text in {texts} none is a passage: {_dropped(prepared)}.",
+            f"Of {stretches} of text in {texts} none is a passage: {_dropped(prepared)}.",
             "Lower --shortest, or give --language any for another language than English.",
         )
     prepared = hold_out(prepared, held_out, seed)
@@ -73,9 +75,8 @@ def prepare(
         prepared = rank(prepared, others)
     _report(prepared, community)
     if len(prepared.passages) < FEW:
-        say(
-            f"Note: {len(prepared.passages)} passages are few; an adapter wants some hundreds, better thousands."
-        )
+        number = many(len(prepared.passages), "passage is", "passages are")
+        say(f"Note: {number} few; an adapter wants some hundreds, better thousands.")
     if not dry_run:
         _write(prepared, community, shape, texts, against or [], corpora, configs)
 
@@ -91,13 +92,15 @@ def _report(prepared: Prepared, community: str) -> None:
     words = sum(len(passage.text.split()) for passage in prepared.passages)
     speakers = {passage.speaker for passage in prepared.passages if passage.speaker}
     print(
-        f"{community}: {len(prepared.passages):,} passages, {words:,} words, {len(speakers) or 'no'} named speakers"
+        f"{community}: {many(len(prepared.passages), 'passage')}, {many(words, 'word')}, "
+        f"{many(len(speakers), 'named speaker') if speakers else 'no named speakers'}"
     )
     kept = [passage for passage in prepared.passages if passage.held_out]
-    whose = "speakers" if speakers else "documents"
-    print(f"  held out: {len(kept):,} passages of {len({passage.group for passage in kept}):,} {whose}")
+    groups = many(len({passage.group for passage in kept}), "speaker" if speakers else "document")
+    print(f"  held out: {many(len(kept), 'passage')} of {groups}")
     print(
-        f"  from {prepared.originals:,} documents in {prepared.pieces:,} stretches; dropped: {_dropped(prepared)}"
+        f"  from {many(prepared.originals, 'document')} in "
+        f"{many(prepared.pieces, 'stretch', 'stretches')}; dropped: {_dropped(prepared)}"
     )
     if prepared.table:
         own = sorted(prepared.table.values(), key=lambda term: -term.z)

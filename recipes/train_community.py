@@ -20,6 +20,7 @@ import typer
 
 from communitylm.command import run, say
 from communitylm.settings import read_settings
+from pluralism_local.figures import many
 
 HERE = Path(__file__).parent
 
@@ -57,9 +58,9 @@ def train(
         f"{'resolved':<{width}}  {plan.device}, {plan.precision}; base {plan.base.gguf or plan.base.reference}"
     )
     say(
-        f"{'plan':<{width}}  {plan.steps:,} steps, {plan.tokens:,} tokens with a loss, "
+        f"{'plan':<{width}}  {many(plan.steps, 'step')}, {many(plan.tokens, 'token')} with a loss, "
         f"{f'{plan.partner.tokens:,} of {plan.partner.settings.id}, ' if plan.partner else ''}"
-        f"{plan.passages:,} passages of {plan.documents:,} documents; "
+        f"{many(plan.passages, 'passage')} of {many(plan.documents, 'document')}; "
         f"{sum(example.losses for example in plan.held_out):,} held-out tokens"
     )
     say(f"{'folder':<{width}}  {folder}")

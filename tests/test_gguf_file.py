@@ -18,7 +18,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pluralism_local.errors import InvalidInput, NotFound, PlocalError
-from pluralism_local.gguf_file import GGML_TYPES, GGUFHeader, fingerprint, read_header, sha256_of
+from pluralism_local.gguf_file import (
+    GGML_TYPES,
+    GGUFHeader,
+    fingerprint,
+    general_type,
+    read_header,
+    sha256_of,
+)
 from tests.gguf_util import TOKENS, write_model
 
 in_one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -268,6 +275,24 @@ def test_a_link_that_leads_nowhere_is_told_so_and_not_suggested(tmp_path: Path) 
 def test_other_content_is_named(tmp_path: Path, content: bytes, says: str) -> None:
     with pytest.raises(InvalidInput, match=says):
         header_of(tmp_path, content)
+
+
+def test_the_type_is_told_without_reading_on(tmp_path: Path) -> None:
+    path = tmp_path / "made.gguf"
+    said = key("general.architecture", 8, text("llama")) + key("general.type", 8, text("adapter"))
+    tokens = key("tokens", 9, struct.pack("<IQ", 8, 2**50))
+    for content, expected in (
+        (start(0, 3) + said + tokens, "adapter"),
+        (start(0, 3) + tokens + said, None),
+        (start(0, 1) + key("general.type", 4, bytes(4)), None),
+        (start(0, 5), None),
+        (b"GGUF", None),
+        (b"", None),
+        (b"PK", None),
+    ):
+        path.write_bytes(content)
+        assert general_type(path) == expected
+    assert general_type(tmp_path / "none.gguf") is None
 
 
 def test_failed_downloads_are_recognised(tmp_path: Path) -> None:

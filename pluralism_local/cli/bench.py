@@ -12,6 +12,7 @@ from pluralism_local import wiring
 from pluralism_local.cli import options
 from pluralism_local.cli.output import Output, key_values
 from pluralism_local.errors import Unsupported
+from pluralism_local.figures import many
 from pluralism_local.remote_url import without_credentials
 
 if TYPE_CHECKING:
@@ -170,10 +171,11 @@ def bench_eval(
     ratio = None if report.ratio is None else f"plocal is {report.ratio:.2f} times as fast"
     text = key_values(
         [
-            ("model", f"{report.model}, {report.threads} threads"),
+            ("model", f"{report.model}, {many(report.threads, 'thread')}"),
             (
                 "work",
-                f"{report.samples} questions, {report.communities} comments of {comment_tokens} tokens each",
+                f"{many(report.samples, 'question')}, {many(report.communities, 'comment')} of "
+                f"{many(comment_tokens, 'token')} each",
             ),
             ("plocal", f"{report.ours_seconds:.1f} s"),
             ("naive loop", None if report.naive_seconds is None else f"{report.naive_seconds:.1f} s"),
@@ -211,8 +213,9 @@ def _text(report: Report) -> str:
     """The report for people."""
     work = report.workload
     lines = [
-        f"{report.model} · pool {report.pool}: {report.communities} communities, {report.adapters} adapters · "
-        f"{report.threads} threads",
+        f"{report.model} · pool {report.pool}: "
+        f"{many(report.communities, 'community', 'communities')}, {report.adapters} adapters · "
+        f"{many(report.threads, 'thread')}",
         "",
         key_values(
             [
@@ -227,7 +230,8 @@ def _text(report: Report) -> str:
             ]
         ),
         "",
-        f"overton ask: {report.communities} comments of {work.comment_tokens} tokens, an answer of "
+        f"overton ask: {many(report.communities, 'comment')} of "
+        f"{many(work.comment_tokens, 'token')}, an answer of "
         f"{work.answer_tokens}",
         "",
         key_values(

@@ -108,7 +108,7 @@ def verify(context: typer.Context, name: Name, as_json: options.Json = False) ->
         for part in checked
         for pair in (
             ("file", part["path"]),
-            ("header", f"sound; all {part['tensors']} tensors lie within its {part['file_bytes']:,} bytes"),
+            ("header", f"sound; {_all_tensors(part['tensors'])} within its {part['file_bytes']:,} bytes"),
             ("sha256", part["sha256"]),
             (
                 "",
@@ -170,6 +170,11 @@ def _cached(out: Output, file: ModelFile) -> list[dict[str, Any]]:
     ]
     out.clear_status()
     return found
+
+
+def _all_tensors(count: object) -> str:
+    """``all 272 tensors lie``, ``its one tensor lies``."""
+    return "its one tensor lies" if count == 1 else f"all {count} tensors lie"
 
 
 def _summary(file: ModelFile) -> dict[str, Any]:

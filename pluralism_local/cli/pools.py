@@ -10,6 +10,7 @@ from pluralism_local.cli import options
 from pluralism_local.cli.exits import describe
 from pluralism_local.cli.output import key_values, table
 from pluralism_local.errors import PlocalError
+from pluralism_local.figures import many
 
 if TYPE_CHECKING:
     from pluralism_local.communities import Pool
@@ -69,7 +70,12 @@ def validate(
     results = []
     for name in names:
         try:
-            results.append(Check(name, f"{len(shelf.pool(name).members)} communities, weights sum to 1"))
+            results.append(
+                Check(
+                    name,
+                    f"{many(len(shelf.pool(name).members), 'community', 'communities')}, weights sum to 1",
+                )
+            )
         except PlocalError as error:
             results.append(Check(name, "", describe(error)))
     report(out, results)

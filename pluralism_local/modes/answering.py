@@ -25,6 +25,7 @@ from pluralism_local.errors import (
     RemoteFailure,
     Unsupported,
 )
+from pluralism_local.figures import many
 from pluralism_local.modes.aggregate import is_stand_in, most_probable, single
 from pluralism_local.modes.draft import Draft, Stage
 from pluralism_local.modes.options import Posed, letters
@@ -94,7 +95,7 @@ def write_answer(draft: Draft, text: str, *, should_stop: ShouldStop) -> Iterato
     elif not draft.answer:
         draft.warn("The model's answer is empty.")
     elif draft.finish == "length":
-        draft.warn(f"The answer was cut off at {ask.answer.max_tokens:,} tokens.")
+        draft.warn(f"The answer was cut off at {many(ask.answer.max_tokens, 'token')}.")
 
 
 def weigh(

@@ -16,6 +16,7 @@ import contextlib
 import json
 import math
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,9 +27,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pluralism_local.errors import InvalidInput, NotFound, Refused
+from pluralism_local.files import LFS_HINT, is_lfs_pointer
 from pluralism_local.gguf_file import sha256_of
 
-CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+CONFIG, WEIGHTS, PICKLED = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
 ARCHITECTURES = {
     "llama": "llama",
     "mistral": "llama",
@@ -41,6 +43,7 @@ ARCHITECTURES = {
 """transformers' model type -> llama.cpp's architecture."""
 
 _PERMUTED = frozenset({"llama", "mistral"})
+_LAYER = re.compile(r"\blayers\.(\d+)\.")
 _TIED = ("token_embd", "output")
 _CHANGES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
 """Initializations that take a part out of the base's own weights: the adapter is right on what is left of them only."""
@@ -198,7 +201,8 @@ def read_config(folder: Path) -> dict[str, Any]:
             "Give a folder that PEFT saved, or a finished run of train_community.py.",
         ) from None
     except ValueError as error:
-        raise InvalidInput(f"{folder / CONFIG} is not JSON: {error}.", "Save the adapter again.") from error
+        hint = LFS_HINT if is_lfs_pointer(folder / CONFIG) else "Save the adapter again."
+        raise InvalidInput(f"{folder / CONFIG} is not JSON: {error}.", hint) from error
     if not isinstance(found, dict):
         raise InvalidInput(f"{folder / CONFIG} is not a PEFT configuration.", "Save the adapter again.")
     return found
@@ -241,8 +245,10 @@ def _read_halves(folder: Path) -> dict[str, tuple[Matrix, Matrix]]:
     try:
         tensors = load_file(folder / WEIGHTS)
     except FileNotFoundError:
-        raise NotFound(f"{folder} holds no {WEIGHTS}.", "PEFT saves it beside its configuration.") from None
+        raise NotFound(f"{folder} holds no {WEIGHTS}.", _how_to_get_weights(folder)) from None
     except SafetensorError as error:
+        if is_lfs_pointer(folder / WEIGHTS):
+            raise InvalidInput(f"{folder / WEIGHTS} is not the weights.", LFS_HINT) from error
         raise InvalidInput(f"{folder / WEIGHTS} is damaged: {error}.", "Save the adapter again.") from error
     found: dict[str, dict[str, Matrix]] = {}
     for key, tensor in tensors.items():
@@ -267,6 +273,15 @@ def _read_halves(folder: Path) -> dict[str, tuple[Matrix, Matrix]]:
     return {module: (parts["lora_A"], parts["lora_B"]) for module, parts in found.items()}
 
 
+def _how_to_get_weights(folder: Path) -> str:
+    if (folder / PICKLED).exists():
+        return (
+            f"There is {PICKLED}, in which code could hide, so it is not read: load the adapter with PEFT and save it "
+            "again with save_pretrained(FOLDER, safe_serialization=True)."
+        )
+    return "PEFT saves it beside its configuration."
+
+
 def _gguf_names(family: str, layers: int, modules: Mapping[str, object]) -> dict[str, str]:
     import gguf
 
@@ -275,6 +290,11 @@ def _gguf_names(family: str, layers: int, modules: Mapping[str, object]) -> dict
     names = {}
     for module in modules:
         name = table.get_name(module)
+        if name is None and (layer := _LAYER.search(module)) and int(layer[1]) >= layers:
+            raise InvalidInput(
+                f"A LoRA on layer {layer[1]} ('{module}') belongs to another base: this one has {layers}, from 0 on.",
+                "Name the base that the adapter was trained on.",
+            )
         if name is None or name in _TIED or not name.startswith("blk."):
             raise InvalidInput(
                 f"A LoRA on '{module}' cannot be exported.",

@@ -26,6 +26,7 @@ from pluralism_local.errors import InvalidInput, NotFound
 
 TEXT_SUFFIXES = (".txt", ".md")
 JSONL_SUFFIXES = (".jsonl", ".jsonl.gz")
+_NAMED = 20  # unreadable files that a message lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def read_originals(path: Path) -> list[Passage]:
     folder per speaker.
 
     Raises:
-        NotFound: nothing there. InvalidInput: no text files, not UTF-8, or not JSONL.
+        NotFound: nothing there. InvalidInput: no text files, some that are not UTF-8 (all are named), or not JSONL.
     """
     if path.name.endswith(JSONL_SUFFIXES):
         return read_passages(path)
@@ -89,10 +90,10 @@ def read_originals(path: Path) -> list[Passage]:
             "Save each text as a .txt file there; other formats must be converted first.",
         )
     found = []
-    for file in files:
+    for file, text in _texts(files):
         inside = file.relative_to(path)
         speaker = inside.parts[0] if len(inside.parts) > 1 else None
-        if (text := _text(file)).strip():
+        if text.strip():
             found.append(Passage(text, speaker=speaker, source=str(inside)))
     if not found:
         raise InvalidInput(f"All {len(files)} text files below {path} are empty.", "Check the files.")
@@ -150,6 +151,30 @@ def rank(prepared: Prepared, others: Sequence[Passage]) -> Prepared:
 
 def _training(passages: Sequence[Passage]) -> list[Passage]:
     return [passage for passage in passages if not passage.held_out]
+
+
+def _texts(files: Sequence[Path]) -> list[tuple[Path, str]]:
+    """Every file with its text.
+
+    Raises:
+        InvalidInput: some cannot be read; all of these are named, the first twenty with the reason.
+    """
+    read: list[tuple[Path, str]] = []
+    faults: list[InvalidInput] = []
+    for file in files:
+        try:
+            read.append((file, _text(file)))
+        except InvalidInput as error:
+            faults.append(error)
+    if len(faults) == 1:
+        raise faults[0]
+    if faults:
+        named = "\n  ".join(error.message for error in faults[:_NAMED])
+        more = f"\n  and {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
+        raise InvalidInput(
+            f"{len(faults)} of {len(files)} files cannot be read:\n  {named}{more}", faults[0].hint
+        )
+    return read
 
 
 def _text(file: Path) -> str:

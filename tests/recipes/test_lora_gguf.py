@@ -11,7 +11,7 @@ import pytest
 from gguf import GGUFReader
 from safetensors.numpy import load_file, save_file
 
-from communitylm.lora_gguf import CONFIG, WEIGHTS, read_lora, write_lora_gguf
+from communitylm.lora_gguf import CONFIG, PICKLED, WEIGHTS, read_config, read_lora, write_lora_gguf
 from pluralism_local.communities.adapter_file import check_adapter
 from pluralism_local.errors import InvalidInput, NotFound, PlocalError, Refused
 from pluralism_local.gguf_file import read_header, sha256_of
@@ -169,6 +169,10 @@ def test_layers_that_cannot_be_exported(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput):
         read_lora(tmp_path / "embed", config)
     save(tmp_path / "whole", "llama")
+    config.num_hidden_layers = 1
+    with pytest.raises(InvalidInput, match=r"A LoRA on layer 1 .* this one has 1, from 0 on"):
+        read_lora(tmp_path / "whole", config)
+    config.num_hidden_layers = 2
     config.num_attention_heads = 2
     with pytest.raises(InvalidInput, match=r"48 inputs and 48 outputs, this base has 48 and 24|24 and 48"):
         read_lora(tmp_path / "whole", config)
@@ -195,9 +199,22 @@ def test_weights_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / WEIGHTS).write_bytes(b"torn")
     with pytest.raises(InvalidInput, match="is damaged"):
         read_lora(tmp_path, config)
-    (tmp_path / WEIGHTS).unlink()
-    with pytest.raises(NotFound, match=WEIGHTS):
+    (tmp_path / WEIGHTS).write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n")
+    with pytest.raises(InvalidInput, match="is not the weights") as caught:
         read_lora(tmp_path, config)
+    assert "git lfs pull" in caught.value.hint
+    (tmp_path / WEIGHTS).unlink()
+    with pytest.raises(NotFound, match=WEIGHTS) as missing:
+        read_lora(tmp_path, config)
+    assert "beside its configuration" in missing.value.hint
+    (tmp_path / PICKLED).write_bytes(b"")
+    with pytest.raises(NotFound, match=WEIGHTS) as missing:
+        read_lora(tmp_path, config)
+    assert "safe_serialization=True" in missing.value.hint
+    (tmp_path / CONFIG).write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n")
+    with pytest.raises(InvalidInput, match="is not JSON") as caught:
+        read_config(tmp_path)
+    assert "git lfs pull" in caught.value.hint
     (tmp_path / CONFIG).unlink()
     with pytest.raises(NotFound, match=CONFIG):
         read_lora(tmp_path, config)

@@ -1,0 +1,36 @@
+"""From a folder of texts to originals: what cannot be read is named, all of it at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from communitylm.preparing import read_originals
+from pluralism_local.errors import InvalidInput
+
+
+def texts(folder: Path, broken: int) -> Path:
+    (folder / "good.txt").write_text("A text.", encoding="utf-8")
+    for number in range(broken):
+        (folder / f"broken-{number:02}.txt").write_bytes(b"caf\xe9")
+    return folder
+
+
+def test_every_file_that_cannot_be_read_is_named_in_one_run(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        read_originals(texts(tmp_path, 3))
+    assert caught.value.message.startswith("3 of 4 files cannot be read:")
+    for number in range(3):
+        assert f"broken-{number:02}.txt is not UTF-8 text" in caught.value.message
+    assert "UTF-8" in caught.value.hint
+
+
+def test_one_file_is_named_alone_and_many_are_counted(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"broken-00\.txt is not UTF-8 text") as caught:
+        read_originals(texts(tmp_path, 1))
+    assert "cannot be read:" not in caught.value.message
+    with pytest.raises(InvalidInput) as caught:
+        read_originals(texts(tmp_path, 23))
+    assert caught.value.message.count("broken-") == 20
+    assert caught.value.message.endswith("and 3 more")
