@@ -147,8 +147,17 @@ def ready(run: Run, network: list[str]) -> None:
     assert network == []
 
 
-@pytest.mark.parametrize("offline", ["", "--offline", "PLOCAL_OFFLINE", "HF_HUB_OFFLINE", "config"])
-@pytest.mark.parametrize("heavy", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("offline", "heavy"),
+    [
+        ("", False),
+        ("--offline", False),
+        ("PLOCAL_OFFLINE", False),
+        ("HF_HUB_OFFLINE", False),
+        ("config", False),
+        pytest.param("PLOCAL_OFFLINE", True, marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.usefixtures("ready")
 def test_nothing_beyond_this_machine_is_reached_for(
     offline: str, heavy: bool, run: Run, network: list[str], monkeypatch: pytest.MonkeyPatch, village: Path
