@@ -154,7 +154,8 @@ class Completion:
     """A finished text.
 
     `seconds` is wall time from the first decoded prompt token to the last new one; `warnings` are sentences for the
-    user about how it came to be, e.g. that a server took no seed.
+    user about how it came to be, e.g. that a server took no seed. `thought` is what the model thought before it
+    answered, where that can be told apart: no part of `text`, though its tokens count.
     """
 
     text: str
@@ -162,6 +163,7 @@ class Completion:
     usage: Usage
     seconds: float
     warnings: tuple[str, ...] = ()
+    thought: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,14 +230,21 @@ class TextDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class TextWithdrawn:
+    """What was given of request `index` so far turned out to be thought, and no part of its text."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
 class TextDone:
-    """Request `index` is finished; its text is the concatenation of its deltas."""
+    """Request `index` is finished; its text is the concatenation of its deltas since the last `TextWithdrawn`."""
 
     index: int
     completion: Completion
 
 
-EngineEvent = TextStarted | TextDelta | TextDone
+EngineEvent = TextStarted | TextDelta | TextWithdrawn | TextDone
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +252,7 @@ class Comment:
     """What one community said.
 
     `problem` is None, ``"empty"`` (nothing but white space) or ``"cut off"`` (ended by the token limit) or
-    ``"stopped"`` (the user stopped it); it is reported, never hidden.
+    ``"stopped"`` (the user stopped it); it is reported, never hidden. `thought` is no part of `text`.
     """
 
     community: str
@@ -255,6 +264,7 @@ class Comment:
     adapter_sha256: str | None = None
     scale: float | None = None
     problem: Literal["empty", "cut off", "stopped"] | None = None
+    thought: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,6 +348,11 @@ class AnswerDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerWithdrawn:
+    """What was given of the LLM's answer so far turned out to be thought; the answer is still to come."""
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """One finished exchange of a conversation.
 
@@ -369,6 +384,7 @@ class Result:
         warnings: sentences for the user.
         complete: False when something was stopped or failed and the rest was kept.
         turn: this exchange, for `Ask.turns`; None if there is nothing to go on from (no answer).
+        thought: what the LLM thought before it answered; no part of the answer, nor of the turn.
     """
 
     mode: ModeName
@@ -390,6 +406,7 @@ class Result:
     finish: Finish = "stop"
     complete: bool = True
     turn: Turn | None = None
+    thought: str = ""
 
 
-ModeEvent = CommentStarted | CommentDelta | CommentDone | Selected | AnswerDelta | Result
+ModeEvent = CommentStarted | CommentDelta | CommentDone | Selected | AnswerDelta | AnswerWithdrawn | Result

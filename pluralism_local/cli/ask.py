@@ -78,6 +78,7 @@ class Wanted:
     communities_model: str | None
     stream: bool
     whole: bool
+    thoughts: bool
     usage: bool
     dry_run: bool
     force: bool
@@ -111,6 +112,7 @@ def ask(
     stream: options.Stream = True,
     stdin: options.ReadStdin = None,
     show_comments: options.ShowComments = False,
+    thoughts: options.ShowThoughts = False,
     usage: options.ShowUsage = False,
     dry_run: options.DryRun = False,
     offline: options.Offline = None,
@@ -161,6 +163,7 @@ def ask(
         communities_model=communities_model,
         stream=stream,
         whole=show_comments,
+        thoughts=thoughts,
         usage=usage,
         dry_run=dry_run,
         force=force,
@@ -296,4 +299,11 @@ def _show(out: Output, task: Ask, wanted: Wanted) -> Show:
     layout: show.Layout = TextLayout(out, task.pool, whole=wanted.whole)
     if kind == "md":
         layout = MarkdownLayout(task.pool, whole=wanted.whole)
-    return show.PeopleShow(out, layout, prompt=task.prompt, stream=wanted.stream, communities=communities)
+    return show.PeopleShow(
+        out,
+        layout,
+        prompt=task.prompt,
+        stream=wanted.stream,
+        communities=communities,
+        thoughts=wanted.thoughts,
+    )

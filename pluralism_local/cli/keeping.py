@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pluralism_local.cli.output import Output
 from pluralism_local.errors import Cancelled, HistoryReplaced, InvalidInput, NotFound, PlocalError
-from pluralism_local.types import AnswerDelta, ModeEvent, Result
+from pluralism_local.types import AnswerDelta, AnswerWithdrawn, ModeEvent, Result
 
 if TYPE_CHECKING:
     from pluralism_local.config import Settings
@@ -63,6 +63,8 @@ class Log:
             self._answer += event.text
             if time.monotonic() - self._saved > _PARTIAL_SECONDS:
                 self._save()
+        elif isinstance(event, AnswerWithdrawn):
+            self._answer = ""
 
     def finish(self, result: Result) -> None:
         """The result is kept."""

@@ -204,6 +204,9 @@ ShowComments = Annotated[
         "--show-comments", help="Whole comments, not their first words, and each community's distribution."
     ),
 ]
+ShowThoughts = Annotated[
+    bool, _option("--thoughts", help="Also show what a model thought before it spoke. JSON always has it.")
+]
 ShowUsage = Annotated[bool, _option("-u", "--usage", help="Tokens and seconds on stderr.")]
 DryRun = Annotated[
     bool, _option("--dry-run", help="Print the plan with its prompts and token counts; decode nothing.")

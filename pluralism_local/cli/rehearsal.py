@@ -111,9 +111,9 @@ class Rehearsal:
             self._note(request.messages, request.adapter, None, request.options)
         return [_uniform(request.options) for request in requests]
 
-    def count_tokens(self, messages: Sequence[Message]) -> int | None:
+    def count_tokens(self, messages: Sequence[Message], adapter: AdapterRef | None = None) -> int | None:
         """The real engine's count."""
-        return self._engine.count_tokens(messages)
+        return self._engine.count_tokens(messages, adapter)
 
     def forget(self) -> None:
         """Nothing is kept."""
@@ -137,7 +137,7 @@ class Rehearsal:
         options: tuple[str, ...] = (),
     ) -> None:
         known = self.capabilities.counts_tokens
-        tokens = self._engine.count_tokens(messages) if known else None
+        tokens = self._engine.count_tokens(messages, adapter) if known else None
         comments = sum(len(_PLACEHOLDER.findall(message.content)) for message in messages)
         longest = max((step.max_tokens or 0 for step in self._steps if step.role == "communities"), default=0)
         upto = comments * longest if self._role == "llm" else 0

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any, Protocol
 
@@ -19,6 +19,7 @@ from pluralism_local.cli.output import Output
 from pluralism_local.figures import clean
 from pluralism_local.types import (
     AnswerDelta,
+    AnswerWithdrawn,
     CommentDelta,
     CommentDone,
     CommentStarted,
@@ -83,10 +84,13 @@ class Progress:
 class PeopleShow:
     """Text or Markdown: the choice, the answer as it comes (or at the end), then who was heard."""
 
-    def __init__(self, out: Output, layout: Layout, *, prompt: str, stream: bool, communities: int) -> None:
+    def __init__(
+        self, out: Output, layout: Layout, *, prompt: str, stream: bool, communities: int, thoughts: bool
+    ) -> None:
         self._out = out
         self._layout = layout
         self._stream = stream
+        self._thoughts = thoughts
         self._progress = Progress(out, communities)
         self._pending = layout.opening(prompt)
         self._written = False
@@ -103,6 +107,8 @@ class PeopleShow:
             self._section(self._layout.chosen(event.selection))
         elif isinstance(event, AnswerDelta):
             self._answer(event.text)
+        elif isinstance(event, AnswerWithdrawn):
+            self._withdraw()
 
     def finish(self, result: Result, conversation: str | None = None) -> None:  # noqa: ARG002 - people need no id
         """Everything not streamed, each section after a blank line."""
@@ -115,6 +121,8 @@ class PeopleShow:
             self._in_answer = False
         for section in self._layout.after(result):
             self._section(section)
+        for whose, thought in thoughts(result) if self._thoughts else ():
+            self._section(f"Thought by {whose}:\n\n{clean(thought)}")
 
     def _answer(self, text: str) -> None:
         """More of the answer; white space at its ends is held back: the layout decides on blank lines."""
@@ -131,6 +139,15 @@ class PeopleShow:
         self._said += kept
         self._out.write(kept)
 
+    def _withdraw(self) -> None:
+        """What stands there cannot be taken back, so it is said what it was."""
+        if self._in_answer:
+            self._out.line()
+            self._out.note(
+                "The text so far was the model's thinking; its answer follows (--no-stream shows it alone)."
+            )
+        self._said, self._trailing, self._in_answer = "", "", False
+
     def _section(self, text: str) -> None:
         self._open()
         self._out.line(text)
@@ -143,6 +160,15 @@ class PeopleShow:
         if self._written:
             self._out.line()
         self._written = True
+
+
+def thoughts(result: Result) -> Iterator[tuple[str, str]]:
+    """Whose thought and what was thought, of everybody who did."""
+    for comment in result.comments:
+        if comment.thought:
+            yield comment.community, comment.thought
+    if result.thought:
+        yield "the LLM", result.thought
 
 
 class JsonShow:

@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Protocol, Self
 
-from pluralism_local.types import EngineEvent, Message, ModelInfo, OptionDistribution, OptionRequest, Request
+from pluralism_local.types import (
+    AdapterRef,
+    EngineEvent,
+    Message,
+    ModelInfo,
+    OptionDistribution,
+    OptionRequest,
+    Request,
+)
 
 ShouldStop = Callable[[], bool]
 
@@ -55,7 +63,8 @@ class LanguageModel(Protocol):
     ) -> Iterator[EngineEvent]:
         """Carry out `requests` together; events of different requests interleave, those of one are in order.
 
-        Per request: one `TextStarted`, any number of `TextDelta`, one `TextDone`. Stopping (`should_stop` turns
+        Per request: one `TextStarted`, any number of `TextDelta`, one `TextDone`; where what was given turns out to be
+        thought, a `TextWithdrawn` in between. Stopping (`should_stop` turns
         true) ends every unfinished request with a `TextDone` whose finish is ``"cancelled"`` and whose text is
         what there was. Closing the iterator cancels without further events. The engine stays usable.
 
@@ -75,8 +84,12 @@ class LanguageModel(Protocol):
         Raises: as `generate`; `Cancelled` when `should_stop` turned true before all were done.
         """
 
-    def count_tokens(self, messages: Sequence[Message]) -> int | None:
-        """Length of the prompt that `messages` make, header of the answer included; None if it cannot be known."""
+    def count_tokens(self, messages: Sequence[Message], adapter: AdapterRef | None = None) -> int | None:
+        """Length of the prompt that `messages` make, header of the answer included; None if it cannot be known.
+
+        Raises:
+            Unsupported: `adapter` has nothing in that prompt to act from.
+        """
 
     def forget(self) -> None:
         """Drop what is kept between calls: the next call's numbers then depend on its own requests alone."""

@@ -14,6 +14,7 @@ from typing import Any
 from llama_cpp import llama_chat_format
 
 from pluralism_local.engine.folding import fold_system
+from pluralism_local.engine.thoughts import SWITCHES, closed
 from pluralism_local.errors import InvalidInput
 from pluralism_local.types import Message
 
@@ -42,7 +43,8 @@ def chat_renderer(template: str, *, bos: str, eos: str) -> ChatRenderer:
 
     def attempt(messages: Sequence[Message], header: bool) -> str:
         plain: list[Any] = [{"role": m.role, "content": m.content} for m in messages]
-        return str(formatters[header](messages=plain).prompt)
+        text = str(formatters[header](messages=plain, **SWITCHES).prompt)
+        return closed(text) if header else text
 
     def render(messages: Sequence[Message], header: bool) -> str:
         try:

@@ -224,9 +224,7 @@ class Model(_Handle):
     def special_text(self, which: Literal["bos", "eos"]) -> str:
         """Text of the begin or end token; empty if the vocabulary has none."""
         token = (lib.llama_vocab_bos if which == "bos" else lib.llama_vocab_eos)(self._vocabulary)
-        if token < 0:
-            return ""
-        return str(lib.llama_vocab_get_text(self._vocabulary, token).decode("utf-8", "replace"))
+        return self.spelling(token) if token >= 0 else ""
 
     def markers(self) -> list[Marker]:
         """Every token that is found in text by its spelling: control tokens, and those added to the vocabulary."""
@@ -235,11 +233,10 @@ class Model(_Handle):
         for token in range(self.vocabulary_size):
             kind = lib.llama_vocab_get_attr(self._vocabulary, token)
             if kind & (control | lib.LLAMA_TOKEN_ATTR_USER_DEFINED):
-                text = lib.llama_vocab_get_text(self._vocabulary, token).decode("utf-8", "replace")
                 strips = [
                     bool(kind & side) for side in (lib.LLAMA_TOKEN_ATTR_LSTRIP, lib.LLAMA_TOKEN_ATTR_RSTRIP)
                 ]
-                found.append(Marker(token, text, bool(kind & control), *strips))
+                found.append(Marker(token, self.spelling(token), bool(kind & control), *strips))
         return found
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> tuple[int, ...]:
@@ -264,6 +261,10 @@ class Model(_Handle):
             if count >= 0:
                 return buffer.raw[:count]
             room = -count
+
+    def spelling(self, token: int) -> str:
+        """How a token is written, control tokens too."""
+        return str(lib.llama_vocab_get_text(self._vocabulary, token).decode("utf-8", "replace"))
 
     def ends_answer(self, token: int) -> bool:
         """Whether the token ends a generation (end of text, end of turn)."""

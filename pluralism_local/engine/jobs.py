@@ -52,6 +52,15 @@ class JobMaker:
         slot = self._slots.number(ref)
         return Job(index, tokens, slot, self._switch(prompt, tokens, ref, slot), room)
 
+    def check(self, prompt: Marked, tokens: Sequence[int], ref: AdapterRef | None) -> None:
+        """Refuse an adapter that would act nowhere in the prompt.
+
+        Raises:
+            Unsupported: an activated adapter whose header the prompt lacks.
+        """
+        if ref is not None:
+            self._switch(prompt, tokens, ref, self._slots.number(ref))
+
     def _tokens(self, prompt: Marked) -> tuple[int, ...]:
         with self._store.lock:
             entry = self._store.spelled(prompt)

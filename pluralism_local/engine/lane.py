@@ -27,13 +27,13 @@ from pluralism_local.engine.plan import Code, Job, Row, Wave, encode, prefill_ro
 from pluralism_local.engine.sampling import Sampler
 from pluralism_local.engine.scoring import Path, prefixes_to_decode
 from pluralism_local.engine.stream import TextStream
+from pluralism_local.engine.thoughts import Splitter, is_tag
 from pluralism_local.errors import Cancelled, EngineFailure
 from pluralism_local.types import (
     Completion,
     EngineEvent,
     Finish,
     Sampling,
-    TextDelta,
     TextDone,
     TextStarted,
     Usage,
@@ -75,6 +75,7 @@ class _Writer:
     sequence: int
     sampler: Sampler
     stream: TextStream
+    thoughts: Splitter
     reused: int
     began: float
     tokens: list[int] = field(default_factory=list)
@@ -85,12 +86,20 @@ class _Writer:
         position = len(self.job.tokens) + len(self.tokens) - 1
         return Row(self.tokens[-1], position, [self.sequence], output=True)
 
+    def rest(self) -> Iterator[EngineEvent]:
+        """What was held back until the end."""
+        yield from self.thoughts.deltas(self.job.index, self.stream.finish())
+        yield from self.thoughts.last_deltas(self.job.index)
+
     def done(self) -> TextDone:
         job = self.job
         usage = Usage(prompt=len(job.tokens), reused=self.reused, completion=len(self.tokens))
         finish = self.finish or "cancelled"
         seconds = time.perf_counter() - self.began
-        return TextDone(job.index, Completion(self.stream.text, finish, usage, seconds))
+        return TextDone(job.index, self._completion(finish, usage, seconds))
+
+    def _completion(self, finish: Finish, usage: Usage, seconds: float) -> Completion:
+        return Completion(self.thoughts.answer, finish, usage, seconds, thought=self.thoughts.thought)
 
 
 class Lane:
@@ -185,7 +194,7 @@ class Lane:
             task = tasks[job.index]
             sampler = Sampler(task.sampling, self._banned)
             stream = TextStream(task.sampling.stop)
-            writers[sequence] = _Writer(job, task, sequence, sampler, stream, 0, began)
+            writers[sequence] = _Writer(job, task, sequence, sampler, stream, Splitter(), 0, began)
         reused: dict[int, int] = {}
         waiting = set(writers)
         try:
@@ -208,8 +217,7 @@ class Lane:
                 if writer.sequence in waiting:
                     yield TextStarted(job.index, len(job.tokens), 0)
                 if writer.finish is None:
-                    if rest := writer.stream.finish():
-                        yield TextDelta(job.index, rest)
+                    yield from writer.rest()
                     yield writer.done()
 
     def _take(self, writer: _Writer, row: int) -> Iterator[EngineEvent]:
@@ -219,16 +227,14 @@ class Lane:
         ended = self._model.ends_answer(token)
         if not ended:
             writer.tokens.append(token)
-            if text := writer.stream.push(self._model.piece(token)):
-                yield TextDelta(job.index, text)
+            yield from writer.thoughts.deltas(job.index, writer.stream.push(self._shown(token)))
         if ended or writer.stream.stopped:
             writer.finish = "stop"
         elif len(writer.tokens) >= sampling.max_tokens:
             writer.finish = "length"
         if writer.finish is None:
             return
-        if text := writer.stream.finish():
-            yield TextDelta(job.index, text)
+        yield from writer.rest()
         if writer.task.keep:
             self._keep(writer, whole=ended)
         self._live.forget(writer.sequence)
@@ -238,7 +244,9 @@ class Lane:
         """Store the finished sequence. Unless it ended by itself (`whole`), its last token was never decoded."""
         job = writer.job
         decoded = writer.tokens if whole else writer.tokens[:-1]
-        # no text spells a control token, so no follow-up's prompt has it either
+        # no text spells a control token, and no template repeats a thought: no follow-up's prompt has either
+        if writer.thoughts.thought:
+            decoded = []
         silent = next((i for i, token in enumerate(decoded) if not self._model.piece(token)), len(decoded))
         decoded = decoded[:silent]
         # behind a stop text, or inside a character, there is nothing that a follow-up's prompt could spell
@@ -249,6 +257,13 @@ class Lane:
         entry = Entry(job.codes + encode(decoded, job.slot), self._live.save(writer.sequence), text)
         with self._store.lock:
             self._store.put(entry)
+
+    def _shown(self, token: int) -> bytes:
+        """The bytes a token adds to the text; the tags of thoughts are seen even where they are control tokens."""
+        piece = self._model.piece(token)
+        if not piece and is_tag(tag := self._model.spelling(token)):
+            return tag.encode()
+        return piece
 
     def _spelled(self, tokens: Sequence[int]) -> str:
         return b"".join(map(self._model.piece, tokens)).decode("utf-8", "replace")

@@ -284,9 +284,15 @@ class LlamaEngine:
         self._packs.add_counts(total)
         return total
 
-    def count_tokens(self, messages: Sequence[Message]) -> int:
-        """Length of the prompt, the answer's header included."""
-        return len(self.prompt_tokens(messages))
+    def count_tokens(self, messages: Sequence[Message], adapter: AdapterRef | None = None) -> int:
+        """Length of the prompt, the answer's header included.
+
+        Raises:
+            Unsupported: the prompt lacks the header that `adapter` acts from.
+        """
+        tokens = self.prompt_tokens(messages)
+        self._jobs.check(self._prompter.prompt(messages), tokens, adapter)
+        return len(tokens)
 
     def prompt_tokens(self, messages: Sequence[Message]) -> tuple[int, ...]:
         """The whole prompt, the answer's header included."""

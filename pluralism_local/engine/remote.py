@@ -42,13 +42,15 @@ from pluralism_local.engine.remote_protocol import (
     refuse_adapters,
     sampling_fields,
 )
-from pluralism_local.engine.remote_refusals import Server, no_first_token, no_logprobs
+from pluralism_local.engine.remote_refusals import Server, no_first_token, no_logprobs, thinks_first
 from pluralism_local.engine.remote_reply import Reply, ending
 from pluralism_local.engine.remote_secrets import Blotter
 from pluralism_local.engine.stream import TextStream
+from pluralism_local.engine.thoughts import Splitter
 from pluralism_local.errors import Cancelled, EngineFailure, InvalidInput
 from pluralism_local.remote_url import parse_spec
 from pluralism_local.types import (
+    AdapterRef,
     Completion,
     EngineEvent,
     Finish,
@@ -57,7 +59,6 @@ from pluralism_local.types import (
     OptionDistribution,
     OptionRequest,
     Request,
-    TextDelta,
     TextDone,
     TextStarted,
     Usage,
@@ -143,12 +144,11 @@ class RemoteEngine(LanguageModel):
                     if answer.pieces == 0:
                         answer.stops = TextStream(line.dialect.stops(request.sampling))
                         yield TextStarted(index, 0, 0)
-                    if text := answer.add(reply):
-                        yield TextDelta(index, text)
+                    yield from answer.thoughts.deltas(index, answer.add(reply))
                     if answer.cut:
                         break
-            if text := answer.stops.finish():
-                yield TextDelta(index, text)
+            yield from answer.thoughts.deltas(index, answer.stops.finish())
+            yield from answer.thoughts.last_deltas(index)
             finish, remarks = answer.ending()
         except Stopped:
             finish, remarks = "cancelled", ()
@@ -156,7 +156,12 @@ class RemoteEngine(LanguageModel):
                 yield TextStarted(index, 0, 0)
         warnings = (*self._remarks, *line.dialect.remarks(request.sampling), *remarks)
         completion = Completion(
-            answer.stops.text, finish, answer.spent, time.perf_counter() - began, warnings=warnings
+            answer.thoughts.answer,
+            finish,
+            answer.spent,
+            time.perf_counter() - began,
+            warnings=warnings,
+            thought=answer.thoughts.thought,
         )
         yield TextDone(index, completion)
 
@@ -188,6 +193,8 @@ class RemoteEngine(LanguageModel):
         payload = self._payload(line, request.messages) | FIRST_TOKEN_FIELDS
         for seed in range(3):
             reply = line.ask(payload | {"seed": seed})
+            if reply.thought and not reply.text:
+                raise thinks_first(self._server)
             if reply.first_token is not None:
                 found = bounded(request.options, reply.first_token, self._server)
                 return replace(found, warnings=self._remarks)
@@ -195,7 +202,11 @@ class RemoteEngine(LanguageModel):
                 break
         raise no_first_token(self._server) if reply.ended_at_once else no_logprobs(self._server)
 
-    def count_tokens(self, messages: Sequence[Message]) -> int | None:  # noqa: ARG002 -- the protocol's signature
+    def count_tokens(
+        self,
+        messages: Sequence[Message],  # noqa: ARG002 -- the protocol's signature
+        adapter: AdapterRef | None = None,  # noqa: ARG002
+    ) -> int | None:
         """None: the server's tokenizer is not known."""
         return None
 
@@ -275,12 +286,14 @@ class _Answer:
     Attributes:
         pieces: chunks so far.
         stops: what the text goes through; looks for the stop texts that the server does not.
+        thoughts: what the text goes through next, and where a server's own field of thoughts goes.
         cut: nothing more is to be read.
     """
 
     def __init__(self, request: Request, server: Server) -> None:
         self.pieces = 0
         self.stops = TextStream()
+        self.thoughts = Splitter()
         self.cut = False
         self._server = server
         self._most_pieces = request.sampling.max_tokens * PIECES_PER_TOKEN + MORE_PIECES
@@ -301,7 +314,8 @@ class _Answer:
         self._reason = reply.reason or self._reason
         self._ends = self._ends or reply.ends
         self._usage = reply.usage or self._usage
-        self._texts += bool(reply.text)
+        self._texts += bool(reply.text or reply.thought)
+        self.thoughts.think(reply.thought)
         text = self.stops.push(reply.text.encode("utf-8", "replace"))
         too_long = self.pieces >= self._most_pieces or len(self.stops.text) >= self._most_letters
         self.cut = self.stops.stopped or too_long
@@ -313,4 +327,6 @@ class _Answer:
             return "stop", ()
         if self.cut and not self._ends and self._reason is None:
             return "length", ("The server did not stop at the limit of tokens, and was left.",)
-        return ending(self._reason, self._server, ends=self._ends, text=bool(self.stops.text))
+        return ending(
+            self._reason, self._server, ends=self._ends, text=bool(self.stops.text or self.thoughts.thought)
+        )

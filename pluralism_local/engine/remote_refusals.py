@@ -146,6 +146,14 @@ def no_first_token(server: Server) -> Unsupported:
     )
 
 
+def thinks_first(server: Server) -> Unsupported:
+    """The refusal where the first token is of a thought and not of an answer."""
+    return Unsupported(
+        f"The model at {server.url} thinks before it answers, so its first token tells nothing about the options.",
+        "Switch its thinking off at the server, ask for an answer in words, or use another model.",
+    )
+
+
 def overflow(said: str) -> tuple[int, int] | None:
     """(needed, available) tokens out of a server's complaint about the context; None if it is none."""
     available = re.search(r"context (?:length|size|window)\D{0,20}(\d{1,12})", said, re.IGNORECASE)

@@ -91,6 +91,8 @@ class _LogProbs(BaseModel):
 
 class _Text(BaseModel):
     content: Annotated[str | None, WrapValidator(_text)] = None
+    reasoning_content: Annotated[str | None, WrapValidator(_text)] = None
+    reasoning: Annotated[str | None, WrapValidator(_text)] = None
 
 
 class _Choice(BaseModel):
@@ -135,6 +137,12 @@ class Reply(BaseModel):
         choice = self.choices[0]
         part = choice.delta or choice.message
         return (part.content if part else None) or choice.text or ""
+
+    @property
+    def thought(self) -> str:
+        """What this reply adds to the thoughts before the answer; servers have two names for it, and some give both."""
+        part = (self.choices[0].delta or self.choices[0].message) if self.choices else None
+        return ((part.reasoning_content or part.reasoning) if part else None) or ""
 
     @property
     def reason(self) -> str | None:

@@ -29,6 +29,7 @@ from typing import Literal, Self, TypeGuard, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
 from pluralism_local.engine.base import Capabilities, ShouldStop, never
+from pluralism_local.engine.thoughts import Splitter
 from pluralism_local.errors import (
     Cancelled,
     ContextOverflow,
@@ -47,7 +48,6 @@ from pluralism_local.types import (
     OptionDistribution,
     OptionRequest,
     Request,
-    TextDelta,
     TextDone,
     TextStarted,
     Usage,
@@ -179,6 +179,7 @@ class ScriptedEngine:
         started = time.perf_counter()
         answers = [self._answer(request) for request in requests]
         said: list[list[str]] = [[] for _ in requests]
+        replies = [Splitter() for _ in requests]
         for index, request in enumerate(requests):
             yield TextStarted(index, _length(request.messages), 0)
         running = list(range(len(requests)))
@@ -189,14 +190,17 @@ class ScriptedEngine:
                 if not stopped and len(said[index]) < len(words):
                     word = words[len(said[index])]
                     said[index].append(word)
-                    yield TextDelta(index, word)
+                    yield from replies[index].deltas(index, word)
                     continue
                 running.remove(index)
                 usage = Usage(_length(requests[index].messages), 0, len(said[index]))
                 if stopped and len(said[index]) < len(words):
                     finish = "cancelled"
+                yield from replies[index].last_deltas(index)
                 seconds = time.perf_counter() - started
-                yield TextDone(index, Completion("".join(said[index]), finish, usage, seconds))
+                reply = replies[index]
+                completion = Completion(reply.answer, finish, usage, seconds, thought=reply.thought)
+                yield TextDone(index, completion)
 
     def distribution(
         self, requests: Sequence[OptionRequest], *, should_stop: ShouldStop = never
@@ -213,7 +217,11 @@ class ScriptedEngine:
             found.append(self._weigh(request))
         return found
 
-    def count_tokens(self, messages: Sequence[Message]) -> int | None:
+    def count_tokens(
+        self,
+        messages: Sequence[Message],
+        adapter: AdapterRef | None = None,  # noqa: ARG002 -- it acts on any prompt
+    ) -> int | None:
         """Words, and `HEADER_TOKENS` for each message and for the answer's header."""
         return _length(messages) if self._capabilities.counts_tokens else None
 

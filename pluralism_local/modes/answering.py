@@ -29,17 +29,20 @@ from pluralism_local.figures import many
 from pluralism_local.modes.aggregate import is_stand_in, most_probable, single
 from pluralism_local.modes.draft import Draft, Stage
 from pluralism_local.modes.options import Posed, letters
+from pluralism_local.modes.thinking import only_thought
 from pluralism_local.modes.threads import generated, leave_out, until_it_fits
 from pluralism_local.types import (
     LLM_VOICE,
     Aggregate,
     AnswerDelta,
+    AnswerWithdrawn,
     OptionDistribution,
     OptionRequest,
     Request,
     Sampling,
     TextDelta,
     TextDone,
+    TextWithdrawn,
     Usage,
 )
 
@@ -56,7 +59,9 @@ def require_probabilities(llm: LanguageModel) -> None:
         )
 
 
-def answer(draft: Draft, text: str, posed: Posed | None, *, should_stop: ShouldStop) -> Iterator[AnswerDelta]:
+def answer(
+    draft: Draft, text: str, posed: Posed | None, *, should_stop: ShouldStop
+) -> Iterator[AnswerDelta | AnswerWithdrawn]:
     """Answer `text` in words, or with options by their probabilities: then nothing is streamed."""
     if posed is None:
         yield from write_answer(draft, text, should_stop=should_stop)
@@ -66,7 +71,9 @@ def answer(draft: Draft, text: str, posed: Posed | None, *, should_stop: ShouldS
         settle(draft, single(posed.options, found[0]), text, should_stop=should_stop)
 
 
-def write_answer(draft: Draft, text: str, *, should_stop: ShouldStop) -> Iterator[AnswerDelta]:
+def write_answer(
+    draft: Draft, text: str, *, should_stop: ShouldStop
+) -> Iterator[AnswerDelta | AnswerWithdrawn]:
     """Stream the LLM's answer to `text`; `draft.answer` is the stream without white space around it."""
     ask = draft.ask
     leave_out(draft, LLM_VOICE, draft.llm, partial(ask.to_llm, text), ask.answer.max_tokens)
@@ -80,9 +87,13 @@ def write_answer(draft: Draft, text: str, *, should_stop: ShouldStop) -> Iterato
                 if isinstance(event, TextDelta):
                     draft.answer += event.text
                     yield AnswerDelta(event.text)
+                elif isinstance(event, TextWithdrawn):
+                    draft.answer = ""
+                    yield AnswerWithdrawn()
                 elif isinstance(event, TextDone):
                     draft.spend("llm", event.completion.usage)
                     draft.finish = event.completion.finish
+                    draft.thought = event.completion.thought
                     if draft.finish != "cancelled":
                         draft.spoke(LLM_VOICE, text, event.completion.text)
         except PlocalError as error:
@@ -92,6 +103,8 @@ def write_answer(draft: Draft, text: str, *, should_stop: ShouldStop) -> Iterato
     draft.answer = draft.answer.strip()
     if draft.finish == "cancelled":
         draft.stop()
+    elif not draft.answer and draft.thought:
+        draft.warn(only_thought(ask.answer.max_tokens, cut=draft.finish == "length"))
     elif not draft.answer:
         draft.warn("The model's answer is empty.")
     elif draft.finish == "length":

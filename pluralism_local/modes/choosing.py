@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pluralism_local.communities import Member
 from pluralism_local.engine.base import LanguageModel, ShouldStop
@@ -22,8 +23,9 @@ from pluralism_local.errors import Unsupported
 from pluralism_local.modes.aggregate import STAND_IN
 from pluralism_local.modes.answering import FAILURES, weigh
 from pluralism_local.modes.draft import Draft
+from pluralism_local.modes.thinking import only_thought
 from pluralism_local.modes.threads import generated
-from pluralism_local.types import LLM_VOICE, Request, Sampling, Selection, TextDone
+from pluralism_local.types import LLM_VOICE, Completion, Request, Sampling, Selection, TextDone
 
 MOST_WEIGHED_BY_ONE_TOKEN = 9
 _DIGITS = r"[0-9]+(?:[.,][0-9]+)*(?!\w)"
@@ -122,25 +124,15 @@ def _by_probability(
 def _by_words(
     draft: Draft, members: Sequence[Member], text: str, should_stop: ShouldStop
 ) -> Selection | None:
-    said = ""
-
-    def requests() -> list[Request]:
-        return [Request(draft.to_llm(text), WORDS)]
-
-    with draft.timed("selection"):
-        try:
-            for event in generated(draft, draft.llm, [LLM_VOICE], requests, should_stop=should_stop):
-                if isinstance(event, TextDone):
-                    said = event.completion.text.strip()
-                    draft.spend("llm", event.completion.usage)
-                    if event.completion.finish == "cancelled":
-                        draft.stop()
-        except FAILURES as error:
-            if not draft.comments:
-                raise
-            draft.fail(error)
-    if not draft.complete:
+    found = _said(draft, text, WORDS, should_stop)
+    if found is not None and found.thought and not found.text.strip() and found.finish == "length":
+        # a choice has few tokens; who thinks first gets as many as an answer
+        found = _said(draft, text, replace(WORDS, max_tokens=draft.ask.answer.max_tokens), should_stop)
+    if found is None or not draft.complete:
         return None
+    said = found.text.strip()
+    if found.thought and not said:
+        draft.warn(only_thought(draft.ask.answer.max_tokens, cut=found.finish == "length"))
     numbers = named_numbers(said, len(members))
     if len(numbers) > 1:
         names = ", ".join(map(str, numbers))
@@ -154,3 +146,25 @@ def _by_words(
         f"The model named none of the numbers; {heaviest} was taken, the first by weight, then by order."
     )
     return Selection(heaviest, "fallback", said=said)
+
+
+def _said(draft: Draft, text: str, sampling: Sampling, should_stop: ShouldStop) -> Completion | None:
+    """The LLM's words; None when it failed after there were comments, which the draft then says."""
+    completion = None
+
+    def requests() -> list[Request]:
+        return [Request(draft.to_llm(text), sampling)]
+
+    with draft.timed("selection"):
+        try:
+            for event in generated(draft, draft.llm, [LLM_VOICE], requests, should_stop=should_stop):
+                if isinstance(event, TextDone):
+                    completion = event.completion
+                    draft.spend("llm", completion.usage)
+                    if completion.finish == "cancelled":
+                        draft.stop()
+        except FAILURES as error:
+            if not draft.comments:
+                raise
+            draft.fail(error)
+    return completion

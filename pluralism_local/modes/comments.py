@@ -22,6 +22,7 @@ from pluralism_local.engine.base import LanguageModel, ShouldStop
 from pluralism_local.errors import PlocalError, Unsupported
 from pluralism_local.modes.ask import Ask
 from pluralism_local.modes.draft import Draft
+from pluralism_local.modes.thinking import only_thought
 from pluralism_local.modes.threads import generated, leave_out
 from pluralism_local.types import (
     AdapterRef,
@@ -36,6 +37,7 @@ from pluralism_local.types import (
     TextDelta,
     TextDone,
     TextStarted,
+    TextWithdrawn,
     Usage,
 )
 
@@ -122,6 +124,8 @@ def write_comments(
                     case TextDelta():
                         texts[event.index] += event.text
                         yield CommentDelta(voice.id, event.text)
+                    case TextWithdrawn():
+                        texts[event.index] = ""
                     case TextDone():
                         if event.completion.finish != "cancelled":
                             draft.spoke(voice.id, text, event.completion.text)
@@ -175,6 +179,7 @@ def _comment(voice: Voice, completion: Completion) -> Comment:
         adapter_sha256=voice.adapter.sha256 if voice.adapter else None,
         scale=voice.adapter.scale if voice.adapter else None,
         problem=problem,
+        thought=completion.thought,
     )
 
 
@@ -186,6 +191,19 @@ def _report(draft: Draft, sampling: Sampling) -> None:
         "stopped": "Comments stopped before their end",
     }
     for problem, sentence in said.items():
-        names = [comment.community for comment in draft.comments if comment.problem == problem]
+        names = [
+            comment.community
+            for comment in draft.comments
+            if comment.problem == problem and not _only_thought(comment)
+        ]
         if names:
             draft.warn(f"{sentence}: {', '.join(names)}.")
+    thinkers = [comment for comment in draft.comments if _only_thought(comment)]
+    if thinkers:
+        cut = any(comment.finish == "length" for comment in thinkers)
+        limit = only_thought(sampling.max_tokens, cut=cut, option="--comment-max-tokens")
+        draft.warn(f"No comment from {', '.join(comment.community for comment in thinkers)}: {limit}")
+
+
+def _only_thought(comment: Comment) -> bool:
+    return comment.problem == "empty" and bool(comment.thought)

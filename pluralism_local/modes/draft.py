@@ -52,6 +52,7 @@ class Draft:
     communities: LanguageModel | None = None
     comment_sampling: Sampling | None = None
     answer: str = ""
+    thought: str = ""
     comments: list[Comment] = field(default_factory=list)
     selection: Selection | None = None
     distribution: Aggregate | None = None
@@ -170,4 +171,5 @@ class Draft:
             finish=self.finish,
             complete=self.complete,
             turn=self._turn(),
+            thought=self.thought,
         )

@@ -45,6 +45,7 @@ def to_record(result: Result) -> dict[str, Any]:
         "complete": result.complete,
         "finish": result.finish,
         "turn": None if result.turn is None else _turn(result.turn),
+        "thought": result.thought,
     }
 
 
@@ -61,6 +62,7 @@ def _comment(comment: Comment) -> dict[str, Any]:
     return {
         "community": comment.community,
         "text": comment.text,
+        "thought": comment.thought,
         "adapter_sha256": comment.adapter_sha256,
         "scale": _number(comment.scale),
         "weight": _number(comment.weight),

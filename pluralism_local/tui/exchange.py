@@ -17,6 +17,7 @@ from pluralism_local.recorded import from_record
 from pluralism_local.types import (
     Aggregate,
     AnswerDelta,
+    AnswerWithdrawn,
     Comment,
     CommentDelta,
     CommentDone,
@@ -121,6 +122,8 @@ class Exchange:
                 self.answer_started = now if self.answer_started is None else self.answer_started
                 self.answer += event.text
                 self.answer_tokens += 1
+            case AnswerWithdrawn():
+                self.answer = ""
             case Result():
                 self._finish(event)
 

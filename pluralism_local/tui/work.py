@@ -33,7 +33,7 @@ from pluralism_local.tui.messages import (
     Warned,
     WorkEvent,
 )
-from pluralism_local.types import LLM_VOICE, AnswerDelta, CommentDone, Message, Result
+from pluralism_local.types import LLM_VOICE, AnswerDelta, AnswerWithdrawn, CommentDone, Message, Result
 
 if TYPE_CHECKING:
     from pluralism_local.config import Settings
@@ -186,6 +186,8 @@ class Worker:
                     return
                 if isinstance(event, AnswerDelta):
                     answer += event.text
+                if isinstance(event, AnswerWithdrawn):
+                    answer = ""
                 if isinstance(event, AnswerDelta | CommentDone):
                     job.log.partial(answer)
                 self._tell(Happened(job.number, event))

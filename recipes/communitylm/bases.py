@@ -189,6 +189,7 @@ class _HubSpeller:
 
     def __init__(self, tokenizer: Any) -> None:
         from pluralism_local.engine.markers import Marker, Markers
+        from pluralism_local.engine.thoughts import SWITCHES
 
         self._tokenizer = tokenizer
         added = tokenizer.added_tokens_decoder.items()
@@ -203,19 +204,25 @@ class _HubSpeller:
             if opened.startswith(bare):
                 self.header = self._spelled(opened[len(bare) :])
             turn = tokenizer.apply_chat_template(
-                [{"role": "user", "content": PROBE}, {"role": "assistant", "content": PROBE}], tokenize=False
+                [{"role": "user", "content": PROBE}, {"role": "assistant", "content": PROBE}],
+                tokenize=False,
+                **SWITCHES,
             )
             after = self._spelled(turn[turn.rindex(PROBE) + len(PROBE) :])
             self.end = next((token for token in after if token in tokenizer.all_special_ids), self.end)
 
     def _render(self, user: str, header: bool) -> str:
-        return str(
+        from pluralism_local.engine.thoughts import SWITCHES, closed
+
+        text = str(
             self._tokenizer.apply_chat_template(
                 [{"role": "user", "content": self._markers.quote(user)}],
                 tokenize=False,
                 add_generation_prompt=header,
+                **SWITCHES,
             )
         )
+        return closed(text) if header else text
 
     def _spelled(self, marked: str) -> Tokens:
         """Tokens of what the template wrote."""

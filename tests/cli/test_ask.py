@@ -15,7 +15,7 @@ QUESTION = "Should phones be banned in schools?"
 RECORD = {
     "schema", "mode", "prompt", "answer", "attribute", "pool", "comments", "selection", "distribution",
     "model", "communities_model", "sampling", "usage", "timing", "warnings", "prompts", "complete", "finish",
-    "turn", "conversation",
+    "turn", "conversation", "thought",
 }  # fmt: skip
 
 
@@ -56,6 +56,48 @@ def test_streaming_changes_nothing_in_the_end(run: Run) -> None:
     for mode in ("overton", "steerable", "moe", "vanilla"):
         line = ("ask", "--mode", mode, "--attribute", "rural", QUESTION)
         assert run(*line, "--stream").out == run(*line, "--no-stream").out != ""
+
+
+def test_a_plan_refuses_an_adapter_that_the_prompt_has_nothing_for(run: Run, starter_path: Path) -> None:
+    line = ("ask", "-m", "starter", "--template", "none", "-p", "press-left", "-p", "press-right", QUESTION)
+    refused = run(*line, "--dry-run")
+    assert refused.code == 2 and "acts from the assistant's header on" in refused.err
+    assert refused.err == run(*line).err
+
+
+THINKS = "<think>\nI see 2 comments. The first is closest.\n</think>\n\nIt is fair."
+
+
+def test_what_a_model_thinks_is_no_answer(run: Run, tmp_path: Path) -> None:
+    model = script(tmp_path, {"pattern": ".*", "text": THINKS})
+    for stream in ("--stream", "--no-stream"):
+        ran = run("ask", "-m", model, "--mode", "vanilla", stream, QUESTION)
+        assert (ran.code, ran.out) == (0, "It is fair.\n")
+    ran = run("ask", "-m", model, "--mode", "vanilla", "--thoughts", QUESTION)
+    assert ran.out == "It is fair.\n\nThought by the LLM:\n\nI see 2 comments. The first is closest.\n"
+    ran = run("ask", "-m", model, "--json", QUESTION)
+    record = ran.json()
+    assert (record["answer"], record["thought"]) == ("It is fair.", THINKS[8:48].strip())
+    assert {comment["text"] for comment in record["comments"]} == {"It is fair."}
+    assert "think" not in json.dumps(record["turn"])
+
+
+def test_a_thought_without_a_beginning_is_said_to_be_one(run: Run, tmp_path: Path) -> None:
+    model = script(tmp_path, {"pattern": ".*", "text": "I see two.\n</think>\n\nIt is fair."})
+    ran = run("ask", "-m", model, "--mode", "vanilla", QUESTION)
+    assert ran.out.endswith("\n\nIt is fair.\n") and "</think>" not in ran.out
+    assert "The text so far was the model's thinking" in ran.err
+    assert run("ask", "-m", model, "--mode", "vanilla", "--no-stream", QUESTION).out == "It is fair.\n"
+    assert run("ask", "-m", model, "--mode", "vanilla", "--json", QUESTION).json()["answer"] == "It is fair."
+
+
+def test_a_model_that_only_thinks_is_told_with_what_to_do(run: Run, tmp_path: Path) -> None:
+    model = script(tmp_path, {"pattern": ".*", "text": "<think> " + "so " * 40})
+    ran = run("ask", "-m", model, "--mode", "vanilla", "--max-tokens", "12", QUESTION)
+    assert ran.out.strip() == ""
+    assert "only thought and came to no answer within 12 tokens: raise --max-tokens" in ran.err
+    ran = run("ask", "-m", model, "--comment-max-tokens", "10", QUESTION)
+    assert "No comment from farmers, fishers, millers" in ran.err and "raise --comment-max-tokens" in ran.err
 
 
 def test_whole_comments_on_request(run: Run, tmp_path: Path) -> None:

@@ -205,7 +205,7 @@ def test_stopping_all_lanes(engine: LlamaEngine, make_ref: MakeRef) -> None:
     ):
         if isinstance(event, TextDelta):
             stop.set()
-        elif not isinstance(event, TextStarted):
+        elif isinstance(event, TextDone):
             completions[event.index] = event.completion
     assert sorted(completions) == [0, 1, 2, 3]
     assert {c.finish for c in completions.values()} == {"cancelled"}
@@ -310,6 +310,8 @@ def test_an_activated_adapter_needs_its_header(starter_path: Path, make_ref: Mak
     with LlamaEngine(starter_path, name="starter", options=LlamaOptions(template="none")) as plain:
         with pytest.raises(Unsupported, match="header"):
             next(plain.generate([ask(adapter=make_ref(1, activation="assistant"))]))
+        with pytest.raises(Unsupported, match="header"):  # as a plan is made, too
+            plain.count_tokens(user("Hello"), make_ref(1, activation="assistant"))
         assert plain.count_tokens(user("Hello")) < 4, "a plain prompt has no header"
         assert texts(plain, [ask("The capital of France is", tokens=8)])[0]
 

@@ -206,6 +206,30 @@ def activated_adapter(model: Model, folder: Path) -> AdapterRef:
     return AdapterRef(path, "1" * 64, activation="assistant")
 
 
+@pytest.mark.parametrize(
+    "ending",
+    [
+        "{% if enable_thinking is defined and not enable_thinking %}<think>\n\n</think>\n\n{% endif %}",
+        "<think>\n",
+        "{% if thinking %}<think>{% else %}<think>\n\n</think>\n\n{% endif %}",
+    ],
+)
+def test_a_template_that_lets_the_model_think_first_is_told_not_to(starter: Templated, ending: str) -> None:
+    opening = (
+        "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}"
+    )
+    header = "<|im_start|>assistant\n"
+    starter.template = (
+        opening + "{% if add_generation_prompt %}{{ '" + header + "' }}" + ending + "{% endif %}"
+    )
+    try:
+        prompter = Prompter(starter)
+        assert prompter.text((Message("user", "x"),)).endswith(f"{header}<think>\n\n</think>\n\n")
+        assert prompter.answer_header()[:3] == (1, 520, 9531)
+    finally:
+        starter.template = None
+
+
 def test_an_option_that_spells_a_marker_is_weighed_as_text(model: Templated) -> None:
     prompter = Prompter(model)
     prompt = prompter.prompt((Message("user", "Which?"),))

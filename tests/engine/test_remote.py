@@ -59,6 +59,34 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     running.close()
 
 
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+def test_a_servers_field_of_thoughts_is_kept_apart(server: Server, name: str) -> None:
+    def thought(text: str) -> dict[str, object]:
+        return {"choices": [{"delta": {name: text, "content": None}}]}
+
+    act = stream(thought("I see "), thought("two."), chunk("Yes"), chunk("."), chunk(finish="stop"), "[DONE]")
+    with server.engine(act) as engine:
+        completion = only_answer(engine.generate([say("Fair?")]))
+    assert (completion.text, completion.thought) == ("Yes.", "I see two.")
+    with server.engine(stream(thought("Hm"), chunk(finish="length"), "[DONE]")) as engine:
+        completion = only_answer(engine.generate([say("Fair?")]))
+    assert (completion.text, completion.thought, completion.finish) == ("", "Hm", "length")
+
+
+def test_a_block_of_thoughts_in_the_text_is_kept_apart(server: Server) -> None:
+    pieces = [chunk(text) for text in ("<th", "ink>I see 2", ".</thi", "nk>\n\n", "1")]
+    with server.engine(stream(*pieces, chunk(finish="stop"), "[DONE]")) as engine:
+        completion = only_answer(engine.generate([say("Fair?")]))
+    assert (completion.text, completion.thought) == ("1", "I see 2.")
+
+
+def test_the_first_token_of_a_thought_is_no_option(server: Server) -> None:
+    reply = whole("", {"A": 0.9, "B": 0.1})
+    reply["choices"][0]["message"]["reasoning_content"] = "A"
+    with server.engine(answer(200, reply)) as engine, pytest.raises(Unsupported, match="thinks before"):
+        engine.distribution([LETTERS])
+
+
 def test_what_is_sent(server: Server) -> None:
     sampling = Sampling(temperature=0.7, top_p=0.9, max_tokens=5, seed=11, stop=("\n",))
     messages = (Message("system", "Be brief."), Message("user", "Hi."))

@@ -16,6 +16,7 @@ from pluralism_local.engine.base import Capabilities, ShouldStop, never
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 from pluralism_local.modes import Ask, run
 from pluralism_local.types import (
+    AdapterRef,
     EngineEvent,
     Message,
     ModelInfo,
@@ -86,8 +87,8 @@ class Watched:
             self.prompts.append(request.messages)
         self.excess.append(self.engine.stats.decoded_tokens - before - new)
 
-    def count_tokens(self, messages: Sequence[Message]) -> int:
-        return self.engine.count_tokens(messages)
+    def count_tokens(self, messages: Sequence[Message], adapter: AdapterRef | None = None) -> int:
+        return self.engine.count_tokens(messages, adapter)
 
     def forget(self) -> None:
         self.engine.forget()

@@ -70,6 +70,24 @@ def test_without_probabilities_the_words_are_read(
     )
 
 
+def test_a_number_that_was_only_thought_is_not_chosen(tmp_path: Path) -> None:
+    thought = "<think>I see 2 comments, and 1 is odd.</think>3"
+    file = script(tmp_path, replies=[{"match": SELECT, "text": thought}, *SAY])
+    engine = ScriptedEngine(file, capabilities=NO_PROBABILITIES)
+    result = answer(Ask(QUESTION, "steerable", THREE, attribute="honesty"), engine)
+    assert result.selection == Selection("right", "parsed", None, "3")
+
+
+def test_a_choice_that_takes_more_thinking_than_a_number_is_asked_for_again(tmp_path: Path) -> None:
+    thought = "<think>" + "well " * 30 + "2</think> 3"
+    file = script(tmp_path, replies=[{"match": SELECT, "text": thought}, *SAY])
+    engine = ScriptedEngine(file, capabilities=NO_PROBABILITIES, record=True)
+    result = answer(Ask(QUESTION, "steerable", THREE, attribute="honesty"), engine)
+    assert result.selection == Selection("right", "parsed", None, "3")
+    limits = [call.requests[0].sampling.max_tokens for call in engine.calls[1:3]]  # type: ignore[union-attr]
+    assert limits == [20, Ask(QUESTION, "vanilla").answer.max_tokens]
+
+
 @pytest.mark.parametrize(
     ("said", "named"),
     [

@@ -17,6 +17,7 @@ from pluralism_local.errors import ContextOverflow, EngineFailure
 from pluralism_local.modes import MODES, Ask
 from pluralism_local.types import (
     LLM_VOICE,
+    AdapterRef,
     Message,
     ModeName,
     OptionRequest,
@@ -350,7 +351,7 @@ def test_an_overflow_that_counting_did_not_foresee_costs_one_turn() -> None:
     class Longer(ScriptedEngine):
         """Its sequences are a little longer than their texts count, as sampled tokens may be."""
 
-        def count_tokens(self, messages: Sequence[Message]) -> int | None:
+        def count_tokens(self, messages: Sequence[Message], adapter: AdapterRef | None = None) -> int | None:
             return (super().count_tokens(messages) or 0) - 3
 
     fits = long_turns(4, 40, LLM_VOICE)

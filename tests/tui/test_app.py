@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,28 @@ def test_the_other_modes_answer_in_words(mode: str) -> None:
             assert (exchange.status, exchange.mode) == ("done", mode)
             assert exchange.answer.split(".")[0][:40] in screen(app)
             assert app.session.state.turns[-1].answer == exchange.answer
+
+    play(scene())
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("<think>\nI see two.\n</think>\n\nIt is fair.", "It is fair."),
+        ("I see two.\n</think>\n\nIt is fair.", "It is fair."),
+        ("<think>\nI see two.", "The model only thought and gave no answer"),
+    ],
+)
+def test_what_a_model_thinks_is_not_shown_and_its_answer_is(tmp_path: Path, said: str, shown: str) -> None:
+    file = tmp_path / "script.json"
+    file.write_text(json.dumps({"replies": [{"pattern": ".*", "text": said}]}))
+
+    async def scene() -> None:
+        app = chat(start(model="first", mode="vanilla"), ScriptedEngine(file))
+        async with running(app) as pilot:
+            exchange = await ask(pilot, app, QUESTION)
+            assert shown in screen(app) and "I see two" not in screen(app)
+            assert exchange.answer == ("It is fair." if shown == "It is fair." else "")
 
     play(scene())
 

@@ -10,6 +10,7 @@ from typing import Self
 
 from pluralism_local.engine.base import Capabilities, LanguageModel, ShouldStop, never
 from pluralism_local.types import (
+    AdapterRef,
     EngineEvent,
     Message,
     ModelInfo,
@@ -67,9 +68,9 @@ class Telling(LanguageModel):
             self._remark(one.warnings)
         return found
 
-    def count_tokens(self, messages: Sequence[Message]) -> int | None:
+    def count_tokens(self, messages: Sequence[Message], adapter: AdapterRef | None = None) -> int | None:
         """The engine's count."""
-        return self._engine.count_tokens(messages)
+        return self._engine.count_tokens(messages, adapter)
 
     def forget(self) -> None:
         """Let the engine forget."""

@@ -97,7 +97,7 @@ def test_an_endless_word_is_cut_inside() -> None:
 class _ByteCounter(ScriptedEngine):
     """Counts a token per byte, and refuses what is longer than 200."""
 
-    def count_tokens(self, messages: Sequence[Message]) -> int:
+    def count_tokens(self, messages: Sequence[Message], adapter: AdapterRef | None = None) -> int:
         return sum(len(message.content.encode()) for message in messages)
 
     def distribution(
