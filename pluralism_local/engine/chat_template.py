@@ -2,60 +2,73 @@
 
     template, bos, eos ──chat_renderer──> (messages, with answer header?) ──> text
 
-Rendered by llama-cpp-python's Jinja sandbox, and nothing else of that package: no model is loaded. Failure modes: a
-template that is no Jinja, or one that refuses the conversation, is `InvalidInput` with the way to do without it.
+Rendered in a sandbox of our own, as transformers renders it (see `template_sandbox`): templates are written by
+strangers. Failure modes: a template that is no Jinja, one that refuses the conversation, and one that does more work
+than a template may, are `InvalidInput` with the way to do without it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
-
-from llama_cpp import llama_chat_format
 
 from pluralism_local.engine.folding import fold_system
+from pluralism_local.engine.template_sandbox import Sandbox, TooMuchWork
 from pluralism_local.engine.thoughts import SWITCHES, closed
 from pluralism_local.errors import InvalidInput
 from pluralism_local.types import Message
 
 ChatRenderer = Callable[[Sequence[Message], bool], str]
+_WITHOUT = "Use --template none for a plain prompt."
 
 
 def chat_renderer(template: str, *, bos: str, eos: str) -> ChatRenderer:
-    """A function (messages, with answer header?) -> prompt text, by llama-cpp-python's sandboxed renderer.
+    """A function (messages, with answer header?) -> prompt text.
 
-    A template that refuses a system message gets it at the head of the first user message.
+    A template that refuses a system message gets it at the head of the first user message. One that lets the model
+    think first is asked not to.
 
     Raises:
-        InvalidInput: the template is not valid Jinja; when called, that it refuses the messages.
+        InvalidInput: the template is not valid Jinja; when called, that it refuses the messages, or works too much.
     """
+    sandbox = Sandbox()
     try:
-        formatters = {
-            header: llama_chat_format.Jinja2ChatFormatter(
-                template=template, eos_token=eos, bos_token=bos, add_generation_prompt=header
-            )
-            for header in (False, True)
-        }
+        compiled = sandbox.from_source(template)
     except Exception as error:
-        raise InvalidInput(
-            f"The model's chat template cannot be read: {error}.", "Use --template none for a plain prompt."
-        ) from error
+        raise InvalidInput(f"The model's chat template cannot be read: {_why(error)}.", _WITHOUT) from error
+    nothing = dict.fromkeys(("functions", "function_call", "tools", "tool_choice"))
 
     def attempt(messages: Sequence[Message], header: bool) -> str:
-        plain: list[Any] = [{"role": m.role, "content": m.content} for m in messages]
-        text = str(formatters[header](messages=plain, **SWITCHES).prompt)
+        plain = [{"role": message.role, "content": message.content} for message in messages]
+        text = sandbox.render(
+            compiled,
+            plain,
+            add_generation_prompt=header,
+            bos_token=bos,
+            eos_token=eos,
+            **nothing,
+            **SWITCHES,
+        )
         return closed(text) if header else text
 
     def render(messages: Sequence[Message], header: bool) -> str:
         try:
             return attempt(messages, header)
+        except TooMuchWork as error:
+            raise InvalidInput(
+                f"The model's chat template does more than a template may: {error}.", _WITHOUT
+            ) from error
         except Exception as error:
             folded = fold_system(messages)
             if folded is None:
                 raise InvalidInput(
-                    f"The model's chat template refuses this conversation: {error}.",
-                    "Use --template none for a plain prompt.",
+                    f"The model's chat template refuses this conversation: {_why(error)}.", _WITHOUT
                 ) from error
         return render(folded, header)
 
     return render
+
+
+def _why(error: Exception) -> str:
+    """The error in one short line."""
+    words = " ".join(str(error).split()) or type(error).__name__
+    return (words if len(words) <= 200 else f"{words[:200]} …").rstrip(".")
