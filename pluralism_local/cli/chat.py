@@ -33,6 +33,9 @@ Examples:
 Enter sends, Esc stops, Ctrl+T switches the mode, F1 lists all keys, Ctrl+Q quits.
 """
 
+_OF_THE_SERVER = ("--host", "--port", "--token", "--visitors")
+"""Options that a visitor's process does not have."""
+
 _UNDRAWABLE = ("", "dumb", "unknown")
 """Terminals that only write lines, as in an editor or a log."""
 
@@ -56,7 +59,15 @@ Token = Annotated[
     str | None,
     typer.Option(
         "--token", metavar="TEXT", envvar="PLOCAL_TOKEN", show_default=False,
-        help="With --web: the secret part of the address, 16 characters or more. Default: made up each time.",
+        help="With --web: the secret part of the address, 16 characters or more. Every user of this machine sees it "
+        "in the list of processes; PLOCAL_TOKEN in the environment nobody else sees. Default: made up each time.",
+    ),
+]  # fmt: skip
+Visitors = Annotated[
+    int,
+    typer.Option(
+        "--visitors", min=1, max=64, metavar="N", show_default=False,
+        help="With --web: chats open at once at most; each takes a model's memory. Default: 4.",
     ),
 ]  # fmt: skip
 
@@ -88,6 +99,7 @@ def chat(
     host: Host = "127.0.0.1",
     port: Port = 0,
     token: Token = None,
+    visitors: Visitors = 4,
 ) -> None:
     """Chat in the terminal, or in a browser with --web: all modes, many turns, everything by keyboard.
 
@@ -119,7 +131,9 @@ def chat(
                 f"Others could reach the chat on {host}, and this is offline.",
                 "Leave --host or --offline out.",
             )
-        serve(_same_options(sys.argv[1:]), host=host, port=port, token=token, tell=out.note)
+        serve(
+            _same_options(sys.argv[1:]), host=host, port=port, token=token, visitors=visitors, tell=out.note
+        )
         return
     require_terminal()
     from pluralism_local.tui.state import Start
@@ -187,8 +201,8 @@ def _same_options(arguments: list[str]) -> list[str]:
     for argument in arguments:
         if skip:
             skip = False
-        elif argument in ("--host", "--port", "--token"):
+        elif argument in _OF_THE_SERVER:
             skip = True
-        elif argument != "--web" and not argument.startswith(("--host=", "--port=", "--token=")):
+        elif argument != "--web" and not argument.startswith(tuple(f"{name}=" for name in _OF_THE_SERVER)):
             kept.append(argument)
     return kept

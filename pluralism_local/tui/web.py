@@ -3,52 +3,71 @@
     serve ──> http://127.0.0.1:PORT/SECRET/ ──websocket──> a `plocal chat` process for every visitor
 
 Whoever has the whole address has the chat, with this user's models and history; nobody else gets more than "404".
-Only this machine can reach it, unless `host` says otherwise, and then the secret must be the user's own token. The
-page loads nothing from elsewhere: textual-serve's own asks a font server, this one does not.
+Only this machine can reach it, unless `host` says otherwise, and then the secret must be the user's own token. Pages
+of other sites are refused twice: by the name that they call this machine by, and by the origin that they say. The
+server itself is in `web_server`, which needs what the extra ``web`` installs.
 """
 
 from __future__ import annotations
 
+import errno
+import ipaddress
 import re
 import secrets
 import shlex
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from urllib.parse import urlsplit
 
 from pluralism_local.errors import InvalidInput, NotFound
 from pluralism_local.remote_url import is_loopback
 
-if TYPE_CHECKING:
-    from textual_serve.server import Server
+VISITORS = 4
+"""Chats open at once, unless said otherwise: each is a process with models of its own."""
+
+FEWEST_CHARACTERS = 8
+"""Different ones in a token."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,128}")
-_FOREIGN = re.compile(r"<link\b[^>]*https://[^>]*>", re.DOTALL)
-_HEADERS = {"Referrer-Policy": "no-referrer", "Cache-Control": "no-store", "X-Frame-Options": "DENY"}
 
 
 def serve(
-    arguments: Sequence[str], *, host: str, port: int, token: str | None, tell: Callable[[str], None]
+    arguments: Sequence[str],
+    *,
+    host: str,
+    port: int,
+    token: str | None,
+    visitors: int = VISITORS,
+    tell: Callable[[str], None],
 ) -> None:
-    """Serve until Ctrl+C.
+    """Serve until Ctrl+C, SIGTERM or the end of the terminal; then end all visitors' chats, within two seconds.
 
     Args:
         arguments: of `plocal` for each visitor's process, beginning with ``chat``.
         port: 0 for a free one.
         token: the secret part of the address; None makes one up.
-        tell: told the address.
+        visitors: chats open at once at most.
+        tell: told the address, and the end.
 
     Raises:
-        InvalidInput: a host that others can reach without a token, or a token that could be guessed.
+        InvalidInput: a host that others can reach without a token, a token that could be guessed, an address that is
+            in use or not this machine's.
         NotFound: textual-serve is not installed.
     """
     secret = secret_for(host, token)
-    port = port or _free_port(host)
-    server = make_server(arguments, host, port, secret)
-    tell(f"The chat is at {address(host, port, secret)}")
-    tell("Whoever has this address can use it. Ctrl+C ends it.")
-    server.serve()
+    try:
+        from pluralism_local.tui.web_server import ChatServer, run
+    except ImportError as error:
+        raise NotFound(
+            "The chat in a browser needs textual-serve, which is not installed.",
+            "pip install 'pluralism-local[web]'",
+        ) from error
+
+    with listening(host, port) as door:
+        server = ChatServer(command(arguments), host, secret, visitors)
+        run(server, door, address(host, door.getsockname()[1], secret), tell)
 
 
 def secret_for(host: str, token: str | None) -> str:
@@ -60,15 +79,25 @@ def secret_for(host: str, token: str | None) -> str:
         if not is_loopback(host):
             raise InvalidInput(
                 f"Others could reach the chat on {host}, so it needs a token.",
-                "Give --token with 16 characters or more, or leave --host out.",
+                "Set PLOCAL_TOKEN to 16 characters or more, or leave --host out.",
             )
         return secrets.token_urlsafe(24)
+    made = f"This one was made by chance: {secrets.token_urlsafe(24)}"
     if not _TOKEN.fullmatch(token):
-        raise InvalidInput(
-            "The token must have 16 to 128 letters, digits, '-' or '_'.",
-            f"This one was made by chance: {secrets.token_urlsafe(24)}",
-        )
+        raise InvalidInput("The token must have 16 to 128 letters, digits, '-' or '_'.", made)
+    if is_guessable(token):
+        raise InvalidInput("The token could be guessed: it repeats itself, or counts.", made)
     return token
+
+
+def is_guessable(token: str) -> bool:
+    """Whether few characters say all of a token: few different ones, a piece again and again, or rows of them."""
+    folded = token.lower()
+    repeats = any(
+        folded == (folded[:length] * len(folded))[: len(folded)] for length in range(1, len(folded) // 2 + 1)
+    )
+    in_order = sum(abs(ord(one) - ord(next_one)) <= 1 for one, next_one in pairwise(folded))
+    return repeats or in_order > len(folded) // 2 or len(set(folded)) < FEWEST_CHARACTERS
 
 
 def address(host: str, port: int, secret: str) -> str:
@@ -76,68 +105,76 @@ def address(host: str, port: int, secret: str) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/{secret}/"
 
 
-def make_server(arguments: Sequence[str], host: str, port: int, secret: str) -> Server:
-    """The server, not started.
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that takes visitors at this address.
 
-    Raises: NotFound: textual-serve is not installed.
+    Raises: InvalidInput: it is in use, must not be used, or is not this machine's.
     """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        import aiohttp_jinja2
-        import jinja2
-        from aiohttp import web
-        from textual_serve.server import Server, to_int
-    except ImportError as error:
-        raise NotFound(
-            "The chat in a browser needs textual-serve, which is not installed.",
-            "pip install 'pluralism-local[web]'",
+        return socket.create_server((host, port), family=family, backlog=16)
+    except (OSError, UnicodeError) as error:
+        number, reason = (
+            (error.errno, error.strerror) if isinstance(error, OSError) else (None, "no such name")
+        )
+        if number == errno.EADDRINUSE:
+            raise InvalidInput(
+                f"Port {port} of {host} is in use.", "Give another --port, or none: then a free one is taken."
+            ) from error
+        if number in (errno.EACCES, errno.EPERM):
+            raise InvalidInput(
+                f"Port {port} of {host} may not be used by you.", "Give a --port from 1024 on, or none."
+            ) from error
+        raise InvalidInput(
+            f"Nothing can be served at {host}: {reason or error}.",
+            "--host takes an address of this machine, such as 127.0.0.1.",
         ) from error
 
-    class ChatServer(Server):
-        """textual-serve below a secret path, with a page that stays on this machine."""
 
-        def initialize_logging(self) -> None:
-            """No log of its own: what goes wrong in the chat is shown there."""
+def is_named(asked: str, host: str) -> bool:
+    """Whether a request's ``Host`` is a name of this server, and not one that another site has led here.
 
-        async def on_startup(self, app: web.Application) -> None:
-            """No banner; the address has been told."""
+    Addresses in numbers are no names that could be led here. The port may be another: that of a tunnel.
 
-        async def _make_app(self) -> web.Application:
-            app = web.Application()
-            aiohttp_jinja2.setup(app, loader=jinja2.FileSystemLoader(self.templates_path))
-            app.add_routes(
-                [
-                    web.get(f"/{secret}/", self.handle_index, name="index"),
-                    web.get(f"/{secret}/ws", self.handle_websocket, name="websocket"),
-                    web.get(f"/{secret}/download/{{key}}", self.handle_download, name="download"),
-                    web.static(f"/{secret}/static", self.statics_path, name="static"),
-                ]
-            )
-            return app
+    Args:
+        asked: as the request has it, with or without a port.
+        host: where the server listens.
+    """
+    try:
+        name = urlsplit(f"//{asked}").hostname or ""
+    except ValueError:
+        return False
+    if is_loopback(name):
+        return True
+    if is_loopback(host):
+        return False
+    own = socket.gethostname().lower()
+    return name in (host.lower(), own, f"{own.partition('.')[0]}.local") or _is_address(name)
 
-        async def handle_index(self, request: web.Request) -> web.Response:
-            """The page, with addresses of the host that the browser used."""
-            here = f"{request.scheme}://{request.host}/{secret}"
-            context: dict[str, Any] = {
-                "font_size": to_int(request.query.get("fontsize", "16"), 16),
-                "app_websocket_url": f"ws{here.removeprefix('http')}/ws",
-                "config": {"static": {"url": f"{here}/static/"}},
-                "application": {"name": self.title},
-            }
-            response = aiohttp_jinja2.render_template("app_index.html", request, context)
-            response.text = _FOREIGN.sub("", response.text or "")
-            response.headers.update(_HEADERS)
-            return response
 
-    return ChatServer(command(arguments), host=host, port=port, title="plocal chat")
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def is_own_page(origin: str | None, asked: str) -> bool:
+    """Whether a websocket is opened by a page of this server; what says no ``Origin`` is no page.
+
+    Args:
+        asked: the request's ``Host``.
+    """
+    if origin is None:
+        return True
+    try:
+        return urlsplit(origin).netloc.lower() == asked.lower()
+    except ValueError:
+        return False
 
 
 def command(arguments: Sequence[str]) -> str:
     """The shell command of a visitor's process: this Python and this package, whatever the PATH says."""
     entry = "from pluralism_local.cli.main import entry; entry()"
     return shlex.join([sys.executable, "-c", entry, *arguments])
-
-
-def _free_port(host: str) -> int:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.create_server((host, 0), family=family) as found:
-        return int(found.getsockname()[1])
