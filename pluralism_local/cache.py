@@ -8,6 +8,7 @@ Nothing here is needed: a command that misses one makes it again.
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -135,7 +136,9 @@ def _remembered(folder: Path) -> Iterator[Item]:
 
 def _plain(kind: Kind, path: Path, about: str) -> Iterator[Item]:
     with suppress(OSError):
-        status = path.stat()
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode):
+            return
         yield Item(kind, path, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC), about)
 
 

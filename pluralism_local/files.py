@@ -43,17 +43,20 @@ def open_regular(path: Path) -> BufferedReader:
         if stat.S_ISREG(mode):
             return path.open("rb")
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise NotFound(_missing(path)) from error
+        raise _missing(path) from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = error.strerror if isinstance(error, OSError) else error
         raise InvalidInput(f"{str(path)!r} cannot be read: {reason}.") from error
     raise InvalidInput(f"{path} is {kind_of(mode)}, not a file.")
 
 
-def _missing(path: Path) -> str:
+def _missing(path: Path) -> NotFound:
     if path.is_symlink():
-        return f"{path} is a link to {path.readlink()}, which is not there."
-    return f"There is no file {path}."
+        return NotFound(
+            f"{path} is a link to {path.readlink()}, which is not there.",
+            "Give another file, or make the link anew.",
+        )
+    return NotFound(f"There is no file {path}.")
 
 
 def kind_of(mode: int) -> str:

@@ -179,7 +179,7 @@ def open_gguf(path: Path) -> BufferedReader:
     try:
         return open_regular(path)
     except NotFound as error:
-        raise NotFound(error.message, _nearest_sibling(path)) from error
+        raise NotFound(error.message, _nearest_sibling(path) or error.hint) from error
 
 
 def fingerprint(header: GGUFHeader) -> str:

@@ -83,7 +83,7 @@ def _is_own(status: os.stat_result) -> bool:
 
 
 def _write_in_place(path: Path, content: bytes) -> None:
-    with path.open("r+b") as file:
+    with os.fdopen(os.open(path, os.O_WRONLY), "wb") as file:
         file.write(content)
         file.truncate()
         file.flush()

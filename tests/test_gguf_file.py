@@ -260,7 +260,7 @@ def test_a_link_that_leads_nowhere_is_told_so_and_not_suggested(tmp_path: Path) 
         (tmp_path / name).symlink_to(tmp_path / "gone.gguf")
     with pytest.raises(NotFound, match=r"x\.gguf is a link to .*gone\.gguf, which is not there") as caught:
         read_header(tmp_path / "x.gguf")
-    assert caught.value.hint == ""
+    assert caught.value.hint == "Give another file, or make the link anew."
 
 
 @pytest.mark.parametrize(
