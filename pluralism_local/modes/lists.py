@@ -16,6 +16,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from string import ascii_uppercase
 
 from pluralism_local.modes.option_list import ALPHABETS, GOES_ON, PLAIN, TWO_SENTENCES, OptionList
 from pluralism_local.modes.within_lines import within_lines
@@ -25,9 +27,16 @@ _BULLET = "bullet"
 _LINE = re.compile(
     r"[ \t]*(?P<bullet>(?:[-*+•–—◦▪‣·○◯□☐]|\[[ xX]?\])[ \t]+)?"
     r"(?:(?P<bold>\*\*|__)?"
-    r"(?P<open>\()?(?P<label>[^\W\d_]|\d{1,2})(?P<inner>\*\*|__)?(?P<close>[.):])(?P<outer>\*\*|__)?"
+    r"(?P<open>[(\[])?(?P<label>[^\W\d_]|\d{1,2})(?P<inner>\*\*|__)?(?P<close>[.):\]]|[ \t]*[-–—])(?P<outer>\*\*|__)?"
     r"(?P<gap>[ \t]*))?(?P<text>.*)"
 )
+_UNREAD = re.compile(
+    r"[\W_]{0,4}(?:(?:option|answer)[ \t]+)?(?:[^\W\d_]|[ivx]{1,4}|\d{1,3})(?:[\W_]{1,4})(?=\w)", re.I
+)
+_UNREAD_WITHIN = re.compile(r"(?:^|\s)\(?([A1])[.):]\S*(?:\s.*?)?\s\(?([B2])[.):]\S")
+_LONGEST_HINT = 500
+"""Characters of a text's end that are looked at for a hint only."""
+
 _ANSWERED = re.compile(
     r"^[ \t]*[*_]*(?:(?:my|your|the|correct|right)[ \t]+)?(?:answer|response|reply|antwort|réponse|respuesta|risposta|"
     r"resposta|ответ)[*_]*[ \t]*:[*_]*[ \t]*(?P<said>\S.*)$",
@@ -63,9 +72,10 @@ class _Entry:
 def find(text: str) -> Found:
     """The lists of `text`, which is without the "Answer:" that closes a question."""
     plain = text.translate(PLAIN)
-    by_line = list(_by_line(text, plain))
+    by_line, irregular = _by_line(text, plain)
     firm = [one for one in by_line if one.firm]
     within, passed_over = within_lines(text, plain, firm)
+    passed_over = irregular or passed_over
     lists = sorted([*firm, *within], key=lambda one: one.start)
     for one in by_line:
         if one.firm or any(one.start <= other.start and other.end <= one.end for other in lists):
@@ -82,7 +92,18 @@ def find(text: str) -> Found:
     ]
     if answered and len(answered) == len(lists):
         passed_over = f"The list '{answered[-1].beginning}' is answered already, so it is not the question's."
-    return Found(tuple(one for one in lists if one not in answered), passed_over)
+    return Found(tuple(one for one in lists if one not in answered), passed_over or _unread(plain))
+
+
+def _unread(plain: str) -> str:
+    """What looks like a list in a form that is not read."""
+    lines = [line.strip() for line in plain.split("\n") if line.strip()]
+    for one, other in pairwise(lines):
+        first, second = _UNREAD.match(one), _UNREAD.match(other)
+        if first is not None and second is not None:
+            return f"Lines that begin like '{first[0].rstrip()}' and '{second[0].rstrip()}' are not read as options."
+    within = _UNREAD_WITHIN.search(plain[-_LONGEST_HINT:])
+    return f"'{within[1]}… {within[2]}…' within a line is not read as options." if within else ""
 
 
 def _is_answered(one: OptionList, following: str) -> bool:
@@ -99,8 +120,22 @@ def _is_answered(one: OptionList, following: str) -> bool:
     return False
 
 
-def _by_line(text: str, plain: str) -> Iterator[OptionList]:
-    """Lists with a line for each entry; blank lines between entries do not matter."""
+def _by_line(text: str, plain: str) -> tuple[list[OptionList], str]:
+    """Lists with a line for each entry, where blank lines do not matter; and why others are none."""
+    lists: list[OptionList] = []
+    irregular = ""
+    for run in _runs(text, plain):
+        found = list(_cut(run))
+        if sum(len(one.options) for one in found) == len(run):
+            lists += found
+        elif len(run) > 1:
+            label = "" if run[0].label == _BULLET else f"{run[0].label} "
+            irregular = f"The lines from '{label}{run[0].text[:30]}' on do not count on from a first entry."
+    return lists, irregular
+
+
+def _runs(text: str, plain: str) -> Iterator[list[_Entry]]:
+    """Entries of one kind that follow each other."""
     run: list[_Entry] = []
     start = 0
     for line in plain.split("\n"):
@@ -109,9 +144,9 @@ def _by_line(text: str, plain: str) -> Iterator[OptionList]:
         if entry is not None and run and entry.kind == run[-1].kind:
             run.append(entry)
         elif entry is not None or line.strip():
-            yield from _cut(run)
+            yield run
             run = [entry] if entry is not None else []
-    yield from _cut(run)
+    yield run
 
 
 def _entry(text: str, line: str, start: int) -> _Entry | None:
@@ -125,9 +160,10 @@ def _entry(text: str, line: str, start: int) -> _Entry | None:
         closed = bool(match["inner"] or match["outer"])
         if match["bold"] and not closed:
             own = own.removesuffix(match["bold"]).rstrip()
+        closed_so = match["close"] in {".", ")", ":"}
         ascii_form = f"{match['open'] or ''}{match['label']}{match['close']}{match['gap']}"
-        plain = bool(match["gap"]) and text[begin : start + match.start("text")] == ascii_form
-        kind = (match["open"], match["close"], bool(match["bold"] or closed), bool(bullet))
+        plain = closed_so and bool(match["gap"]) and text[begin : start + match.start("text")] == ascii_form
+        kind = (match["open"], match["close"].strip(), bool(match["bold"] or closed), bool(bullet))
         return _Entry(match["label"], kind, own, begin, end, plain) if own else None
     if not bullet:
         return None
@@ -137,9 +173,12 @@ def _entry(text: str, line: str, start: int) -> _Entry | None:
 
 def _opens(match: re.Match[str]) -> bool:
     """Whether a marker is one: "(A." is none, nor are the initials "A.B." and the number "1.5"."""
-    if match["open"] and match["close"] != ")":
+    closing = {"(": ")", "[": "]"}.get(match["open"], match["close"])
+    if match["close"] != closing or (closing == "]" and not match["open"]):
         return False
     following = match["text"]
+    if closing.strip() in {"-", "–", "—"}:
+        return bool(match["gap"] and following.strip())
     if match["gap"] or match["outer"] or match["inner"]:
         return bool(following.strip())
     return following[:1].isalpha() and following[1:2] not in {".", ")"}
@@ -157,7 +196,7 @@ def _cut(run: Sequence[_Entry]) -> Iterator[OptionList]:
                 tuple(entry.text for entry in entries),
                 entries[0].start,
                 entries[-1].end,
-                plain=entries[0].label == "A" and all(entry.plain for entry in entries),
+                plain=all(entry.plain for entry in entries) and _is_counted(entries),
                 firm=not (bullets or entries[0].label.isdigit() or ":" in entries[0].kind),
                 labels=() if bullets else tuple(entry.label for entry in entries),
             )
@@ -168,18 +207,24 @@ def _length(run: Sequence[_Entry], place: int) -> int:
     """How many entries from `place` on are a list; 0 or 1 for none."""
     if run[place].label == _BULLET:
         return len(run) - place
-    return max(
-        _follows([entry.label for entry in run[place : place + 100]], alphabet) for alphabet in ALPHABETS
-    )
+    labels = [entry.label for entry in run[place : place + 100]]
+    return max(_follows(labels, alphabet) for alphabet in ALPHABETS)
 
 
 def _follows(labels: Sequence[str], alphabet: Sequence[str]) -> int:
-    count = 0
-    for label, expected in zip(labels, alphabet, strict=False):
-        if label != expected:
-            break
-        count += 1
-    return count
+    """How many count on from the alphabet's first; after two there may be gaps: "8. Don't know", "9. Refused"."""
+    last = -1
+    for count, label in enumerate(labels):
+        index = alphabet.index(label) if label in alphabet else -1
+        if index <= last or (count < 2 and index != count):
+            return count
+        last = index
+    return len(labels)
+
+
+def _is_counted(entries: Sequence[_Entry]) -> bool:
+    """Whether the letters are those that are weighed."""
+    return "".join(entry.label for entry in entries) == ascii_uppercase[: len(entries)]
 
 
 def _is_prose(entries: Sequence[_Entry]) -> bool:

@@ -10,10 +10,11 @@ from string import ascii_lowercase, ascii_uppercase
 _CYRILLIC = "АБВГДЕЖЗИКЛМНОПРСТУФХЦЧШЩЭЮЯ"
 _GREEK = "ΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩ"
 _LOOKALIKES = "АВСDЕ"  # Cyrillic А, В, С and Е typed for Latin A, B, C and E
-_NUMBERS = tuple(str(number) for number in range(1, 100))
+_NUMBERS = tuple(str(number) for number in range(100))
 ALPHABETS: tuple[Sequence[str], ...] = (
     ascii_uppercase,
     ascii_lowercase,
+    _NUMBERS[1:],
     _NUMBERS,
     _CYRILLIC,
     _CYRILLIC.lower(),

@@ -89,6 +89,8 @@ def _chain(text: str, plain: str, marks: Sequence[_Mark], first: int) -> OptionL
     chain = max(chains, key=len)
     end = plain.find("\n", chain[-1].end)
     end = len(plain) if end < 0 else end
+    if any(mark.start < end and _is_later(mark, chain[-1]) for mark in marks[first + 1 :]):
+        return None  # a letter is left out, and its option would be part of another
     stops = [*(mark.start for mark in chain[1:]), end]
     options = [text[mark.end : stop].strip() for mark, stop in zip(chain, stops, strict=True)]
     if len(options) < 2 or not options[-1] or all(mark.opens_line for mark in chain):
@@ -104,6 +106,17 @@ def _chain(text: str, plain: str, marks: Sequence[_Mark], first: int) -> OptionL
         firm=True,
         labels=tuple(mark.label for mark in chain),
     )
+
+
+def _is_later(mark: _Mark, last: _Mark) -> bool:
+    """Whether a mark behind the last of a chain goes on with a gap: "D." behind "B.", "9)" behind "2)"."""
+    if (
+        mark.start <= last.start
+        or mark.style != last.style
+        or mark.label.isdigit() is not last.label.isdigit()
+    ):
+        return False
+    return int(mark.label) > int(last.label) if mark.label.isdigit() else mark.label > last.label
 
 
 def _chain_of(plain: str, marks: Sequence[_Mark], first: int, alphabet: Sequence[str]) -> list[_Mark]:

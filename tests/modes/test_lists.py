@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pluralism_local.errors import InvalidInput
 from pluralism_local.modes.lists import find
-from pluralism_local.modes.options import letters, lists_options, pose, read
+from pluralism_local.modes.options import letters, listed, lists_options, pose, read
 
 STEERED = "Do you consider yourself a\nA. Republican\nB. Democrat\nC. Independent\n"
 YES_NO = ("Yes", "No")
@@ -44,6 +44,10 @@ YES_NO = ("Yes", "No")
         "Ａ）Yes\nＢ）No",
         "（Ａ）Yes\n（Ｂ）No",
         "Ａ、Yes\nＢ、No",
+        "[A] Yes\n[B] No",
+        "[1] Yes\n[2] No",
+        "A - Yes\nB - No",
+        "1 – Yes\n2 – No",
         "А. Yes\nБ. No",
         "а) Yes\nб) No",
         "А. Yes\nВ. No",
@@ -65,6 +69,42 @@ def test_forms_of_surveys_are_read_and_lettered(text: str, end: str) -> None:
     assert "A. Yes\nB. No" in posed.text and posed.text.endswith("\nAnswer:")
     assert pose(question, YES_NO).text == posed.text  # and are not listed twice
     assert pose(posed.text, ()).text == posed.text
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ("(1) Yes\n(2) No\n(8) Don't know\n(9) Refused", ("Yes", "No", "Don't know", "Refused")),
+        ("1. Yes\n2. No\n98. Don't know\n99. Refused", ("Yes", "No", "Don't know", "Refused")),
+        ("0. None\n1. Some\n2. All", ("None", "Some", "All")),
+        ("A. Left\nB. Right\nX. Neither", ("Left", "Right", "Neither")),
+    ],
+)
+def test_no_option_is_lost_where_letters_leave_some_out(text: str, options: tuple[str, ...]) -> None:
+    posed = pose(f"Which?\n{text}\nAnswer:", ())
+    assert posed.options == options
+    assert posed.text == f"Which?\n{listed(options)}\nAnswer:"
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("A: Hi!\nB: Hello.\nA: Bye.", "The lines from 'A Hi!' on do not count on from a first entry."),
+        ("Fair?\n2. Some\n3. All", "The lines from '2 Some' on do not count on"),
+        ("Fair?\nA. Yes\nC. No", "The lines from 'A Yes' on do not count on"),
+        ("Fair? A. Yes B. No D. Other", "--option"),
+        ("Fair?\ni. Yes\nii. No", "Lines that begin like 'i.' and 'ii.' are not read as options."),
+        ("Fair?\n> A. Yes\n> B. No", "Lines that begin like '> A.' and '> B.' are not read as options."),
+        ("Fair?\nOption A: Yes\nOption B: No", "Lines that begin like 'Option A:' and 'Option B:'"),
+        ("Fair?\n1 Yes\n2 No", "Lines that begin like '1' and '2' are not read as options."),
+        ("Fair? A.Yes B.No", "'A… B…' within a line is not read as options."),
+    ],
+)
+def test_what_is_not_read_is_named(text: str, hint: str) -> None:
+    assert read(text) == ()
+    with pytest.raises(InvalidInput) as caught:
+        pose(text, ())
+    assert hint in caught.value.hint
 
 
 @pytest.mark.parametrize("text", ["A. Yes\nB. No", "A) Yes\nB) No", "A: Yes\nB: No", "(A) Yes\n(B) No"])
