@@ -4,12 +4,39 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from pluralism_local.engine import shelf as shelf_module
 from pluralism_local.engine.shelf import Shelf
+
+MANY = """
+import random, sys
+from pathlib import Path
+from pluralism_local.engine.shelf import Shelf
+from pluralism_local.unfinished import beside
+rng = random.Random(int(sys.argv[2]))
+
+def write(out, content):
+    with beside(out) as temporary:
+        for _ in range(4):
+            with temporary.open("ab") as file:
+                file.write(content)
+        temporary.replace(out)
+
+for _ in range(50):
+    number, shelf = rng.randrange(4), Shelf(Path(sys.argv[1]))
+    key, content = f"{number:032x}", bytes([number]) * 20_000
+    try:
+        path = shelf.find(key) or shelf.add(key, {}, lambda out: write(out, content), 2)
+        assert path.read_bytes() == content * 4
+    except OSError:  # another has thrown it away already: the caller does without
+        pass
+"""
 
 KEY = "0123456789abcdef" * 2
 CONTENT = bytes(range(256)) * 64
@@ -142,3 +169,17 @@ def test_leftovers_go_also_those_of_earlier_versions(shelf: Shelf, path: Path, f
         path.name, f"{KEY}.json", new.name, "mine.txt",
     }  # fmt: skip
     assert json.loads((folder / f"{KEY}.json").read_text())["made_of"] == {"model": "m.gguf"}
+
+
+def test_several_processes_and_one_that_is_killed_never_see_half_a_file(folder: Path) -> None:
+    command = [sys.executable, "-c", MANY, str(folder)]
+    writers = [subprocess.Popen([*command, str(number)]) for number in range(4)]
+    while not folder.exists():
+        assert writers[0].poll() is None
+        time.sleep(0.01)
+    writers[0].kill()
+    assert [writer.wait(120) for writer in writers[1:]] == [0, 0, 0]
+    writers[0].wait()
+    Shelf(folder).tidy()
+    assert {path.suffix for path in folder.iterdir()} == {".gguf", ".json"}
+    assert not list(folder.glob(".*"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -57,3 +58,12 @@ def test_an_existing_file_stays_unless_it_is_to_be_replaced(tmp_path: Path) -> N
     assert path.read_text().startswith("# Nothing")
     with pytest.raises(InvalidInput, match="cannot be written"):
         export(EMPTY, tmp_path / "gone" / "out.md", replace=False)
+
+
+def test_a_pipe_stays_a_pipe(tmp_path: Path) -> None:
+    path = tmp_path / "pipe.md"
+    os.mkfifo(path)
+    for replace in (True, False):
+        with pytest.raises(InvalidInput):
+            export(EMPTY, path, replace=replace)
+        assert path.is_fifo()
