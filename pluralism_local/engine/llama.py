@@ -15,7 +15,9 @@ the starter model, whose activations llama.cpp quantizes to 8 bits.
 
 Failure modes: a request that cannot fit is refused before anything is decoded (`ContextOverflow`), an adapter that
 changes nothing likewise (`Refused`). After any error, after cancelling and after closing an iterator early, the
-engine is usable. A pack that cannot be made or read is no error: the adapters then run one wave each.
+engine is usable. A pack that cannot be made or read is no error: the adapters then run one wave each. Where no
+numbers come (`DamagedWeights`), what is open of the cache is compared with what was written; if it is damaged it is
+made again, and the requests are carried out once more unless text of theirs is out already.
 """
 
 from __future__ import annotations
