@@ -205,3 +205,28 @@ def test_files_that_earlier_versions_left_beside_runs_are_no_runs(run: Run, begu
     ran = run(*report, str(begun), "-o", str(begun.parent / "report.html"))
     assert ran.code == 0 and "Files are no runs' folders, and are left out" in ran.err
     assert run(*report, "-o", str(begun.parent / "report.html")).code == 3
+
+
+def test_a_run_of_an_earlier_version_is_read(run: Run, begun: Path) -> None:
+    before = run("eval", "show", str(begun), "--json").json()["methods"]
+    record = json.loads((begun / "run.json").read_text())
+    record["identity"]["task_version"] = 1
+    (begun / "run.json").write_text(json.dumps(record))
+    kept = [json.loads(line) for line in (begun / "samples.jsonl").read_text().splitlines()]
+    for one in kept:
+        del one["distribution_method"]
+    (begun / "samples.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in kept))
+    found = json.loads((begun / "results.json").read_text())
+    del found["basis"], found["remarks"]
+    (begun / "results.json").write_text(json.dumps(found))
+    (comments,) = begun.glob("comments-*.jsonl")
+    comments.rename(begun.parent / comments.name)
+    shown = run("eval", "show", str(begun), "--json")
+    assert (shown.code, shown.json()["methods"], shown.json()["remarks"]) == (0, before, [])
+    assert shown.json()["basis"]["ours"]["distributions"] == {"unknown": 5}
+    assert run("eval", "compare", str(begun), "ours", "vanilla").code == 0
+    (begun / "results.json").write_text(json.dumps(found))
+    (begun.parent / "rows.json").unlink()  # then results.json is all there is
+    assert run("eval", "report", str(begun), "-o", str(begun.parent / "report.html")).code == 0
+    resumed = run("eval", "resume", str(begun))
+    assert resumed.code in (3, 4)
