@@ -28,6 +28,7 @@ from pluralism_local.files import LFS_HINT, LFS_START, open_regular, remembered
 
 MAX_HEADER_BYTES = 128 * 1024**2  # the largest vocabularies in use (262k tokens) take under 20 MiB
 MAX_VALUES = 4 * 1024**2  # keys, array elements and tensors together; the same vocabularies: 1.3 million
+MAX_ENTRIES = 65_536  # keys, and tensors; the largest models have some 60 and some 2,000
 MAX_TEXT_BYTES = 1024**2  # of one text, such as a licence
 LONG_TEXTS = (
     "tokenizer.chat_template",
@@ -74,6 +75,7 @@ _SCALARS = {
     12: struct.Struct("<d"),
 }
 _U64_AT = _SCALARS[10].unpack_from
+_ELEMENTS = "array elements"
 _MIN_KEY_BYTES = 8 + 4 + 1  # empty name, type, one byte
 _MIN_TENSOR_BYTES = 8 + 4 + 4 + 8  # empty name, no dimensions, type, offset
 
@@ -307,10 +309,10 @@ class _Parser:
         self.kinds[key] = (kind, element)
         count: int = self._scalar(10)
         if element == _STRING:
-            self._spend(count, 8, "array elements")
+            self._spend(count, 8, _ELEMENTS)
             return self._strings(count)
         layout = self._layout(element)
-        self._spend(count, layout.size, "array elements")
+        self._spend(count, layout.size, _ELEMENTS)
         start = self._advance(count * layout.size)
         return list(struct.unpack_from(f"<{count}{layout.format[1:]}", self.data, start))
 
@@ -384,7 +386,7 @@ class _Parser:
 
     def _spend(self, count: int, least_bytes: int, what: str) -> None:
         """Refuse a count of things, each of `least_bytes` or more, that the file cannot hold."""
-        if count > self.values_left:
+        if count > (self.values_left if what == _ELEMENTS else MAX_ENTRIES):
             raise self._damaged(f"it claims to hold {count:,} {what}")
         self.values_left -= count
         if self.at + count * least_bytes > self.end:

@@ -192,6 +192,8 @@ HOSTILE = {
     "alignment 24": start(0, 1) + key("general.alignment", 4, struct.pack("<I", 24)),
     "alignment text": start(0, 1) + key("general.alignment", 8, text("32")),
     "five dimensions": start(1, 0) + tensor("a", (1, 1, 1, 1, 1)),
+    "more keys than any model has": start(0, 65_537) + bytes(2**20),
+    "more tensors than any model has": start(65_537, 0) + bytes(2**21),
     "shape": start(1, 0) + tensor("a", (2**63, 2**63, 2**63, 2**63)),
     "offset": start(1, 0) + tensor("a", (1,), offset=2**63),
     "offset between blocks": start(1, 0) + tensor("a", (1,), offset=4) + bytes(64),

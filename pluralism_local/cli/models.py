@@ -75,9 +75,10 @@ def show(
 def verify(context: typer.Context, name: Name, as_json: options.Json = False) -> None:
     """Check a model's file and print its SHA-256.
 
-    Checked are the header and that the file holds every tensor that the header lists; then the whole file is
-    read, and its checksum compared with the one that the Hub's cache or the package it came in has on record
-    (exit 4 if they differ). For any other file there is nothing to compare with, and that is said.
+    Checked are the header, whether what it describes can be run, and that the file holds every tensor that the
+    header lists; then the whole file is read, and its checksum compared with the one that the Hub's cache or the
+    package it came in has on record (exit 4 if they differ). For any other file there is nothing to compare
+    with, and that is said.
 
     Copies and packs of the model in the cache are read, too; a damaged one is thrown away (exit 4).
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pluralism_local.adapter_rules import ALPHA, Pair, check_lora, invocation_tokens
 from pluralism_local.errors import InvalidInput, Refused
-from pluralism_local.files import open_regular
+from pluralism_local.files import LFS_HINT, is_lfs_pointer, open_regular
 from pluralism_local.gguf_file import GGUFHeader, Tensor, read_header, sha256_of
 from pluralism_local.types import Activation
 
@@ -43,6 +43,8 @@ def check_adapter(path: Path, *, sha256: str, rank: int, alpha: float, activatio
     """
     found = sha256_of(path)
     if found != sha256:
+        if is_lfs_pointer(path):
+            raise InvalidInput(f"{path} is not the adapter.", LFS_HINT)
         raise Refused(
             f"{path} is not the file its card describes: sha256 {found[:12]}…, the card says {sha256[:12]}….",
             "Get the adapter again; if you trained it anew, write its new hash into the card.",

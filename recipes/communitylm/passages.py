@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from pluralism_local.errors import InvalidInput, NotFound
-from pluralism_local.files import write_atomic
+from pluralism_local.files import LFS_HINT, is_lfs_pointer, write_atomic
 
 TEXTS = ("speaker", "date", "source", "document", "subject")
 
@@ -56,9 +56,10 @@ def read_passages(path: Path) -> list[Passage]:
 
     Raises:
         NotFound: there is no such file.
-        InvalidInput: not JSONL, a line without text, or no passage at all.
+        InvalidInput: not JSONL, a line without text, no passage at all, or Git LFS's note about the file.
     """
     passages = []
+    refuse_pointer(path)
     with _open(path) as lines:
         try:
             for number, line in enumerate(lines, start=1):
@@ -83,6 +84,12 @@ def write_passages(path: Path, passages: Iterable[Passage]) -> None:
         for passage in passages
     )
     write_atomic(path, "".join(f"{line}\n" for line in lines))
+
+
+def refuse_pointer(path: Path) -> None:
+    """Raise `InvalidInput` for Git LFS's note about a file, which would pass for a text. No file is no fault here."""
+    if path.is_file() and is_lfs_pointer(path):
+        raise InvalidInput(f"{path} is not the text itself.", LFS_HINT)
 
 
 def _open(path: Path) -> IO[str]:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from communitylm.cleaning import FAULTS, cut, fault, mend
 from communitylm.duplicates import near_duplicates
-from communitylm.passages import Passage, read_passages
+from communitylm.passages import Passage, read_passages, refuse_pointer
 from communitylm.split import split
 from communitylm.subjects import subjects
 from communitylm.views import Term, log_odds, view_scores
@@ -178,6 +178,7 @@ def _texts(files: Sequence[Path]) -> list[tuple[Path, str]]:
 
 
 def _text(file: Path) -> str:
+    refuse_pointer(file)
     try:
         return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:

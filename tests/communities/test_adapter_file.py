@@ -39,6 +39,14 @@ def test_a_tampered_adapter_is_refused(make_adapted: MakeCard) -> None:
         load_community(folder)
 
 
+def test_a_note_of_git_lfs_is_named_as_such(make_adapted: MakeCard) -> None:
+    folder = make_adapted()
+    (folder / "with-lora.gguf").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n")
+    with pytest.raises(InvalidInput, match="is not the adapter") as caught:
+        load_community(folder)
+    assert "git lfs pull" in caught.value.hint
+
+
 def test_a_missing_adapter_is_not_found(make_adapted: MakeCard) -> None:
     folder = make_adapted()
     (folder / "with-lora.gguf").rename(folder / "with-lore.gguf")

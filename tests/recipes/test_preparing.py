@@ -26,6 +26,18 @@ def test_every_file_that_cannot_be_read_is_named_in_one_run(tmp_path: Path) -> N
     assert "UTF-8" in caught.value.hint
 
 
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n"
+
+
+@pytest.mark.parametrize("name", ["a.txt", "corpus.jsonl", "corpus.jsonl.gz"])
+def test_a_note_of_git_lfs_is_no_text(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(POINTER)
+    for path in {tmp_path / name, tmp_path if name == "a.txt" else tmp_path / name}:
+        with pytest.raises(InvalidInput, match="is not the text itself") as caught:
+            read_originals(path)
+        assert "git lfs pull" in caught.value.hint
+
+
 def test_one_file_is_named_alone_and_many_are_counted(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"broken-00\.txt is not UTF-8 text") as caught:
         read_originals(texts(tmp_path, 1))
