@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import wraps
 from typing import Any
@@ -27,7 +27,7 @@ from jinja2.filters import FILTERS
 from jinja2.parser import Parser
 from jinja2.runtime import Context, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from jinja2.utils import Namespace
+from jinja2.utils import Namespace, pass_context
 from jinja2.visitor import NodeTransformer
 
 LONGEST_SOURCE = 2**20  # characters
@@ -40,10 +40,10 @@ _WIDEST = 1000  # characters that a format may pad to, digits that a number is r
 
 _LEFT_OUT = frozenset(
     {"batch", "center", "filesizeformat", "forceescape", "pprint", "random", "slice", "truncate"}
-    | {"urlencode", "urlize", "wordwrap", "xmlattr"}
+    | {"striptags", "urlencode", "urlize", "wordwrap", "xmlattr"}
 )
 _PADDING = frozenset({"center", "ljust", "rjust", "zfill", "expandtabs", "to_bytes"})
-_NEVER = frozenset({"translate", "maketrans", "to_bytes", "from_bytes"})
+_NEVER = frozenset({"encode", "from_bytes", "maketrans", "striptags", "to_bytes", "translate", "unescape"})
 _WIDE = re.compile(r"\d{4,}|\*")
 
 
@@ -129,6 +129,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             "indent": self._indent,
             "format": self._format,
             "round": self._round,
+            "sum": self._sum,
         }
         self.globals = {
             "range": self._range,
@@ -270,11 +271,21 @@ class Sandbox(ImmutableSandboxedEnvironment):
         def bounded(*args: Any, **named: Any) -> Any:
             self._in_time()
             result = function(*args, **named)
+            if isinstance(result, Iterator):
+                return self._weighed_one_by_one(result)
             return (
                 self.weighed(result) if isinstance(result, str | bytes | list | tuple | Mapping) else result
             )
 
         return bounded
+
+    def _weighed_one_by_one(self, values: Iterator[Any]) -> Iterator[Any]:
+        total = 0
+        for value in values:
+            total += self._weigh(value)
+            self._allow(total)
+            self._in_time()
+            yield value
 
     def _check_method(
         self, owner: str | bytes | int, name: str, args: tuple[Any, ...], named: Mapping[str, Any]
@@ -356,6 +367,16 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def _format(self, text: Any, *args: Any, **named: Any) -> str:
         self._formatted(str(text), [args, named], str(text).count("%"))
         return f"{str(text) % (named or args)}"
+
+    @pass_context
+    def _sum(
+        self, context: Context, values: Iterable[Any], attribute: str | int | None = None, start: Any = 0
+    ) -> Any:
+        total = start
+        for value in values:
+            part = value if attribute is None else self.getitem(value, attribute)
+            total = self.call_binop(context, "+", total, part)
+        return total
 
     def _round(self, value: float, precision: int = 0, method: str = "common") -> float:
         if abs(precision) > _WIDEST // 10:

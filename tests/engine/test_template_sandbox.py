@@ -68,6 +68,11 @@ HEAVY = {
     "round": "{{ 1.5|round(10**9, 'ceil') }}",
     "map to references": "{% set a = 'x'*1000000 %}{{ ([0]*10000)|map('default', a, true)|list }}",
     "join of references": "{% set a = 'x'*1000000 %}{{ ([0]*10000)|map('default', a, true)|join }}",
+    "map to long texts": "{{ range(9999)|map('string')|map('replace', '1', 'x'*100000)|list|length }}",
+    "sum of lists": "{{ ([[1]]*200000)|sum(start=[])|length }}",
+    "tags": "{{ ('<!---->'*60000)|striptags }}",
+    "tags of markup": "{{ (('<!---->'*60000)|safe).striptags() }}",
+    "codec": "{{ ('é'*400000).encode('punycode') }}",
     "join by attribute": "{% set a = {'x': 'x'*1000000} %}{{ ([a]*10000)|join('', attribute='x') }}",
     "join by a long text": "{{ ('x'*1000000).join('x'*1000000) }}",
     "fromkeys": "{{ {}.fromkeys(range(9999), 'x'*1000000) }}",
@@ -145,7 +150,8 @@ ORDINARY = (
     "{% generation %}{{ messages[-1].content }}{% endgeneration %}{{ messages[-1].nothing is defined }}",
     "{% set x %}<{{ messages[-1].content }}>{% endset %}{{ x * 2 }}"
     "{% for k, v in {'a': 1}.items() %}{{ k }}{{ v }}{% endfor %}",
-    "{{ messages | groupby('role') | map('first') | list }}{{ 2.567 | round(1) }}{{ 10 ** 3 }}{{ '%05.1f' % 2.5 }}",
+    "{{ messages | groupby('role') | map('first') | list }}{{ [1, 2.5] | sum }}"
+    "{{ 2.567 | round(1) }}{{ 10 ** 3 }}{{ '%05.1f' % 2.5 }}",
 )
 
 
