@@ -63,6 +63,7 @@ class Answer(Markdown):
     DEFAULT_CSS = """
     Answer { padding: 0; margin: 0; background: transparent; }
     Answer MarkdownParagraph { margin: 0 0 1 0; }
+    Answer MarkdownList MarkdownParagraph { margin: 0; }
     Answer MarkdownFence { overflow: hidden; }
     Answer MarkdownFence > Label { width: 100%; padding: 0 1; }
     Answer MarkdownTableContent > .cell { text-overflow: fold; }
