@@ -150,6 +150,7 @@ def chat(
             force=force,
             log=not no_log and loaded.settings.logging,
             conversation=_conversation(out, conversation, latest=go_on),
+            remarks=options.remarks(loaded),
         )
     )
     if code:

@@ -46,18 +46,22 @@ def load(out: Output, overrides: Mapping[str, object] | None = None) -> Loaded:
     from pluralism_local import config
 
     loaded = config.load(overrides)
+    for remark in remarks(loaded):
+        out.note_once(f"Note: {remark}")
+    return loaded
+
+
+def remarks(loaded: Loaded) -> tuple[str, ...]:
+    """What the user must know of ./plocal.toml: what of it is ignored, and that a server of it gets no key."""
+    said = []
     if loaded.withheld is not None:
         names = " and ".join(loaded.withheld.values)
         changed = " (it changed since you trusted it)" if loaded.withheld.state == "changed" else ""
-        out.note_once(
-            f"Note: {names} of ./{config.LOCAL_FILE} ignored{changed}; see and allow it with: plocal config trust"
-        )
-    named_here = loaded.settings.keyless and loaded.origin["model"] == f"./{config.LOCAL_FILE}"
+        said.append(f"{names} of ./plocal.toml ignored{changed}; see and allow it with: plocal config trust")
+    named_here = loaded.settings.keyless and loaded.origin["model"] == "./plocal.toml"
     if named_here and os.environ.get("PLOCAL_REMOTE_KEY"):
-        out.note_once(
-            f"Note: PLOCAL_REMOTE_KEY is not sent to a server that only ./{config.LOCAL_FILE} names; -m sends it."
-        )
-    return loaded
+        said.append("PLOCAL_REMOTE_KEY is not sent to a server that only ./plocal.toml names; -m sends it.")
+    return tuple(said)
 
 
 Model = Annotated[

@@ -71,6 +71,7 @@ class ChatApp(App[None]):
     ) -> None:
         super().__init__()
         self.origin = dict(start.origin)
+        self._remarks = start.remarks
         self._outbox = Outbox(lambda events: self.post_message(Progress(events)))
         self.memory = Memory(history_file, writing=start.log, warn=lambda text: self._tell(Warned(text)))
         self._worker = Worker(
@@ -98,6 +99,8 @@ class ChatApp(App[None]):
             # there is none on this system, or this is not the main thread
             with suppress(AttributeError, RuntimeError, ValueError):
                 asyncio.get_running_loop().add_signal_handler(getattr(signal, name), self.exit)
+        for remark in self._remarks:
+            self._tell(Warned(remark))
         self.wear(self.session.state.settings.theme)
         self.theme_changed_signal.subscribe(self, lambda theme: dialogs.keep_theme(self, theme.name))
         self.rebuild()

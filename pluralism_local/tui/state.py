@@ -34,6 +34,7 @@ class Start:
         force: use adapters of another base model.
         log: write the history.
         conversation: the one to go on with.
+        remarks: told when the chat is there.
     """
 
     settings: Settings
@@ -47,6 +48,7 @@ class Start:
     force: bool = False
     log: bool = True
     conversation: Conversation | None = None
+    remarks: tuple[str, ...] = ()
 
     def taking_over(self) -> Start:
         """The same, with what the conversation was asked with where no option says otherwise."""

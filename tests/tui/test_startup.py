@@ -6,13 +6,17 @@ import gc
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from pluralism_local.cli import chat as chat_command
+from pluralism_local.cli.main import main
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.tui.app import ChatApp
 from pluralism_local.tui.messages import Progress, Warned
-from tests.tui.helpers import chat, play, running, start, until
+from pluralism_local.tui.state import Start
+from tests.tui.helpers import chat, play, running, screen, start, until
 
 FIRST_PAINT = """
 import os, sys
@@ -106,3 +110,25 @@ def test_news_that_come_while_the_application_ends_are_nobodys(monkeypatch: pyte
     monkeypatch.setattr(ChatApp, "_close_all", tell_amid)
     play(scene())
     assert told
+
+
+def test_what_of_a_folders_settings_is_ignored_is_told_in_the_chat(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plocal.toml").write_text('model = "hf:a/b"\nseed = 3\n')
+    begun: list[Start] = []
+    monkeypatch.setattr(chat_command, "_run", begun.append)
+    monkeypatch.setattr(chat_command, "require_terminal", lambda: None)
+    assert main(["chat", "-m", "first"]) == 0
+    (beginning,) = begun
+    assert beginning.remarks == (
+        "model of ./plocal.toml ignored; see and allow it with: plocal config trust",
+    )
+
+    async def scene() -> None:
+        app = chat(beginning)
+        async with running(app) as pilot:
+            await until(pilot, lambda: "model of ./plocal.toml ignored" in screen(app), seconds=30)
+
+    play(scene())
