@@ -41,6 +41,13 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("resume", "RUN"),
     ("resume", "RUN", "--retry-failed"),
 )
+JUDGED = "overton-nli"
+OF_WORDS: tuple[tuple[str, ...], ...] = (
+    ("judge", "RUN", "ours", "vanilla", "--judge", "scripted:"),
+    ("report", "RUN", "-o", "report.html"),
+    ("export", "RUN", "ours", "-"),
+    ("resume", "RUN"),
+)
 ABOUT_ANSWERS = (
     "None of these runs",
     "No sample was answered",
@@ -68,6 +75,12 @@ def homes(run: Run, tmp_path: Path, own_home: Path) -> dict[str, Path]:
         assert (
             run("eval", "export", str(found[task]), "ours", str(tmp_path / f"{task}-answers.json")).code == 0
         )
+    data = write(tmp_path / f"{JUDGED}.json", [rows.overton(i) for i in range(4)])
+    words = ("--task", JUDGED, "--data", str(data), "--comment-max-tokens", "4", "--scorer", "none")
+    assert run("eval", "run", *words, "--method", "ours", "--method", "vanilla").code == 0
+    (found[JUDGED],) = (own_home / "data" / "eval").glob(f"{JUDGED}-*")
+    judge = ("judge", str(found[JUDGED]), "--judge", "scripted:")
+    assert run("eval", *judge).code == 0
     return found
 
 
@@ -158,10 +171,11 @@ def try_mutations(
     for number in range(count):
         task = rng.choice(list(homes))
         home = homes[task]
-        command = rng.choice(COMMANDS)
-        files = [*home.glob("*.json"), *home.glob("*.jsonl"), *home.parent.glob("*.jsonl")]
+        command = rng.choice(OF_WORDS if task == JUDGED else COMMANDS)
+        files = [*home.glob("*.json"), *home.glob("*.jsonl")]
         answers = folder / "answers.json"
-        shutil.copy(folder / f"{task}-answers.json", answers)
+        if task != JUDGED:
+            shutil.copy(folder / f"{task}-answers.json", answers)
         file = answers if command[0] == "score" else rng.choice(sorted(files))
         mutate(file, rng)
         data = folder / f"{task}.json"
