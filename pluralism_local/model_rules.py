@@ -118,6 +118,7 @@ def check_model(header: GGUFHeader) -> None:
     rules.check_heads()
     rules.check_experts()
     rules.check_tensors()
+    rules.check_projections()
     check_vocabulary(header)
     rules.check_embedding()
 
@@ -219,6 +220,26 @@ class _Rules:
             raise self._wrong(
                 "rope.dimension_count", f"is {rotated}; it must be {key_length}, as long as a head"
             )
+
+    def check_projections(self) -> None:
+        """Queries and keys of a layer are its heads' together; llama.cpp cuts them up without asking."""
+        layers = self._layers()
+        heads = _per_layer(list(self._values("attention.head_count")), layers)
+        if self.architecture not in _WHOLE_HEADS or not any(heads):
+            return
+        key_length = self._number("attention.key_length") or self._number("embedding_length") // max(heads)
+        kv_heads = _per_layer(list(self._values("attention.head_count_kv")), layers) or heads
+        for tensor in self.header.tensors:
+            layer = layer_of(tensor.name)
+            for ending, counts in ((".attn_q.weight", heads), (".attn_k.weight", kv_heads)):
+                if layer is None or layer >= layers or not tensor.name.endswith(ending):
+                    continue
+                if len(tensor.shape) != 2 or tensor.shape[1] != counts[layer] * key_length:
+                    raise InvalidInput(
+                        f"{self.header.path} cannot be run: the tensor {tensor.name!r:.80} has the shape "
+                        f"{list(tensor.shape)}, and the header says {counts[layer]} heads of {key_length}.",
+                        _HINT,
+                    )
 
     def check_experts(self) -> None:
         count = self._number("expert_count")

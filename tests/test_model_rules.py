@@ -33,6 +33,12 @@ def changed(header: GGUFHeader, **values: Any) -> GGUFHeader:
     return replace(header, metadata={name: value for name, value in metadata.items() if value is not None})
 
 
+def as_architecture(header: GGUFHeader, name: str) -> GGUFHeader:
+    """With all keys under the name of another architecture."""
+    metadata = {key.replace("llama.", f"{name}."): value for key, value in header.metadata.items()}
+    return replace(header, metadata=metadata | {"general.architecture": name})
+
+
 def with_tensor(header: GGUFHeader, named: str, **changes: Any) -> GGUFHeader:
     """With something else about one tensor."""
     tensors = tuple(replace(t, **changes) if t.name == named else t for t in header.tensors)
@@ -61,6 +67,8 @@ def with_tensor(header: GGUFHeader, named: str, **changes: Any) -> GGUFHeader:
         ({"attention__head_count": None}, "the model has attention"),
         ({"attention__head_count": [4]}, "has 1 values for 2 layers"),
         ({"attention__head_count": 6, "attention__key_length": None}, "does not divide the embedding's 32"),
+        ({"attention__head_count": 2}, "attn_q.weight' has the shape [32, 32], and the header says 2 heads of 8"),
+        ({"attention__head_count_kv": 4}, "attn_k.weight' has the shape [32, 16], and the header says 4 heads of 8"),
         ({"attention__head_count_kv": 0}, "head_count_kv is 0"),
         ({"attention__head_count_kv": 3}, "head_count_kv is 3, which does not divide the 4 heads"),
         ({"attention__head_count_kv": [4, 3]}, "head_count_kv is 3, which does not divide the 4 heads"),
@@ -135,7 +143,7 @@ def test_a_tensor_that_would_end_the_process_is_refused(
     ],
 )
 def test_what_other_architectures_have_is_not_refused(tiny: GGUFHeader, values: dict[str, Any]) -> None:
-    check_model(changed(tiny, **values))
+    check_model(as_architecture(changed(tiny, **values), "lfm2"))
 
 
 def test_a_model_without_attention_has_no_heads(tiny: GGUFHeader) -> None:
@@ -148,10 +156,8 @@ def test_a_model_without_attention_has_no_heads(tiny: GGUFHeader) -> None:
 
 def test_heads_may_differ_where_the_architecture_has_it_so(tiny: GGUFHeader) -> None:
     """Keys of 192 of which 64 are rotated, and values of 128: DeepSeek's latent attention."""
-    lengths = {"attention.key_length": 192, "attention.value_length": 128, "rope.dimension_count": 64}
-    metadata = {key.replace("llama.", "deepseek2."): value for key, value in tiny.metadata.items()}
-    metadata |= {f"deepseek2.{key}": value for key, value in lengths.items()}
-    check_model(replace(tiny, metadata=metadata | {"general.architecture": "deepseek2"}))
+    lengths = {"attention__key_length": 192, "attention__value_length": 128, "rope__dimension_count": 64}
+    check_model(as_architecture(changed(tiny, **lengths), "deepseek2"))
 
 
 def test_tensors_of_indices_may_be_whole_numbers(tiny: GGUFHeader) -> None:
