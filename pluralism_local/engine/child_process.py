@@ -28,7 +28,7 @@ from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.errors import Cancelled
 
 _STEP = 0.02  # seconds between looks at a child
-_PR_SET_DUMPABLE = 4
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 _ASSERTION = re.compile(
     r"(?:\S*/)?([\w.-]+\.\w+:\d+: .{1,200})"
 )  # "…/llama-vocab.cpp:3422: GGML_ASSERT(tokenizer) failed"
@@ -87,14 +87,19 @@ def run(command: Sequence[str], *, seconds: float, should_stop: ShouldStop = nev
 
 
 def prepare(memory: int | None = None) -> None:
-    """For the child itself: leave no core file behind, and take at most `memory` bytes of its own (None: no limit)."""
+    """For the child itself: leave no core file behind, and take at most `memory` bytes of its own (None: no limit).
+
+    On Linux it also ends with the thread that started it: nobody is left to read what it finds.
+    """
     if sys.platform == "win32":
         return
     import resource
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform.startswith("linux"):
-        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+        system = ctypes.CDLL(None)
+        system.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        system.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
         if (
             memory is not None
         ):  # mapped files do not count; elsewhere this limit is of the heap alone, or unknown

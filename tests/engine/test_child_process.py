@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -60,3 +63,23 @@ def test_stopping_ends_the_child() -> None:
     threading.Timer(0.3, stop.set).start()
     with pytest.raises(Cancelled):
         run([sys.executable, "-c", "import time; time.sleep(600)"], seconds=600, should_stop=stop.is_set)
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="only Linux tells a child of its parent's end"
+)
+def test_one_whose_parent_is_killed_ends(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    waits = f"pipe = open({str(pipe)!r}, 'wb', buffering=0)\npipe.write(b'here')\ntime.sleep(600)"
+    parent = f"""
+import sys
+from pluralism_local.engine.child_process import run
+run([sys.executable, "-c", {START + waits!r}], seconds=600)
+"""
+    process = subprocess.Popen([sys.executable, "-c", parent])
+    with pipe.open("rb", buffering=0) as reader:
+        assert reader.read(4) == b"here"
+        process.kill()
+        process.wait()
+        assert reader.read(1) == b""  # once nobody has the other end
