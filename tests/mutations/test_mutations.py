@@ -23,7 +23,7 @@ def check_tally(tally: Tally, count: int) -> None:
 
 
 def test_mutants_of_models_end_nothing(tmp_path: Path) -> None:
-    check_tally(try_models(tmp_path, range(100)), 100)
+    check_tally(try_models(tmp_path, range(150)), 150)
 
 
 def test_mutants_of_adapters_end_nothing(tmp_path: Path) -> None:

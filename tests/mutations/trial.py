@@ -26,7 +26,7 @@ from tempfile import TemporaryDirectory
 from pluralism_local.communities.adapter_file import check_adapter
 from pluralism_local.errors import InvalidInput, PlocalError, Refused
 from pluralism_local.gguf_file import read_header, sha256_of
-from pluralism_local.model_check import verify
+from pluralism_local.model_details import read_model_header
 from tests.mutations.draft import take_apart
 from tests.mutations.mutants import mutant
 from tests.mutations.tiny import Tokenizer, write_tiny, write_tiny_adapter
@@ -119,7 +119,7 @@ def try_models(folder: Path, seeds: range, keep: Path | None = None) -> Tally:
     ]
 
     def check(path: Path) -> None:
-        verify(path, lambda _: None, lambda: False)
+        read_model_header(path)  # what every way to a model begins with
 
     return _try(folder, bases, seeds, check, lambda path: (path,), keep)
 
