@@ -19,7 +19,7 @@ from typing import Annotated
 import typer
 
 from communitylm.command import run, say
-from communitylm.preparing import Prepared, Shape, clean, hold_out, rank, read_originals
+from communitylm.preparing import Prepared, Shape, clean, hold_out, rank, read_all
 from communitylm.settings import HELD_OUT
 from pluralism_local.communities.cards import ID_PATTERN
 from pluralism_local.errors import InvalidInput
@@ -58,8 +58,9 @@ def prepare(
             f"'{community}' is no id of a community.", "Use 2 to 64 of a-z, 0-9 and '-', e.g. my-town."
         )
     shape = Shape(shortest, longest, None if language == "any" else language)
-    say(f"Reading {texts} …")
-    prepared = clean(read_originals(texts), shape)
+    say(f"Reading {', '.join(map(str, [texts, *(against or [])]))} …")
+    originals, *compared = read_all([texts, *(against or [])])
+    prepared = clean(originals, shape)
     if not prepared.passages:
         stretches = many(prepared.pieces, "stretch", "stretches")
         raise InvalidInput(
@@ -68,9 +69,8 @@ def prepare(
         )
     prepared = hold_out(prepared, held_out, seed)
     others = []
-    for path in against or []:
-        say(f"Reading {path} to compare …")
-        others += hold_out(clean(read_originals(path), shape), held_out, seed).passages
+    for other in compared:
+        others += hold_out(clean(other, shape), held_out, seed).passages
     if others:
         prepared = rank(prepared, others)
     _report(prepared, community)

@@ -115,10 +115,8 @@ class LlamaOptions:
             if value is not None and value < 1:
                 raise InvalidInput(f"{name} must be at least 1, got {value}.")
         if self.threads is not None and self.threads > MAX_THREADS:
-            raise InvalidInput(
-                f"--threads must be at most {MAX_THREADS}, got {self.threads}.",
-                "More threads than the machine has processors make nothing faster: leave it out.",
-            )
+            hint = "More than the machine has processors make nothing faster: leave it out."
+            raise InvalidInput(f"--threads must be at most {MAX_THREADS}, got {self.threads}.", hint)
         if isinstance(self.gpu_layers, int) and self.gpu_layers < 0:
             raise InvalidInput(
                 f"--gpu-layers must not be negative, got {self.gpu_layers}.", "Use 'all' for all."

@@ -10,7 +10,8 @@ base, other scales change the text, stopping keeps what there was. It is used wh
 
 A script is JSON: {"replies": [{"match": "substring", "text": "…"}, {"pattern": "regex", "text": "…"}],
 "distributions": [{"match": "…", "mass": {"A": 0.5, "B": 0.2}}]}; entries are tried in order against the
-conversation written as ``role: content`` lines, with ``adapter: <sha256>`` last where there is one.
+conversation written as ``role: content`` lines, with ``adapter: <sha256>`` last where there is one. A pattern has no
+limit of time: one that never ends is its author's own.
 """
 
 from __future__ import annotations

@@ -100,6 +100,26 @@ def read_originals(path: Path) -> list[Passage]:
     return found
 
 
+def read_all(paths: Sequence[Path]) -> list[list[Passage]]:
+    """`read_originals` of each path.
+
+    Raises:
+        NotFound, InvalidInput: as `read_originals`; of several paths at fault all are named.
+    """
+    found: list[list[Passage]] = []
+    faults: list[InvalidInput | NotFound] = []
+    for path in paths:
+        try:
+            found.append(read_originals(path))
+        except (InvalidInput, NotFound) as error:
+            faults.append(error)
+    if len(faults) == 1:
+        raise faults[0]
+    if faults:
+        raise InvalidInput("\n".join(error.message for error in faults), faults[0].hint)
+    return found
+
+
 def clean(originals: Iterable[Passage], shape: Shape) -> Prepared:
     """Cut every original into passages and drop what is none; near-duplicates of earlier passages go last."""
     dropped: Counter[str] = Counter(dict.fromkeys(FAULTS, 0))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from communitylm.preparing import read_originals
+from communitylm.preparing import read_all, read_originals
 from pluralism_local.errors import InvalidInput
 
 
@@ -24,6 +24,17 @@ def test_every_file_that_cannot_be_read_is_named_in_one_run(tmp_path: Path) -> N
     for number in range(3):
         assert f"broken-{number:02}.txt is not UTF-8 text" in caught.value.message
     assert "UTF-8" in caught.value.hint
+
+
+def test_what_is_at_fault_in_any_corpus_is_named_in_one_run(tmp_path: Path) -> None:
+    for name in ("own", "others"):
+        (tmp_path / name).mkdir()
+        texts(tmp_path / name, 2)
+    with pytest.raises(InvalidInput) as caught:
+        read_all([tmp_path / "own", tmp_path / "others", tmp_path / "none"])
+    assert caught.value.message.count("is not UTF-8 text") == 4
+    assert "There is no folder or file" in caught.value.message
+    assert [len(found) for found in read_all([tmp_path / "own" / "good.txt"] * 2)] == [1, 1]
 
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n"
