@@ -50,7 +50,7 @@ def one_line(text: str, width: int | None = None) -> str:
 
     cut = set_cell_size(line, width - 1)
     head, space, _ = cut.rpartition(" ")
-    return f"{(head if space and cells(head) > width // 2 else cut).rstrip()}…"
+    return f"{(head if space and cells(head) > width // 2 else cut).rstrip(' …')}…"
 
 
 def padded(text: str, width: int) -> str:

@@ -136,7 +136,7 @@ class ModelSafety:
         place = self._place(identity, asked)
         verdict = read(place)
         if verdict is None:
-            self._note(f"trying {path.name} once, in a process of its own …")
+            self._note("trying the model once, in a process of its own …")
             verdict, lasting = self._try(path, asked, compare)
             if lasting:
                 _write(place, verdict)

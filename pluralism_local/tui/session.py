@@ -219,8 +219,10 @@ class Session:
                 self._finding.popleft()
                 self._pump()
             case Happened():
+                self._at_work()
                 return self._happened(event)
             case Failed():
+                self._at_work()
                 return self._failed(event)
         return None
 
@@ -234,6 +236,11 @@ class Session:
         engine = {name: getattr(event.settings, name) for name in ENGINE_SETTINGS}
         self.state = replace(self.state, settings=self.state.settings.model_copy(update=engine))
         self._opened()
+
+    def _at_work(self) -> None:
+        """What an engine was getting ready for this answer is ready, or will not be."""
+        if not self._opening:
+            self.loading = ""
 
     def _opened(self) -> None:
         """An opening is over, well or not; prompts go to the last one that was asked for."""

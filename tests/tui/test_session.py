@@ -13,7 +13,16 @@ from pluralism_local.communities import Card, Community, Library, Pool, ad_hoc_p
 from pluralism_local.history import Conversation, History, asked_with, default_path, weighed
 from pluralism_local.modes import Ask
 from pluralism_local.tui.memory import Log
-from pluralism_local.tui.messages import Failed, Happened, NotReady, PoolFound, PoolMissing, Ready, WorkEvent
+from pluralism_local.tui.messages import (
+    Failed,
+    Happened,
+    Loading,
+    NotReady,
+    PoolFound,
+    PoolMissing,
+    Ready,
+    WorkEvent,
+)
 from pluralism_local.tui.session import Session
 from pluralism_local.tui.work import Job
 from pluralism_local.types import AnswerDelta, ModelInfo, ModeName, Result, Sampling, Turn
@@ -269,3 +278,21 @@ def test_a_conversation_without_turns_says_nothing() -> None:
         empty = history.get(history.begin("x"))
     session, worker = begun(mode="moe", conversation=empty)
     assert session.state.mode == "moe" and worker.pools == [("village", ())]
+
+
+@pytest.mark.parametrize("over", [Happened(1, AnswerDelta("A")), Failed(1, "No.", "")])
+def test_what_an_engine_gets_ready_amid_an_answer_is_not_said_for_ever(over: WorkEvent) -> None:
+    session, _ = begun()
+    session.submit("Why?")
+    session.take(Loading("trying the adapters …"))
+    assert session.loading == "trying the adapters …"
+    session.take(over)
+    assert session.loading == ""
+
+
+def test_news_of_an_answer_do_not_hide_that_another_model_is_opened() -> None:
+    session, _ = begun()
+    session.submit("Why?")
+    session.use_model("second")
+    session.take(Happened(1, AnswerDelta("A")))
+    assert session.loading == "opening second …"
