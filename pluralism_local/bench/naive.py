@@ -16,8 +16,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from llama_cpp import Llama
-
 from pluralism_local.engine import kernel_safety
 
 CONTEXT = 2048
@@ -84,13 +82,15 @@ def _generate(model: Path, work: Work, context: int, threads: int | None) -> str
         llama.close()
 
 
-def open_llama(model: Path, **options: Any) -> Llama:
-    """llama-cpp-python's own model object with its `options`, quiet, and without kernels that fault on this machine."""
+def open_llama(model: Path, **options: Any) -> Any:
+    """llama-cpp-python's own `Llama` with its `options`, quiet, and without kernels that fault on this machine."""
+    from llama_cpp import Llama  # after the engine's own settings of its threads
+
     kernel_safety.settle()
     return Llama(str(model), verbose=False, **options)
 
 
-def _open(model: Path, adapter: Path | None, context: int, threads: int | None) -> Llama:
+def _open(model: Path, adapter: Path | None, context: int, threads: int | None) -> Any:
     return open_llama(
         model,
         lora_path=str(adapter) if adapter else None,
@@ -100,7 +100,7 @@ def _open(model: Path, adapter: Path | None, context: int, threads: int | None) 
     )
 
 
-def _text(llama: Llama, prompt: Sequence[int], tokens: int, temperature: float) -> str:
+def _text(llama: Any, prompt: Sequence[int], tokens: int, temperature: float) -> str:
     # the generator, unlike create_completion, runs on past an end-of-answer token
     drawn = llama.generate(prompt, temp=temperature, top_p=0.9)
     return str(llama.detokenize(list(islice(drawn, tokens))).decode("utf-8", "replace"))

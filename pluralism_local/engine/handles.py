@@ -16,6 +16,7 @@ import ctypes
 import math
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,6 +31,7 @@ from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.engine.library_layout import unexpected
 from pluralism_local.engine.log_file import LogFile
 from pluralism_local.engine.markers import Marker
+from pluralism_local.engine.pace import Pace
 from pluralism_local.engine.plan import Row
 from pluralism_local.engine.resident import give_back
 from pluralism_local.errors import Cancelled, EngineFailure, InvalidInput
@@ -313,7 +315,7 @@ class Context(_Handle):
         cells: KV cells, shared by all sequences.
         sequences: sequence ids 0 … sequences-1.
         outputs: the most rows with logits in one decode; None for as many as sequences.
-        threads: for decoding and for prompts.
+        threads: for decoding and for prompts; fewer while other processes keep the cores busy, see `pace`.
         flash: flash attention on a CPU, which is a little faster and rounds differently; a GPU decides itself.
         chunk: tokens that one decode call takes at most.
     """
@@ -331,6 +333,7 @@ class Context(_Handle):
     ) -> None:
         super().__init__()
         self.model, self.cells, self.sequences, self.chunk = model, cells, sequences, chunk
+        self._threads, self._pace = threads, Pace(threads)
         if model.cell_bytes * cells > _memory():
             self._closed = True  # asked for that much, the system would end this process instead of refusing
             raise EngineFailure(f"There is not enough memory for a context of {cells} tokens.", _LESS_CONTEXT)
@@ -368,8 +371,14 @@ class Context(_Handle):
         return self._pointer
 
     def set_threads(self, threads: int) -> None:
-        """Threads from the next decode on."""
-        lib.llama_set_n_threads(self._live, threads, threads)
+        """At most so many threads from the next decode on."""
+        self._use_threads(threads)
+        self._pace = Pace(threads)
+
+    def _use_threads(self, threads: int) -> None:
+        if threads != self._threads:
+            lib.llama_set_n_threads(self._live, threads, threads)
+            self._threads = threads
 
     def set_adapter(self, adapter: Adapter | None, scale: float = 1.0) -> None:
         """Replace the active adapter; None is the base. Cells already decoded keep what they were made with."""
@@ -396,6 +405,9 @@ class Context(_Handle):
             for j, sequence in enumerate(row.sequences):
                 ids[j] = sequence
             batch.logits[i] = row.output
+        threads = self._pace.threads()
+        self._use_threads(threads)
+        began = time.perf_counter()
         if should_stop is None:
             code = lib.llama_decode(self._live, batch)
         else:
@@ -407,6 +419,7 @@ class Context(_Handle):
             finally:
                 lib.llama_set_abort_callback(self._live, self._quiet, ctypes.c_void_p(0))
             poll.reraise()
+        self._pace.took(len(rows), threads, time.perf_counter() - began)
         if code == 0:
             return True
         if code == _DECODE_ABORTED:
