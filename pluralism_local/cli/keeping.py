@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pluralism_local.cli.output import Output
 from pluralism_local.errors import Cancelled, HistoryReplaced, InvalidInput, NotFound, PlocalError
-from pluralism_local.types import AnswerDelta, AnswerWithdrawn, ModeEvent, Result
+from pluralism_local.types import AnswerDelta, AnswerWithdrawn, Comment, CommentDone, ModeEvent, Result
 
 if TYPE_CHECKING:
     from pluralism_local.config import Settings
@@ -40,6 +40,7 @@ class Log:
         self._history = history
         self._turn = 0
         self._answer = ""
+        self._comments: list[Comment] = []
         self._saved = time.monotonic()
         self._open = False
         self._begin: Callable[[History], None] = lambda _history: None
@@ -58,7 +59,11 @@ class Log:
         self._try(write)
 
     def event(self, event: ModeEvent) -> None:
-        """The answer so far is kept every few seconds."""
+        """A comment is kept when it is done, the answer so far every few seconds: what is finished outlives a crash."""
+        if isinstance(event, CommentDone):
+            self._comments.append(event.comment)
+            comments = tuple(self._comments)
+            self._try(lambda history: history.heard(self._turn, comments))
         if isinstance(event, AnswerDelta):
             self._answer += event.text
             if time.monotonic() - self._saved > _PARTIAL_SECONDS:

@@ -29,7 +29,7 @@ from pluralism_local.history.values import (
     storable,
 )
 from pluralism_local.history.writers import Writer, is_alive
-from pluralism_local.types import ModeName, Result
+from pluralism_local.types import Comment, ModeName, Result
 
 
 class History:
@@ -90,6 +90,18 @@ class History:
             _changed(
                 connection.execute("UPDATE turn SET partial = ? WHERE id = ?", (storable(answer), turn)), turn
             )
+
+    def heard(self, turn: int, comments: Sequence[Comment]) -> None:
+        """The comments that are done so far, in the order of their ends: what remains of them if this process dies."""
+        from pluralism_local.modes.record import unfinished_record  # reading a history needs no modes
+
+        record = unfinished_record(comments)
+        with self._database.writing() as connection:
+            changed = connection.execute(
+                "UPDATE turn SET comments = ?, record = ? WHERE id = ?",
+                (rows.comments_of(record), rows.to_json(record), turn),
+            )
+            _changed(changed, turn)
 
     def finish(self, turn: int, result: Result) -> None:
         """The turn has its result: done, or stopped where the result is not complete."""

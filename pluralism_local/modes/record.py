@@ -9,6 +9,7 @@ null. `recorded.from_record` reads it back.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from pluralism_local.types import Aggregate, Comment, ModelInfo, Result, Sampling, Selection, Turn, Usage
@@ -47,6 +48,11 @@ def to_record(result: Result) -> dict[str, Any]:
         "turn": None if result.turn is None else _turn(result.turn),
         "thought": result.thought,
     }
+
+
+def unfinished_record(comments: Sequence[Comment]) -> dict[str, Any]:
+    """What there is of a record before its result: the comments that are done, in the order of their ends."""
+    return {"schema": SCHEMA, "comments": [_comment(comment) for comment in comments], "complete": False}
 
 
 def _turn(turn: Turn) -> dict[str, Any]:

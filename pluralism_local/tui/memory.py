@@ -1,7 +1,7 @@
 """The history as a chat uses it: opened late, given up with one warning.
 
     Memory(path) ──history()──> History, or None where it cannot be opened
-         └── conversation(title) ──> Log ──ask, partial, finish, fail──> the database, if writing is on
+         └── conversation(title) ──> Log ──ask, heard, partial, finish, fail──> the database, if writing is on
 
 What goes wrong with the history never stops an answer: the first trouble is told, then writing ends. A bug ends the
 writing too, and is the worker's to tell. A history, or a conversation, that was deleted under the chat is begun anew
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pluralism_local.config import Settings
     from pluralism_local.history import History
     from pluralism_local.modes import Ask
-    from pluralism_local.types import ModeName, Result
+    from pluralism_local.types import Comment, ModeName, Result
 
 _Write = Callable[["History", int], object]
 """Writes to the turn of that number."""
@@ -91,6 +91,7 @@ class Log:
         self._memory = memory
         self._turn: int | None = None
         self._begun: _Turn | None = None
+        self._comments: list[Comment] = []
         self._turns = set[int]()  # that were written to this conversation here
         self._saved = 0.0
 
@@ -99,6 +100,7 @@ class Log:
         from pluralism_local.history import asked_with
 
         self._turn = None
+        self._comments.clear()
         self._begun = _Turn(ask.mode, ask.prompt, asked_with(ask, settings), retry_of)
         self._try(None)
         return self._turn
@@ -109,6 +111,13 @@ class Log:
         if self._turn is not None and now - self._saved >= PARTIAL_SECONDS:
             self._saved = now
             self._try(lambda history, turn: history.partial(turn, answer))
+
+    def heard(self, comment: Comment) -> None:
+        """Save a comment that is done, with those before it."""
+        self._comments.append(comment)
+        comments = tuple(self._comments)
+        if self._turn is not None:
+            self._try(lambda history, turn: history.heard(turn, comments))
 
     def finish(self, result: Result) -> None:
         """The turn is over."""

@@ -188,7 +188,9 @@ class Worker:
                     answer += event.text
                 if isinstance(event, AnswerWithdrawn):
                     answer = ""
-                if isinstance(event, AnswerDelta | CommentDone):
+                if isinstance(event, CommentDone):
+                    job.log.heard(event.comment)
+                if isinstance(event, AnswerDelta):
                     job.log.partial(answer)
                 self._tell(Happened(job.number, event))
         raise TypeError("a mode ends with a Result")

@@ -10,6 +10,8 @@ import pytest
 
 from pluralism_local.errors import InvalidInput, NotFound
 from pluralism_local.history import History, default_path, short_title
+from pluralism_local.history.reading import comments as comments_of
+from pluralism_local.history.reading import unreadable
 from pluralism_local.modes.record import to_record
 from tests.history.conftest import result, talk
 
@@ -56,6 +58,26 @@ def test_an_incomplete_result_is_a_stopped_turn(history: History) -> None:
     conversation = history.get(id)
     assert [turn.status for turn in conversation.turns] == ["stopped", "stopped"]
     assert len(conversation.to_go_on()) == 1
+
+
+def test_comments_that_are_done_remain_of_a_turn_that_never_ends(history: History) -> None:
+    id = history.begin("Ban phones?")
+    turn = history.ask(id, "overton", "Ban phones?", {})
+    (comment,) = result(comment="Nets first.").comments
+    history.heard(turn, [comment])
+    history.heard(turn, [comment, replace(comment, community="farmers", text="Fields first.")])
+    stored = history.get(id).turns[0]
+    assert [(one.community, one.text) for one in comments_of(stored)] == [
+        ("fishers", "Nets first."),
+        ("farmers", "Fields first."),
+    ]
+    assert unreadable(stored) == "" and stored.turn is None
+    assert [one.id for one in history.list("Fields")] == [id]
+    history.fail(turn, "llama.cpp failed.")
+    assert len(comments_of(history.get(id).turns[0])) == 2
+    history.finish(turn, result(comment="Whole."))
+    assert [one.text for one in comments_of(history.get(id).turns[0])] == ["Whole."]
+    assert history.list("Fields") == []
 
 
 def test_what_was_asked_again_is_not_gone_on_from(history: History) -> None:
