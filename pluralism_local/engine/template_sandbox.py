@@ -22,13 +22,13 @@ from functools import wraps
 from typing import Any
 
 from jinja2 import BaseLoader, Template, nodes
-from jinja2.ext import Extension, loopcontrols
+from jinja2.ext import loopcontrols
 from jinja2.filters import FILTERS
-from jinja2.parser import Parser
 from jinja2.runtime import Context, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace, pass_context
-from jinja2.visitor import NodeTransformer
+
+from pluralism_local.engine.template_tree import Counting, Generation
 
 LONGEST_SOURCE = 2**20  # characters
 PLENTY = 2**20  # characters and entries that a text or a list may have beyond what the messages bring
@@ -58,53 +58,6 @@ class _Names(Namespace):
         return "<Namespace>"
 
 
-class _Counting(NodeTransformer):
-    """Puts a count into every loop and macro, and a scale under every literal and joined text."""
-
-    def visit_For(self, node: nodes.For) -> nodes.Node:
-        return self._counted(node)
-
-    def visit_Macro(self, node: nodes.Macro) -> nodes.Node:
-        return self._counted(node)
-
-    def visit_CallBlock(self, node: nodes.CallBlock) -> nodes.Node:
-        return self._counted(node)
-
-    def visit_List(self, node: nodes.List) -> nodes.Node:
-        return _asked("weighed", [self.generic_visit(node)])
-
-    def visit_Dict(self, node: nodes.Dict) -> nodes.Node:
-        return _asked("weighed", [self.generic_visit(node)])
-
-    def visit_Tuple(self, node: nodes.Tuple) -> nodes.Node:
-        node = self.generic_visit(node)  # type: ignore[assignment]  # it visits children and returns the node
-        return _asked("weighed", [node]) if node.ctx == "load" else node
-
-    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:
-        self.generic_visit(node)
-        return _asked("joined", node.nodes)
-
-    def _counted(self, node: nodes.Node) -> nodes.Node:
-        self.generic_visit(node)
-        node.body.insert(0, nodes.ExprStmt(_asked("count", [])))  # type: ignore[attr-defined]
-        return node
-
-
-def _asked(method: str, arguments: list[Any]) -> nodes.Call:
-    return nodes.Call(nodes.EnvironmentAttribute(method), arguments, [], None, None)
-
-
-class _Generation(Extension):
-    """``{% generation %}``, which marks a span for training and means nothing here."""
-
-    tags = {"generation"}  # noqa: RUF012 - as the base class has it
-
-    def parse(self, parser: Parser) -> list[nodes.Node]:
-        """The block's own body."""
-        parser.stream.skip(1)
-        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
-
-
 class Sandbox(ImmutableSandboxedEnvironment):
     """An environment for one template, which is rendered by one thread at a time."""
 
@@ -116,7 +69,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             trim_blocks=True,
             lstrip_blocks=True,
             optimized=False,  # else constants are computed where nothing is counted
-            extensions=[_Generation, loopcontrols],
+            extensions=[Generation, loopcontrols],
         )
         self._room, self._passes, self._until = PLENTY, 0, float("inf")
         self.concat = self._concatenated  # type: ignore[method-assign]  # as Jinja's own variants have it
@@ -163,7 +116,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return template.render(messages=messages, **values)
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
-        tree: nodes.Template = _Counting().visit(super()._parse(source, name, filename))
+        tree: nodes.Template = Counting().visit(super()._parse(source, name, filename))
         return tree
 
     # --- asked by the compiled template ---
