@@ -8,6 +8,7 @@ out at a user's umlaut that a vocabulary of SentencePiece has no token for one o
 
 from __future__ import annotations
 
+import re
 from itertools import compress
 from typing import Any
 
@@ -20,6 +21,7 @@ _HINT = "The file was damaged or badly converted: get it again, from another sou
 
 _STRING, _ARRAY, _I32, _F32 = 8, 9, 5, 6
 _BYTE = 6  # llama.cpp's token type of a token that stands for one byte
+_ESCAPE = re.compile(rb"\\(x[0-9a-fA-F]{2}|.)", re.DOTALL)
 _NO_TOKENIZER = ("no_vocab", "none", "test", "bert")
 _WITHOUT_MERGES = "kimi-k2"
 # tokens that begin and end a text where the header names none
@@ -91,6 +93,17 @@ class _Rules:
                 if f"<0x{byte:02X}>" not in there and (byte > 127 or chr(byte) not in there):
                     raise self._wrong(f"its vocabulary has no token for the byte 0x{byte:02X}")
 
+        if self.kind == "rwkv":
+            self._check_beginnings()
+
+    def _check_beginnings(self) -> None:
+        """A byte that begins a token of RWKV is one, too: llama.cpp falls back on it, and else never ends."""
+        spelled = [_unescaped(token) for token in self.tokens]
+        alone = {text for text in spelled if len(text) == 1}
+        for begins in {text[:1] for text in spelled if text}:
+            if begins not in alone:
+                raise self._wrong(f"its vocabulary has no token for the byte 0x{begins[0]:02X}")
+
     def check_ends(self) -> None:
         """A token that every text begins or ends with must be there."""
         for place, word in enumerate(("bos", "eos")):
@@ -117,6 +130,20 @@ class _Rules:
 
     def _wrong(self, what: str) -> InvalidInput:
         return InvalidInput(f"{self.header.path} cannot be run: {what}.", _HINT)
+
+
+def _unescaped(token: str) -> bytes:
+    """The bytes of a token of RWKV, which is written as Python writes bytes."""
+    return _ESCAPE.sub(_unescape, token.encode()) if "\\" in token else token.encode()
+
+
+def _unescape(found: re.Match[bytes]) -> bytes:
+    what = found[1]
+    return (
+        bytes([int(what[1:], 16)])
+        if len(what) == 3
+        else {b"t": b"\t", b"n": b"\n", b"r": b"\r"}.get(what, what)
+    )
 
 
 def _is_byte(token: str) -> bool:

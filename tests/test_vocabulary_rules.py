@@ -100,6 +100,20 @@ def test_sentencepiece_has_a_token_for_every_byte(sentencepiece: GGUFHeader) -> 
     check_vocabulary(with_tokens(plain, {newline: "\n"}))
 
 
+def test_a_byte_that_begins_a_token_of_rwkv_is_one(bpe: GGUFHeader) -> None:
+    singles = [repr(bytes([byte]))[2:-1] for byte in range(256)]
+    words = ["hello", "\\xe6\\x97\\xa5", "日本", "\\n\\n", "\\\\x"]
+
+    def rwkv(tokens: list[str]) -> GGUFHeader:
+        plain = changed(changed(bpe, "model", "rwkv"), "tokens", tokens)
+        return changed(plain, "token_type", [1] * len(tokens))
+
+    check_vocabulary(rwkv(singles + words))
+    assert "no token for the byte 0x68" in refused(rwkv([*words, *(s for s in singles if s != "h")]))
+    assert "no token for the byte 0xE6" in refused(rwkv([*words, *(s for s in singles if s != "\\xe6")]))
+    assert "no token for the byte 0x0A" in refused(rwkv([*words, *(s for s in singles if s != "\\n")]))
+
+
 def test_the_token_that_every_text_begins_with_is_there(sentencepiece: GGUFHeader, bpe: GGUFHeader) -> None:
     few = with_tokens(bpe, {})
     few = changed(changed(few, "tokens", few.metadata[TOKENS][:9]), "bos_token_id", 99)
