@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 MOST_BYTES = 1_000_000
-"""Size at which the file begins anew; a start of the engine takes about a hundredth of it."""
+"""Size at which the file begins anew; a first ask with two communities takes about a sixteenth of it."""
 
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 
