@@ -275,7 +275,7 @@ def write_split(folder: Path, count: int = 2) -> list[Path]:
             writer.add_tokenizer_model("gpt2")
             writer.add_token_list(["a"])
             writer.add_token_merges(["a a"])
-        name = "token_embd" if number == 1 else f"blk.{number - 2}.attn_q"
+        name = "token_embd" if number == 1 else f"blk.{number - 2}.ffn_up"
         writer.add_tensor(f"{name}.weight", gguf.quants.quantize(NOISE[:number], Q.F16))
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
