@@ -9,7 +9,7 @@ import pytest
 from textual.driver import Driver
 from textual.drivers._writer_thread import MAX_QUEUED_WRITES, WriterThread
 
-from pluralism_local.tui.terminal import Forgiving, forgiving
+from pluralism_local.tui.terminal import Forgiving, _forgiving_write, forgiving
 
 
 class Unplugged(io.StringIO):
@@ -97,3 +97,19 @@ def test_a_driver_without_a_file_is_as_it_was() -> None:
     driver = forgiving(Plain)("plain")  # type: ignore[arg-type]
     assert isinstance(driver, Plain)
     assert not hasattr(driver, "_file")
+
+
+def test_a_pipe_gets_all_of_it_until_its_reader_has_gone() -> None:
+    taken = list[bytes]()
+
+    def write(text: bytes) -> int:
+        if len(taken) == 3:
+            raise BrokenPipeError
+        taken.append(text[:4])
+        return len(taken[-1])
+
+    forgiven = _forgiving_write(write)
+    assert forgiven(b"12345678") == 8
+    assert forgiven(b"abcdefgh") == 8
+    assert forgiven(b"dropped") == 7
+    assert taken == [b"1234", b"5678", b"abcd"]
