@@ -21,7 +21,7 @@ from tests.tui.helpers import QUESTION, ask, chat, play, running, screen, start,
 ANSWERS = [
     "Write to <name>, if a<b and c>d. Use List<String>.",
     "<details><summary>Why</summary>\nBecause of <b>that</b>.</details>",
-    "<think>\nThe first is closest.",
+    "The tag <think> opens it,\nand never closes it.",
     "<!-- nothing --> &lt;b&gt; [/red] [bold]",
 ]
 
