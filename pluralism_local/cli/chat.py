@@ -46,7 +46,7 @@ Host = Annotated[
     str,
     typer.Option(
         "--host", metavar="ADDRESS", show_default=False,
-        help="With --web: listen here. Anything but this machine needs --token. Default: 127.0.0.1.",
+        help="With --web: listen here. Anything but this machine needs a token. Default: 127.0.0.1.",
     ),
 ]  # fmt: skip
 Port = Annotated[
