@@ -16,7 +16,7 @@ from pluralism_local.gguf_file import GGUFHeader, Tensor, read_header
 from pluralism_local.model_check import verify
 from pluralism_local.model_rules import check_model
 from pluralism_local.models import ModelFile, details
-from tests.mutations.tiny import write_tiny
+from tests.tiny.model import write_tiny
 
 TEST_MODELS = Path("~/.cache/plocal-test-models").expanduser()
 

@@ -10,19 +10,19 @@ import pytest
 from pluralism_local.errors import InvalidInput
 from pluralism_local.gguf_file import GGUFHeader, read_header
 from pluralism_local.vocabulary_rules import check_vocabulary, token_count
-from tests.mutations.tiny import write_tiny
+from tests.tiny.model import Tiny, write_tiny
 
 TOKENS = "tokenizer.ggml.tokens"
 
 
 @pytest.fixture(scope="module")
 def sentencepiece(tmp_path_factory: pytest.TempPathFactory) -> GGUFHeader:
-    return read_header(write_tiny(tmp_path_factory.mktemp("spm") / "tiny.gguf", "sentencepiece"))
+    return read_header(write_tiny(tmp_path_factory.mktemp("spm") / "tiny.gguf"))
 
 
 @pytest.fixture(scope="module")
 def bpe(tmp_path_factory: pytest.TempPathFactory) -> GGUFHeader:
-    return read_header(write_tiny(tmp_path_factory.mktemp("bpe") / "tiny.gguf", "bpe"))
+    return read_header(write_tiny(tmp_path_factory.mktemp("bpe") / "tiny.gguf", Tiny(tokenizer="bpe")))
 
 
 def changed(header: GGUFHeader, key: str, value: Any, kinds: tuple[int, ...] | None = None) -> GGUFHeader:

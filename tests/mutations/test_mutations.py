@@ -10,8 +10,8 @@ import pytest
 
 from tests.mutations.draft import take_apart
 from tests.mutations.mutants import mutant
-from tests.mutations.tiny import write_tiny
 from tests.mutations.trial import KINDS, Tally, child, try_adapters, try_models
+from tests.tiny.model import Tiny, write_tiny
 
 
 def check_tally(tally: Tally, count: int) -> None:
@@ -52,9 +52,9 @@ def test_the_child_tells_a_death_and_goes_on(tmp_path: Path) -> None:
         assert loader.load(tmp_path / "tiny.gguf") == "loaded"
 
 
-@pytest.mark.parametrize(("tokenizer", "architecture"), KINDS)
-def test_what_is_taken_apart_is_put_together_again(tmp_path: Path, tokenizer: str, architecture: str) -> None:
-    path = write_tiny(tmp_path / "tiny.gguf", tokenizer, architecture=architecture)  # type: ignore[arg-type]
+@pytest.mark.parametrize("tiny", KINDS)
+def test_what_is_taken_apart_is_put_together_again(tmp_path: Path, tiny: Tiny) -> None:
+    path = write_tiny(tmp_path / "tiny.gguf", tiny)
     draft = take_apart(path)
     assert draft.content() == path.read_bytes()
     assert mutant(draft, random.Random(1)) == mutant(draft, random.Random(1))

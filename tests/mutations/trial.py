@@ -29,17 +29,17 @@ from pluralism_local.gguf_file import read_header, sha256_of
 from pluralism_local.model_details import read_model_header
 from tests.mutations.draft import take_apart
 from tests.mutations.mutants import mutant
-from tests.mutations.tiny import Tokenizer, write_tiny, write_tiny_adapter
+from tests.tiny.model import NORMS_BEHIND, NORMS_OF_HEADS, Tiny, write_tiny, write_tiny_adapter
 
 Outcome = str
 MAX_SECONDS = 60  # a load takes a hundredth of one
 
-KINDS: tuple[tuple[Tokenizer, str], ...] = (
-    ("sentencepiece", "llama"),
-    ("bpe", "llama"),
-    ("bpe", "qwen2"),
-    ("sentencepiece", "gemma3"),
-    ("bpe", "qwen3"),
+KINDS: tuple[Tiny, ...] = (
+    Tiny(tokenizer="sentencepiece"),
+    Tiny(tokenizer="bpe"),
+    Tiny("qwen2", "bpe"),
+    Tiny("gemma3", "sentencepiece", norms=NORMS_OF_HEADS | NORMS_BEHIND),
+    Tiny("qwen3", "bpe", norms=NORMS_OF_HEADS),
 )
 
 
@@ -113,10 +113,7 @@ class Tally:
 
 def try_models(folder: Path, seeds: range, keep: Path | None = None) -> Tally:
     """Mutants of tiny models of five kinds in turn."""
-    bases = [
-        write_tiny(folder / f"{architecture}-{tokenizer}.gguf", tokenizer, architecture=architecture)
-        for tokenizer, architecture in KINDS
-    ]
+    bases = [write_tiny(folder / f"{tiny.architecture}-{tiny.tokenizer}.gguf", tiny) for tiny in KINDS]
 
     def check(path: Path) -> None:
         read_model_header(path)  # what every way to a model begins with
@@ -126,7 +123,7 @@ def try_models(folder: Path, seeds: range, keep: Path | None = None) -> Tally:
 
 def try_adapters(folder: Path, seeds: range, keep: Path | None = None) -> Tally:
     """Mutants of adapters for a tiny model, odd seeds with invocation tokens."""
-    model = write_tiny(folder / "base.gguf", "sentencepiece")
+    model = write_tiny(folder / "base.gguf")
     tokens = tuple(range(3, 7))
     bases = [
         write_tiny_adapter(folder / "always.gguf", model),

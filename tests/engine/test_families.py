@@ -1,0 +1,225 @@
+"""What holds for the starter holds for every family: on tiny models of noise in F32, and on real ones if there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pluralism_local.bench.naive import open_llama
+from pluralism_local.bench.seeded import write_lora
+from pluralism_local.engine.llama import LlamaEngine
+from pluralism_local.errors import Cancelled, ContextOverflow
+from pluralism_local.gguf_file import read_header, sha256_of
+from pluralism_local.types import AdapterRef, Message, OptionRequest, Request, Sampling, TextDelta, TextDone
+from tests.engine.conftest import ONE_THREAD_EACH
+from tests.engine.llama_util import LETTERS, ask, close, letters, run, texts, user
+from tests.tiny.families import FAMILIES, SHORT_CONTEXT, WINDOW
+from tests.tiny.model import write_tiny
+
+REAL = {"qwen25-coder-0.5b": 0.08, "gemma-3-270m": 0.08}
+"""Models that are fetched by hand, and how far probabilities may differ: activations are quantized to 8 bits."""
+
+TINY_TOLERANCE = 1e-5
+"""Of probabilities where all weights are in F32. Seen: 2e-6 at most."""
+
+LONG = "Tea is drunk hot in the north, and cold where it is hot. " * 6
+QUESTIONS = (
+    "Which is best?\nA. Tea\nB. Coffee\nC. Water\nD. Milk",
+    "Pick one.\nA. Up\nB. Down\nC. Left\nD. Right",
+    f"{LONG}\nPick one.\nA. Up\nB. Down\nC. Left\nD. Right",
+)
+
+
+@dataclass(frozen=True)
+class Family:
+    """A model that is open, adapters for it, and how far probabilities may differ by rounding."""
+
+    name: str
+    path: Path
+    engine: LlamaEngine
+    adapters: tuple[AdapterRef, ...]
+    tolerance: float
+
+    @property
+    def is_tiny(self) -> bool:
+        return self.name in FAMILIES
+
+    def options(self, request: OptionRequest) -> tuple[float, ...]:
+        return self.engine.distribution([request])[0].mass
+
+    def cold(self, request: OptionRequest) -> tuple[float, ...]:
+        """The options' probabilities with nothing kept."""
+        self.engine.forget()
+        return self.options(request)
+
+
+@pytest.fixture(
+    scope="module", params=[*FAMILIES, *(pytest.param(name, marks=pytest.mark.slow) for name in REAL)]
+)
+def family(
+    request: pytest.FixtureRequest,
+    fetched_model: Callable[[str], Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Family]:
+    name: str = request.param
+    folder = tmp_path_factory.mktemp(name)
+    path = fetched_model(name) if name in REAL else write_tiny(folder / "tiny.gguf", FAMILIES[name])
+    adapters = []
+    for seed in (1, 2):
+        adapter = write_lora(
+            folder / f"{seed}.gguf",
+            base_header=read_header(path),
+            seed=seed,
+            scale=0.02 if name in REAL else 0.2,
+        )
+        adapters.append(AdapterRef(adapter, sha256_of(adapter)))
+    tolerance = REAL.get(name, TINY_TOLERANCE)
+    with LlamaEngine(path, name=name, options=ONE_THREAD_EACH) as engine:
+        yield Family(name, path, engine, tuple(adapters), tolerance)
+
+
+def test_option_probabilities_equal_the_high_level_api(family: Family) -> None:
+    llama = open_llama(family.path, n_ctx=512, n_threads=1, logits_all=True)
+    spelled = {t: llama.detokenize([t]).decode("utf-8", "replace").strip() for t in range(llama.n_vocab())}
+    try:
+        for question in QUESTIONS:
+            if not family.is_tiny and question is QUESTIONS[-1]:
+                continue  # rows of logits of so long a prompt take half a gigabyte
+            tokens = family.engine.prompt_tokens(user(question))
+            llama.reset()
+            llama.eval(list(tokens))
+            logits = np.asarray(llama.scores[len(tokens) - 1], dtype=np.float64)
+            p = np.exp(logits - logits.max())
+            p /= p.sum()
+            theirs = [sum(float(p[t]) for t, word in spelled.items() if word == option) for option in LETTERS]
+            assert close(family.cold(letters(question)), theirs) < family.tolerance
+    finally:
+        llama.close()
+
+
+def test_cached_equals_cold(family: Family) -> None:
+    for question in QUESTIONS:
+        cold = family.cold(letters(question))
+        run(family.engine, [ask(question, tokens=2, keep=True)])
+        before = family.engine.stats.decoded_tokens
+        assert close(family.options(letters(question)), cold) < family.tolerance
+        assert family.engine.stats.decoded_tokens - before == 1, "only the last token of the prompt"
+
+
+def test_a_prompt_that_goes_on_from_a_kept_one_equals_cold(family: Family) -> None:
+    """Cut in the middle, and longer than a sliding window on either side of the cut."""
+    first, second = LONG + "And milk? " * 4, LONG + QUESTIONS[0]
+    assert family.engine.count_tokens(user(LONG)) > 2 * WINDOW
+    cold = family.cold(letters(second))
+    family.engine.forget()
+    run(family.engine, [ask(first, tokens=4, keep=True)])
+    before = family.engine.stats.reused_tokens
+    assert close(family.options(letters(second)), cold) < family.tolerance
+    assert family.engine.stats.reused_tokens - before > 2 * WINDOW
+
+
+def test_adapter_a_then_b_equals_b_cold(family: Family) -> None:
+    a, b = family.adapters
+    base = family.cold(letters(QUESTIONS[0]))
+    cold = family.cold(letters(QUESTIONS[0], b))
+    first = family.cold(letters(QUESTIONS[0], a))
+    assert family.options(letters(QUESTIONS[0], b)) == cold
+    assert family.options(letters(QUESTIONS[0])) == base
+    assert len({base, first, cold}) == 3, "they must differ for this test to mean anything"
+
+
+def test_every_matrix_of_a_layer_takes_an_adapter(family: Family) -> None:
+    """Each alone, so that one which the model reads past shows."""
+    header = read_header(family.path)
+    targets = {t.name.split(".")[2] for t in read_header(family.adapters[0].path).tensors}
+    assert targets >= {"attn_output"}
+    assert targets & {"attn_q", "attn_qkv"}
+    for target in sorted(targets):
+        path = family.adapters[0].path.with_name(f"{target}.gguf")
+        write_lora(path, base_header=header, scale=1.0, targets=(target,))
+        ref = AdapterRef(path, sha256_of(path))
+        assert family.options(letters(QUESTIONS[0], ref)) != family.options(letters(QUESTIONS[0]))
+
+
+def test_a_mixed_batch_equals_one_at_a_time(family: Family) -> None:
+    adapters = (None, *family.adapters)
+    requests = [letters(question, adapter) for adapter in adapters for question in QUESTIONS]
+    family.engine.forget()
+    together = family.engine.distribution(requests)
+    for request, mixed in zip(requests, together, strict=True):
+        assert close(mixed.mass, family.cold(request)) < family.tolerance
+
+
+def test_a_batch_of_many_prompts_equals_one_at_a_time(family: Family) -> None:
+    """More cells than one prompt takes: some models rotate by other factors in a longer context."""
+    requests = [letters(f"{n}. {LONG}{QUESTIONS[1]}") for n in range(2 if not family.is_tiny else 5)]
+    if family.is_tiny:
+        assert sum(family.engine.count_tokens(request.messages) for request in requests) > 2 * SHORT_CONTEXT
+    family.engine.forget()
+    together = family.engine.distribution(requests)
+    for request, mixed in zip(requests, together, strict=True):
+        assert close(mixed.mass, family.cold(request)) < family.tolerance
+
+
+def test_greedy_texts_of_a_batch_are_those_of_one_at_a_time(family: Family) -> None:
+    if not family.is_tiny:
+        pytest.skip("quantized activations round a close choice either way")
+    requests = [ask(question, ref, tokens=6) for ref in (None, *family.adapters) for question in QUESTIONS]
+    family.engine.forget()
+    together = texts(family.engine, requests)
+    for request, text in zip(requests, together, strict=True):
+        family.engine.forget()
+        assert texts(family.engine, [request]) == [text]
+
+
+def test_stopping_in_the_middle_leaves_the_engine_usable(family: Family) -> None:
+    expected = family.cold(letters(QUESTIONS[0]))
+    seen = 0
+    done = []
+    for event in family.engine.generate([ask(tokens=60)], should_stop=lambda: seen >= 3):
+        seen += isinstance(event, TextDelta)
+        done += [event.completion.finish] if isinstance(event, TextDone) else []
+    assert done == ["cancelled"] or not family.is_tiny
+    with pytest.raises(Cancelled):
+        family.engine.distribution([letters(LONG)], should_stop=lambda: True)
+    family.engine.forget()
+    assert family.options(letters(QUESTIONS[0])) == expected
+
+
+def test_a_follow_up_decodes_no_earlier_turn_again(family: Family) -> None:
+    family.engine.forget()
+    messages = (Message("system", "Be brief."), *user("Is tea hot?"))
+    for _ in range(3):
+        prompt = family.engine.count_tokens(messages)
+        asked = Request(messages, Sampling(max_tokens=5, temperature=1.0), keep=True)
+        before = family.engine.stats.decoded_tokens
+        [first], _ = run(family.engine, [asked])
+        text = first.text.rstrip("\ufffd")
+        messages = (*messages, Message("assistant", text), Message("user", "And milk?"))
+        spent = family.engine.stats.decoded_tokens - before
+        follow_up = Request(messages, Sampling(max_tokens=1))
+        before = family.engine.stats.decoded_tokens
+        [second], _ = run(family.engine, [follow_up])
+        assert second.usage.reused >= prompt
+        assert spent + family.engine.stats.decoded_tokens - before <= second.usage.prompt + 6
+
+
+def test_a_kept_conversation_says_what_a_fresh_one_says(family: Family) -> None:
+    conversation = (*user(LONG), Message("assistant", "It is."), Message("user", QUESTIONS[0]))
+    cold = family.cold(OptionRequest(conversation, LETTERS))
+    family.engine.forget()
+    run(family.engine, [Request(conversation[:1], Sampling(max_tokens=1), keep=True)])
+    kept = family.options(OptionRequest(conversation, LETTERS))
+    assert close(kept, cold) < family.tolerance
+
+
+def test_a_prompt_longer_than_the_context_is_refused(family: Family) -> None:
+    if not family.is_tiny:
+        pytest.skip("such a prompt is long")
+    with pytest.raises(ContextOverflow):
+        next(family.engine.generate([ask("word " * 2000)]))
+    assert texts(family.engine, [ask(tokens=2)])
