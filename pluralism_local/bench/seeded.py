@@ -15,7 +15,7 @@ import numpy as np
 
 from pluralism_local.gguf_file import GGUFHeader
 
-TARGETS = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
+TARGETS = ("attn_q", "attn_k", "attn_v", "attn_qkv", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
 
 
 def write_lora(

@@ -196,6 +196,8 @@ class Model(_Handle):
         self._vocabulary = lib.llama_model_get_vocab(self._pointer)
         self.vocabulary_size: int = lib.llama_vocab_n_tokens(self._vocabulary)
         self.training_context: int = lib.llama_model_n_ctx_train(self._pointer)
+        self.window: int = lib.llama_model_n_swa(self._pointer)
+        """Tokens that layers with a sliding window look back at; 0 if there are none."""
 
     def _free(self) -> None:
         lib.llama_model_free(self._pointer)
@@ -447,7 +449,10 @@ class Context(_Handle):
         lib.llama_memory_seq_cp(self._memory, source, target, -1, -1)
 
     def save(self, sequence: int) -> bytes:
-        """A sequence's cells as bytes, for this or another context of the same model."""
+        """A sequence's cells as bytes, for this or another context of the same model.
+
+        Layers with a sliding window give only the cells that its next token looks back at.
+        """
         size = lib.llama_state_seq_get_size(self._live, sequence)
         buffer = (ctypes.c_uint8 * size)()
         written = lib.llama_state_seq_get_data(self._live, buffer, size, sequence)

@@ -22,13 +22,20 @@ from pluralism_local.types import AdapterRef
 
 
 class JobMaker:
-    """Makes jobs of at most `context` tokens; `store` and `packs` know what is kept."""
+    """Makes jobs of at most `context` tokens, of `most` that are possible; `store` and `packs` know what is kept."""
 
     def __init__(
-        self, prompter: Prompter, slots: Slots, store: KVStore, packs: OpenPack, context: int
+        self,
+        prompter: Prompter,
+        slots: Slots,
+        store: KVStore,
+        packs: OpenPack,
+        context: int,
+        *,
+        most: int | None = None,
     ) -> None:
         self._prompter, self._slots, self._store, self._packs = prompter, slots, store, packs
-        self._context = context
+        self._context, self._most = context, most or context
 
     def job(self, index: int, prompt: Marked, ref: AdapterRef | None, room: int) -> Job:
         """The prompt as tokens, with its adapter's slot and starting point.
@@ -45,7 +52,7 @@ class JobMaker:
             raise ContextOverflow(
                 f"The prompt has {len(tokens)} tokens and the answer may take {room}: together "
                 f"{len(tokens) + room}, but the context holds {self._context}.",
-                "Shorten the prompt, lower --max-tokens, or use a model with a larger context.",
+                self._way_out(),
                 needed=len(tokens) + room,
                 available=self._context,
             )
@@ -61,6 +68,12 @@ class JobMaker:
         if ref is not None:
             self._switch(prompt, tokens, ref, self._slots.number(ref))
 
+    def _way_out(self) -> str:
+        larger = "use a model with a larger context"
+        if self._context < self._most:
+            larger = f"set --ctx-size, up to {self._most}"
+        return f"Shorten the prompt, lower --max-tokens, or {larger}."
+
     def _tokens(self, prompt: Marked) -> tuple[int, ...]:
         with self._store.lock:
             entry = self._store.spelled(prompt)
@@ -71,7 +84,7 @@ class JobMaker:
         if not known:
             return self._prompter.tokens(prompt)
         text, spelled = max(known, key=lambda found: len(found[0]))
-        return spelled + self._prompter.more_tokens(Marked(prompt[len(text) :]))
+        return spelled + self._prompter.more_tokens(Marked(prompt[len(text) :]), after=text)
 
     def _switch(self, prompt: Marked, tokens: Sequence[int], ref: AdapterRef | None, slot: int) -> int:
         """Where the adapter begins to act; 0 for the base and for an adapter that acts always."""

@@ -32,10 +32,15 @@ class Entry:
 
 
 class KVStore:
-    """Entries by codes, within `budget` bytes."""
+    """Entries by codes, within `budget` bytes.
 
-    def __init__(self, budget: int) -> None:
-        self.budget = budget
+    Args:
+        window: the model's sliding window in tokens; 0 for none. A longer entry lacks cells before its own window
+            (see `Context.save`), so that it cannot be cut and gone on from at an earlier place.
+    """
+
+    def __init__(self, budget: int, window: int = 0) -> None:
+        self.budget, self._window = budget, window
         self.lock = threading.Lock()
         self._entries: list[Entry] = []
 
@@ -73,7 +78,7 @@ class KVStore:
         found: tuple[Entry, int] | None = None
         for entry in self._entries:
             length = min(common_prefix(entry.codes, wanted), at_most)
-            if length < WORTH_RESTORING:
+            if length < WORTH_RESTORING or not self.can_be_cut(len(entry.codes), length):
                 continue
             if found is None or (length, -len(entry.data)) > (found[1], -len(found[0].data)):
                 found = (entry, length)
@@ -81,6 +86,10 @@ class KVStore:
             self._entries.remove(found[0])
             self._entries.append(found[0])
         return found
+
+    def can_be_cut(self, cells: int, length: int) -> bool:
+        """Whether the first `length` of a sequence's `cells` are all that going on from there takes."""
+        return not self._window or cells <= self._window or length >= cells - 1
 
     def spelled(self, text: Marked) -> Entry | None:
         """The entry whose own text is the longest beginning of `text`.

@@ -24,6 +24,7 @@ from pluralism_local.engine.handles import Adapter, Context, Model
 from pluralism_local.engine.kv_store import Entry, KVStore
 from pluralism_local.engine.markers import Marked
 from pluralism_local.engine.plan import Code, Job, Row, Wave, encode, prefill_rows
+from pluralism_local.engine.rotation import ANY_SIZE, CellBounds
 from pluralism_local.engine.sampling import Sampler
 from pluralism_local.engine.scoring import Path, prefixes_to_decode
 from pluralism_local.engine.stream import TextStream
@@ -113,8 +114,10 @@ class Lane:
         *,
         banned: Sequence[int] = (),
         flash: bool = False,
+        bounds: CellBounds = ANY_SIZE,
     ) -> None:
         self._model, self._store, self._banned, self._flash = model, store, banned, flash
+        self._bounds = bounds
         self._threads = threads
         self._context: Context | None = None
         self._active: tuple[Adapter | None, float] = (None, 1.0)
@@ -127,9 +130,13 @@ class Lane:
             if context is not None:
                 context.close()
                 self._context = None
-            rounded = -(-cells // _GROWTH) * _GROWTH
+            rounded = -(-self._bounds.clamp(cells) // _GROWTH) * _GROWTH
             self._context = Context(
-                self._model, cells=rounded, sequences=SEQUENCES, threads=threads, flash=self._flash
+                self._model,
+                cells=self._bounds.clamp(rounded),
+                sequences=SEQUENCES,
+                threads=threads,
+                flash=self._flash,
             )
             self._active = (None, 1.0)
         elif threads != self._threads:
@@ -144,7 +151,7 @@ class Lane:
         found = {i: hit for i, hit in hits.items() if hit is not None}
         restored = sum({id(entry): len(entry.codes) for entry, _ in found.values()}.values())
         rows = prefill_rows(paths, {i: (id(entry), length) for i, (entry, length) in found.items()})
-        return max(wave.cells, restored + len(rows) + sum(job.room for job in wave.jobs))
+        return max(wave.cells, self._bounds.clamp(restored + len(rows) + sum(job.room for job in wave.jobs)))
 
     def close(self) -> None:
         """Free the context."""
@@ -252,7 +259,10 @@ class Lane:
         # behind a stop text, or inside a character, there is nothing that a follow-up's prompt could spell
         while not writer.stream.text.startswith(spelled := self._spelled(decoded)):
             decoded = decoded[:-1]
-        self._live.forget(writer.sequence, len(job.tokens) + len(decoded))
+        cells = len(job.tokens) + len(writer.tokens) - (not whole)
+        if not self._store.can_be_cut(cells, length := len(job.tokens) + len(decoded)):
+            return
+        self._live.forget(writer.sequence, length)
         text = Marked(writer.task.prompt + writer.task.quote(spelled))
         entry = Entry(job.codes + encode(decoded, job.slot), self._live.save(writer.sequence), text)
         with self._store.lock:

@@ -33,7 +33,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from pluralism_local.engine import scoring
+from pluralism_local.engine import rotation, scoring
 from pluralism_local.engine.base import Capabilities, ShouldStop, never
 from pluralism_local.engine.fast_weights import COPY_TYPE, REPACKED, FastWeights
 from pluralism_local.engine.handles import Adapter, Model, gpu_available, install_log
@@ -131,13 +131,15 @@ class LlamaEngine:
         model, header, weights, setup = self._open(source, should_stop)
         try:
             self._prompter = Prompter(model, self.options.template)
-            self._context = self._context_size(model.training_context)
+            factors_switch = rotation.switch(header)
+            self._context = self._context_size(model.training_context, factors_switch)
         except BaseException:
             model.close()
             raise
         self._source, self._copy = source, header.path if weights is not None else None
         self._info = replace(info, context=self._context, weights=weights)
         banned = model.end_tokens() if self.options.ignore_end else ()
+        self._bounds = rotation.cell_bounds(factors_switch, self._context)
         self._runner = Runner(model, self._runner_options(banned, setup))
         shelf = PackShelf(
             header,
@@ -148,7 +150,14 @@ class LlamaEngine:
         )
         self._packs = OpenPack(shelf, self._runner.options, self._safety, gpu_layers=setup.gpu_layers)
         self._spellings = Spellings(model, self._prompter)
-        self._jobs = JobMaker(self._prompter, self._slots, self._runner.store, self._packs, self._context)
+        self._jobs = JobMaker(
+            self._prompter,
+            self._slots,
+            self._runner.store,
+            self._packs,
+            self._context,
+            most=model.training_context,
+        )
         self._closed = False
 
     def _open(
@@ -187,16 +196,21 @@ class LlamaEngine:
 
     def _runner_options(self, banned: tuple[int, ...], setup: Setup) -> RunnerOptions:
         threads, lanes = (1, 1) if setup.one_thread else (self._threads, self._most_lanes)
-        return RunnerOptions(threads, lanes, self.options.cache_bytes, banned, setup.flash)
+        return RunnerOptions(threads, lanes, self.options.cache_bytes, banned, setup.flash, self._bounds)
 
-    def _context_size(self, trained: int) -> int:
+    def _context_size(self, trained: int, factors_switch: int | None) -> int:
+        """As asked for; else all that it was trained with, or what it reads by its shorter factors of rotation."""
         wanted = self.options.ctx_size
         if wanted is not None and wanted > trained:
             raise InvalidInput(
                 f"The model was trained with a context of {trained} tokens; --ctx-size asks for {wanted}.",
                 f"Use at most {trained}.",
             )
-        return wanted or trained
+        return wanted or min(trained, factors_switch or trained)
+
+    def _limits(self, jobs: Sequence[Job], sequences: int) -> Limits:
+        longest = max((len(job.tokens) + job.room for job in jobs), default=1)
+        return Limits(max(longest, self._bounds.clamp(_WAVE_CELLS)), sequences)
 
     @property
     def info(self) -> ModelInfo:
@@ -310,7 +324,7 @@ class LlamaEngine:
         def run(lane: Lane, wave: Wave, stop: ShouldStop) -> Iterator[EngineEvent]:
             return lane.generate(wave, tasks, *adapters[wave.slot], stop)
 
-        plan = make_plan(jobs, _limits(jobs, SEQUENCES), self._lanes_for(jobs))
+        plan = make_plan(jobs, self._limits(jobs, SEQUENCES), self._lanes_for(jobs))
         yield from self._runner.carry_out(plan, run, should_stop)
 
     def _lanes_for(self, jobs: Sequence[Job]) -> int:
@@ -326,7 +340,7 @@ class LlamaEngine:
         def run(lane: Lane, wave: Wave, stop: ShouldStop) -> Iterator[EngineEvent]:
             return lane.generate(wave, tasks, None, 1.0, stop)
 
-        plan = make_pack_plan(jobs, pack.controls, self._lanes_for(jobs), _limits(jobs, SEQUENCES))
+        plan = make_pack_plan(jobs, pack.controls, self._lanes_for(jobs), self._limits(jobs, SEQUENCES))
         try:
             yield from runner.carry_out(plan, run, should_stop)
         finally:
@@ -355,7 +369,7 @@ class LlamaEngine:
             room = sum(len(path) - 1 for option in paths[index] for path in option)
             jobs.append(self._jobs.job(index, prompt, request.adapter, room))
         # half of the sequences are left for the branches of long options
-        plan = make_plan(jobs, _limits(jobs, SEQUENCES // 2))
+        plan = make_plan(jobs, self._limits(jobs, SEQUENCES // 2))
         adapters = self._adapters(jobs)
         tables: dict[int, dict[scoring.Path, float]] = {}
 
@@ -407,7 +421,7 @@ class LlamaEngine:
             Refused: one does not change the model's next-token distribution.
         """
         found: dict[int, tuple[Adapter | None, float]] = {BASE_SLOT: (None, 1.0)}
-        probe = self._prompter.more_tokens(self._prompter.quote("The"))[:1]
+        probe = self._probe
         base: Logits | None = None
         slots = {job.slot for job in jobs} - {BASE_SLOT}
         refs = [self._slots.ref(slot) for slot in slots]
@@ -438,11 +452,16 @@ class LlamaEngine:
         # a template that writes a control token would switch an adapter by itself
         wanted = [job for job in wanted if controls.isdisjoint(job.tokens)]
         unchecked = [slot for slot in slots if not self._slots.checked(slot)]
-        base = runner.probe([*stands_for]) if unchecked else np.empty(0, np.float32)
+        base = runner.probe([*stands_for, *self._probe]) if unchecked else np.empty(0, np.float32)
         for slot in unchecked:
-            self._check_effect(self._slots.ref(slot), base, runner.probe([pack.controls[slot]]))
+            self._check_effect(self._slots.ref(slot), base, runner.probe([pack.controls[slot], *self._probe]))
             self._slots.check(slot)
         return wanted
+
+    @property
+    def _probe(self) -> tuple[int, ...]:
+        """Tokens that show whether an adapter does something: several, since one alone attends to nothing else."""
+        return self._prompter.more_tokens(self._prompter.quote("The cat and the dog"))[:8]
 
     def _check_effect(self, ref: AdapterRef, base: Logits, changed: Logits) -> None:
         if float(np.abs(changed - base).max()) <= _NO_EFFECT:
@@ -456,8 +475,3 @@ def _identity(path: Path) -> str:
     """What tells a model file from others when its hash is not known."""
     stat = path.stat()
     return f"{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
-
-
-def _limits(jobs: Sequence[Job], sequences: int) -> Limits:
-    longest = max((len(job.tokens) + job.room for job in jobs), default=1)
-    return Limits(max(longest, _WAVE_CELLS), sequences)

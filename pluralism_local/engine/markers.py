@@ -105,6 +105,14 @@ class Markers:
         """Whether a marker of the template is in it."""
         return any(isinstance(part, Marker) for part in self._parts(marked))
 
+    def begins_with_one(self, marked: str) -> bool:
+        """Whether a marker of the template stands at its beginning."""
+        return self._at(marked, 0) is not None
+
+    def ends_with_one(self, marked: str) -> bool:
+        """Whether a marker of the template stands at its end."""
+        return marked.endswith(tuple(self._by_text))
+
     def spell(self, marked: Marked, whole: Tokenizer, plain: Tokenizer) -> Tokens:
         """Tokens of `marked`.
 

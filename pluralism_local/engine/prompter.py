@@ -73,9 +73,22 @@ class Prompter:
             return self._model.tokenize(unquote(prompt), add_special=True, parse_special=False)
         return self.more_tokens(prompt)
 
-    def more_tokens(self, text: Marked) -> tuple[int, ...]:
-        """Tokens of what continues a prompt."""
+    def more_tokens(self, text: Marked, *, after: str = "") -> tuple[int, ...]:
+        """Tokens of what continues a prompt that ends with `after`."""
+        if not (after and self._spaces_texts) or self._markers.ends_with_one(after):
+            return self._spell(text)
+        # a vocabulary that puts a space in front of every text puts none inside of one
+        line = self._spell(Marked("\n"))
+        tokens = self._spell(Marked("\n" + text))
+        return tokens[len(line) :] if tokens[: len(line)] == line else self._spell(text)
+
+    def _spell(self, text: Marked) -> tuple[int, ...]:
         return self._markers.spell(text, self._whole if self.chats else self._plain, self._plain)
+
+    @cached_property
+    def _spaces_texts(self) -> bool:
+        """Whether the vocabulary puts a space in front of every text."""
+        return b"".join(map(self._model.piece, self._plain("a"))).startswith(b" ")
 
     def steers(self, tokens: Sequence[int]) -> bool:
         """Whether one of `tokens` is a marker of the template: no text has it."""
@@ -87,7 +100,9 @@ class Prompter:
 
     def answer_header(self) -> tuple[int, ...]:
         """Tokens that open the assistant's turn, e.g. of ``<|im_start|>assistant\\n``; empty without a template."""
-        return self.more_tokens(self._header)
+        return self.more_tokens(
+            self._header, after="" if self._markers.begins_with_one(self._header) else "x"
+        )
 
     @cached_property
     def _header(self) -> Marked:
@@ -95,7 +110,9 @@ class Prompter:
         if self._render is None:
             return Marked("")
         probe = (Message("user", "x"),)
-        without, with_header = self._render(probe, False), self._render(probe, True)
+        # some templates write the end's token where no answer is to follow
+        without = self._render(probe, False).removesuffix(self._model.special_text("eos"))
+        with_header = self._render(probe, True)
         return Marked(with_header[len(without) :] if with_header.startswith(without) else "")
 
     @cached_property

@@ -27,6 +27,7 @@ from pluralism_local.engine.kv_store import KVStore
 from pluralism_local.engine.lane import Counters, Lane
 from pluralism_local.engine.plan import Job, Plan, Wave
 from pluralism_local.engine.resident import give_back
+from pluralism_local.engine.rotation import ANY_SIZE, CellBounds
 from pluralism_local.errors import Cancelled
 from pluralism_local.types import EngineEvent
 
@@ -42,6 +43,7 @@ class RunnerOptions:
     cache_bytes: memory for prefixes and kept sequences.
     banned: tokens that are never drawn.
     flash: flash attention on a CPU; see `handles.Context`.
+    bounds: how large contexts may be; see `rotation`.
     """
 
     threads: int
@@ -49,6 +51,7 @@ class RunnerOptions:
     cache_bytes: int
     banned: tuple[int, ...] = ()
     flash: bool = False
+    bounds: CellBounds = ANY_SIZE
 
 
 class Runner:
@@ -56,13 +59,20 @@ class Runner:
 
     def __init__(self, model: Model, options: RunnerOptions) -> None:
         self.model, self.options = model, options
-        self.store = KVStore(options.cache_bytes)
+        self.store = KVStore(options.cache_bytes, model.window)
         self._lanes = [self._new_lane()]
         self._adapters: dict[str, Adapter] = {}
 
     def _new_lane(self) -> Lane:
         options = self.options
-        return Lane(self.model, self.store, options.threads, banned=options.banned, flash=options.flash)
+        return Lane(
+            self.model,
+            self.store,
+            options.threads,
+            banned=options.banned,
+            flash=options.flash,
+            bounds=options.bounds,
+        )
 
     def close(self) -> None:
         """Free contexts, then adapters, then the model, and what was kept of sequences."""

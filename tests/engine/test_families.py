@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -45,8 +46,17 @@ class Family:
     tolerance: float
 
     @property
+    def template(self) -> str | None:
+        return FAMILIES[self.name].template if self.is_tiny else None
+
+    @property
     def is_tiny(self) -> bool:
         return self.name in FAMILIES
+
+    @property
+    def can_be_cut(self) -> bool:
+        """Whether what is kept can be gone on from at an earlier place: not behind a window that slid."""
+        return not self.name.startswith(("gemma2", "gemma3"))
 
     def options(self, request: OptionRequest) -> tuple[float, ...]:
         return self.engine.distribution([request])[0].mass
@@ -55,6 +65,27 @@ class Family:
         """The options' probabilities with nothing kept."""
         self.engine.forget()
         return self.options(request)
+
+
+class Api:
+    """The high-level API on a model; it keeps the logits of every position of a context."""
+
+    def __init__(self, path: Path, context: int) -> None:
+        self._llama = open_llama(path, n_ctx=context, n_threads=1, logits_all=True)
+        pieces = (self._llama.detokenize([token]) for token in range(self._llama.n_vocab()))
+        self._spelled = [piece.decode("utf-8", "replace").strip() for piece in pieces]
+
+    def masses(self, tokens: Sequence[int]) -> list[float]:
+        """Probability of each of the letters after `tokens`, in whichever single token they are spelled."""
+        self._llama.reset()
+        self._llama.eval(list(tokens))
+        logits = np.asarray(self._llama.scores[len(tokens) - 1], dtype=np.float64)
+        p = np.exp(logits - logits.max())
+        p /= p.sum()
+        return [float(p[[word == option for word in self._spelled]].sum()) for option in LETTERS]
+
+    def close(self) -> None:
+        self._llama.close()
 
 
 @pytest.fixture(
@@ -83,22 +114,11 @@ def family(
 
 
 def test_option_probabilities_equal_the_high_level_api(family: Family) -> None:
-    llama = open_llama(family.path, n_ctx=512, n_threads=1, logits_all=True)
-    spelled = {t: llama.detokenize([t]).decode("utf-8", "replace").strip() for t in range(llama.n_vocab())}
-    try:
-        for question in QUESTIONS:
-            if not family.is_tiny and question is QUESTIONS[-1]:
-                continue  # rows of logits of so long a prompt take half a gigabyte
-            tokens = family.engine.prompt_tokens(user(question))
-            llama.reset()
-            llama.eval(list(tokens))
-            logits = np.asarray(llama.scores[len(tokens) - 1], dtype=np.float64)
-            p = np.exp(logits - logits.max())
-            p /= p.sum()
-            theirs = [sum(float(p[t]) for t, word in spelled.items() if word == option) for option in LETTERS]
+    questions = QUESTIONS if family.is_tiny else QUESTIONS[:2]  # a long prompt's logits take half a gigabyte
+    with closing(Api(family.path, 512)) as api:
+        for question in questions:
+            theirs = api.masses(family.engine.prompt_tokens(user(question)))
             assert close(family.cold(letters(question)), theirs) < family.tolerance
-    finally:
-        llama.close()
 
 
 def test_cached_equals_cold(family: Family) -> None:
@@ -107,7 +127,11 @@ def test_cached_equals_cold(family: Family) -> None:
         run(family.engine, [ask(question, tokens=2, keep=True)])
         before = family.engine.stats.decoded_tokens
         assert close(family.options(letters(question)), cold) < family.tolerance
-        assert family.engine.stats.decoded_tokens - before == 1, "only the last token of the prompt"
+        if family.can_be_cut:
+            decoded = family.engine.stats.decoded_tokens - before
+            assert decoded <= 2, (
+                "the last token of the prompt, and a space before a letter in some vocabularies"
+            )
 
 
 def test_a_prompt_that_goes_on_from_a_kept_one_equals_cold(family: Family) -> None:
@@ -119,7 +143,7 @@ def test_a_prompt_that_goes_on_from_a_kept_one_equals_cold(family: Family) -> No
     run(family.engine, [ask(first, tokens=4, keep=True)])
     before = family.engine.stats.reused_tokens
     assert close(family.options(letters(second)), cold) < family.tolerance
-    assert family.engine.stats.reused_tokens - before > 2 * WINDOW
+    assert family.engine.stats.reused_tokens - before > 2 * WINDOW or not family.can_be_cut
 
 
 def test_adapter_a_then_b_equals_b_cold(family: Family) -> None:
@@ -178,12 +202,16 @@ def test_greedy_texts_of_a_batch_are_those_of_one_at_a_time(family: Family) -> N
 
 def test_stopping_in_the_middle_leaves_the_engine_usable(family: Family) -> None:
     expected = family.cold(letters(QUESTIONS[0]))
-    seen = 0
-    done = []
-    for event in family.engine.generate([ask(tokens=60)], should_stop=lambda: seen >= 3):
-        seen += isinstance(event, TextDelta)
-        done += [event.completion.finish] if isinstance(event, TextDone) else []
-    assert done == ["cancelled"] or not family.is_tiny
+    seen: list[str] = []
+    requests = [ask(tokens=60, temperature=1.0, seed=seed) for seed in range(4)]
+    finished: list[str] = []
+    for event in family.engine.generate(requests, should_stop=lambda: len(seen) >= 4):
+        if isinstance(event, TextDelta):
+            seen.append(event.text)
+        elif isinstance(event, TextDone):
+            finished.append(event.completion.finish)
+    assert len(finished) == len(requests)
+    assert "cancelled" in finished
     with pytest.raises(Cancelled):
         family.engine.distribution([letters(LONG)], should_stop=lambda: True)
     family.engine.forget()
@@ -204,8 +232,10 @@ def test_a_follow_up_decodes_no_earlier_turn_again(family: Family) -> None:
         follow_up = Request(messages, Sampling(max_tokens=1))
         before = family.engine.stats.decoded_tokens
         [second], _ = run(family.engine, [follow_up])
-        assert second.usage.reused >= prompt
-        assert spent + family.engine.stats.decoded_tokens - before <= second.usage.prompt + 6
+        # an empty thought stands in the header and not in the next turn's history
+        again = len(family.engine.answer_header()) + 20 if "<think>" in (family.template or "") else 0
+        assert second.usage.reused >= prompt - again
+        assert spent + family.engine.stats.decoded_tokens - before <= second.usage.prompt + 6 + again
 
 
 def test_a_kept_conversation_says_what_a_fresh_one_says(family: Family) -> None:
@@ -223,3 +253,19 @@ def test_a_prompt_longer_than_the_context_is_refused(family: Family) -> None:
     with pytest.raises(ContextOverflow):
         next(family.engine.generate([ask("word " * 2000)]))
     assert texts(family.engine, [ask(tokens=2)])
+
+
+@pytest.mark.parametrize("size", [None, SHORT_CONTEXT + 100])
+def test_a_model_with_two_sets_of_factors_uses_one(size: int | None, tmp_path: Path) -> None:
+    """llama.cpp chooses by the context's size: ours take what the high-level API takes for all that fits."""
+    path = write_tiny(tmp_path / "phi3.gguf", FAMILIES["phi3"])
+    context = size or SHORT_CONTEXT
+    options = replace(ONE_THREAD_EACH, ctx_size=size)
+    with closing(Api(path, context)) as api, LlamaEngine(path, name="phi3", options=options) as engine:
+        assert engine.info.context == context
+        for question in QUESTIONS:
+            theirs = api.masses(engine.prompt_tokens(user(question)))
+            assert close(engine.distribution([letters(question)])[0].mass, theirs) < TINY_TOLERANCE
+        with pytest.raises(ContextOverflow) as caught:
+            next(engine.generate([ask("word " * 2000)]))
+        assert "set --ctx-size, up to 1024" in caught.value.hint

@@ -196,3 +196,20 @@ def test_clear_forgets_everything() -> None:
     assert (len(store), store.size) == (0, 0)
     assert find(store, alone(1)) is None
     assert store.spelled(Marked("Hello.")) is None
+
+
+@given(cells=st.integers(9, 60), length=st.integers(8, 60), window=st.sampled_from((0, *range(2, 60))))
+def test_what_a_sliding_window_left_is_cut_only_where_nothing_is_missing(
+    cells: int, length: int, window: int
+) -> None:
+    length = min(cells, length)
+    store = KVStore(PLENTY, window)
+    codes = encode(range(cells))
+    store.put(entry(codes))
+    there = {
+        i for i in range(cells) if not window or cells - 1 - i < window
+    }  # those that `Context.save` gives
+    needed = {i for i in range(length) if not window or length - i < window}
+    hit = store.best(codes, length)
+    assert (hit is not None) == (needed <= there)
+    assert hit is None or hit[1] == length

@@ -11,7 +11,7 @@ from pluralism_local.engine.handles import Context, Model, install_log
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 from pluralism_local.errors import EngineFailure, InvalidInput
 from tests.engine.llama_util import ask, texts
-from tests.mutations.tiny import write_tiny
+from tests.tiny.model import write_tiny
 
 
 @pytest.fixture(scope="module")

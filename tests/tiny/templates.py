@@ -24,8 +24,9 @@ LLAMA3 = (
     "{% set messages = messages[1:] %}{% else %}{% set system = '' %}{% endif %}"
     "{% if strftime_now is defined %}{% set date = strftime_now('%d %b %Y') %}{% else %}{% set date = '26 Jul 2024' %}"
     "{% endif %}{{ '<|start_header_id|>system<|end_header_id|>\\n\\n' }}"
-    "{{ 'Cutting Knowledge Date: December 2023\\nToday Date: ' + date + '\\n\\n' + system + '<|eot_id|>' }}{% for message in messages %}{{ '<|start_header_id|>' + message.role "
-    "+ '<|end_header_id|>\\n\\n' + message.content | trim + '<|eot_id|>' }}{% endfor %}"
+    "{{ 'Cutting Knowledge Date: December 2023\\nToday Date: ' + date + '\\n\\n' + system + '<|eot_id|>' }}"
+    "{% for message in messages %}{{ '<|start_header_id|>' + message.role + '<|end_header_id|>\\n\\n' }}"
+    "{{ message.content | trim + '<|eot_id|>' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{% endif %}"
 )
 """Inserts the day's date."""
