@@ -16,13 +16,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pluralism_local.engine.shelf import PACKS, WEIGHTS, Entry, Shelf
+from pluralism_local.engine.shelf import CANDIDATES, PACKS, WEIGHTS, Entry, Shelf
 from pluralism_local.unfinished import sweep
 
 Kind = Literal["copies", "packs", "logs", "remembered"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-_SHELVES: dict[str, Kind] = {WEIGHTS: "copies", PACKS: "packs"}
+_SHELVES: dict[str, Kind] = {WEIGHTS: "copies", CANDIDATES: "copies", PACKS: "packs"}
 _REMEMBERED = {
     "files": "checksums of files",
     "kernels": "which kernels of llama.cpp work here",

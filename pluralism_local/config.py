@@ -28,6 +28,7 @@ from pydantic import ValidationError
 from pluralism_local.errors import InvalidInput, did_you_mean
 from pluralism_local.files import write_atomic
 from pluralism_local.locks import only_writer
+from pluralism_local.optimized import split_name
 from pluralism_local.remote_url import SCHEME, parse_spec, without_credentials
 from pluralism_local.settings import Settings, servers
 from pluralism_local.toml_edit import parse, read_bytes, text_of, with_setting
@@ -190,9 +191,13 @@ def set_value(key: str, text: str, *, environ: Mapping[str, str] | None = None) 
 
 
 def names_a_file(name: str) -> bool:
-    """Whether a model name is meant as a path: it has a separator or ends in .gguf, and no ``scheme:``."""
+    """Whether a model name is meant as a path: it has a separator or ends in .gguf, and no ``scheme:``.
+
+    What ``@fast`` may follow counts, without it.
+    """
     if re.match(r"[a-z]{2,}:", name):
         return False
+    name = (split_name(name) or (name,))[0]
     return "/" in name or os.sep in name or name.lower().endswith(".gguf")
 
 

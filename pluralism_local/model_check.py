@@ -2,8 +2,8 @@
 
     files ──verify──> Checked per file | Refused: the checksum is another | NotFound, InvalidInput: no sound model
 
-The Hub's cache names its files by their SHA-256; a package that brings a model lists its files' digests. For any
-other file there is nothing to compare with, and that is said.
+The Hub's cache names its files by their SHA-256; a package that brings a model lists its files' digests, and so does
+the note beside a copy that was made faster. For any other file there is nothing to compare with, and that is said.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pluralism_local.errors import Cancelled, Refused
 from pluralism_local.files import open_regular
 from pluralism_local.gguf_file import read_header
 from pluralism_local.model_details import parts, whole
+from pluralism_local.optimized import is_copy, read
 
 _BLOCK = 4 * 1024**2  # bytes
 
@@ -77,6 +78,9 @@ def on_record(path: Path) -> tuple[str | None, str | None]:
             if entry.name == path.name and entry.hash is not None and entry.hash.mode == "sha256":
                 digest = urlsafe_b64decode(entry.hash.value + "=" * (-len(entry.hash.value) % 4))
                 return digest.hex(), f"the package {package}"
+    kept = read(path) if is_copy(path) else None
+    if kept is not None:
+        return kept.sha256, "the note beside it"
     return None, None
 
 

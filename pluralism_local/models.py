@@ -5,8 +5,9 @@
     settings ──installed──> the ModelFiles that have a name
 
 A name is ``starter``, a path, an alias of the config, or ``hf:user/repo[:QUANT]``, looked up in the Hub's
-cache. Failure modes: `NotFound` for what is not here (with how to get it, or the nearest name),
-`InvalidInput` for a name that means several files or a file that is no model.
+cache; any of them with ``@fast`` or ``@Q4_0`` behind it is a copy that was made faster (see `optimized`). Failure
+modes: `NotFound` for what is not here (with how to get it, or the nearest name), `InvalidInput` for a name that means
+several files or a file that is no model, `Refused` for a copy whose source has changed.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ import importlib.util
 import os
 import re
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from pluralism_local import config, optimized
 from pluralism_local.config import Settings, names_a_file
 from pluralism_local.errors import InvalidInput, NotFound, PlocalError, did_you_mean
 from pluralism_local.files import remembered
@@ -38,6 +40,7 @@ __all__ = [
     "hub_silent",
     "identity",
     "installed",
+    "is_managed",
     "resolve",
 ]
 
@@ -48,23 +51,28 @@ _QUANT = re.compile(r"(?<![a-z0-9])(?:i?q\d\w*|tq\d\w*|mxfp4\w*|bf16|f16|f32)(?!
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """A model found: the name as typed, its (first) GGUF file, and how the name was understood."""
+    """A model found: the name as typed, its (first) GGUF file, and how the name was understood.
+
+    ``"plocal"``: a copy that `plocal models optimize` made.
+    """
 
     name: str
     path: Path
-    source: Literal["starter", "path", "alias", "hub"]
+    source: Literal["starter", "path", "alias", "hub", "plocal"]
 
 
 def resolve(name: str, settings: Settings) -> ModelFile:
     """Find the file that a model name means.
 
     In this order: ``starter``; ``hf:user/repo[:QUANT]``; a path (it has a separator or ends in .gguf); an alias, which
-    may stand for another; a file here. The file's content is not looked at.
+    may stand for another; a file here. Then, with ``@fast`` or a type, a copy of what the rest means. The content is
+    not looked at, but for that of a copy's source whose time has changed.
 
     Raises:
         NotFound: no such model here; the hint says how to get it or names the nearest one.
         InvalidInput: several files fit, aliases that stand for each other, not the first part of a split
             model, not a file, or a name that cannot be one.
+        Refused: a copy that is not whole, or was made of what the source is no longer.
     """
     return replace(_resolve(name, settings, ()), name=name)
 
@@ -111,7 +119,19 @@ def installed(settings: Settings) -> list[ModelFile]:
             found.append(resolve(name, settings))
         except PlocalError:
             continue  # not here; resolving it by name says why
-    return [*found, *_hub_models()]
+    found += _hub_models()
+    return [*found, *_copies(found)]
+
+
+def is_managed(file: ModelFile) -> bool:
+    """Whether the folder of `file` is another program's: a Python package's, or the Hub's cache."""
+    roots = [_hub_cache()]
+    with suppress(NotFound):
+        roots.append(_starter_path().parent)
+    homes = {file.path.absolute().parent, file.path.resolve().parent}
+    return any(
+        home.is_relative_to(root) for home in homes for root in (*roots, *(r.resolve() for r in roots))
+    )
 
 
 def identity(file: ModelFile, cache_dir: Path) -> tuple[str, str]:
@@ -133,7 +153,27 @@ def identity(file: ModelFile, cache_dir: Path) -> tuple[str, str]:
     return hashlib.sha256("".join(digests).encode()).hexdigest(), mark
 
 
+def _copies(found: Collection[ModelFile]) -> Iterator[ModelFile]:
+    """What was made faster, each under a name that leads to its source."""
+    for kept in optimized.everywhere(config.paths().data_dir):
+        source = Path(kept.source.path)
+        names = (file.name for file in found if optimized.same_place(file.path, source))
+        yield ModelFile(f"{next(names, source)}@{kept.kind}", kept.path, "plocal")
+
+
+def _copy_of(source: ModelFile, tag: str) -> ModelFile:
+    paths = config.paths()
+    folders = optimized.places(source.path, paths.data_dir, is_managed=is_managed(source))
+    kept = optimized.find(
+        source.name, parts(source.path), tag, folders, lambda: identity(source, paths.cache_dir)[0]
+    )
+    return ModelFile(f"{source.name}@{tag}", kept.path, "plocal")
+
+
 def _resolve(name: str, settings: Settings, seen: tuple[str, ...]) -> ModelFile:
+    tagged = optimized.split_name(name)
+    if tagged is not None and not os.path.isfile(os.path.expanduser(name)):  # noqa: PTH111, PTH113
+        return _copy_of(_resolve(tagged[0], settings, seen), tagged[1])
     if name == STARTER:
         return ModelFile(name, _starter_path(), "starter")
     if name.startswith("hf:"):

@@ -363,6 +363,9 @@ def test_a_table_is_merged_and_swallows_nothing(text: str) -> None:
         ("hf:user/repo:Q4_0", False),
         ("remote:http://localhost:8080", False),
         ("scripted:x.json", False),
+        ("x.gguf@fast", True),
+        ("x.gguf@other", False),
+        ("starter@Q4_0", False),
     ],
 )
 def test_which_names_mean_a_path(name: str, expected: bool) -> None:

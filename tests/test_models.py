@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 from gguf import GGMLQuantizationType as Q
 
-from pluralism_local import models
+from pluralism_local import models, optimized
 from pluralism_local.config import Settings
-from pluralism_local.errors import InvalidInput, NotFound
+from pluralism_local.errors import InvalidInput, NotFound, Refused
 from pluralism_local.gguf_file import fingerprint, read_header, sha256_of
 from pluralism_local.model_rules import RULES
-from pluralism_local.models import ModelFile, details, identity, installed, resolve
+from pluralism_local.models import ModelFile, details, identity, installed, is_managed, resolve
 from tests.gguf_util import write_model
 
 NOISE = np.random.default_rng(0).standard_normal((3, 32), dtype=np.float32)
@@ -356,3 +356,89 @@ def test_data_sets_of_the_hub_are_found_in_its_cache(tmp_path: Path, monkeypatch
     assert caught.value.hint == "Get it with: hf download --repo-type dataset user/other rows.json"
     with pytest.raises(NotFound, match="No file of user/surveys fits 'none'"):
         models.data_file("hf:user/surveys:none")
+
+
+def keep_copy(source: ModelFile, own_home: Path, kind: str = "Q4_0") -> Path:
+    """A copy of `source` as optimize keeps it; it is the source itself in another file."""
+    data = own_home / "data"
+    candidate = own_home / "candidate"
+    candidate.write_bytes(source.path.read_bytes())
+    kept = optimized.Kept(
+        path=optimized.target(source.path, kind, data, is_managed=is_managed(source)),
+        source=optimized.stamp([source.path], sha256_of(source.path)),
+        kind=kind,
+        file_bytes=candidate.stat().st_size,
+        sha256=sha256_of(candidate),
+        written="2026-01-01T00:00:00+00:00",
+        llama_cpp="0.3.36",
+        requantized=True,
+    )
+    optimized.keep(candidate, kept, data, lambda _: None, lambda: False)
+    return kept.path
+
+
+def test_a_copy_is_found_by_every_name_of_its_source(
+    tmp_path: Path, own_home: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = write_model(tmp_path / "m.gguf")
+    settings = Settings(aliases={"big": str(path), "quick": "big@fast"})
+    kept = keep_copy(resolve("m.gguf", settings), own_home)
+    assert kept == tmp_path / "m.plocal-Q4_0.gguf"
+    for name in ("m.gguf@fast", "./m.gguf@Q4_0", f"{path}@q4_0", "big@FAST"):
+        found = resolve(name, settings)
+        assert (found.name, found.path.absolute(), found.source) == (name, kept, "plocal")
+    assert resolve("quick", settings) == ModelFile("quick", kept, "alias")
+    assert details(resolve("big@fast", settings)).fingerprint == fingerprint(read_header(path))
+    copies = [file for file in installed(settings) if file.source == "plocal"]
+    assert copies == [ModelFile("big@Q4_0", kept, "plocal")] and resolve("big@Q4_0", settings) == copies[0]
+    assert [file.name for file in installed(NO_ALIASES) if file.source == "plocal"] == [f"{path}@Q4_0"]
+
+
+def test_a_copy_of_the_hubs_or_a_packages_file_is_not_beside_it(
+    own_home: Path, hub: Hub, tmp_path: Path, starter_path: Path
+) -> None:
+    before = write_model(hub("user/one", ("only.gguf",))["only.gguf"])
+    kept = keep_copy(resolve("hf:user/one", NO_ALIASES), own_home)
+    assert kept.parent == own_home / "data" / "optimized" and len(list(before.parent.iterdir())) == 1
+    assert resolve("hf:user/one@fast", NO_ALIASES).path == kept
+    assert "hf:user/one@Q4_0" in [file.name for file in installed(NO_ALIASES)]
+    link = tmp_path / "link.gguf"
+    link.symlink_to(before)
+    assert is_managed(ModelFile("x", link, "path")) and is_managed(resolve("starter", NO_ALIASES))
+    # the same file in a later revision is the same model to a user, whatever is in it
+    write_model(hub("user/one", ("only.gguf",), commit="decade")["only.gguf"], seed=1)
+    with pytest.raises(Refused, match="before it changed"):
+        resolve("hf:user/one@fast", NO_ALIASES)
+
+
+def test_a_file_of_that_very_name_comes_first(
+    tmp_path: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_model(tmp_path / "m.gguf")
+    literal = write_model(tmp_path / "m.gguf@fast")
+    keep_copy(resolve("m.gguf", NO_ALIASES), own_home)
+    assert resolve("./m.gguf@fast", NO_ALIASES).path == Path("m.gguf@fast")
+    literal.unlink()
+    assert resolve("./m.gguf@fast", NO_ALIASES).source == "plocal"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("m.gguf@Q8_0", "no copy in Q8_0"),
+        ("m.gguf@fast@fast", "no faster copy"),
+        ("none.gguf@fast", "no file none.gguf"),
+        ("startr@fast", "no model 'startr'"),
+        ("m.gguf@quick", "no file m.gguf@quick|no model"),
+    ],
+)
+def test_a_copy_that_is_not_there(
+    tmp_path: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch, name: str, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_model(tmp_path / "m.gguf")
+    keep_copy(resolve("m.gguf", NO_ALIASES), own_home)
+    with pytest.raises(NotFound, match=words):
+        resolve(name, NO_ALIASES)

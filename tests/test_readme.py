@@ -36,6 +36,7 @@ NOT_RUN = (
     'plocal ask -m "remote:http',
     "plocal ask -m hf:",
     "plocal bench",
+    "plocal models optimize hf:",
     "python recipes/",
     "plocal ask -p mine",
     "plocal eval ",

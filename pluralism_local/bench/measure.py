@@ -19,6 +19,7 @@ from typing import Any
 from pluralism_local.bench import naive
 from pluralism_local.bench.memory import peak_rss_mb
 from pluralism_local.bench.seeded import write_lora
+from pluralism_local.bench.speeds import Lengths, speeds
 from pluralism_local.communities import AdapterSpec, BaseSpec, Community, Member, Pool, made_for
 from pluralism_local.engine import kernel_safety
 from pluralism_local.engine.kernel_safety import Verdict
@@ -27,12 +28,9 @@ from pluralism_local.errors import InvalidInput
 from pluralism_local.gguf_file import fingerprint, read_header, sha256_of
 from pluralism_local.modes import Ask, run
 from pluralism_local.prompts import OVERTON_SYNTHESIS, numbered
-from pluralism_local.types import Message, Request, Result, Sampling, TextDone, TextStarted
+from pluralism_local.types import Message, Result, Sampling
 
 QUESTION = "Should phones be banned in schools? Say what you think about it and why, in a few sentences."
-PREFILL_TOKENS = 512
-DECODE_TOKENS = 64
-BATCH = 8
 
 Note = Callable[[str], None]
 
@@ -187,7 +185,7 @@ def bench(path: Path, name: str, pool: Pool, work: Workload, options: LlamaOptio
                 tuned.append(_one_naive(path, name, ask, warm, options, all_threads=True))
         note("prefill and decode")
         with LlamaEngine(path, name=name, options=options) as engine:
-            prefill, decode, batch = _raw_speeds(engine, work.repeats)
+            rates = speeds(engine, work.repeats, Lengths())
             threads = engine.threads
     base = fingerprint(read_header(path))
     own = sum(_has_own(member, base) for member in pool.members)
@@ -199,9 +197,9 @@ def bench(path: Path, name: str, pool: Pool, work: Workload, options: LlamaOptio
         adapters="own" if own == communities else "seeded" if own == 0 else "own and seeded",
         threads=threads,
         workload=work,
-        prefill_tok_s=prefill,
-        decode_tok_s=decode,
-        batch_tok_s=batch,
+        prefill_tok_s=rates.prefill_tok_s,
+        decode_tok_s=rates.decode_tok_s,
+        batch_tok_s=rates.batch_tok_s,
         ask=_our_times(ours, communities, work),
         naive=_naive_times(theirs, communities, work) if theirs else None,
         tuned=_naive_times(tuned, communities, work) if tuned else None,
@@ -261,41 +259,6 @@ def _naive_times(runs: Sequence[naive.NaiveRun], communities: int, work: Workloa
         comments_seconds=comments,
         answer_seconds=statistics.median(run.answer for run in runs),
     )
-
-
-def _raw_speeds(engine: LlamaEngine, repeats: int) -> tuple[float, float, float]:
-    """Medians of prefill, decode and batched decode in tokens per second, on the base model."""
-    prompt = (Message("user", "word " * (PREFILL_TOKENS - engine.count_tokens([Message("user", "")]))),)
-    length = engine.count_tokens(prompt)
-    prefill, decode, batch = [], [], []
-    for turn in range(repeats + 1):
-        engine.forget()
-        began = time.perf_counter()
-        for event in engine.generate([Request(prompt, Sampling(max_tokens=1))]):
-            if isinstance(event, TextStarted):
-                prefill.append(length / (time.perf_counter() - began))
-        short = Message("user", f"Count to {turn}.")
-        decode.append(_decode_rate(engine, [Request((short,), Sampling(max_tokens=DECODE_TOKENS))]))
-        many = [Request((short,), Sampling(1.0, 0.9, DECODE_TOKENS, seed=seed)) for seed in range(BATCH)]
-        batch.append(_decode_rate(engine, many))
-    # the first turn warms up
-    return (
-        statistics.median(prefill[1:]),
-        statistics.median(decode[1:]),
-        statistics.median(batch[1:]),
-    )
-
-
-def _decode_rate(engine: LlamaEngine, requests: Sequence[Request]) -> float:
-    """New tokens per second of all `requests` together, from the last prompt's end on."""
-    engine.forget()
-    began, tokens = 0.0, 0
-    for event in engine.generate(requests):
-        if isinstance(event, TextStarted):
-            began = time.perf_counter()
-        elif isinstance(event, TextDone):
-            tokens += event.completion.usage.completion - 1
-    return tokens / (time.perf_counter() - began)
 
 
 def speaking_by_adapter(pool: Pool, model: Path, folder: Path, note: Note) -> Pool:

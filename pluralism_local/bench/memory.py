@@ -1,6 +1,6 @@
 """How much memory this process has held.
 
-    /proc/self/status (Linux), getrusage elsewhere ──peak_rss_mb──> MB | None
+    /proc/self/status (Linux), getrusage elsewhere ──peak_rss_mb──> MB | None      forget_peak ──> it begins anew
 
 Linux's getrusage is no measure of one program: a process that becomes another program keeps the peak of what it was,
 so that a bench started by a large process would report that process.
@@ -13,6 +13,9 @@ import sys
 from pathlib import Path
 
 _STATUS = Path("/proc/self/status")
+_CLEAR = Path("/proc/self/clear_refs")
+_PEAK = "5"
+"""What clears the peak there."""
 
 
 def peak_rss_mb() -> float | None:
@@ -25,6 +28,15 @@ def peak_rss_mb() -> float | None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return float(peak) / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+
+
+def forget_peak() -> bool:
+    """Begin a new peak with what is resident now; False where the system has no such thing."""
+    try:
+        _CLEAR.write_text(_PEAK, "ascii")
+    except OSError:
+        return False
+    return platform.system() == "Linux"
 
 
 def _high_water_mark() -> float | None:

@@ -25,7 +25,7 @@ SENTENCES = MappingProxyType(
         "doctor": "Check what an answer needs: packages, model, communities, config, memory, folders.",
         "communities": "Communities: list, read and check their cards.",
         "pools": "Pools: list, read and check sets of communities.",
-        "models": "Models: list, inspect, verify, choose the default.",
+        "models": "Models: list, inspect, verify, optimize, choose the default.",
         "eval": "Evaluation: run the paper's six tasks, score answers, compare methods.",
         "logs": "The history: list, read, search, export, import and delete conversations; on and off.",
         "cache": "What can be made again: list, clear and verify copies, packs, logs and checksums.",

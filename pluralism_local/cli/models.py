@@ -9,30 +9,39 @@ import typer
 
 from pluralism_local.cli import options
 from pluralism_local.cli.exits import ExitCode
+from pluralism_local.cli.optimize import EPILOG as OPTIMIZE_EPILOG
+from pluralism_local.cli.optimize import optimize
 from pluralism_local.cli.output import Output, key_values, table
 from pluralism_local.errors import PlocalError
 from pluralism_local.remote_url import without_credentials
 
 if TYPE_CHECKING:
+    from pluralism_local.config import Settings
     from pluralism_local.models import ModelDetails, ModelFile
 
-app = typer.Typer(help="Models: list, inspect, verify, choose the default.", rich_markup_mode=None)
+app = typer.Typer(help="Models: list, inspect, verify, optimize, choose the default.", rich_markup_mode=None)
+app.command(epilog=OPTIMIZE_EPILOG)(optimize)
 
 Name = Annotated[
-    str, typer.Argument(metavar="NAME", help="starter, a path to a .gguf, an alias, or hf:user/repo[:QUANT].")
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="starter, a path to a .gguf, an alias, or hf:user/repo[:QUANT]; NAME@fast is its copy.",
+    ),
 ]
 
 
 @app.command()
 def ls(context: typer.Context, as_json: options.Json = False) -> None:
-    """The starter model, the config's aliases, and every GGUF model in the Hub cache.
+    """The starter model, the config's aliases, every GGUF model in the Hub cache, and copies that optimize made.
 
     A file that cannot be read is listed with what is wrong with it.
     """
     from pluralism_local import models
 
     out = options.output(context, as_json=as_json)
-    records = [_summary(file) for file in models.installed(options.load(out).settings)]
+    settings = options.load(out).settings
+    records = [_summary(file, settings) for file in models.installed(settings)]
     rows = [
         [
             item["name"],
@@ -178,11 +187,13 @@ def _all_tensors(count: object) -> str:
     return "its one tensor lies" if count == 1 else f"all {count} tensors lie"
 
 
-def _summary(file: ModelFile) -> dict[str, Any]:
+def _summary(file: ModelFile, settings: Settings) -> dict[str, Any]:
     from pluralism_local import models
 
     record: dict[str, Any] = {"name": file.name, "source": file.source, "path": str(file.path)}
     try:
+        if file.source == "plocal":
+            models.resolve(file.name, settings)  # whether its source is still what it was made of
         found = models.details(file)
     except PlocalError as error:
         return {**record, "file_bytes": None, "quantization": None, "problem": error.message}

@@ -19,7 +19,7 @@ import platform
 from collections import Counter
 from pathlib import Path
 
-from pluralism_local.engine.handles import write_q8_0
+from pluralism_local.engine.handles import write_quantized
 from pluralism_local.engine.shelf import Shelf
 from pluralism_local.errors import PlocalError
 from pluralism_local.gguf_file import GGML_TYPES, GGUFHeader
@@ -95,7 +95,7 @@ def _write(source: Path, out: Path, threads: int) -> None:
     Raises: EngineFailure, OSError
     """
     with beside(out) as temporary:
-        write_q8_0(source, temporary, threads)
+        write_quantized(source, temporary, COPY_TYPE, threads)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(out)

@@ -499,16 +499,16 @@ def gpu_available() -> bool:
     return bool(lib.llama_supports_gpu_offload())
 
 
-def write_q8_0(source: Path, out: Path, threads: int) -> None:
-    """Write `source`, whatever its types, with all its matrices in Q8_0.
+def write_quantized(source: Path, out: Path, kind: str, threads: int) -> None:
+    """Write `source`, whatever its types, in the file type `kind`, one of llama.cpp's names such as ``"Q4_K_M"``.
 
     Raises:
         EngineFailure: llama.cpp cannot read it or cannot write it (a full disk).
     """
     install_log()
     params = lib.llama_model_quantize_default_params()
-    params.ftype = lib.LLAMA_FTYPE_MOSTLY_Q8_0
+    params.ftype = getattr(lib, f"LLAMA_FTYPE_MOSTLY_{kind}")
     params.allow_requantize = True
     params.nthread = threads
     if lib.llama_model_quantize(str(source).encode(), str(out).encode(), params):
-        raise EngineFailure(f"llama.cpp cannot write {source.name} in Q8_0.{_because()}")
+        raise EngineFailure(f"llama.cpp cannot write {source.name} in {kind}.{_because()}")

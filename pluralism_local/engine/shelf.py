@@ -29,7 +29,7 @@ from typing import Any, Literal
 from pluralism_local.files import replace_whole
 from pluralism_local.unfinished import ABANDONED_SECONDS, sweep
 
-PACKS, WEIGHTS = "packs", "weights"
+PACKS, WEIGHTS, CANDIDATES = "packs", "weights", "candidates"
 """Names of the shelves' folders in the cache."""
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")

@@ -54,6 +54,11 @@ WALK: dict[str, list[tuple[str, ...]]] = {
         ("models", "show", FAR),
     ],
     "models verify": [("models", "verify", "starter"), ("models", "verify", "hf:nobody/nothing")],
+    "models optimize": [
+        ("models", "optimize", "starter", "--try", "Q8_0", "--repeats", "1", "--threads", "1", "--dry-run"),
+        ("models", "optimize", "hf:nobody/nothing"),
+        ("models", "optimize", FAR),
+    ],
     "models default": [
         ("models", "default"),
         ("models", "default", "hf:nobody/nothing"),
@@ -106,7 +111,10 @@ WALK: dict[str, list[tuple[str, ...]]] = {
 }
 """Command lines by command. A new command stands here, too, with whatever of it could reach for the network."""
 
-HEAVY = {"bench", "bench eval", "eval nli", "eval score", "eval show", "eval report", "models verify"}
+HEAVY = {
+    *("bench", "bench eval", "eval nli", "eval score", "eval show", "eval report"),
+    *("models optimize", "models verify"),
+}
 """Those that open the starter model, or read all of it."""
 
 

@@ -53,11 +53,11 @@ def test_it_is_written_once_and_the_oldest_are_thrown_away(
 ) -> None:
     written = []
 
-    def write(source: Path, out: Path, threads: int) -> None:
+    def write(source: Path, out: Path, kind: str, threads: int) -> None:
         written.append(source)
         out.write_bytes(b"copy")
 
-    monkeypatch.setattr(fast_weights, "write_q8_0", write)
+    monkeypatch.setattr(fast_weights, "write_quantized", write)
     base, shelf = read_header(starter_path), FastWeights(folder)
     first = shelf.copy(base, "a", 1)
     assert first is not None and shelf.copy(base, "a", 1) == first and len(written) == 1
@@ -89,7 +89,9 @@ def test_no_copy_is_no_error(
 def test_a_copy_that_cannot_be_loaded_is_thrown_away_and_the_file_runs(
     starter_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fast_weights, "write_q8_0", lambda source, out, threads: out.write_bytes(b"no model"))
+    monkeypatch.setattr(
+        fast_weights, "write_quantized", lambda source, out, kind, threads: out.write_bytes(b"no model")
+    )
     options = LlamaOptions(ctx_size=256, weights_dir=folder)
     with LlamaEngine(starter_path, name="starter", options=options) as engine:
         assert engine.info.weights is None

@@ -1,0 +1,436 @@
+"""The measurements behind `plocal models optimize`: a source against its candidates, and which one is chosen.
+
+    Subject, Work ──Optimizer.run──> Report ──> record() for JSON, or a table by the CLI
+                          └─ each candidate: written onto a shelf of the cache, speeds, memory, divergence
+    Report, place ──Optimizer.keep──> the chosen file beside its source, with a note
+
+The source's speeds are those of an ask (see `fast_weights`), its divergence from others is that of the file itself.
+Candidates lie in the cache until a run is through, so that one that was interrupted does not write them again; all are
+measured anew, since speeds of two runs are not comparable. A candidate that fails is reported and stops nobody.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from pluralism_local import optimized
+from pluralism_local.bench.candidates import UNQUANTIZED, Candidate, LeftOut, plan
+from pluralism_local.bench.divergence import Divergence, Reference, reference_bytes
+from pluralism_local.bench.memory import forget_peak, peak_rss_mb
+from pluralism_local.bench.speeds import Lengths, Speeds, speeds
+from pluralism_local.engine.base import ShouldStop, never
+from pluralism_local.engine.handles import Model
+from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
+from pluralism_local.engine.model_safety import ModelSafety, Setup
+from pluralism_local.engine.quantizer import quantize
+from pluralism_local.engine.runner import physical_cores
+from pluralism_local.engine.shelf import CANDIDATES, Shelf
+from pluralism_local.errors import Cancelled, EngineFailure, InvalidInput, PlocalError
+from pluralism_local.gguf_file import fingerprint
+from pluralism_local.model_details import describe, parts, read_model_header
+
+MOST_KL = 0.1
+"""Nats of mean divergence that a copy may have to be chosen by itself."""
+
+LEAST_GAIN = 1.05
+"""How many times as fast as the source it must be: less is within the noise of a measurement."""
+
+LENGTHS = Lengths(prompt=128, answer=16)
+"""Of the runs: short, since there are many."""
+
+PROMPT_TOKENS, COMMENT_TOKENS, ANSWER_TOKENS = 600, 768, 200
+"""The ask that speeds are summed up by: prompts read, six comments of 128 tokens in one batch, the answer."""
+
+_MOST_CANDIDATES = 8
+"""Files on the shelf, of all sources that were not done with."""
+
+Tell = Callable[[str, float | None], None]
+"""Told what is done now: at its beginning with None, then with the share that is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The model to optimize: what the user calls it, its first file, its identity (see `models.identity`)."""
+
+    name: str
+    path: Path
+    sha256: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What to try and how to choose.
+
+    Attributes:
+        kinds: file types to try; empty for all that are fast here.
+        chosen: the type to keep whatever the figures; None for the rule.
+        most_kl: nats; see `MOST_KL`.
+        repeats: runs of each speed, of which the median counts.
+    """
+
+    kinds: tuple[str, ...] = ()
+    chosen: str | None = None
+    most_kl: float = MOST_KL
+    repeats: int = 3
+
+    def __post_init__(self) -> None:
+        if self.repeats < 1:
+            raise InvalidInput(f"--repeats must be at least 1, got {self.repeats}.")
+        if not self.most_kl >= 0:
+            raise InvalidInput(f"--most-kl must be a number of at least 0, got {self.most_kl:g}.")
+        if self.chosen and self.kinds and self.chosen not in self.kinds:
+            raise InvalidInput(
+                f"--keep {self.chosen} is not among what --try names.", f"Add --try {self.chosen}."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What one file does here.
+
+    Attributes:
+        runs_as: the type it runs in; another than its own where `fast_weights` copies it.
+        memory_bytes: peak of this process's resident memory while it answered; None where the system hides it.
+    """
+
+    kind: str
+    runs_as: str
+    file_bytes: int
+    memory_bytes: int | None
+    speeds: Speeds
+    divergence: Divergence
+
+    @property
+    def ask_seconds(self) -> float:
+        """Seconds of an ask of `PROMPT_TOKENS`, `COMMENT_TOKENS` and `ANSWER_TOKENS` by these speeds."""
+        rates = self.speeds
+        return (
+            PROMPT_TOKENS / rates.prefill_tok_s
+            + COMMENT_TOKENS / rates.batch_tok_s
+            + ANSWER_TOKENS / rates.decode_tok_s
+        )
+
+    def record(self) -> dict[str, Any]:
+        """JSON values."""
+        return {
+            "kind": self.kind,
+            "runs_as": self.runs_as,
+            "file_bytes": self.file_bytes,
+            "memory_bytes": self.memory_bytes,
+            **{name: round(value, 2) for name, value in asdict(self.speeds).items()},
+            "ask_seconds": round(self.ask_seconds, 2),
+            "kl_nats": round(self.divergence.kl_nats, 6),
+            "perplexity": round(self.divergence.perplexity, 4),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All figures.
+
+    Attributes:
+        requantized: the source is quantized already, and what is written from it twice.
+        candidates: those that were measured.
+        failed: kind to what went wrong.
+        recommended: by the rule; None where nothing is near enough and faster.
+        complete: False if it was stopped before all were measured.
+    """
+
+    subject: Subject
+    work: Work
+    threads: int
+    requantized: bool
+    source: Figures
+    candidates: tuple[Figures, ...]
+    left_out: tuple[LeftOut, ...]
+    failed: dict[str, str]
+    complete: bool
+
+    @property
+    def recommended(self) -> str | None:
+        near = [one for one in self.candidates if one.divergence.kl_nats <= self.work.most_kl]
+        faster = [one for one in near if one.ask_seconds * LEAST_GAIN <= self.source.ask_seconds]
+        return min(faster, key=lambda one: one.ask_seconds).kind if faster else None
+
+    @property
+    def chosen(self) -> str | None:
+        """What is to be kept; None for nothing."""
+        kind = self.work.chosen or self.recommended
+        return kind if self.complete and kind in {one.kind for one in self.candidates} else None
+
+    def record(self) -> dict[str, Any]:
+        """The report as JSON-ready values."""
+        return {
+            "schema": "plocal.optimize/1",
+            "model": self.subject.name,
+            "path": str(self.subject.path),
+            "sha256": self.subject.sha256,
+            "complete": self.complete,
+            "threads": self.threads,
+            "repeats": self.work.repeats,
+            "text_tokens": self.source.divergence.tokens,
+            "requantized": self.requantized,
+            "source": self.source.record(),
+            "candidates": [one.record() for one in self.candidates],
+            "failed": self.failed,
+            "left_out": {left.kind: left.reason for left in self.left_out},
+            "most_kl": self.work.most_kl,
+            "recommended": self.recommended,
+        }
+
+
+class Optimizer:
+    """One run over a model.
+
+    Args:
+        cache_dir: whose shelf holds the candidates.
+        options: how an ask would open the model.
+
+    Raises:
+        InvalidInput: there is nothing to try, or what the user named is not worth trying.
+        NotFound: the model, or a part of it, is not there.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        work: Work,
+        cache_dir: Path,
+        options: LlamaOptions,
+        *,
+        tell: Tell = lambda _what, _share: None,
+        should_stop: ShouldStop = never,
+    ) -> None:
+        self._subject, self._work, self._tell, self._should_stop = subject, work, tell, should_stop
+        self._folder = cache_dir / CANDIDATES
+        self._shelf = Shelf(self._folder)
+        self._threads = options.threads or physical_cores()
+        self._options = replace(options, ignore_end=True, pack_dir=None, threads=self._threads)
+        self._header = read_model_header(subject.path)
+        self._candidates, self._left_out = plan(self._header, work.kinds)
+        if work.chosen and work.chosen not in {one.kind for one in self._candidates}:
+            (wanted,), _ = plan(self._header, {work.chosen})
+            self._candidates = [*self._candidates, wanted]
+            self._left_out = [left for left in self._left_out if left.kind != work.chosen]
+        self._files = {one.kind: self._shelf.find(self._key(one.kind)) for one in self._candidates}
+
+    @property
+    def already_written(self) -> list[Path]:
+        """Candidates that lie on the shelf."""
+        return [path for path in self._files.values() if path is not None]
+
+    def check_space(self, place: Path | None) -> None:
+        """See that the disk has room for all candidates, and at `place` (None: nothing is kept) for one.
+
+        Raises: InvalidInput with the numbers.
+        """
+        missing = [one for one in self._candidates if self._files[one.kind] is None]
+        scratch = sum(one.expected_bytes for one in missing)
+        scratch += reference_bytes(len(self._header.metadata.get("tokenizer.ggml.tokens") or ()))
+        self._folder.mkdir(parents=True, exist_ok=True)
+        names = ", ".join(one.kind for one in missing) or "nothing more"
+        _check_room(self._folder, scratch, f"Trying {names} takes", "Try fewer with --try TYPE")
+        if place is not None:
+            place.mkdir(parents=True, exist_ok=True)
+            if place.stat().st_dev != self._folder.stat().st_dev:
+                largest = max(one.expected_bytes for one in self._candidates)
+                _check_room(place, largest, "Keeping one takes up to", "Keep it elsewhere with PLOCAL_HOME")
+
+    def run(self) -> Report:
+        """Measure the source and every candidate.
+
+        Raises:
+            Cancelled: stopped before a candidate was measured; else the report says so.
+            InvalidInput, EngineFailure, OSError: the source cannot be run, or nothing can be written.
+        """
+        measured: list[Figures] = []
+        failed: dict[str, str] = {}
+        own_type = describe(self._subject.path).quantization
+        complete = True
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with Reference(self._folder) as reference:
+            source = self._measure_source(reference, own_type)
+            try:
+                for number, candidate in enumerate(self._candidates, 1):
+                    label = f"{candidate.kind} ({number} of {len(self._candidates)})"
+                    try:
+                        measured.append(self._measure_candidate(reference, candidate, label))
+                    except Cancelled:
+                        raise
+                    except PlocalError as error:
+                        failed[candidate.kind] = error.message
+            except Cancelled:
+                if not measured:
+                    raise
+                complete = False
+        return Report(
+            subject=self._subject,
+            work=self._work,
+            threads=self._threads,
+            requantized=own_type not in UNQUANTIZED,
+            source=source,
+            candidates=tuple(measured),
+            left_out=tuple(self._left_out),
+            failed=failed,
+            complete=complete,
+        )
+
+    def keep(self, report: Report, place: Path, data_dir: Path) -> optimized.Kept:
+        """Move the chosen candidate to `place`, with its note.
+
+        Raises:
+            EngineFailure: nothing is chosen, or a file changed meanwhile.
+            Cancelled, InvalidInput, OSError: see `optimized.keep`.
+        """
+        figures = next((one for one in report.candidates if one.kind == report.chosen), None)
+        candidate = self._files[figures.kind] if figures is not None else None
+        if figures is None or candidate is None:
+            raise EngineFailure("No candidate is chosen that could be kept.")
+        kind = figures.kind
+        source = optimized.stamp(parts(self._subject.path), self._subject.sha256)
+        if source.file_bytes != self._header.file_bytes:
+            raise EngineFailure("The model's file has changed while it was measured.", "Run it again.")
+        kept = optimized.Kept(
+            path=place,
+            source=source,
+            kind=kind,
+            file_bytes=figures.file_bytes,
+            sha256=self._sha256(candidate),
+            written=datetime.now(UTC).isoformat(timespec="seconds"),
+            llama_cpp=version("llama-cpp-python"),
+            requantized=report.requantized,
+            figures={"source": report.source.record(), "copy": figures.record()},
+        )
+        self._tell(f"keeping {kind}", None)
+        optimized.keep(
+            candidate, kept, data_dir, lambda share: self._tell(f"keeping {kind}", share), self._should_stop
+        )
+        return kept
+
+    def discard(self) -> None:
+        """Throw this run's candidates away."""
+        for path in self.already_written:
+            self._shelf.discard(path)
+
+    def _measure_source(self, reference: Reference, own_type: str) -> Figures:
+        path, sha256 = self._subject.path, self._subject.sha256
+        rates, memory, runs_as = self._speeds(path, sha256, self._options, "source")
+        with self._open(path, sha256) as model:
+            divergence = reference.record(
+                model,
+                threads=self._threads,
+                progress=self._sharing("source: reading the text"),
+                should_stop=self._should_stop,
+            )
+        return Figures(own_type, runs_as or own_type, self._header.file_bytes, memory, rates, divergence)
+
+    def _measure_candidate(self, reference: Reference, candidate: Candidate, label: str) -> Figures:
+        path = self._written(candidate, label)
+        sha256 = self._sha256(path)
+        rates, memory, _ = self._speeds(path, sha256, replace(self._options, weights_dir=None), label)
+        with self._open(path, sha256) as model:
+            divergence = reference.compare(
+                model,
+                threads=self._threads,
+                progress=self._sharing(f"{label}: reading the text"),
+                should_stop=self._should_stop,
+            )
+        return Figures(candidate.kind, candidate.kind, path.stat().st_size, memory, rates, divergence)
+
+    def _written(self, candidate: Candidate, label: str) -> Path:
+        """The candidate's file, written unless it is there.
+
+        Raises: EngineFailure, Cancelled, OSError
+        """
+        path = self._files[candidate.kind]
+        if path is None:
+            progress = self._sharing(f"{label}: writing")
+            path = self._shelf.add(
+                self._key(candidate.kind),
+                {"model": str(self._subject.path.absolute()), "kind": candidate.kind},
+                lambda out: quantize(
+                    self._subject.path,
+                    out,
+                    candidate.kind,
+                    threads=self._threads,
+                    expected_bytes=candidate.expected_bytes,
+                    progress=progress,
+                    should_stop=self._should_stop,
+                ),
+                _MOST_CANDIDATES,
+            )
+            self._files[candidate.kind] = path
+        if fingerprint(read_model_header(path)) != self._subject.fingerprint:
+            raise EngineFailure(
+                "what llama.cpp wrote has other tensors than the source; adapters would not fit"
+            )
+        return path
+
+    def _speeds(
+        self, path: Path, sha256: str, options: LlamaOptions, label: str
+    ) -> tuple[Speeds, int | None, str | None]:
+        """Speeds, peak memory in bytes, and the type of the copy that it runs from, if it does."""
+        self._tell(f"{label}: opening", None)
+        can_forget = forget_peak()
+        with LlamaEngine(
+            path,
+            name=self._subject.name,
+            sha256=sha256,
+            fingerprint=self._subject.fingerprint,
+            options=options,
+            should_stop=self._should_stop,
+        ) as engine:
+            lengths = replace(LENGTHS, prompt=min(LENGTHS.prompt, (engine.info.context or 256) // 4))
+            rates = speeds(
+                engine,
+                self._work.repeats,
+                lengths,
+                progress=self._sharing(f"{label}: measuring"),
+                should_stop=self._should_stop,
+            )
+            runs_as = engine.info.weights
+        peak = peak_rss_mb() if can_forget else None
+        return rates, None if peak is None else round(peak * 1e6), runs_as
+
+    def _open(self, path: Path, sha256: str) -> Model:
+        """The file itself on the CPU, where divergence is measured whatever asks run on."""
+        safety = ModelSafety(self._options.trial_dir, threads=self._threads, should_stop=self._should_stop)
+        setup = safety.setup(path, sha256, Setup())
+        return Model(path, repack=setup.repack, should_stop=self._should_stop)
+
+    def _sharing(self, what: str) -> Callable[[float], None]:
+        self._tell(what, None)
+        return lambda share: self._tell(what, share)
+
+    def _key(self, kind: str) -> str:
+        text = f"{kind} {self._subject.sha256} {version('llama-cpp-python')}"
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def _sha256(self, path: Path) -> str:
+        digests = {entry.path: entry.sha256 for entry in self._shelf.entries()}
+        digest = digests.get(path)
+        if digest is None:
+            raise EngineFailure(f"{path} is gone from the cache.", "Run it again.")
+        return digest
+
+
+def _check_room(folder: Path, needed: int, what: str, hint: str) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise InvalidInput(
+            f"{what} {needed / 1e9:.1f} GB in {folder}, and {free / 1e9:.1f} GB are free there.",
+            f"{hint}, or free some space.",
+        )
+
+
+def ratios(report: Report) -> Sequence[tuple[Figures, float]]:
+    """Source and candidates, each with how many times as fast as the source an ask is."""
+    return [(one, report.source.ask_seconds / one.ask_seconds) for one in (report.source, *report.candidates)]

@@ -1,0 +1,155 @@
+"""The run over a model's candidates: figures, choice, what is kept, and what a stop or a failure leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pluralism_local import optimized
+from pluralism_local.bench import optimizing
+from pluralism_local.bench.divergence import Divergence
+from pluralism_local.bench.optimizing import Figures, Optimizer, Report, Subject, Work
+from pluralism_local.bench.speeds import Speeds
+from pluralism_local.engine.llama import LlamaOptions
+from pluralism_local.engine.quantizer import quantize
+from pluralism_local.errors import Cancelled, EngineFailure, InvalidInput
+from pluralism_local.gguf_file import fingerprint, read_header, sha256_of
+from tests.tiny.model import write_tiny
+
+Begin = Callable[..., Optimizer]
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    return write_tiny(folder / "tiny.gguf")
+
+
+@pytest.fixture
+def begin(tiny: Path, tmp_path: Path) -> Begin:
+    """Begin a run over the tiny model."""
+
+    def begin(work: Work, **more: object) -> Optimizer:
+        subject = Subject("tiny", tiny, sha256_of(tiny), fingerprint(read_header(tiny)))
+        options = LlamaOptions(threads=1)
+        return Optimizer(subject, work, tmp_path / "cache", options, **more)  # type: ignore[arg-type]
+
+    return begin
+
+
+def test_a_tiny_model_from_source_to_copy(begin: Begin, tiny: Path, tmp_path: Path) -> None:
+    told: list[tuple[str, float | None]] = []
+    work = Work(kinds=("Q4_0", "Q8_0"), chosen="Q8_0", repeats=1)
+    run = begin(work, tell=lambda what, share: told.append((what, share)))
+    run.check_space(tiny.parent)
+    report = run.run()
+    assert report.complete and not report.failed and not report.requantized and report.source.kind == "F32"
+    assert report.source.divergence.kl_nats == 0 and report.source.runs_as == "F32"
+    q4, q8 = report.candidates
+    assert (q4.kind, q8.kind) == ("Q4_0", "Q8_0") and q4.file_bytes < q8.file_bytes < report.source.file_bytes
+    assert 0 < q8.divergence.kl_nats < q4.divergence.kl_nats < 5
+    steps = [what for what, share in told if share is None]
+    assert steps[0] == "source: opening" and "Q4_0 (1 of 2): writing" in steps
+    assert all(0 <= share <= 1 for _, share in told if share is not None)
+
+    data = tmp_path / "data"
+    kept = run.keep(report, optimized.target(tiny, "Q8_0", data, is_managed=False), data)
+    run.discard()
+    assert kept.path == tiny.with_name("tiny.plocal-Q8_0.gguf")
+    assert kept.sha256 == sha256_of(kept.path) and optimized.read(kept.path) == kept
+    assert fingerprint(read_header(kept.path)) == fingerprint(read_header(tiny))
+    assert kept.figures["copy"] == q8.record() and kept.source.sha256 == sha256_of(tiny)
+    assert not list((tmp_path / "cache" / "candidates").iterdir())
+    record = report.record()
+    assert record["schema"] == "plocal.optimize/1" and record["candidates"][0]["kl_nats"] > 0
+
+
+def test_stopped_it_reports_what_is_measured_and_writes_no_candidate_twice(
+    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = Work(kinds=("Q4_0", "Q8_0"), repeats=1)
+    stop = False
+
+    def tell(what: str, _share: float | None) -> None:
+        nonlocal stop
+        stop = stop or what.startswith("Q8_0 (2 of 2): measuring")
+
+    run = begin(work, tell=tell, should_stop=lambda: stop)
+    report = run.run()
+    assert not report.complete and [one.kind for one in report.candidates] == ["Q4_0"]
+    assert report.chosen is None and len(run.already_written) == 2
+    stop = False
+
+    def write_again(*_: object, **__: object) -> None:
+        raise AssertionError("written again")
+
+    monkeypatch.setattr("pluralism_local.bench.optimizing.quantize", write_again)
+    again = begin(work)
+    assert len(again.already_written) == 2
+    assert [one.kind for one in again.run().candidates] == ["Q4_0", "Q8_0"]
+
+
+def test_stopped_before_anything_is_measured_there_is_no_report(begin: Begin, tmp_path: Path) -> None:
+    with pytest.raises(Cancelled):
+        begin(Work(kinds=("Q4_0",), repeats=1), should_stop=lambda: True).run()
+    assert not list((tmp_path / "cache" / "candidates").iterdir())
+
+
+def test_a_candidate_that_fails_is_reported_and_the_others_go_on(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(source: Path, out: Path, kind: str, **more: object) -> None:
+        if kind == "Q4_0":
+            raise EngineFailure("llama.cpp cannot write it.")
+        quantize(source, out, kind, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("pluralism_local.bench.optimizing.quantize", write)
+    report = begin(Work(kinds=("Q4_0", "Q8_0"), chosen="Q4_0", repeats=1)).run()
+    assert report.failed == {"Q4_0": "llama.cpp cannot write it."} and report.chosen is None
+    assert [one.kind for one in report.candidates] == ["Q8_0"]
+
+
+def test_without_room_it_says_how_much_is_needed_and_free(
+    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 10_000}))
+    run = begin(Work(kinds=("Q4_0", "Q8_0")))
+    with pytest.raises(InvalidInput, match=r"Trying Q4_0, Q8_0 takes 0\.0 GB in .*0\.0 GB are free"):
+        run.check_space(None)
+
+
+def figures(kind: str, seconds: float, kl: float) -> Figures:
+    """Of a file whose ask takes so long."""
+    rate = (optimizing.PROMPT_TOKENS + optimizing.COMMENT_TOKENS + optimizing.ANSWER_TOKENS) / seconds
+    return Figures(kind, kind, 1, None, Speeds(rate, rate, rate), Divergence(kl, 9.0, 400))
+
+
+def reported(*candidates: Figures, work: Work | None = None, complete: bool = True) -> Report:
+    subject = Subject("m", Path("m.gguf"), "", "")
+    source = figures("F16", 10.0, 0.0)
+    return Report(subject, work or Work(), 2, False, source, candidates, (), {}, complete)
+
+
+def test_the_fastest_within_the_bound_is_recommended_if_it_gains() -> None:
+    fast, near, slow = figures("Q4_0", 4.0, 0.2), figures("Q4_K_M", 6.0, 0.04), figures("Q8_0", 9.8, 0.001)
+    assert fast.ask_seconds == pytest.approx(4.0)
+    assert reported(fast, near, slow).recommended == "Q4_K_M"
+    assert reported(fast, near, slow, work=Work(most_kl=0.3)).recommended == "Q4_0"
+    assert reported(slow).recommended is None
+    assert reported(replace(slow, divergence=Divergence(float("nan"), 1.0, 1))).recommended is None
+    assert reported(fast, near, work=Work(chosen="Q4_0")).chosen == "Q4_0"
+    assert reported(fast, near, complete=False).chosen is None
+    assert [round(ratio, 2) for _, ratio in optimizing.ratios(reported(fast))] == [1.0, 2.5]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"repeats": 0}, {"most_kl": -1.0}, {"most_kl": float("nan")}, {"kinds": ("Q8_0",), "chosen": "Q4_0"}],
+)
+def test_wrong_work_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(InvalidInput):
+        Work(**wrong)  # type: ignore[arg-type]
