@@ -343,14 +343,14 @@ class Lane:
     def _note(
         self, table: dict[Path, float], options: Sequence[Sequence[Path]], head: Path, row: int
     ) -> None:
-        """Record log p(token | prompt, head) for every path that goes on from `head`; float64."""
-        logits = self._live.logits(row).astype(np.float64)
-        top = logits.max()
-        log_total = top + np.log(np.exp(logits - top).sum())
+        """Record log p(token | prompt, head) for every path that goes on from `head`; summed in float64."""
+        logits = self._live.logits(row)
+        top = float(logits.max())
+        log_total = top + float(np.log(np.exp(logits - logits.max()).sum(dtype=np.float64)))
         for paths in options:
             for path in paths:
                 if len(path) > len(head) and path[: len(head)] == head:
-                    table[path[: len(head) + 1]] = float(logits[path[len(head)]] - log_total)
+                    table[path[: len(head) + 1]] = float(logits[path[len(head)]]) - log_total
 
     def _prompts(
         self,

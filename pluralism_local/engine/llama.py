@@ -149,7 +149,8 @@ class LlamaEngine:
             is_source_whole=lambda: not self._is_copy_damaged(),
         )
         self._packs = OpenPack(shelf, self._runner.options, self._safety, gpu_layers=setup.gpu_layers)
-        self._spellings = Spellings(model, self._prompter)
+        texts = source.metadata.get("tokenizer.ggml.tokens", ())
+        self._spellings = Spellings(model, self._prompter, texts if isinstance(texts, list) else ())
         self._jobs = JobMaker(
             self._prompter,
             self._slots,

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Sequence
+
 from pluralism_local.engine.handles import Model
 from pluralism_local.engine.markers import Marked
 from pluralism_local.engine.prompter import Prompter
 from pluralism_local.engine.scoring import Path, disjoint
 from pluralism_local.errors import InvalidInput
 
+_LETTERS = re.compile(r"[A-Za-z0-9]+")
+
 
 class Spellings:
-    """Paths of options for one model; its vocabulary is gone through once, at the first use."""
+    """Paths of options for one model.
 
-    def __init__(self, model: Model, prompter: Prompter) -> None:
+    Args:
+        texts: how the vocabulary lists its tokens, where known: of those without an option's own letters none can spell
+            it, and need not be asked for their bytes.
+    """
+
+    def __init__(self, model: Model, prompter: Prompter, texts: Sequence[str] = ()) -> None:
         self._model, self._prompter = model, prompter
-        self._words: dict[str, list[int]] | None = None
+        self._texts = texts if len(texts) == model.vocabulary_size else None
+        self._tokens: dict[str, list[int]] = {}
 
     def paths(self, prompt: Marked, option: str) -> tuple[Path, ...]:
         """Single tokens that spell `option` apart from white space ("A", " A"), and the tokenizer's own splits of it
@@ -24,7 +35,7 @@ class Spellings:
             InvalidInput: the vocabulary cannot write it there.
         """
         word = option.strip()
-        paths: list[Path] = [(token,) for token in self._single_tokens().get(word, [])]
+        paths: list[Path] = [(token,) for token in self._single_tokens(word)]
         before = self._prompter.tokens(prompt)
         for text in (word, f" {word}"):
             whole = self._prompter.tokens(Marked(prompt + self._prompter.quote(text)))
@@ -35,13 +46,19 @@ class Spellings:
             raise InvalidInput(f"The option '{option}' cannot be written with this model's vocabulary here.")
         return found
 
-    def _single_tokens(self) -> dict[str, list[int]]:
-        """Tokens by what each spells without white space."""
-        if self._words is None:
-            words: dict[str, list[int]] = {}
-            for token in range(self._model.vocabulary_size):
-                spelled = self._model.piece(token).decode("utf-8", "replace").strip()
-                if spelled:
-                    words.setdefault(spelled, []).append(token)
-            self._words = words
-        return self._words
+    def _single_tokens(self, word: str) -> list[int]:
+        """Tokens that spell `word` and white space around it, if any."""
+        if word not in self._tokens:
+            self._tokens[word] = [token for token in self._candidates(word) if self._spelled(token) == word]
+        return self._tokens[word]
+
+    def _candidates(self, word: str) -> Iterable[int]:
+        """Tokens that may spell it: letters and digits of ASCII stand for themselves, or for a byte by its number."""
+        letters = max(_LETTERS.findall(word), key=len, default="")
+        if self._texts is None or not letters:
+            return range(self._model.vocabulary_size)
+        byte = f"<0x{ord(word):02X}>" if len(word) == 1 else letters
+        return (token for token, text in enumerate(self._texts) if letters in text or byte in text)
+
+    def _spelled(self, token: int) -> str:
+        return self._model.piece(token).decode("utf-8", "replace").strip()

@@ -121,6 +121,15 @@ def test_option_probabilities_equal_the_high_level_api(family: Family) -> None:
             assert close(family.cold(letters(question)), theirs) < family.tolerance
 
 
+@pytest.mark.parametrize("word", ["A", "the", "10", "é", "...", "no such word"])
+def test_all_single_tokens_that_spell_an_option_are_found(family: Family, word: str) -> None:
+    model = family.engine._runner.model
+    pieces = ((token, model.piece(token)) for token in range(model.vocabulary_size))
+    expected = [token for token, piece in pieces if piece.decode("utf-8", "replace").strip() == word]
+    assert family.engine._spellings._single_tokens(word) == expected
+    assert word != "A" or len(expected) > 1
+
+
 def test_cached_equals_cold(family: Family) -> None:
     for question in QUESTIONS:
         cold = family.cold(letters(question))

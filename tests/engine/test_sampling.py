@@ -94,3 +94,31 @@ def test_banned_tokens_never_come_and_the_logits_stay(temperature: float) -> Non
 def test_no_usable_logits(value: float) -> None:
     with pytest.raises(EngineFailure, match="usable"):
         Sampler(Sampling(1.0, 0.9)).draw(np.full(4, value, dtype=np.float32))
+
+
+def by_sorting(logits: Logits, sampling: Sampling, point: float) -> int:
+    """The token that a draw at `point` of a whole sorted vocabulary gives."""
+    weights = np.exp((logits - logits.max()) / np.float32(sampling.temperature))
+    if sampling.top_p == 1:
+        order, cumulative = np.arange(weights.size), np.cumsum(weights, dtype=np.float64)
+    else:
+        order = np.argsort(-weights, kind="stable")
+        cumulative = np.cumsum(weights[order], dtype=np.float64)
+        enough = sampling.top_p * float(weights.sum(dtype=np.float64))
+        cumulative = cumulative[: int(np.searchsorted(cumulative, enough)) + 1]
+    return int(order[int(np.searchsorted(cumulative, point * cumulative[-1], side="right"))])
+
+
+@pytest.mark.parametrize("size", [7, 512, 1300, 50_000])
+@pytest.mark.parametrize("spread", [0.0, 0.3, 2.0, 8.0])
+@pytest.mark.parametrize(("temperature", "top_p"), [(1.0, 0.9), (1.5, 0.99), (0.7, 0.5), (1.0, 1.0)])
+def test_draws_are_those_of_a_whole_sorted_vocabulary(
+    size: int, spread: float, temperature: float, top_p: float
+) -> None:
+    """Of equal ones in the order of the tokens: with rounded logits most are."""
+    logits = np.random.default_rng(size).standard_normal(size).astype(np.float32) * np.float32(spread)
+    for rounded in (logits, np.round(logits)):
+        sampling = Sampling(temperature, top_p, seed=3)
+        sampler, rng = Sampler(sampling), np.random.Generator(np.random.PCG64(3))
+        for _ in range(40):
+            assert sampler.draw(rounded) == by_sorting(rounded, sampling, rng.random())
