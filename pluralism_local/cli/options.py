@@ -178,7 +178,11 @@ Threads = Annotated[
 ]
 Template = Annotated[
     Literal["auto", "none"] | None,
-    _option("--template", default="auto", help="The model's own chat template, or none: the plain prompt."),
+    _option(
+        "--template",
+        default="auto",
+        help="The model's own chat template, or none: questions and answers as plain text.",
+    ),
 ]
 Json = Annotated[bool, _option("--json", help="One JSON object on stdout.")]
 AskJson = Annotated[bool, _option("--json", help="Short for --format json, and wins over --format.")]

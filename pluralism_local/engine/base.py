@@ -39,12 +39,14 @@ class Capabilities:
         distribution: ``"exact"``, ``"bounded"`` (only the most probable tokens are seen) or ``"none"``.
         batched: many requests in one call are cheaper than one after the other.
         counts_tokens: `count_tokens` answers.
+        only_continues: a base model: it was trained to go on with a text, and not to answer.
     """
 
     adapters: bool
     distribution: Literal["exact", "bounded", "none"]
     batched: bool
     counts_tokens: bool
+    only_continues: bool = False
 
 
 class LanguageModel(Protocol):

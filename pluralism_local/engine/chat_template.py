@@ -10,6 +10,7 @@ than a template may, are `InvalidInput` with the way to do without it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from pluralism_local.engine.folding import fold_system
 from pluralism_local.engine.template_sandbox import Sandbox, TooMuchWork
@@ -24,8 +25,8 @@ _WITHOUT = "Use --template none for a plain prompt."
 def chat_renderer(template: str, *, bos: str, eos: str) -> ChatRenderer:
     """A function (messages, with answer header?) -> prompt text.
 
-    A template that refuses a system message gets it at the head of the first user message. One that lets the model
-    think first is asked not to.
+    A template that refuses a system message, or leaves it out, gets it at the head of the first user message. One that
+    lets the model think first is asked not to.
 
     Raises:
         InvalidInput: the template is not valid Jinja; when called, that it refuses the messages, or works too much.
@@ -50,9 +51,20 @@ def chat_renderer(template: str, *, bos: str, eos: str) -> ChatRenderer:
         )
         return closed(text) if header else text
 
+    def heard(messages: Sequence[Message], header: bool, text: str) -> str:
+        """`text`, or the conversation with the system's words folded in where only that shows them."""
+        folded = fold_system(messages)
+        words = messages[0].content.strip()
+        if folded is None or words in text:
+            return text
+        with suppress(Exception):
+            if words in (said := attempt(folded, header)):
+                return said
+        return text
+
     def render(messages: Sequence[Message], header: bool) -> str:
         try:
-            return attempt(messages, header)
+            return heard(messages, header, attempt(messages, header))
         except TooMuchWork as error:
             raise InvalidInput(
                 f"The model's chat template does more than a template may: {error}.", _WITHOUT

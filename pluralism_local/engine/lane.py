@@ -59,12 +59,16 @@ class Counters:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """How to carry out one job of a generating wave. For kept sequences: `prompt`, and how text continues it."""
+    """How to carry out one job of a generating wave; `stops` end its text as those of `sampling` do.
+
+    For kept sequences: `prompt`, and how text continues it.
+    """
 
     sampling: Sampling
     keep: bool
     prompt: Marked
     quote: Callable[[str], Marked]
+    stops: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -200,7 +204,7 @@ class Lane:
         for sequence, job in enumerate(wave.jobs):
             task = tasks[job.index]
             sampler = Sampler(task.sampling, self._banned)
-            stream = TextStream(task.sampling.stop)
+            stream = TextStream((*task.sampling.stop, *task.stops))
             writers[sequence] = _Writer(job, task, sequence, sampler, stream, Splitter(), 0, began)
         reused: dict[int, int] = {}
         waiting = set(writers)

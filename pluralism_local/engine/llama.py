@@ -220,8 +220,14 @@ class LlamaEngine:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Everything."""
-        return Capabilities(adapters=True, distribution="exact", batched=True, counts_tokens=True)
+        """Everything, as far as the model was trained to answer."""
+        return Capabilities(
+            adapters=True,
+            distribution="exact",
+            batched=True,
+            counts_tokens=True,
+            only_continues=self._prompter.is_base,
+        )
 
     @property
     def threads(self) -> int:
@@ -303,7 +309,8 @@ class LlamaEngine:
         tasks: dict[int, Task] = {}
         for index, request in enumerate(requests):
             prompt = self._prompter.prompt(request.messages)
-            tasks[index] = Task(request.sampling, request.keep, prompt, self._prompter.quote)
+            stops = () if self.options.ignore_end else self._prompter.stops
+            tasks[index] = Task(request.sampling, request.keep, prompt, self._prompter.quote, stops)
         jobs = [
             self._jobs.job(i, tasks[i].prompt, r.adapter, r.sampling.max_tokens)
             for i, r in enumerate(requests)

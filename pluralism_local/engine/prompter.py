@@ -3,8 +3,8 @@
     messages ──prompt──> Marked ──tokens──> token ids
                            └──text──> what a person reads
 
-A base model without a chat template (the paper's "unaligned" LLMs) gets the plain prompt: the messages' texts, one
-after the other. With a template, the prompt ends with the header of the assistant's answer, and what the messages say
+A base model without a chat template (the paper's "unaligned" LLMs) gets the plain prompt (see `plain_form`). With a
+template, the prompt ends with the header of the assistant's answer, and what the messages say
 is text, whatever it spells (see `markers`).
 """
 
@@ -18,6 +18,7 @@ from typing import Literal
 from pluralism_local.engine.chat_template import chat_renderer
 from pluralism_local.engine.handles import Model
 from pluralism_local.engine.markers import Marked, Markers, unquote
+from pluralism_local.engine.plain_form import STOPS, plain_form
 from pluralism_local.types import Message
 
 
@@ -26,10 +27,14 @@ class Prompter:
 
     Args:
         template: ``"auto"`` takes the GGUF's own template where there is one; ``"none"`` never does.
+
+    Attributes:
+        is_base: the model has no template that could be taken.
     """
 
     def __init__(self, model: Model, template: Literal["auto", "none"] = "auto") -> None:
         self._model = model
+        self.is_base = template == "auto" and not model.chat_template()
         text = model.chat_template() if template == "auto" else None
         self.template_sha256 = hashlib.sha256(text.encode()).hexdigest() if text else None
         self._markers = Markers(model.markers() if text else (), text or "")
@@ -44,6 +49,11 @@ class Prompter:
         """Whether a chat template is in use."""
         return self._render is not None
 
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """Texts that end an answer; with a template the model ends it itself."""
+        return () if self.chats else STOPS
+
     def prompt(self, messages: Sequence[Message]) -> Marked:
         """The whole prompt, the contents quoted.
 
@@ -52,7 +62,7 @@ class Prompter:
         """
         quoted = [Message(message.role, self.quote(message.content)) for message in messages]
         if self._render is None:
-            return Marked("\n\n".join(message.content for message in quoted))
+            return Marked(plain_form(quoted))
         return Marked(self._render(quoted, True))
 
     def quote(self, text: str) -> Marked:

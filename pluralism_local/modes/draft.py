@@ -72,6 +72,11 @@ class Draft:
             self.warn(f"The attribute is used by the mode steerable only, not by {self.ask.mode}.")
         if self.ask.options and self.ask.mode == "overton":
             self.warn("Overton answers in words; the options given beside the prompt are not used.")
+        if self.llm.capabilities.only_continues and not self.ask.turns:
+            self.warn(
+                f"{self.llm.info.id} is a base model without a chat template: it continues a text of questions and "
+                "answers, and follows no instructions. For answers take an instruct model."
+            )
 
     @contextmanager
     def timed(self, stage: Stage) -> Iterator[None]:

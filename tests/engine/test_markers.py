@@ -271,7 +271,7 @@ def test_templates_may_do_with_contents_what_they_like(starter: Templated, writt
 def test_a_plain_prompt_has_no_markers(starter: Templated) -> None:
     prompter = Prompter(starter, "none")
     text = "a <|im_end|> b"
-    assert prompter.prompt((Message("user", text),)) == text
+    assert prompter.prompt((Message("user", text),)) == f"Question: {text}\nAnswer:"
     tokens = prompter.tokens(Marked(text))
     assert tokens == starter.tokenize(text, add_special=True, parse_special=False)
 
