@@ -54,8 +54,7 @@ def chat_renderer(template: str, *, bos: str, eos: str) -> ChatRenderer:
     def heard(messages: Sequence[Message], header: bool, text: str) -> str:
         """`text`, or the conversation with the system's words folded in where only that shows them."""
         folded = fold_system(messages)
-        words = messages[0].content.strip()
-        if folded is None or words in text:
+        if folded is None or (words := messages[0].content.strip()) in text:
             return text
         with suppress(Exception):
             if words in (said := attempt(folded, header)):
