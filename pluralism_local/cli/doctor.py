@@ -100,6 +100,7 @@ def _packages() -> Iterator[Finding]:
         return
     yield _build()
     yield _kernels()
+    yield from _trials()
 
 
 def _build() -> Finding:
@@ -124,6 +125,24 @@ def _build() -> Finding:
             "warn", "llama.cpp", f"{built}; not for {', '.join(lacking)}, which this processor has", rebuild
         )
     return Finding("ok", "llama.cpp", built)
+
+
+def _trials() -> Iterator[Finding]:
+    """What is remembered of models, packs and adapters that were tried in a child process."""
+    from pluralism_local import config
+    from pluralism_local.engine import model_safety
+
+    verdicts = model_safety.all_remembered(config.paths().cache_dir / model_safety.TRIALS)
+    troubled = 0
+    for verdict in verdicts:
+        faults = {fault for fault in verdict.adapters.values() if fault}
+        told = [f"an adapter on it ends llama.cpp's process ({fault})" for fault in sorted(faults)]
+        if not verdict.adapters and (verdict.left_out or verdict.fault):
+            told.append(verdict.sentence())
+        troubled += bool(told)
+        yield from (Finding("warn", "tried", f"{verdict.name}: {problem}") for problem in told)
+    if verdicts and not troubled:
+        yield Finding("ok", "tried", "all models, packs and adapters so far run as they are")
 
 
 def _kernels() -> Finding:

@@ -86,12 +86,14 @@ class Verdict:
         left_out: what it runs without, as asked for: "flash attention (ended by SIGSEGV)"; empty if nothing.
         fault: why it must not be loaded.
         adapters: by sha256 the fault of each adapter tried on it; "" for a sound one.
+        name: the file's, for people.
     """
 
     setup: Setup | None
     left_out: str = ""
     fault: str = ""
     adapters: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
 
     def sentence(self) -> str:
         """For people, without a full stop."""
@@ -139,7 +141,7 @@ class ModelSafety:
             self._note("trying the model once, in a process of its own …")
             verdict, lasting = self._try(path, asked, compare)
             if lasting:
-                _write(place, verdict)
+                _write(place, replace(verdict, name=path.name))
         if verdict.setup is None:
             raise InvalidInput(
                 f"llama.cpp ends its process on the model {path.name}: {verdict.fault}.",
@@ -176,7 +178,7 @@ class ModelSafety:
         if untried:
             self._note("trying the adapters once, in a process of their own …")
             tried |= self._try_adapters(path, untried)
-            _write(place, Verdict(None, adapters=tried))
+            _write(place, Verdict(None, adapters=tried, name=path.name))
         for ref in refs:
             if tried.get(ref.sha256):
                 raise InvalidInput(
@@ -287,13 +289,19 @@ def _available_memory() -> int | None:
     return None
 
 
+def all_remembered(folder: Path) -> list[Verdict]:
+    """Every verdict kept in `folder`, of whatever library and processor, in no order that matters."""
+    return [verdict for place in sorted(folder.glob("*.json")) if (verdict := read(place)) is not None]
+
+
 def read(place: Path) -> Verdict | None:
     """The verdict kept in the file `place`; None if there is none, or a damaged one."""
     try:
         record = json.loads(place.read_bytes())
         setup = None if record["setup"] is None else Setup(**record["setup"])
         adapters = {str(sha): str(fault) for sha, fault in record["adapters"].items()}
-        return Verdict(setup, str(record["left_out"]), str(record["fault"]), adapters)
+        left_out, fault, name = (str(record[key]) for key in ("left_out", "fault", "name"))
+        return Verdict(setup, left_out, fault, adapters, name)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
@@ -304,6 +312,7 @@ def _write(place: Path, verdict: Verdict) -> None:
         "left_out": verdict.left_out,
         "fault": verdict.fault,
         "adapters": dict(verdict.adapters),
+        "name": verdict.name,
     }
     with suppress(OSError):
         write_atomic(place, json.dumps(record) + "\n")

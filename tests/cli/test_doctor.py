@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from pluralism_local.engine import kernel_safety
+from pluralism_local.engine.child_process import Ended
+from pluralism_local.engine.model_safety import ModelSafety, Setup
 from tests.cli.conftest import Run
 
 
@@ -26,6 +29,28 @@ def test_all_is_well(run: Run, starter_path: Path) -> None:
     lines = run("doctor").out.splitlines()
     assert lines[0].startswith("ok    plocal")
     assert all(line.startswith(("ok  ", "warn", "fail", "    ")) for line in lines)
+
+
+def test_how_models_were_tried_is_told(run: Run, own_home: Path) -> None:
+    trials = own_home / "cache" / "trials"
+    shutil.rmtree(trials, ignore_errors=True)
+    assert "tried" not in by_subject(run)
+    fine = Ended(({"error": 0.0},))
+    dead = Ended((), fault="ended by SIGSEGV")
+    path = own_home / "big.gguf"
+    path.write_bytes(b"GGUF")
+    ModelSafety(trials, attempt=lambda *_: fine).setup(path, "one", Setup())
+    assert by_subject(run)["tried"] == {
+        "status": "ok",
+        "subject": "tried",
+        "detail": "all models, packs and adapters so far run as they are",
+        "hint": "",
+    }
+    picky = ModelSafety(trials, attempt=lambda trial, *_: dead if trial["runs"][-1]["repack"] else fine)
+    picky.setup(path, "two", Setup())
+    told = by_subject(run)["tried"]
+    assert told["status"] == "warn"
+    assert told["detail"] == "big.gguf: runs without repacked weights (ended by SIGSEGV)"
 
 
 def test_a_missing_model_or_pool_fails(run: Run, village: Path) -> None:
