@@ -236,8 +236,8 @@ class Optimizer:
         scratch = sum(one.expected_bytes for one in missing)
         scratch += reference_bytes(len(self._header.metadata.get("tokenizer.ggml.tokens") or ()))
         self._folder.mkdir(parents=True, exist_ok=True)
-        names = ", ".join(one.kind for one in missing) or "nothing more"
-        _check_room(self._folder, scratch, f"Trying {names} takes", "Try fewer with --try TYPE")
+        what = f"Trying {', '.join(one.kind for one in missing)}" if missing else "Measuring"
+        _check_room(self._folder, scratch, f"{what} takes", "Try fewer with --try TYPE")
         if place is not None:
             place.mkdir(parents=True, exist_ok=True)
             if place.stat().st_dev != self._folder.stat().st_dev:

@@ -10,6 +10,7 @@ import typer
 from pluralism_local.cli import options
 from pluralism_local.cli.exits import ExitCode
 from pluralism_local.cli.output import Output, table
+from pluralism_local.errors import Cancelled, PlocalError
 from pluralism_local.figures import bar
 
 if TYPE_CHECKING:
@@ -122,8 +123,8 @@ def optimize(
         report = optimizer.run()
         kept = None
         if report.chosen is not None and not dry_run:
-            kept = optimizer.keep(report, place(report.chosen), paths.data_dir)
-        if report.complete:
+            kept = _keep(out, optimizer, report, place(report.chosen))
+        if report.complete and (kept is not None or report.chosen is None or dry_run):
             optimizer.discard()
     out.clear_status()
     record = {
@@ -132,6 +133,20 @@ def optimize(
     }
     out.show(record, _text(out, report))
     _conclude(out, report, kept, optimizer, dry_run=dry_run)
+
+
+def _keep(out: Output, optimizer: Optimizer, report: Report, place: Path) -> Kept | None:
+    """Keep the chosen copy; None if that was stopped. What was measured is shown before an error is raised."""
+    from pluralism_local import config
+
+    try:
+        return optimizer.keep(report, place, config.paths().data_dir)
+    except Cancelled:
+        return None
+    except (PlocalError, OSError):
+        if out.format == "text":
+            out.line(_text(out, report))
+        raise
 
 
 def _subject(out: Output, name: str, file: ModelFile) -> Subject:
@@ -178,7 +193,7 @@ def _conclude(out: Output, report: Report, kept: Kept | None, optimizer: Optimiz
     """What came of it, and the exit code."""
     model, work = report.subject.name, report.work
     rule = f"within {work.most_kl:g} nats of the source and at least 5 % faster"
-    if not report.complete:
+    if not report.complete or (report.chosen is not None and kept is None and not dry_run):
         out.exit = ExitCode.PARTIAL
         size = sum(path.stat().st_size for path in optimizer.already_written) / 1e9
         out.note(

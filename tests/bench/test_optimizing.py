@@ -6,18 +6,24 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import gguf
 import pytest
+from gguf.scripts.gguf_new_metadata import copy_with_new_metadata
 
 from pluralism_local import optimized
 from pluralism_local.bench import optimizing
 from pluralism_local.bench.divergence import Divergence
 from pluralism_local.bench.optimizing import Figures, Optimizer, Report, Subject, Work
 from pluralism_local.bench.speeds import Speeds
-from pluralism_local.engine.llama import LlamaOptions
+from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 from pluralism_local.engine.quantizer import quantize
 from pluralism_local.errors import Cancelled, EngineFailure, InvalidInput
 from pluralism_local.gguf_file import fingerprint, read_header, sha256_of
-from tests.tiny.model import write_tiny
+from pluralism_local.model_details import parts
+from pluralism_local.models import ModelFile, identity
+from pluralism_local.types import AdapterRef
+from tests.engine.llama_util import ask, texts
+from tests.tiny.model import write_tiny, write_tiny_adapter
 
 Begin = Callable[..., Optimizer]
 
@@ -66,6 +72,36 @@ def test_a_tiny_model_from_source_to_copy(begin: Begin, tiny: Path, tmp_path: Pa
     assert not list((tmp_path / "cache" / "candidates").iterdir())
     record = report.record()
     assert record["schema"] == "plocal.optimize/1" and record["candidates"][0]["kl_nats"] > 0
+
+
+def test_the_copy_of_a_model_in_parts_is_one_file(tiny: Path, tmp_path: Path) -> None:
+    writer = gguf.GGUFWriter(tiny.with_name("big.gguf"), "llama", split_max_tensors=10)
+    copy_with_new_metadata(gguf.GGUFReader(tiny), writer, {}, [])
+    first = tiny.with_name("big-00001-of-00002.gguf")
+    file = ModelFile("big", first, "path")
+    data, cache = tmp_path / "data", tmp_path / "cache"
+    work = Work(kinds=("Q8_0",), chosen="Q8_0", repeats=1)
+    run = Optimizer(Subject("big", first, *identity(file, cache)), work, cache, LlamaOptions(threads=1))
+    report = run.run()
+    assert report.source.file_bytes == sum(path.stat().st_size for path in parts(first))
+    kept = run.keep(report, optimized.target(first, "Q8_0", data, is_managed=False), data)
+    assert kept.path.name == "big-00001-of-00002.plocal-Q8_0.gguf" and parts(kept.path) == (kept.path,)
+    assert fingerprint(read_header(kept.path)) == fingerprint(read_header(tiny))
+    folders = optimized.places(first, data, is_managed=False)
+    assert optimized.find("big", parts(first), "fast", folders, lambda: "") == kept
+
+
+def test_adapters_of_the_source_fit_the_copy(begin: Begin, tiny: Path, tmp_path: Path) -> None:
+    run = begin(Work(kinds=("Q8_0",), chosen="Q8_0", repeats=1))
+    data = tmp_path / "data"
+    kept = run.keep(run.run(), optimized.target(tiny, "Q8_0", data, is_managed=False), data)
+    adapter = write_tiny_adapter(tmp_path / "adapter.gguf", tiny)
+    requests = [ask("Why?", ref, tokens=8) for ref in (None, AdapterRef(adapter, sha256_of(adapter), 1.0))]
+    with LlamaEngine(kept.path, name="copy", options=LlamaOptions(threads=1, ignore_end=True)) as engine:
+        plain, adapted = texts(engine, requests)
+    with LlamaEngine(tiny, name="tiny", options=LlamaOptions(threads=1, ignore_end=True)) as engine:
+        assert texts(engine, requests[1:]) == [adapted]
+    assert plain != adapted
 
 
 def test_stopped_it_reports_what_is_measured_and_writes_no_candidate_twice(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pluralism_local.errors import Cancelled
 from pluralism_local.gguf_file import fingerprint, read_header
 from tests.cli.conftest import Run, plocal
 from tests.tiny.model import write_tiny
@@ -99,6 +100,32 @@ def test_a_dry_run_keeps_nothing_and_json_is_one_object(run: Run, tiny: Path, vi
     assert [one["kind"] for one in record["candidates"]] == ["Q8_0"]
     assert [path.name for path in tiny.parent.iterdir()] == ["tiny.gguf"]
     assert not list((village / "cache" / "candidates").iterdir())
+
+
+def test_where_nothing_can_be_kept_the_figures_are_shown_and_the_candidates_stay(
+    run: Run, tiny: Path, village: Path
+) -> None:
+    tiny.with_name("tiny.plocal-Q8_0.gguf").mkdir()
+    arguments = ("models", "optimize", str(tiny), "--try", "Q8_0", "--keep", "Q8_0", *QUICK)
+    ran = run(*arguments)
+    assert ran.code == 2 and "is a folder" in ran.err and "\nQ8_0 " in ran.out
+    assert len(list((village / "cache" / "candidates").glob("*.gguf"))) == 1
+    tiny.with_name("tiny.plocal-Q8_0.gguf").rmdir()
+    ran = run(*arguments)
+    assert ran.code == 0 and "written by a run that was stopped" in ran.err
+    assert not list((village / "cache" / "candidates").iterdir())
+
+
+def test_stopped_while_the_copy_goes_to_another_disk(
+    run: Run, tiny: Path, village: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object) -> None:
+        raise Cancelled
+
+    monkeypatch.setattr("pluralism_local.optimized.keep", stopped)
+    ran = run("models", "optimize", str(tiny), "--try", "Q8_0", "--keep", "Q8_0", "--json", *QUICK)
+    assert ran.code == 6 and ran.json()["kept"] is None and "nothing is kept" in ran.err
+    assert len(list((village / "cache" / "candidates").glob("*.gguf"))) == 1
 
 
 def test_what_cannot_be_tried_says_so(run: Run, tiny: Path, tmp_path: Path) -> None:
