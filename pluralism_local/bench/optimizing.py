@@ -6,23 +6,25 @@
 
 The source's speeds are those of an ask (see `fast_weights`), its divergence from others is that of the file itself.
 Candidates lie in the cache until a run is through, so that one that was interrupted does not write them again; all are
-measured anew, since speeds of two runs are not comparable. A candidate that fails is reported and stops nobody.
+measured anew, since speeds of two runs are not comparable. The source's speeds are taken before and after all others.
+A candidate that fails is reported and stops nobody.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import astuple, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from pluralism_local import optimized
-from pluralism_local.bench.candidates import UNQUANTIZED, Candidate, LeftOut, plan
-from pluralism_local.bench.divergence import Divergence, Reference, reference_bytes
+from pluralism_local.bench.candidates import UNQUANTIZED, Candidate, plan
+from pluralism_local.bench.copies import Figures, Report, Subject, Work, ask_seconds
+from pluralism_local.bench.divergence import Reference, reference_bytes
 from pluralism_local.bench.memory import forget_peak, peak_rss_mb
 from pluralism_local.bench.speeds import Lengths, Speeds, speeds
 from pluralism_local.engine.base import ShouldStop, never
@@ -36,155 +38,14 @@ from pluralism_local.errors import Cancelled, EngineFailure, InvalidInput, Ploca
 from pluralism_local.gguf_file import fingerprint
 from pluralism_local.model_details import describe, parts, read_model_header
 
-MOST_KL = 0.1
-"""Nats of mean divergence that a copy may have to be chosen by itself."""
-
-LEAST_GAIN = 1.05
-"""How many times as fast as the source it must be: less is within the noise of a measurement."""
-
 LENGTHS = Lengths(prompt=128, answer=16)
 """Of the runs: short, since there are many."""
-
-PROMPT_TOKENS, COMMENT_TOKENS, ANSWER_TOKENS = 600, 768, 200
-"""The ask that speeds are summed up by: prompts read, six comments of 128 tokens in one batch, the answer."""
 
 _MOST_CANDIDATES = 8
 """Files on the shelf, of all sources that were not done with."""
 
 Tell = Callable[[str, float | None], None]
 """Told what is done now: at its beginning with None, then with the share that is done."""
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """The model to optimize: what the user calls it, its first file, its identity (see `models.identity`)."""
-
-    name: str
-    path: Path
-    sha256: str
-    fingerprint: str
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What to try and how to choose.
-
-    Attributes:
-        kinds: file types to try; empty for all that are fast here.
-        chosen: the type to keep whatever the figures; None for the rule.
-        most_kl: nats; see `MOST_KL`.
-        repeats: runs of each speed, of which the median counts.
-    """
-
-    kinds: tuple[str, ...] = ()
-    chosen: str | None = None
-    most_kl: float = MOST_KL
-    repeats: int = 3
-
-    def __post_init__(self) -> None:
-        if self.repeats < 1:
-            raise InvalidInput(f"--repeats must be at least 1, got {self.repeats}.")
-        if not self.most_kl >= 0:
-            raise InvalidInput(f"--most-kl must be a number of at least 0, got {self.most_kl:g}.")
-        if self.chosen and self.kinds and self.chosen not in self.kinds:
-            raise InvalidInput(
-                f"--keep {self.chosen} is not among what --try names.", f"Add --try {self.chosen}."
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """What one file does here.
-
-    Attributes:
-        runs_as: the type it runs in; another than its own where `fast_weights` copies it.
-        memory_bytes: peak of this process's resident memory while it answered; None where the system hides it.
-    """
-
-    kind: str
-    runs_as: str
-    file_bytes: int
-    memory_bytes: int | None
-    speeds: Speeds
-    divergence: Divergence
-
-    @property
-    def ask_seconds(self) -> float:
-        """Seconds of an ask of `PROMPT_TOKENS`, `COMMENT_TOKENS` and `ANSWER_TOKENS` by these speeds."""
-        rates = self.speeds
-        return (
-            PROMPT_TOKENS / rates.prefill_tok_s
-            + COMMENT_TOKENS / rates.batch_tok_s
-            + ANSWER_TOKENS / rates.decode_tok_s
-        )
-
-    def record(self) -> dict[str, Any]:
-        """JSON values."""
-        return {
-            "kind": self.kind,
-            "runs_as": self.runs_as,
-            "file_bytes": self.file_bytes,
-            "memory_bytes": self.memory_bytes,
-            **{name: round(value, 2) for name, value in asdict(self.speeds).items()},
-            "ask_seconds": round(self.ask_seconds, 2),
-            "kl_nats": round(self.divergence.kl_nats, 6),
-            "perplexity": round(self.divergence.perplexity, 4),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """All figures.
-
-    Attributes:
-        requantized: the source is quantized already, and what is written from it twice.
-        candidates: those that were measured.
-        failed: kind to what went wrong.
-        recommended: by the rule; None where nothing is near enough and faster.
-        complete: False if it was stopped before all were measured.
-    """
-
-    subject: Subject
-    work: Work
-    threads: int
-    requantized: bool
-    source: Figures
-    candidates: tuple[Figures, ...]
-    left_out: tuple[LeftOut, ...]
-    failed: dict[str, str]
-    complete: bool
-
-    @property
-    def recommended(self) -> str | None:
-        near = [one for one in self.candidates if one.divergence.kl_nats <= self.work.most_kl]
-        faster = [one for one in near if one.ask_seconds * LEAST_GAIN <= self.source.ask_seconds]
-        return min(faster, key=lambda one: one.ask_seconds).kind if faster else None
-
-    @property
-    def chosen(self) -> str | None:
-        """What is to be kept; None for nothing."""
-        kind = self.work.chosen or self.recommended
-        return kind if self.complete and kind in {one.kind for one in self.candidates} else None
-
-    def record(self) -> dict[str, Any]:
-        """The report as JSON-ready values."""
-        return {
-            "schema": "plocal.optimize/1",
-            "model": self.subject.name,
-            "path": str(self.subject.path),
-            "sha256": self.subject.sha256,
-            "complete": self.complete,
-            "threads": self.threads,
-            "repeats": self.work.repeats,
-            "text_tokens": self.source.divergence.tokens,
-            "requantized": self.requantized,
-            "source": self.source.record(),
-            "candidates": [one.record() for one in self.candidates],
-            "failed": self.failed,
-            "left_out": {left.kind: left.reason for left in self.left_out},
-            "most_kl": self.work.most_kl,
-            "recommended": self.recommended,
-        }
 
 
 class Optimizer:
@@ -254,7 +115,7 @@ class Optimizer:
         measured: list[Figures] = []
         failed: dict[str, str] = {}
         own_type = describe(self._subject.path).quantization
-        complete = True
+        complete, drift = True, None
         self._folder.mkdir(parents=True, exist_ok=True)
         with Reference(self._folder) as reference:
             source = self._measure_source(reference, own_type)
@@ -267,6 +128,10 @@ class Optimizer:
                         raise
                     except PlocalError as error:
                         failed[candidate.kind] = error.message
+                path, sha256 = self._subject.path, self._subject.sha256
+                again, _, _ = self._speeds(path, sha256, self._options, "source again")
+                drift = source.ask_seconds / ask_seconds(again)
+                source = replace(source, speeds=_between(source.speeds, again))
             except Cancelled:
                 if not measured:
                     raise
@@ -281,6 +146,7 @@ class Optimizer:
             left_out=tuple(self._left_out),
             failed=failed,
             complete=complete,
+            drift=drift,
         )
 
     def keep(self, report: Report, place: Path, data_dir: Path) -> optimized.Kept:
@@ -422,6 +288,12 @@ class Optimizer:
         return digest
 
 
+def _between(before: Speeds, after: Speeds) -> Speeds:
+    """Geometric means of both."""
+    pairs = zip(astuple(before), astuple(after), strict=True)
+    return Speeds(*(math.sqrt(one * other) for one, other in pairs))
+
+
 def _check_room(folder: Path, needed: int, what: str, hint: str) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
@@ -429,8 +301,3 @@ def _check_room(folder: Path, needed: int, what: str, hint: str) -> None:
             f"{what} {needed / 1e9:.1f} GB in {folder}, and {free / 1e9:.1f} GB are free there.",
             f"{hint}, or free some space.",
         )
-
-
-def ratios(report: Report) -> Sequence[tuple[Figures, float]]:
-    """Source and candidates, each with how many times as fast as the source an ask is."""
-    return [(one, report.source.ask_seconds / one.ask_seconds) for one in (report.source, *report.candidates)]

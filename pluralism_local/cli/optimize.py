@@ -14,7 +14,8 @@ from pluralism_local.errors import Cancelled, PlocalError
 from pluralism_local.figures import bar
 
 if TYPE_CHECKING:
-    from pluralism_local.bench.optimizing import Figures, Optimizer, Report, Subject, Tell
+    from pluralism_local.bench.copies import Figures, Report, Subject
+    from pluralism_local.bench.optimizing import Optimizer, Tell
     from pluralism_local.config import Settings
     from pluralism_local.engine.llama import LlamaOptions
     from pluralism_local.models import ModelFile
@@ -33,7 +34,8 @@ ask       seconds of an ask by the three speeds: 600 tokens read, six comments o
 divergence  mean KL of the next token from the source's, in nats, over a fixed text; 0 is the source itself
 perplexity  of that text; lower is surer
 
-Speeds are medians of short runs: leave the machine alone meanwhile. A file larger than the source is tried only if
+Speeds are medians of short runs, the source's taken before and after the others: leave the machine alone meanwhile,
+and heed the warning where both differ. A file larger than the source is tried only if
 the source's own type is slow here. The copy kept lies beside the source, or in the data folder where that is another
 program's; adapters for the source fit it. -m MODEL@fast is the copy kept last, -m MODEL@Q4_0 the one of that type.
 """
@@ -95,7 +97,8 @@ def optimize(
     out = options.output(context, as_json=as_json)
     from pluralism_local import config, models, optimized
     from pluralism_local.bench.candidates import find_kind
-    from pluralism_local.bench.optimizing import Optimizer, Work
+    from pluralism_local.bench.copies import Work
+    from pluralism_local.bench.optimizing import Optimizer
     from pluralism_local.cli.interrupt import catching
 
     tried = tuple(dict.fromkeys(map(find_kind, kinds or ())))
@@ -151,7 +154,7 @@ def _keep(out: Output, optimizer: Optimizer, report: Report, place: Path) -> Kep
 
 def _subject(out: Output, name: str, file: ModelFile) -> Subject:
     from pluralism_local import config, models
-    from pluralism_local.bench.optimizing import Subject
+    from pluralism_local.bench.copies import Subject
     from pluralism_local.errors import InvalidInput
     from pluralism_local.optimized import is_copy
 
@@ -201,6 +204,11 @@ def _conclude(out: Output, report: Report, kept: Kept | None, optimizer: Optimiz
             "`plocal cache clear copies` removes it."
         )
         return
+    if report.is_noisy and report.drift is not None:
+        out.warn(
+            f"The source ran {report.drift:.2f} times as fast at the end as at the beginning: other work was measured, "
+            "too. Run it again when the machine is quiet."
+        )
     if report.recommended is None:
         out.note(f"Recommended: the source as it is; no copy is {rule}.")
     else:
@@ -216,7 +224,7 @@ def _conclude(out: Output, report: Report, kept: Kept | None, optimizer: Optimiz
 
 def _text(out: Output, report: Report) -> str:
     """The report for people: a line per file, a bar for how many times as fast as the source."""
-    from pluralism_local.bench.optimizing import ratios
+    from pluralism_local.bench.copies import ratios
 
     fastest = max(ratio for _, ratio in ratios(report))
     rows = [_row(out, report, one, ratio, fastest) for one, ratio in ratios(report)]

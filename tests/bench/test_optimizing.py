@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import gguf
@@ -11,9 +10,8 @@ import pytest
 from gguf.scripts.gguf_new_metadata import copy_with_new_metadata
 
 from pluralism_local import optimized
-from pluralism_local.bench import optimizing
-from pluralism_local.bench.divergence import Divergence
-from pluralism_local.bench.optimizing import Figures, Optimizer, Report, Subject, Work
+from pluralism_local.bench.copies import Subject, Work
+from pluralism_local.bench.optimizing import Optimizer
 from pluralism_local.bench.speeds import Speeds
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 from pluralism_local.engine.quantizer import quantize
@@ -158,34 +156,11 @@ def test_without_room_it_says_how_much_is_needed_and_free(
         run.check_space(None)
 
 
-def figures(kind: str, seconds: float, kl: float) -> Figures:
-    """Of a file whose ask takes so long."""
-    rate = (optimizing.PROMPT_TOKENS + optimizing.COMMENT_TOKENS + optimizing.ANSWER_TOKENS) / seconds
-    return Figures(kind, kind, 1, None, Speeds(rate, rate, rate), Divergence(kl, 9.0, 400))
-
-
-def reported(*candidates: Figures, work: Work | None = None, complete: bool = True) -> Report:
-    subject = Subject("m", Path("m.gguf"), "", "")
-    source = figures("F16", 10.0, 0.0)
-    return Report(subject, work or Work(), 2, False, source, candidates, (), {}, complete)
-
-
-def test_the_fastest_within_the_bound_is_recommended_if_it_gains() -> None:
-    fast, near, slow = figures("Q4_0", 4.0, 0.2), figures("Q4_K_M", 6.0, 0.04), figures("Q8_0", 9.8, 0.001)
-    assert fast.ask_seconds == pytest.approx(4.0)
-    assert reported(fast, near, slow).recommended == "Q4_K_M"
-    assert reported(fast, near, slow, work=Work(most_kl=0.3)).recommended == "Q4_0"
-    assert reported(slow).recommended is None
-    assert reported(replace(slow, divergence=Divergence(float("nan"), 1.0, 1))).recommended is None
-    assert reported(fast, near, work=Work(chosen="Q4_0")).chosen == "Q4_0"
-    assert reported(fast, near, complete=False).chosen is None
-    assert [round(ratio, 2) for _, ratio in optimizing.ratios(reported(fast))] == [1.0, 2.5]
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [{"repeats": 0}, {"most_kl": -1.0}, {"most_kl": float("nan")}, {"kinds": ("Q8_0",), "chosen": "Q4_0"}],
-)
-def test_wrong_work_is_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(InvalidInput):
-        Work(**wrong)  # type: ignore[arg-type]
+def test_a_source_that_runs_otherwise_at_the_end_is_told_of(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates = iter([Speeds(10.0, 10.0, 10.0), Speeds(40.0, 40.0, 40.0), Speeds(40.0, 40.0, 40.0)])
+    monkeypatch.setattr("pluralism_local.bench.optimizing.speeds", lambda *_, **__: next(rates))
+    report = begin(Work(kinds=("Q8_0",), repeats=1)).run()
+    assert report.drift == pytest.approx(4) and report.is_noisy and report.record()["drift"] == 4
+    assert report.source.speeds == Speeds(20.0, 20.0, 20.0) and report.candidates[0].speeds.batch_tok_s == 40
