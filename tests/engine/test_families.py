@@ -278,3 +278,16 @@ def test_a_model_with_two_sets_of_factors_uses_one(size: int | None, tmp_path: P
         with pytest.raises(ContextOverflow) as caught:
             next(engine.generate([ask("word " * 2000)]))
         assert "set --ctx-size, up to 1024" in caught.value.hint
+
+
+@pytest.mark.slow
+def test_a_real_model_is_not_gone_on_from_behind_its_window(fetched_model: Callable[[str], Path]) -> None:
+    """Gemma looks back 512 tokens: of what is kept of more, the cells before these are not there."""
+    with LlamaEngine(fetched_model("gemma-3-270m"), name="gemma", options=ONE_THREAD_EACH) as engine:
+        first, second = LONG * 9, f"{LONG * 8}\n{QUESTIONS[0]}"
+        assert engine.count_tokens(user(second)) > 600
+        engine.forget()
+        cold = engine.distribution([letters(second)])[0].mass
+        engine.forget()
+        run(engine, [ask(first, tokens=2, keep=True)])
+        assert close(engine.distribution([letters(second)])[0].mass, cold) < 1e-6
