@@ -7,6 +7,7 @@ Read without loading the library. Elsewhere than on Linux the flags are empty, w
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import platform
 from dataclasses import dataclass
@@ -50,8 +51,9 @@ def library_files() -> list[Path]:
     return sorted({file.resolve() for file in Path(spec.origin).with_name("lib").glob("*ggml*")})
 
 
+@functools.cache
 def library_sha256() -> str:
-    """Hex digest over ggml's libraries, which hold the kernels: another build is another digest."""
+    """Hex digest over ggml's libraries, which hold the kernels and change with a build; read once a process."""
     digest = hashlib.sha256()
     for file in library_files():
         digest.update(file.read_bytes())
