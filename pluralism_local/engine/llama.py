@@ -460,16 +460,17 @@ class LlamaEngine:
         # a template that writes a control token would switch an adapter by itself
         wanted = [job for job in wanted if controls.isdisjoint(job.tokens)]
         unchecked = [slot for slot in slots if not self._slots.checked(slot)]
-        base = runner.probe([*stands_for, *self._probe]) if unchecked else np.empty(0, np.float32)
+        last = self._probe[-1]
+        base = runner.probe([*stands_for, last]) if unchecked else np.empty(0, np.float32)
         for slot in unchecked:
-            self._check_effect(self._slots.ref(slot), base, runner.probe([pack.controls[slot], *self._probe]))
+            self._check_effect(self._slots.ref(slot), base, runner.probe([pack.controls[slot], last]))
             self._slots.check(slot)
         return wanted
 
     @property
     def _probe(self) -> tuple[int, ...]:
-        """Tokens that show whether an adapter does something: several, since one alone attends to nothing else."""
-        return self._prompter.more_tokens(self._prompter.quote("The cat and the dog"))[:8]
+        """Tokens that show whether an adapter does something: two, since one alone attends to nothing else."""
+        return self._prompter.more_tokens(self._prompter.quote("The cat and the dog"))[:2]
 
     def _check_effect(self, ref: AdapterRef, base: Logits, changed: Logits) -> None:
         if float(np.abs(changed - base).max()) <= _NO_EFFECT:
