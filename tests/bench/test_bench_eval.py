@@ -28,6 +28,7 @@ def test_the_ratio_is_theirs_over_ours() -> None:
     assert EvalReport("m", "p", 8, 6, 64, 2, 4.0, None, None, None).record()["ratio"] is None
 
 
+@pytest.mark.slow
 def test_both_sides_ask_the_same(
     starter_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -118,6 +118,7 @@ def test_the_text_has_the_length_that_is_said(starter_path: Path) -> None:
         assert 300 <= len(text_tokens(model)) <= 500 <= MOST_TOKENS
 
 
+@pytest.mark.slow
 def test_the_starters_copies_diverge_by_how_much_they_lose(starter_path: Path, tmp_path: Path) -> None:
     install_log()
     with Reference(tmp_path) as reference:

@@ -247,6 +247,7 @@ def test_responses_without_a_scorer(run: Run, tmp_path: Path) -> None:
         assert refused.code == 2 and "--scorer none, so its answers have no scores" in refused.err
 
 
+@pytest.mark.slow
 def test_a_run_is_shown_with_the_scorer_named_last(run: Run, tmp_path: Path) -> None:
     """The answers were made without one; scored afterwards, every other command knows by what."""
     file = str(write(tmp_path / "o.json", [rows.overton(i) for i in range(2)]))
@@ -271,6 +272,7 @@ def start(folder: Path, output: str, **options: Any) -> subprocess.Popen[bytes]:
     return plocal(*arguments, "-m", "scripted:", "--json", **options)
 
 
+@pytest.mark.slow
 def test_killed_three_times_it_gives_the_same_table(tmp_path: Path) -> None:
     """SIGKILL to the process itself; the answers and the table are those of a run that was left alone."""
     whole = start(tmp_path, "a", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)

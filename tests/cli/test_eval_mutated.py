@@ -204,7 +204,7 @@ def try_mutations(
 def test_no_changed_folder_crashes_a_command(
     run: Run, homes: dict[str, Path], tmp_path: Path, seed: int
 ) -> None:
-    _, wrong = try_mutations(run, homes, tmp_path, 300, seed)
+    _, wrong = try_mutations(run, homes, tmp_path, 120, seed)
     assert not wrong, "\n".join(wrong)
 
 

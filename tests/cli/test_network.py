@@ -161,8 +161,8 @@ def ready(run: Run, network: list[str]) -> None:
         ("", False),
         ("--offline", False),
         ("PLOCAL_OFFLINE", False),
-        ("HF_HUB_OFFLINE", False),
-        ("config", False),
+        pytest.param("HF_HUB_OFFLINE", False, marks=pytest.mark.slow),
+        pytest.param("config", False, marks=pytest.mark.slow),
         pytest.param("PLOCAL_OFFLINE", True, marks=pytest.mark.slow),
     ],
 )

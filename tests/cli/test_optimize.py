@@ -161,6 +161,7 @@ def test_ctrl_c_while_a_candidate_is_written_leaves_no_half_written_file(
     assert sorted(path.name for path in tmp_path.iterdir() if "m." in path.name) == ["m.gguf"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_after_a_candidate_prints_what_is_measured(tiny: Path, village: Path) -> None:
     process = plocal(
         *("models", "optimize", str(tiny), "--json", "--try", "Q8_0", "--try", "Q4_0"),

@@ -76,6 +76,7 @@ def test_damage_that_the_files_time_tells_of_is_repaired_at_the_next_open(
 
 
 @pytest.mark.parametrize("folder", ["weights", "packs"])
+@pytest.mark.slow
 def test_damage_that_nothing_tells_of_is_repaired_when_no_numbers_come(
     starter_path: Path, cache: Path, options: LlamaOptions, sound: list[str], make_ref: MakeRef, folder: str
 ) -> None:
@@ -92,6 +93,7 @@ def test_damage_that_nothing_tells_of_is_repaired_when_no_numbers_come(
     assert path.read_bytes() == whole
 
 
+@pytest.mark.slow
 def test_probabilities_of_options_are_repaired_too(
     starter_path: Path, cache: Path, options: LlamaOptions, sound: list[str]
 ) -> None:
@@ -102,6 +104,7 @@ def test_probabilities_of_options_are_repaired_too(
         assert engine.distribution([letters()]) == wanted
 
 
+@pytest.mark.slow
 def test_no_pack_is_made_of_a_damaged_copy(
     starter_path: Path, cache: Path, options: LlamaOptions, sound: list[str], make_ref: MakeRef
 ) -> None:

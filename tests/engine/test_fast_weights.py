@@ -98,6 +98,7 @@ def test_a_copy_that_cannot_be_loaded_is_thrown_away_and_the_file_runs(
     assert not list(folder.iterdir())
 
 
+@pytest.mark.slow
 def test_the_copys_weights_are_the_files_within_a_220th_of_a_blocks_largest(
     starter_path: Path, folder: Path
 ) -> None:

@@ -67,6 +67,7 @@ def test_letters_equal_the_high_level_api(engine: LlamaEngine, api: LlamaApi, te
     assert ours.method == "exact"
 
 
+@pytest.mark.slow
 def test_options_of_several_tokens_are_products_of_conditionals(engine: LlamaEngine, api: LlamaApi) -> None:
     text = "Do you agree? Answer: strongly agree, agree, or disagree."
     tokens = prompt_tokens(api, text)

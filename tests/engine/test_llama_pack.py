@@ -73,6 +73,7 @@ def test_a_subset_uses_the_open_pack_and_another_set_gets_its_own(
     assert len(set(pack_dir.glob("*.gguf")) - files) == 1
 
 
+@pytest.mark.slow
 def test_a_pack_is_found_again_and_old_ones_go(starter_path: Path, tmp_path: Path, make_ref: MakeRef) -> None:
     def once(*seeds: int) -> None:
         options = LlamaOptions(threads=1, lanes=1, pack_dir=tmp_path)

@@ -62,7 +62,9 @@ def opened(path: Path) -> Templated:
     return Templated(path, repack=False)
 
 
-@pytest.fixture(scope="module", params=["starter", *FETCHED])
+@pytest.fixture(
+    scope="module", params=["starter", *(pytest.param(name, marks=pytest.mark.slow) for name in FETCHED)]
+)
 def model(
     request: pytest.FixtureRequest, starter_path: Path, fetched_model: Callable[[str], Path]
 ) -> Iterator[Templated]:

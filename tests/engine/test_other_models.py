@@ -12,6 +12,8 @@ from pluralism_local.engine.llama import LlamaEngine
 from tests.engine.conftest import ONE_THREAD_EACH
 from tests.engine.llama_util import ask, texts
 
+pytestmark = pytest.mark.slow
+
 FAMILIES = ["qwen25-coder-0.5b", "gemma-3-270m"]
 
 

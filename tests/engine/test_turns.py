@@ -172,10 +172,10 @@ def converse(
     "modes",
     [
         ("vanilla", "vanilla", "vanilla"),
-        ("overton", "overton", "overton"),
-        ("steerable", "steerable", "steerable"),
-        ("distributional", "distributional", "distributional"),
-        ("moe", "moe", "moe"),
+        pytest.param(("overton", "overton", "overton"), marks=pytest.mark.slow),
+        pytest.param(("steerable", "steerable", "steerable"), marks=pytest.mark.slow),
+        pytest.param(("distributional", "distributional", "distributional"), marks=pytest.mark.slow),
+        pytest.param(("moe", "moe", "moe"), marks=pytest.mark.slow),
         ("overton", "distributional", "steerable"),
     ],
     ids="-".join,
@@ -198,6 +198,7 @@ def test_who_comes_later_reads_the_conversation_once(plain: LlamaEngine) -> None
     assert [len(result.comments) for result in results] == [0, 2, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("mode", ["overton", "steerable", "distributional"])
 def test_shipped_communities_go_on_from_their_own_sequences(
@@ -211,6 +212,7 @@ def test_shipped_communities_go_on_from_their_own_sequences(
             assert now.usage.reused >= was.usage.prompt + was.usage.completion - 1
 
 
+@pytest.mark.slow
 def test_turns_that_spell_control_tokens_are_not_decoded_again(
     plain: LlamaEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -272,6 +274,7 @@ def test_an_ask_that_stands_alone_keeps_nothing(plain: LlamaEngine) -> None:
     assert max(comment.usage.reused for comment in later.comments) < shared
 
 
+@pytest.mark.slow
 def test_a_conversation_longer_than_the_context_goes_on(starter_path: Path) -> None:
     options = LlamaOptions(ctx_size=256, threads=1, lanes=1, ignore_end=True)
     with LlamaEngine(starter_path, name="starter", options=options) as engine:

@@ -273,6 +273,7 @@ def test_judges_that_answer_differently_share_nothing() -> None:
     assert Judge(copy).identity != judges[0].identity
 
 
+@pytest.mark.slow
 def test_the_starter_model_judges_and_repeats_itself(starter_path: Path, tmp_path: Path) -> None:
     from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 

@@ -175,6 +175,7 @@ def test_the_loss_is_the_words_cross_entropy_whatever_is_shared(tiny: NliPlan) -
         collate([batch[0], replace(batch[1], prompt=(1, 2))])
 
 
+@pytest.mark.slow
 def test_a_stopped_run_resumes_to_what_an_uninterrupted_one_gives(
     tiny: NliPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -301,6 +302,7 @@ def test_the_shipped_configuration_keeps_what_it_is_checked_on_apart() -> None:
     assert (values.base.model, values.adapter.rank, values.adapter.alpha) == ("starter", 8, 16)
 
 
+@pytest.mark.slow
 def test_a_dry_run_shows_everything_and_writes_nothing(tmp_path: Path) -> None:
     command = [sys.executable, str(SCRIPT), "train", str(small(tmp_path)), "--dry-run"]
     done = subprocess.run(

@@ -65,6 +65,7 @@ def weights(folder: Path) -> dict[str, Any]:
     return dict(load_file(folder / WEIGHTS))
 
 
+@pytest.mark.slow
 def test_the_sides_mirror_each_other_and_either_configuration_makes_both(tmp_path: Path) -> None:
     town(tmp_path, training="tokens = 9000\nrate = 5e-3\napart = 1.0\n")
     made = {}

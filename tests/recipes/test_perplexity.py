@@ -96,6 +96,7 @@ def torch_nats(model: Any, cache: Any, fed: tuple[int, ...], answer: tuple[int, 
     return float(torch.nn.functional.cross_entropy(logits, torch.tensor(answer), reduction="sum"))
 
 
+@pytest.mark.slow  # the base in torch, as in the four that follow
 @pytest.mark.parametrize("pair", [*PAIRS[:2], LONG])
 def test_base_losses_are_those_of_torch(precise_base: Base, torch_model: Any, pair: tuple[str, str]) -> None:
     with Scorer(precise_base, {"base": None}, 1) as scorer, precise_base.speller(chat=True) as speller:
@@ -108,6 +109,7 @@ def test_base_losses_are_those_of_torch(precise_base: Base, torch_model: Any, pa
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1.0, 1.5])
 def test_an_activated_adapter_acts_from_the_header_on_as_in_torch(
     precise_base: Base, torch_model: Any, tmp_path: Path, scale: float
@@ -140,6 +142,7 @@ def test_an_activated_adapter_acts_from_the_header_on_as_in_torch(
         assert abs(wrong - right) > 1e-3 * right
 
 
+@pytest.mark.slow
 def test_models_do_not_disturb_each_other(
     f16_path: Path,  # noqa: F811 - the fixture
     adapters: dict[str, AdapterFile | None],
@@ -158,6 +161,7 @@ def test_models_do_not_disturb_each_other(
     assert np.min(np.abs(np.diff(sorted(values)))) > 0.1
 
 
+@pytest.mark.slow
 def test_the_prompt_is_decoded_once_for_all(
     starter_path: Path, adapters: dict[str, AdapterFile | None]
 ) -> None:

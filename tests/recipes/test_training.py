@@ -79,6 +79,7 @@ def test_a_killed_run_resumes_to_what_an_uninterrupted_one_gives(tmp_path: Path)
     assert not list((tmp_path / "killed").glob("checkpoint-*"))
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_with_130_and_keeps_the_checkpoint(tmp_path: Path) -> None:
     running = start(small(tmp_path), tmp_path / "run")
     until = time.monotonic() + 200

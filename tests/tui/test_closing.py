@@ -13,7 +13,10 @@ from tests.tui.terminals import Terminal
 pytestmark = pytest.mark.usefixtures("starter_path")
 
 
-@pytest.mark.parametrize("ending", ["closed", "closed while nothing was read", signal.SIGTERM])
+@pytest.mark.parametrize(
+    "ending",
+    ["closed", pytest.param("closed while nothing was read", marks=pytest.mark.slow), signal.SIGTERM],
+)
 def test_the_process_ends_and_the_turn_is_marked_stopped(ending: object) -> None:
     terminal = Terminal("--mode", "vanilla", "--max-tokens", "4000", "--threads", "1")
     try:

@@ -101,6 +101,7 @@ def test_escape_within_200_ms_of_a_token_keeps_what_there_is() -> None:
     play(scene())
 
 
+@pytest.mark.slow
 def test_escape_within_a_second_inside_a_long_prefill() -> None:
     async def scene() -> None:
         app = real(mode="vanilla", threads=1)
@@ -150,6 +151,7 @@ def test_the_model_is_switched_without_restarting_and_a_wrong_name_changes_nothi
     play(scene())
 
 
+@pytest.mark.slow
 def test_retry_draws_other_comments_and_forgets_the_first_turn() -> None:
     async def scene() -> None:
         app = real()
