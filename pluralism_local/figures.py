@@ -7,7 +7,9 @@ Widths are terminal cells: a CJK character takes two.
 
 from __future__ import annotations
 
+import math
 import re
+from typing import cast
 
 BLOCK = "▇"
 LONGEST_SHOWN = 4_000
@@ -83,3 +85,14 @@ def tokens(count: int, *, short: bool = False) -> str:
 def many(count: int, thing: str, things: str = "") -> str:
     """``"1 row"``, ``"1,200 rows"``; `things` where an s does not make the plural."""
     return f"{count:,} {thing if count == 1 else things or thing + 's'}"
+
+
+def finite(value: object) -> float | None:
+    """`value` if it is a finite number; None for all else, also for a whole number too large for a float."""
+    if type(value) not in (int, float):
+        return None
+    try:
+        number = float(cast(float, value))
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None

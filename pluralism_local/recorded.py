@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, cast, get_args
 
+from pluralism_local.figures import finite
 from pluralism_local.types import (
     Aggregate,
     Comment,
@@ -100,10 +101,10 @@ def _comment(part: object) -> Comment | None:
         _text(part.get("text")) or "",
         cast(Finish, finish) if finish in get_args(Finish) else "stop",
         _usage(part.get("tokens")),
-        _number(part.get("seconds")) or 0.0,
-        weight=_number(part.get("weight")),
+        finite(part.get("seconds")) or 0.0,
+        weight=finite(part.get("weight")),
         adapter_sha256=_text(part.get("adapter_sha256")),
-        scale=_number(part.get("scale")),
+        scale=finite(part.get("scale")),
         problem=cast(Any, problem) if problem in _PROBLEMS else None,
     )
 
@@ -128,7 +129,7 @@ def _distribution(part: object) -> Aggregate | None:
     p = _chances(part.get("p"), len(options))
     if not options or len(options) != len(_list(part.get("options"))) or p is None:
         return None
-    outside, entropy = _number(part.get("unassigned_mass")), _number(part.get("entropy_nats"))
+    outside, entropy = finite(part.get("unassigned_mass")), finite(part.get("entropy_nats"))
     return Aggregate(
         options,
         p,
@@ -169,21 +170,10 @@ def _chances_by_name(part: object) -> dict[str, float] | None:
 
 
 def _chance(value: object) -> float | None:
-    number = _number(value)
+    number = finite(value)
     if number is None or not -_ROUNDING <= number <= 1 + _ROUNDING:
         return None
     return min(1.0, max(0.0, number))
-
-
-def _number(value: object) -> float | None:
-    """A finite number; None for all else, also for a whole number too large for a float."""
-    if type(value) not in (int, float):
-        return None
-    try:
-        number = float(cast(float, value))
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
 
 
 def _count(value: object) -> int:

@@ -5,11 +5,23 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from pluralism_local.figures import bar, beginning, clean, flat, many, one_line, padded, percent, tokens
+from pluralism_local.figures import (
+    bar,
+    beginning,
+    clean,
+    finite,
+    flat,
+    many,
+    one_line,
+    padded,
+    percent,
+    tokens,
+)
 
 
 @given(st.text(max_size=60), st.integers(min_value=2, max_value=40))
@@ -56,3 +68,12 @@ def test_flat_text_keeps_its_spaces_and_has_no_line_breaks() -> None:
 def test_things_are_counted() -> None:
     assert [many(count, "row") for count in (0, 1, 1200)] == ["0 rows", "1 row", "1,200 rows"]
     assert many(2, "community", "communities") == "2 communities"
+
+
+@pytest.mark.parametrize("value", [None, True, "1", [1], 10**400, -(10**400), float("nan"), float("inf")])
+def test_what_is_no_finite_number(value: object) -> None:
+    assert finite(value) is None
+
+
+def test_finite_numbers() -> None:
+    assert [finite(value) for value in (0, -1.5, 10**15, 10**300)] == [0.0, -1.5, 1e15, 1e300]

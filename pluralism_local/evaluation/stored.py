@@ -23,6 +23,7 @@ MOST_DEPTH = 32
 """Of objects and lists inside each other; what is written here has less than ten."""
 
 _SUM_TOLERANCE = 1e-3
+_MOST_DIGITS = 300
 
 
 def _whole(text: str) -> str:
@@ -277,7 +278,7 @@ def read_object(path: Path, schema: str, model: type[BaseModel]) -> dict[str, An
         raise FileNotFoundError(path)
     try:
         with open_regular(path) as file:
-            found = json.loads(file.read())
+            found = json.loads(file.read(), parse_int=_integer)
     except (OSError, ValueError, RecursionError) as error:
         why = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
         raise InvalidInput(
@@ -287,6 +288,11 @@ def read_object(path: Path, schema: str, model: type[BaseModel]) -> dict[str, An
         raise InvalidInput(f"{path} is no run of this version.", "Begin anew in another folder.")
     check(model, found, str(path))
     return found
+
+
+def _integer(digits: str) -> int | float:
+    """A whole number of a file; one that no float holds is infinite, as 1e999 is, and not formatted digit by digit."""
+    return int(digits) if len(digits) < _MOST_DIGITS else float(digits)
 
 
 def check_records(model: type[BaseModel], records: Iterable[Mapping[str, Any]], path: Path) -> None:

@@ -8,7 +8,6 @@ Records may come from files: what is no finite number is no figure.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +18,7 @@ from pluralism_local.evaluation.report.measures import CONTROLS
 from pluralism_local.evaluation.report.plots import Point
 from pluralism_local.evaluation.runner import Results
 from pluralism_local.evaluation.summary import Summary
-from pluralism_local.figures import many
+from pluralism_local.figures import finite, many
 
 ABSENT = "–"
 INTERVAL = "Intervals are 95 %, from a bootstrap over questions or situations."
@@ -144,18 +143,11 @@ class RunView:
         return found
 
 
-def number(value: object) -> float | None:
-    """`value` if it is a finite number."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)
-
-
 def point(figure: object) -> Point | None:
     """A figure of a record; None without a value."""
-    if not isinstance(figure, Mapping) or (value := number(figure.get("value"))) is None:
+    if not isinstance(figure, Mapping) or (value := finite(figure.get("value"))) is None:
         return None
-    return Point(value, number(figure.get("low")), number(figure.get("high")))
+    return Point(value, finite(figure.get("low")), finite(figure.get("high")))
 
 
 def of_estimate(estimate: Estimate) -> Point | None:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from pluralism_local.evaluation.report.blocks import Block, Figure, Heading, Table
 from pluralism_local.evaluation.report.plots import Point, Series, stacked_bars
-from pluralism_local.evaluation.report.views import RunView, number, with_scores
+from pluralism_local.evaluation.report.views import RunView, with_scores
+from pluralism_local.figures import finite
 
 _ROLES = {"communities": "communities", "llm": "LLM"}
 _PARTS = (("read", 0), ("reused", 2), ("written", 1))
@@ -55,5 +56,5 @@ def _figure(run: RunView) -> Figure | None:
 
 def _tokens(kinds: Mapping[str, object]) -> dict[str, float]:
     """Read, reused and written; a prompt's tokens include those reused."""
-    prompt, reused, written = (number(kinds.get(name)) or 0.0 for name in ("prompt", "reused", "completion"))
+    prompt, reused, written = (finite(kinds.get(name)) or 0.0 for name in ("prompt", "reused", "completion"))
     return {"read": max(0.0, prompt - reused), "reused": reused, "written": written}

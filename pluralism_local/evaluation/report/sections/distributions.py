@@ -13,9 +13,10 @@ from pluralism_local.evaluation.report.plots import Point, Series, dot_plot, pai
 from pluralism_local.evaluation.report.published import published
 from pluralism_local.evaluation.report.sections.common import PUBLISHED_KEYS, source
 from pluralism_local.evaluation.report.svg import counted
-from pluralism_local.evaluation.report.views import INTERVAL, RunView, number, point, shown, with_scores
+from pluralism_local.evaluation.report.views import INTERVAL, RunView, point, shown, with_scores
 from pluralism_local.evaluation.samples import Prediction, Sample
 from pluralism_local.evaluation.tasks.opinion_qa import CATEGORIES
+from pluralism_local.figures import finite
 
 FEW = 5
 """Parts with fewer samples are folded: their figures say nothing of a country."""
@@ -130,7 +131,7 @@ def _who(sample: Sample) -> str:
 
 
 def _size(row: Mapping[str, Any], metric: str) -> int:
-    return int(number(row[metric].get("n")) or 0)
+    return int(finite(row[metric].get("n")) or 0)
 
 
 def _ambiguities(run: RunView) -> list[Block]:

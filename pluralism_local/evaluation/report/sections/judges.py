@@ -7,7 +7,8 @@ from typing import Any
 
 from pluralism_local.evaluation.report.blocks import Block, Figure, Heading, Paragraph, Table
 from pluralism_local.evaluation.report.plots import Point, Series, stacked_bars
-from pluralism_local.evaluation.report.views import ABSENT, RunView, number, point, shown
+from pluralism_local.evaluation.report.views import ABSENT, RunView, point, shown
+from pluralism_local.figures import finite
 
 SCHEMA = "plocal.eval.judge/1"
 _OUTCOMES = (("win", 0), ("tie", 2), ("lose", 1))
@@ -71,10 +72,10 @@ def _unread(judge: Mapping[str, Any]) -> Iterator[Paragraph]:
     for one in several if isinstance(several, list) else []:
         opponents = one.get("opponents") if isinstance(one, Mapping) else None
         for opponent, row in opponents.items() if isinstance(opponents, Mapping) else ():
-            count = number(row.get("unparsed")) if isinstance(row, Mapping) else None
+            count = finite(row.get("unparsed")) if isinstance(row, Mapping) else None
             if not count:
                 continue
-            answers = 2 * int(number(row.get("n")) or 0)
+            answers = 2 * int(finite(row.get("n")) or 0)
             result = "so there is no result" if _share(row.get("win")) is None else "and stand for a tie"
             yield Paragraph(
                 f"{one.get('judge', 'a model')} against {opponent}: {int(count)} of {answers} answers "
@@ -102,5 +103,5 @@ def _share(figure: object) -> Point | None:
 
 
 def _count(value: object) -> str:
-    found = number(value)
+    found = finite(value)
     return ABSENT if found is None else str(int(found))
