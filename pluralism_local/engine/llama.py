@@ -11,7 +11,8 @@ With `weights_dir`, a base whose type is slow on a CPU runs from a copy of itsel
 
 The same seed, plan and machine give the same text. Another plan (a restored prefix, other requests in the same call)
 sums in another order: next-token probabilities then agree within 1e-3 for a model in F16, and within about 0.05 for
-the starter model, whose activations llama.cpp quantizes to 8 bits.
+the starter model, whose activations llama.cpp quantizes to 8 bits. With flash attention, which copies and packs use, so
+does another number of threads, as a busy machine leaves (see `pace`); without it that changes no bit.
 
 Failure modes: a request that cannot fit is refused before anything is decoded (`ContextOverflow`), an adapter that
 changes nothing likewise (`Refused`). After any error, after cancelling and after closing an iterator early, the

@@ -8,8 +8,9 @@
 
 llama.cpp's assertions and processor faults end a process and cannot be caught in it; files from strangers meet the
 former, new processors, libraries and quantizations the latter. What is remembered is keyed by the model, and by what
-decides which kernels run (`kernel_safety.machine_key`). A child that could not be made, ran out of time or of memory
-says nothing lasting: the model is then run as asked, or plainly if that much was seen.
+decides which kernels run (`kernel_safety.machine_key`). A child that could not be made or failed by itself says
+nothing: the model is then run as asked. One that ran out of time or was killed for memory refuses the model, but only
+this time.
 """
 
 from __future__ import annotations
