@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from pluralism_local.engine.kv_store import KVStore
 from pluralism_local.engine.markers import Marked
-from pluralism_local.engine.open_pack import OpenPack
+from pluralism_local.engine.packs.open_pack import OpenPack
 from pluralism_local.engine.plan import BASE_SLOT, Job, token_of
 from pluralism_local.engine.prompter import Prompter
 from pluralism_local.engine.slots import Slots

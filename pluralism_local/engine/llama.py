@@ -42,8 +42,8 @@ from pluralism_local.engine.jobs import JobMaker
 from pluralism_local.engine.lane import SEQUENCES, Lane, Task
 from pluralism_local.engine.llama_options import EngineStats, LlamaOptions
 from pluralism_local.engine.model_safety import ModelSafety, Setup, Tell
-from pluralism_local.engine.open_pack import OpenPack
-from pluralism_local.engine.pack_shelf import PackShelf
+from pluralism_local.engine.packs.open_pack import OpenPack
+from pluralism_local.engine.packs.shelf import PackShelf
 from pluralism_local.engine.plan import BASE_SLOT, Job, Limits, Wave, make_pack_plan, make_plan
 from pluralism_local.engine.prompter import Prompter
 from pluralism_local.engine.runner import Runner, RunnerOptions, physical_cores

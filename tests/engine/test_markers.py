@@ -16,8 +16,8 @@ from pluralism_local.engine.jobs import JobMaker
 from pluralism_local.engine.kv_store import KVStore
 from pluralism_local.engine.markers import Marked, Marker, Markers, quote_all, unquote
 from pluralism_local.engine.model_safety import ModelSafety
-from pluralism_local.engine.open_pack import OpenPack
-from pluralism_local.engine.pack_shelf import PackShelf
+from pluralism_local.engine.packs.open_pack import OpenPack
+from pluralism_local.engine.packs.shelf import PackShelf
 from pluralism_local.engine.prompter import Prompter
 from pluralism_local.engine.runner import RunnerOptions
 from pluralism_local.engine.slots import Slots

@@ -15,12 +15,12 @@ import pytest
 
 from pluralism_local.bench.seeded import write_lora
 from pluralism_local.engine.handles import Adapter, Context, Model, install_log
-from pluralism_local.engine.packs import PackAdapter, PackPlan, plan_pack, write_pack
+from pluralism_local.engine.packs.writer import PackAdapter, PackPlan, plan_pack, write_pack
 from pluralism_local.engine.plan import encode, prefill_rows
 from pluralism_local.errors import InvalidInput
 from pluralism_local.gguf_file import GGUFHeader, read_header
 from tests.engine.conftest import ASSISTANT_HEADER
-from tests.engine.pack_util import START, planned
+from tests.engine.packs.pack_util import START, planned
 
 PROMPT = "<|im_start|>user\nShould phones be banned in schools? Say what you think and why.<|im_end|>\n"
 ANSWER = "I think that"

@@ -14,7 +14,7 @@ from pluralism_local.engine.handles import Model
 from pluralism_local.engine.lane import Counters
 from pluralism_local.engine.markers import Marked
 from pluralism_local.engine.model_safety import ModelSafety, Setup
-from pluralism_local.engine.pack_shelf import Pack, PackShelf
+from pluralism_local.engine.packs.shelf import Pack, PackShelf
 from pluralism_local.engine.plan import token_of
 from pluralism_local.engine.runner import Runner, RunnerOptions
 from pluralism_local.errors import InvalidInput

@@ -26,7 +26,7 @@ import gguf
 import numpy as np
 import numpy.typing as npt
 
-from pluralism_local.engine.pack_rules import (
+from pluralism_local.engine.packs.rules import (
     PROJECTIONS,
     SETTINGS,
     adapter_reason,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pluralism_local.engine.packs import PackAdapter, PackPlan, plan_pack
+from pluralism_local.engine.packs.writer import PackAdapter, PackPlan, plan_pack
 from pluralism_local.gguf_file import GGUFHeader
 from tests.engine.conftest import ASSISTANT_HEADER
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pluralism_local.engine.pack_rules import spare_tokens
+from pluralism_local.engine.packs.rules import spare_tokens
 from pluralism_local.gguf_file import GGUFHeader
 
 WORDS = (

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pluralism_local.engine.packs import PackAdapter, PackPlan, plan_pack, write_pack
+from pluralism_local.engine.packs.writer import PackAdapter, PackPlan, plan_pack, write_pack
 from pluralism_local.engine.shelf import Shelf
 from pluralism_local.errors import DamagedWeights, PlocalError
 from pluralism_local.gguf_file import GGUFHeader

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pluralism_local.engine import pack_shelf
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
+from pluralism_local.engine.packs import shelf as pack_shelf
 from pluralism_local.errors import Refused
 from pluralism_local.types import EngineEvent, TextDone
 from tests.engine.conftest import MakeRef

@@ -11,11 +11,11 @@ import gguf
 import numpy as np
 import pytest
 
-from pluralism_local.engine.pack_rules import spare_tokens
-from pluralism_local.engine.packs import PackAdapter, PackPlan, plan_pack
+from pluralism_local.engine.packs.rules import spare_tokens
+from pluralism_local.engine.packs.writer import PackAdapter, PackPlan, plan_pack
 from pluralism_local.errors import NotFound
 from pluralism_local.gguf_file import GGUFHeader, Tensor, read_header
-from tests.engine.pack_util import START, planned
+from tests.engine.packs.pack_util import START, planned
 from tests.gguf_util import write_model
 
 

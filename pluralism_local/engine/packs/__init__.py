@@ -1,0 +1,1 @@
+"""Several adapters of a model in one batch. The engine runs without any of it, one wave per adapter."""
