@@ -16,7 +16,6 @@ Variables named PLOCAL_… that are no setting belong to the command line and ar
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,8 +27,8 @@ from pydantic import ValidationError
 from pluralism_local.errors import InvalidInput, did_you_mean
 from pluralism_local.files import write_atomic
 from pluralism_local.locks import only_writer
-from pluralism_local.optimized import split_name
-from pluralism_local.remote_url import SCHEME, parse_spec, without_credentials
+from pluralism_local.model_names import names_a_file, url_of
+from pluralism_local.remote_url import parse_spec, without_credentials
 from pluralism_local.settings import Settings, servers
 from pluralism_local.toml_edit import parse, read_bytes, text_of, with_setting
 from pluralism_local.trust import State, Trust, changes, is_guarded, is_pool_file
@@ -42,7 +41,6 @@ __all__ = [
     "Settings",
     "Withheld",
     "load",
-    "names_a_file",
     "paths",
     "set_value",
 ]
@@ -170,8 +168,9 @@ def set_value(key: str, text: str, *, environ: Mapping[str, str] | None = None) 
     given = {name: text} if name else _from_text(field, text)
     value = _checked(_Given(field, given, "", key, folder=Path.cwd()))
     for model in _models([_Given(field, value, "", key)]):
-        if model.startswith(SCHEME):
-            parse_spec(model)
+        url = url_of(model)
+        if url is not None:
+            parse_spec(url)
 
     file = paths(environ).config_file
     plain = (
@@ -188,17 +187,6 @@ def set_value(key: str, text: str, *, environ: Mapping[str, str] | None = None) 
             "Set PLOCAL_HOME to a folder that can be, or use a flag or a PLOCAL_ variable instead.",
         ) from error
     return file
-
-
-def names_a_file(name: str) -> bool:
-    """Whether a model name is meant as a path: it has a separator or ends in .gguf, and no ``scheme:``.
-
-    What ``@fast`` may follow counts, without it.
-    """
-    if re.match(r"[a-z]{2,}:", name):
-        return False
-    name = (split_name(name) or (name,))[0]
-    return "/" in name or os.sep in name or name.lower().endswith(".gguf")
 
 
 def _from_folder(

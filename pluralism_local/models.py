@@ -4,8 +4,8 @@
                                 └─identity──> (sha256, fingerprint), remembered per file
     settings ──installed──> the ModelFiles that have a name
 
-A name is ``starter``, a path, an alias of the config, or ``hf:user/repo[:QUANT]``, looked up in the Hub's
-cache; any of them with ``@fast`` or ``@Q4_0`` behind it is a copy that was made faster (see `optimized`). Failure
+How a name is read is `model_names`' matter; here its place is looked up: the package of the starter, the Hub's cache,
+an alias of the config, a path, and the copy that was made faster (see `optimized`) where it has a tag. Failure
 modes: `NotFound` for what is not here (with how to get it, or the nearest name), `InvalidInput` for a name that means
 several files or a file that is no model, `Refused` for a copy whose source has changed.
 """
@@ -23,16 +23,16 @@ from pathlib import Path
 from typing import Literal
 
 from pluralism_local import config, optimized
-from pluralism_local.config import Settings, names_a_file
+from pluralism_local.config import Settings
 from pluralism_local.errors import InvalidInput, NotFound, PlocalError, did_you_mean
 from pluralism_local.files import remembered
 from pluralism_local.gguf_file import fingerprint, general_type, open_gguf, sha256_of
 from pluralism_local.model_details import ModelDetails, describe, parts, read_model_header
+from pluralism_local.model_names import STARTER, Alias, File, Hub, Served, Starter, hub, parse
 from pluralism_local.model_rules import RULES
 from pluralism_local.remote_url import without_credentials
 
 __all__ = [
-    "STARTER",
     "ModelDetails",
     "ModelFile",
     "data_file",
@@ -44,8 +44,6 @@ __all__ = [
     "resolve",
 ]
 
-STARTER = "starter"
-_HUB_NAME = re.compile(r"hf:(?P<repo>\w[\w.-]*/\w[\w.-]*)(?::(?P<wanted>[^:]+))?", re.ASCII)
 _QUANT = re.compile(r"(?<![a-z0-9])(?:i?q\d\w*|tq\d\w*|mxfp4\w*|bf16|f16|f32)(?![a-z0-9])", re.IGNORECASE)
 
 
@@ -83,12 +81,12 @@ def data_file(name: str) -> Path:
     Raises:
         NotFound: not in the cache; the hint says how to get it. InvalidInput: several files fit, or no such name.
     """
-    if not name.startswith("hf:"):
+    place = hub(name)
+    if place is None:
         return Path(name).expanduser()
-    match = _HUB_NAME.fullmatch(name)
-    if match is None:
+    if place.repo is None:
         raise InvalidInput(f"'{name}' is no data set of the Hub.", "Write hf:user/repo:FILE.json.")
-    repo, wanted = match["repo"], match["wanted"]
+    repo, wanted = place.repo, place.wanted
     files = _cached_files(_hub_cache() / f"datasets--{repo.replace('/', '--')}", ("*.json", "*.json.gz"))
     fitting = _fitting(files, wanted) if wanted else sorted(files)
     if not fitting:
@@ -170,33 +168,33 @@ def _copy_of(source: ModelFile, tag: str) -> ModelFile:
     return ModelFile(f"{source.name}@{tag}", kept.path, "plocal")
 
 
-def _resolve(name: str, settings: Settings, seen: tuple[str, ...]) -> ModelFile:
-    tagged = optimized.split_name(name)
-    if tagged is not None and not os.path.isfile(os.path.expanduser(name)):  # noqa: PTH111, PTH113
-        return _copy_of(_resolve(tagged[0], settings, seen), tagged[1])
-    if name == STARTER:
-        return ModelFile(name, _starter_path(), "starter")
-    if name.startswith("hf:"):
-        return ModelFile(name, _hub_path(name), "hub")
-    if name.startswith(("remote:", "scripted:")):
-        raise InvalidInput(
-            f"'{without_credentials(name)}' is not a model file.",
-            "Give starter, a path, an alias or hf:user/repo:QUANT.",
-        )
-    path = Path(os.path.expanduser(name))  # noqa: PTH111 - Path's own raises for an unknown user
-    if names_a_file(name):
-        return ModelFile(name, _existing(path, name), "path")
-    if name in settings.aliases:  # before a file of that name: a folder must not choose the model
-        if name in seen:
+def _resolve(text: str, settings: Settings, seen: tuple[str, ...]) -> ModelFile:
+    name = parse(text, settings.aliases)
+    is_here = os.path.isfile(os.path.expanduser(text))  # noqa: PTH111, PTH113 - Path's own raise for impossible names
+    if name.tag is not None and not is_here:
+        return _copy_of(_resolve(name.source, settings, seen), name.tag)
+    # a file may be called what looks like a tag
+    match name.place if name.tag is None else File(text, bare=False):
+        case Starter():
+            return ModelFile(text, _starter_path(), "starter")
+        case Hub() as place:
+            return ModelFile(text, _hub_path(text, place), "hub")
+        case Served():
             raise InvalidInput(
-                f"The alias '{name}' stands for itself.",
-                f"Give it a model: plocal config set aliases.{name} MODEL.",
+                f"'{without_credentials(text)}' is not a model file.",
+                "Give starter, a path, an alias or hf:user/repo:QUANT.",
             )
-        return replace(_resolve(settings.aliases[name], settings, (*seen, name)), source="alias")
-    if os.path.isfile(path):  # noqa: PTH113 - Path's own raises for impossible names
-        return ModelFile(name, _existing(path, name), "path")
+        case Alias(target=target):
+            if text in seen:
+                raise InvalidInput(
+                    f"The alias '{text}' stands for itself.",
+                    f"Give it a model: plocal config set aliases.{text} MODEL.",
+                )
+            return replace(_resolve(target, settings, (*seen, text)), source="alias")
+        case File(bare=bare) if is_here or not bare:
+            return ModelFile(text, _existing(Path(os.path.expanduser(text)), text), "path")  # noqa: PTH111
     known = {STARTER, *settings.aliases, *(file.name for file in _hub_models())}
-    raise NotFound(f"There is no model '{name}'.", did_you_mean(name, known))
+    raise NotFound(f"There is no model '{text}'.", did_you_mean(text, known))
 
 
 def _starter_path() -> Path:
@@ -214,16 +212,16 @@ def _existing(path: Path, name: str) -> Path:
     try:
         open_gguf(path).close()
     except NotFound as error:
-        hub = f"For a model of the Hub write hf:{name}." if _HUB_NAME.fullmatch(f"hf:{name}") else ""
-        raise NotFound(error.message, error.hint or hub) from error
+        place = hub(f"hf:{name}")
+        hint = f"For a model of the Hub write hf:{name}." if place is not None and place.repo else ""
+        raise NotFound(error.message, error.hint or hint) from error
     return parts(path)[0]
 
 
-def _hub_path(name: str) -> Path:
-    match = _HUB_NAME.fullmatch(name)
-    if match is None:
+def _hub_path(name: str, place: Hub) -> Path:
+    if place.repo is None:
         raise InvalidInput(f"'{name}' is no Hub model.", "Write hf:user/repo or hf:user/repo:QUANT.")
-    repo, wanted = match["repo"], match["wanted"]
+    repo, wanted = place.repo, place.wanted
     files = _cached_models(_hub_cache() / f"models--{repo.replace('/', '--')}")
     download = f'Get it with: hf download {repo} --include "*{wanted or "Q4_K_M"}*.gguf"'
     if not files:

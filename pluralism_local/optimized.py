@@ -1,6 +1,5 @@
 """What `plocal models optimize` keeps: a model's faster copies, and the note beside each.
 
-    "big@fast" ──split_name──> ("big", "fast")
     source, tag, folders ──find──> Kept | NotFound | Refused: the source is another one now, or the copy is not whole
     candidate, note ──keep──> <source>.plocal-Q4_0.gguf with <source>.plocal-Q4_0.json
     data folder ──everywhere──> Kept…
@@ -23,13 +22,8 @@ from typing import Any
 
 from pluralism_local.errors import Cancelled, InvalidInput, NotFound, Refused
 from pluralism_local.files import replace_whole
+from pluralism_local.model_names import COPY_TYPES, FAST
 from pluralism_local.unfinished import beside
-
-FAST = "fast"
-"""The tag of the copy that was kept last."""
-
-TYPES = ("Q4_0", "IQ4_NL", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0")
-"""File types that copies are written in, smallest first; each is a tag, too."""
 
 FOLDER = "optimized"
 """Of the data folder, for copies that cannot lie beside their source."""
@@ -63,7 +57,7 @@ class Kept:
 
     Attributes:
         path: the copy.
-        kind: its file type, one of `TYPES`.
+        kind: its file type, one of `COPY_TYPES`.
         file_bytes, sha256: of the copy.
         written: ISO 8601, UTC.
         llama_cpp: version of llama-cpp-python that wrote it.
@@ -80,13 +74,6 @@ class Kept:
     llama_cpp: str
     requantized: bool
     figures: dict[str, Any] = field(default_factory=dict)
-
-
-def split_name(name: str) -> tuple[str, str] | None:
-    """(model, tag) of ``MODEL@fast`` or ``MODEL@Q4_0``, in any case; None for any other name."""
-    model, at, tag = name.rpartition("@")
-    tags = {known.lower(): known for known in (FAST, *TYPES)}
-    return (model, tags[tag.lower()]) if at and model and tag.lower() in tags else None
 
 
 def stamp(files: Sequence[Path], sha256: str) -> Source:
@@ -128,7 +115,7 @@ def find(
         Refused: the source has changed since, or the copy is not what was written.
     """
     again = f"Make it with: plocal models optimize {model}"
-    kinds = TYPES if tag == FAST else (tag,)
+    kinds = COPY_TYPES if tag == FAST else (tag,)
     notes = [folder / _name(files[0], kind, folder) for folder in folders for kind in kinds]
     copies = [kept for path in notes if (kept := read(path)) is not None]
     if not copies:
@@ -183,7 +170,7 @@ def read(path: Path) -> Kept | None:
     texts = (kept.kind, kept.sha256, kept.written, source.path, source.sha256)
     numbers = (kept.file_bytes, source.file_bytes, source.mtime_ns)
     sound = all(isinstance(text, str) for text in texts) and all(isinstance(count, int) for count in numbers)
-    return kept if sound and kept.kind in TYPES and path.is_file() else None
+    return kept if sound and kept.kind in COPY_TYPES and path.is_file() else None
 
 
 def note_of(path: Path) -> Path:
@@ -193,7 +180,7 @@ def note_of(path: Path) -> Path:
 
 def is_copy(path: Path) -> bool:
     """Whether `path` is named as a copy is."""
-    return _MARK in path.name and path.name.partition(_MARK)[2] in {f"{kind}.gguf" for kind in TYPES}
+    return _MARK in path.name and path.name.partition(_MARK)[2] in {f"{kind}.gguf" for kind in COPY_TYPES}
 
 
 def everywhere(data_dir: Path) -> list[Kept]:

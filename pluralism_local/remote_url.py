@@ -16,8 +16,8 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from urllib.parse import unquote
 
 from pluralism_local.errors import InvalidInput
+from pluralism_local.model_names import url_of
 
-SCHEME = "remote:"
 LONGEST_URL = 8000  # characters; no server takes more
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _URL = re.compile(
@@ -59,7 +59,8 @@ def parse_spec(spec: str) -> RemoteUrl:
     Raises:
         InvalidInput: it is no such URL, or not one that everybody reads alike.
     """
-    url, _, model = spec.strip().removeprefix(SCHEME).partition("#")
+    spec = spec.strip()
+    url, _, model = (url_of(spec) or spec).partition("#")
     found = _URL.fullmatch(url.strip()) if url.isprintable() and len(url) <= LONGEST_URL else None
     host = _host(found["host"]) if found else None
     if not found or host is None or int(found["port"] or 0) > 65535:
@@ -103,12 +104,13 @@ def without_credentials(text: str) -> str:
     Of a remote model's name that cannot be read as a URL everything before its last ``@`` is left out, and what
     follows a ``?``: a password may hold characters that end the part it belongs to.
     """
-    if text.strip().startswith(SCHEME):
+    url = url_of(text.strip())
+    if url is not None:
         try:
-            parse_spec(text)
+            parse_spec(url)
         except InvalidInput:
-            url = text.strip().removeprefix(SCHEME).partition("?")[0]
-            return SCHEME + _ALL_BEFORE_AT.sub(r"\1", url)
+            prefix = text.strip().partition(":")[0]
+            return f"{prefix}:" + _ALL_BEFORE_AT.sub(r"\1", url.partition("?")[0])
     return _USERINFO.sub(r"\1", text)
 
 

@@ -14,7 +14,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 
 from pluralism_local.errors import InvalidInput
-from pluralism_local.remote_url import SCHEME, parse_spec
+from pluralism_local.model_names import STARTER, url_of
+from pluralism_local.remote_url import parse_spec
 from pluralism_local.types import MAX_THREADS, ModeName
 
 _ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -32,7 +33,7 @@ def _texts_to_paths(value: object) -> object:
 
 def _alias_names(aliases: dict[str, str]) -> dict[str, str]:
     for name, target in aliases.items():
-        if not _ALIAS.fullmatch(name) or name == "starter" or name.endswith(".gguf") or not target.strip():
+        if not _ALIAS.fullmatch(name) or name == STARTER or name.endswith(".gguf") or not target.strip():
             raise ValueError(name)
     return aliases
 
@@ -62,7 +63,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    model: Name = Field(default="starter", description="the name or the path of a model")
+    model: Name = Field(default=STARTER, description="the name or the path of a model")
     pool: Name = Field(default="perspectives", description="the id or the path of a pool")
     mode: ModeName = Field(
         default="overton",
@@ -110,7 +111,8 @@ def servers(models: Iterable[str]) -> frozenset[str]:
     """The addresses of the remote models among these; one that cannot be read is connected to by nobody."""
     found = set()
     for model in models:
-        if model.startswith(SCHEME):
+        url = url_of(model)
+        if url is not None:
             with contextlib.suppress(InvalidInput):
-                found.add(parse_spec(model).address)
+                found.add(parse_spec(url).address)
     return frozenset(found)

@@ -1,11 +1,10 @@
 """From names to things: engines from model names, a pool from `--pool` or `-p`, the user's library.
 
-    "remote:URL[#model]" ──> RemoteEngine
-    "scripted:[FILE]"    ──> ScriptedEngine                (never chosen by itself)
-    any other name       ──> models.resolve ──> file ──> LlamaEngine
+    a server's name ──> the engine that model_names.SERVERS has for it: RemoteEngine, ScriptedEngine
+    any other name  ──> models.resolve ──> file ──> LlamaEngine
 
 Two handles come out: `llm` answers, `communities` comments. They are one engine unless told otherwise, or the
-LLM is remote: a black box takes no adapters, so its communities run on a local model.
+LLM is a black box that takes no adapters: then its communities run on a local model.
 """
 
 from __future__ import annotations
@@ -14,10 +13,12 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pluralism_local.errors import InvalidInput, did_you_mean
+from pluralism_local.model_names import STARTER, Served, follow
 from pluralism_local.remote_url import parse_spec, without_credentials
 
 if TYPE_CHECKING:
@@ -104,48 +105,56 @@ def open_handles(
         needed: whether the mode asks communities at all; if not, no second model is opened.
         status: told what is being opened.
     """
-    llm_name = expand(settings.model, settings)
-    name = communities or (default_local if llm_name.startswith("remote:") else settings.model)
+    llm_name = engine_name(settings.model, settings)
+    name = communities or communities_model(settings, default_local)
     with ExitStack() as stack:
         llm = stack.enter_context(open_engine(settings.model, settings, status))
-        if not needed or expand(name, settings) == llm_name:
+        if not needed or engine_name(name, settings) == llm_name:
             yield Handles(llm, llm)
         else:
             yield Handles(llm, stack.enter_context(open_engine(name, settings, status)))
 
 
-def expand(name: str, settings: Settings) -> str:
-    """An alias of an engine (``remote:``, ``scripted:``) spelled out; any other name as it is."""
-    target = name
-    for _ in settings.aliases:  # an alias may stand for another; a circle is models.resolve's to refuse
-        target = settings.aliases.get(target, target)
-    return target if target.startswith(("remote:", "scripted:")) else name
+def engine_name(name: str, settings: Settings) -> str:
+    """The name that tells engines apart: an alias of a server spelled out, any other name as it is."""
+    return follow(name, settings.aliases).text
+
+
+def server_of(name: str, settings: Settings) -> Served | None:
+    """The server that a name leads to, by an alias or not; None for a model in a file."""
+    place = follow(name, settings.aliases).place
+    return place if isinstance(place, Served) else None
+
+
+def communities_model(settings: Settings, default_local: str) -> str:
+    """What the communities run on where nobody said: the LLM, or `default_local` if the LLM takes no adapters."""
+    served = server_of(settings.model, settings)
+    return settings.model if served is None or served.server.adapters else default_local
 
 
 def open_engine(name: str, settings: Settings, status: Callable[[str], None]) -> LanguageModel:
     """The engine that a model name stands for; the caller closes it.
 
-    A remote one is given the key of PLOCAL_REMOTE_KEY only if the user named its server: see `Settings.keyless`.
+    One at a URL is given the key of PLOCAL_REMOTE_KEY only if the user named its server: see `Settings.keyless`.
 
     Raises: as the engines and `models.resolve` do; InvalidInput for a remote model that --offline forbids.
     """
-    target = expand(name, settings)
-    if target.startswith("scripted:"):
-        from pluralism_local.engine.scripted import ScriptedEngine
+    served = server_of(name, settings)
+    return _open_local(name, settings, status) if served is None else _open_served(name, served, settings)
 
-        script = target.removeprefix("scripted:")
-        return ScriptedEngine(Path(script).expanduser() if script else None)
-    if target.startswith("remote:"):
-        where = parse_spec(target)
-        if settings.offline and not where.loopback:
-            raise InvalidInput(
-                f"The model '{without_credentials(name)}' is on another machine, and this is offline.",
-                "Leave --offline out, or take a local model.",
-            )
-        from pluralism_local.engine.remote import RemoteEngine
 
-        return RemoteEngine.from_spec(target, api_key="" if where.address in settings.keyless else None)
-    return _open_local(name, settings, status)
+def _open_served(name: str, served: Served, settings: Settings) -> LanguageModel:
+    module, _, engine = served.server.engine.partition(":")
+    make: Callable[..., LanguageModel] = getattr(import_module(module), engine).from_spec
+    if not served.server.is_url:
+        return make(served.rest)
+    where = parse_spec(served.rest)
+    if settings.offline and not where.loopback:
+        raise InvalidInput(
+            f"The model '{without_credentials(name)}' is on another machine, and this is offline.",
+            "Leave --offline out, or take a local model.",
+        )
+    return make(served.rest, api_key="" if where.address in settings.keyless else None)
 
 
 def _open_local(name: str, settings: Settings, status: Callable[[str], None]) -> LanguageModel:
@@ -213,5 +222,5 @@ def local_default(overrides: Mapping[str, object]) -> str:
     """The default model, whatever `overrides` ask for, if it is in this machine's hands; else the starter model."""
     from pluralism_local import config
 
-    model = config.load({**overrides, "model": None}).settings.model
-    return "starter" if model.startswith("remote:") else model
+    settings = config.load({**overrides, "model": None}).settings
+    return communities_model(settings, STARTER)

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pluralism_local.config import LOCAL_FILE, Settings, load, names_a_file, paths, set_value
+from pluralism_local.config import LOCAL_FILE, Settings, load, paths, set_value
 from pluralism_local.errors import InvalidInput, PlocalError
 from pluralism_local.toml_edit import with_setting
 from pluralism_local.trust import Trust
@@ -351,25 +351,6 @@ def test_a_table_is_merged_and_swallows_nothing(text: str) -> None:
     assert after["z"] == 1
     assert after["t"]["b"] == 2
     assert ("a" in after["t"]) == ("a" in text)
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("starter", False),
-        ("x.gguf", True),
-        ("x.GGUF", True),
-        ("./x", True),
-        ("hf:user/repo:Q4_0", False),
-        ("remote:http://localhost:8080", False),
-        ("scripted:x.json", False),
-        ("x.gguf@fast", True),
-        ("x.gguf@other", False),
-        ("starter@Q4_0", False),
-    ],
-)
-def test_which_names_mean_a_path(name: str, expected: bool) -> None:
-    assert names_a_file(name) is expected
 
 
 def test_settings_at_once_are_all_kept(own_home: Path) -> None:

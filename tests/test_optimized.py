@@ -55,24 +55,6 @@ def look(source: Path, data: Path, tag: str, sha256: str = "abc", *, managed: bo
     return find("big", [source], tag, folders, lambda: sha256)
 
 
-@pytest.mark.parametrize(
-    ("name", "parts"),
-    [
-        ("big@fast", ("big", "fast")),
-        ("./a@b/big.gguf@q4_k_m", ("./a@b/big.gguf", "Q4_K_M")),
-        ("hf:u/r:Q8_0@FAST", ("hf:u/r:Q8_0", "fast")),
-        ("big", None),
-        ("@fast", None),
-        ("big@", None),
-        ("big@faster", None),
-        ("big@fast.gguf", None),
-        ("", None),
-    ],
-)
-def test_a_tag_is_the_last_word_if_it_is_one(name: str, parts: tuple[str, str] | None) -> None:
-    assert optimized.split_name(name) == parts
-
-
 def test_a_copy_lies_beside_its_source_and_is_found_by_both_tags(source: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     kept = write(source, data)

@@ -17,7 +17,7 @@ from pluralism_local.engine.fast_weights import slow_type
 from pluralism_local.errors import InvalidInput, did_you_mean
 from pluralism_local.gguf_file import GGUFHeader, Tensor
 from pluralism_local.model_details import FILE_TYPES
-from pluralism_local.optimized import TYPES
+from pluralism_local.model_names import COPY_TYPES
 
 UNQUANTIZED = frozenset({"F32", "F16", "BF16"})
 
@@ -57,10 +57,10 @@ def find_kind(text: str) -> str:
 
     Raises: InvalidInput for one that copies are not written in.
     """
-    kinds = {kind.lower(): kind for kind in TYPES}
+    kinds = {kind.lower(): kind for kind in COPY_TYPES}
     if text.lower() not in kinds:
         raise InvalidInput(
-            f"'{text}' is no quantization that is tried here.", did_you_mean(text.upper(), TYPES)
+            f"'{text}' is no quantization that is tried here.", did_you_mean(text.upper(), COPY_TYPES)
         )
     return kinds[text.lower()]
 
@@ -81,7 +81,7 @@ def plan(
     arm = (machine or platform.machine()).lower() in ("arm64", "aarch64")
     usual = (*_EVERYWHERE, *(_ON_ARM if arm else ()))
     candidates, left_out = [], []
-    for kind in TYPES:
+    for kind in COPY_TYPES:
         reason = _why_not(header, kind)
         if not reason and not named and kind == _SLOW_TO_WRITE:
             reason = f"writing it takes many times as long; try it with --try {kind}"

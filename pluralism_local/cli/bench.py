@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pluralism_local.bench.measure import AskTimes, Report
     from pluralism_local.config import Settings
     from pluralism_local.engine.llama import LlamaOptions
+    from pluralism_local.models import ModelFile
 
 EPILOG = """
 \b
@@ -103,7 +104,6 @@ def bench(
     if context.invoked_subcommand is not None:
         return
     out = options.output(context, as_json=as_json)
-    from pluralism_local import models
     from pluralism_local.bench.measure import Workload
     from pluralism_local.bench.measure import bench as measure
 
@@ -117,11 +117,7 @@ def bench(
     )
     overrides = {"model": model, "pool": pool, "threads": threads, "gpu_layers": gpu_layers}
     settings = options.load(out, overrides).settings
-    if wiring.expand(settings.model, settings).startswith(("remote:", "scripted:")):
-        raise Unsupported(
-            f"'{without_credentials(settings.model)}' is no local model.", "Measure a GGUF file."
-        )
-    file = models.resolve(settings.model, settings)
+    file = _local_model(settings)
     communities = wiring.find_pool(wiring.library(settings), settings.pool, [])
     engine_options = _engine_options(settings)
 
@@ -144,18 +140,13 @@ def bench_eval(
 ) -> None:
     """Time an evaluation: ours on survey questions, all comments included."""
     out = options.output(context, as_json=as_json)
-    from pluralism_local import models
     from pluralism_local.bench.evaluation import TASK, made_up
     from pluralism_local.bench.evaluation import bench_eval as measure
     from pluralism_local.evaluation.reading import read_samples
 
     overrides = {"model": model, "pool": pool, "threads": threads, "gpu_layers": gpu_layers}
     settings = options.load(out, overrides).settings
-    if wiring.expand(settings.model, settings).startswith(("remote:", "scripted:")):
-        raise Unsupported(
-            f"'{without_credentials(settings.model)}' is no local model.", "Measure a GGUF file."
-        )
-    file = models.resolve(settings.model, settings)
+    file = _local_model(settings)
     samples = made_up(limit) if data is None else read_samples(TASK, data)[:limit]
     report = measure(
         file.path,
@@ -184,6 +175,16 @@ def bench_eval(
         ]
     )
     out.show(report.record(), text)
+
+
+def _local_model(settings: Settings) -> ModelFile:
+    from pluralism_local import models
+
+    if wiring.server_of(settings.model, settings) is not None:
+        raise Unsupported(
+            f"'{without_credentials(settings.model)}' is no local model.", "Measure a GGUF file."
+        )
+    return models.resolve(settings.model, settings)
 
 
 def _engine_options(settings: Settings) -> LlamaOptions:

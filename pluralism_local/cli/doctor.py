@@ -193,10 +193,9 @@ def _installation() -> Iterator[Finding]:
 
 def _model(settings: Settings) -> Iterator[Finding]:
     from pluralism_local import models
-    from pluralism_local.wiring import expand
+    from pluralism_local.wiring import server_of
 
-    target = expand(settings.model, settings)
-    if target.startswith(("remote:", "scripted:")):
+    if server_of(settings.model, settings) is not None:
         yield Finding("ok", "model", f"{without_credentials(settings.model)} (not asked now)")
         return
     try:

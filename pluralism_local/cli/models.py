@@ -151,14 +151,14 @@ def default(
     """Print the default model, or set it."""
     from pluralism_local import models
     from pluralism_local.cli.config import save
-    from pluralism_local.wiring import expand
+    from pluralism_local.wiring import server_of
 
     out = options.output(context)
     settings = options.load(out).settings
     if name is None:
         out.line(without_credentials(settings.model))
         return
-    if not expand(name, settings).startswith(("remote:", "scripted:")):
+    if server_of(name, settings) is None:
         models.resolve(name, settings)
     save(context, "model", name)
 

@@ -100,6 +100,7 @@ def optimize(
     from pluralism_local.bench.copies import Work
     from pluralism_local.bench.optimizing import Optimizer
     from pluralism_local.cli.interrupt import catching
+    from pluralism_local.model_names import COPY_TYPES
 
     tried = tuple(dict.fromkeys(map(find_kind, kinds or ())))
     work = Work(tried, None if keep is None else find_kind(keep), most_kl, repeats)
@@ -119,7 +120,7 @@ def optimize(
             tell=_telling(out),
             should_stop=interrupt,
         )
-        optimizer.check_space(None if dry_run else place(optimized.TYPES[0]).parent)
+        optimizer.check_space(None if dry_run else place(COPY_TYPES[0]).parent)
         if optimizer.already_written:
             out.note(f"{len(optimizer.already_written)} of them were written by a run that was stopped.")
         interrupt.graceful = True

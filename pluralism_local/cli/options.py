@@ -15,6 +15,7 @@ import typer
 
 from pluralism_local.cli.output import Output
 from pluralism_local.errors import InvalidInput
+from pluralism_local.model_names import STARTER, server_forms
 
 if TYPE_CHECKING:
     from pluralism_local.config import Loaded
@@ -69,10 +70,9 @@ Model = Annotated[
     _option(
         "-m",
         "--model",
-        default="starter",
+        default=STARTER,
         metavar="NAME",
-        help="The LLM that answers: starter, a path to a .gguf, an alias, hf:user/repo[:QUANT], "
-        "remote:URL[#model], or scripted:[FILE.json] (made-up text, for trying things out).",
+        help=f"The LLM that answers: starter, a path to a .gguf, an alias, hf:user/repo[:QUANT], {server_forms()}.",
     ),
 ]
 CommunitiesModel = Annotated[

@@ -160,6 +160,11 @@ class ScriptedEngine:
         self._closed = False
         self.calls: list[Call] = []
 
+    @classmethod
+    def from_spec(cls, spec: str) -> Self:
+        """From what follows ``scripted:``, a script's path or nothing."""
+        return cls(Path(spec).expanduser() if spec else None)
+
     @property
     def info(self) -> ModelInfo:
         """Id ``scripted:`` or ``scripted:FILE``; no file, hence no hash."""

@@ -74,8 +74,7 @@ class Engines:
     def _communities_name(self, settings: Settings) -> str:
         if self._communities_model:
             return self._communities_model
-        remote = wiring.expand(settings.model, settings).startswith("remote:")
-        return self._default_local if remote else settings.model
+        return wiring.communities_model(settings, self._default_local)
 
     def _close_all_but(self, keep: dict[str, object] | dict[str, str] | dict[str, LanguageModel]) -> None:
         for key in [key for key in self._open if key not in keep]:
@@ -84,4 +83,4 @@ class Engines:
 
 def _key(name: str, settings: Settings) -> str:
     values = [getattr(settings, field) for field in ENGINE_SETTINGS if field != "model"]
-    return f"{wiring.expand(name, settings)} {values!r}"
+    return f"{wiring.engine_name(name, settings)} {values!r}"

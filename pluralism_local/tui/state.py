@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pluralism_local.model_names import STARTER
 from pluralism_local.tui.exchange import Exchange
 from pluralism_local.types import ModeName, Sampling, Turn
 
@@ -42,7 +43,7 @@ class Start:
     specs: tuple[str, ...] = ()
     weights: tuple[float, ...] = ()
     communities_model: str | None = None
-    default_local: str = "starter"
+    default_local: str = STARTER
     attribute: str | None = None
     system: str | None = None
     force: bool = False

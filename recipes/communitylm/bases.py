@@ -103,13 +103,14 @@ def find_base(reference: str, folder: Path) -> Base:
     from pluralism_local.config import load
     from pluralism_local.gguf_file import fingerprint
     from pluralism_local.model_details import read_model_header
+    from pluralism_local.model_names import Hub, Starter, parse
     from pluralism_local.models import resolve
 
     local = folder / Path(reference).expanduser()
     path: Path | None = None
     if reference.endswith(".gguf"):
         path = local if local.exists() else Path(reference).expanduser()
-    elif not local.is_dir() and (reference == "starter" or reference.startswith("hf:")):
+    elif not local.is_dir() and isinstance(parse(reference).place, Starter | Hub):
         path = resolve(reference, load().settings).path
     if path is None:
         here = local if local.is_dir() else None

@@ -12,7 +12,7 @@ from pluralism_local.engine.quantizer import quantize
 from pluralism_local.errors import Cancelled, EngineFailure
 from pluralism_local.gguf_file import GGML_TYPES, fingerprint, read_header
 from pluralism_local.model_details import read_model_header
-from pluralism_local.optimized import TYPES
+from pluralism_local.model_names import COPY_TYPES
 from tests.tiny.families import FAMILIES
 from tests.tiny.model import write_tiny
 
@@ -40,7 +40,7 @@ def test_it_writes_the_type_with_the_tensors_that_adapters_need(
 def test_models_of_every_family_can_be_written_in_every_type(tmp_path: Path, family: str) -> None:
     install_log()
     source = write_tiny(tmp_path / "source.gguf", FAMILIES[family])
-    for kind in TYPES:
+    for kind in COPY_TYPES:
         out = tmp_path / f"{kind}.gguf"
         write_quantized(source, out, kind, 1)
         assert fingerprint(read_model_header(out)) == fingerprint(read_header(source))

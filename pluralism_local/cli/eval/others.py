@@ -42,7 +42,7 @@ def kept(wanted: Wanted) -> dict[str, Any]:
 
 def named(wanted: Wanted) -> dict[str, str]:
     """What the run names and is opened, by kind; files by their absolute path, servers without credentials."""
-    from pluralism_local.config import names_a_file
+    from pluralism_local.model_names import names_a_file
     from pluralism_local.trust import is_pool_file
 
     models = {"model": wanted.settings["model"], "communities_model": wanted.communities_model}
@@ -62,12 +62,12 @@ def named(wanted: Wanted) -> dict[str, str]:
 def remember(wanted: Wanted, settings: Settings) -> None:
     """This run is begun here; not remembered if it is on a server that no key goes to, which stays so."""
     from pluralism_local import config
+    from pluralism_local.model_names import follow
     from pluralism_local.settings import servers
     from pluralism_local.trust import Trust
-    from pluralism_local.wiring import expand
 
     names = named(wanted)
-    models = [expand(name, settings) for kind, name in names.items() if kind in FLAGS]
+    models = [follow(name, settings.aliases).text for kind, name in names.items() if kind in FLAGS]
     if names and not servers(models) & settings.keyless:
         Trust(config.paths().data_dir).remember_run(names)
 
@@ -128,7 +128,7 @@ def allow(
 
 def _spelling(kind: str, name: str | None, option: str | None, settings: Settings) -> str | None:
     """How the user names the same thing, credentials included; None if nowhere."""
-    from pluralism_local.config import names_a_file
+    from pluralism_local.model_names import names_a_file
 
     if kind == "scorer":
         users = [option, os.environ.get("PLOCAL_SCORER")]

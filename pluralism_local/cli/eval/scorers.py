@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pluralism_local import wiring
+from pluralism_local.model_names import STARTER
 
 if TYPE_CHECKING:
     from pluralism_local.config import Settings
@@ -42,7 +43,7 @@ def open_scorer(name: str, settings: Settings, status: Callable[[str], None]) ->
     if name == ADAPTER:
         from pluralism_local.evaluation.nli import AdapterNli, find_shipped
 
-        with wiring.open_engine("starter", settings, status) as engine:
+        with wiring.open_engine(STARTER, settings, status) as engine:
             yield AdapterNli(engine, find_shipped(engine.info).adapter)
         return
     from pluralism_local.evaluation.nli import ClassifierNli

@@ -17,9 +17,7 @@ from pluralism_local.errors import PlocalError
 from pluralism_local.figures import one_line
 from pluralism_local.models import ModelDetails, ModelFile
 from pluralism_local.remote_url import without_credentials
-from pluralism_local.wiring import expand
-
-ENGINES = ("remote:", "scripted:")
+from pluralism_local.wiring import engine_name, server_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +25,7 @@ class Entry:
     """One model.
 
     Attributes:
-        source: ``"starter"``, ``"path"``, ``"alias"``, ``"hub"``, or ``"remote"`` and ``"scripted"`` for no file.
+        source: ``"starter"``, ``"path"``, ``"alias"``, ``"hub"``, or a server's prefix, such as ``"remote"``.
         file, details: None where there is no file, or no sound one.
         problem: what is wrong with it; None if it can be used.
     """
@@ -59,9 +57,9 @@ def resolved(name: str, settings: Settings) -> Entry:
 
     Raises: NotFound, InvalidInput as `models.resolve` and `models.details` do.
     """
-    target = expand(name, settings)
-    if target.startswith(ENGINES):
-        return Entry(name, target.partition(":")[0])
+    served = server_of(name, settings)
+    if served is not None:
+        return Entry(name, served.server.prefix)
     file = models.resolve(name, settings)
     return Entry(name, file.source, file, models.details(file))
 
@@ -103,7 +101,7 @@ def about(entry: Entry, settings: Settings) -> Content:
 def _facts(entry: Entry, settings: Settings) -> list[tuple[str, str]]:
     found = entry.details
     if found is None or entry.file is None:
-        where = without_credentials(expand(entry.name, settings)).partition(":")[2]
+        where = without_credentials(engine_name(entry.name, settings)).partition(":")[2]
         return [("runs at", where), ("source", entry.source)]
     memory = f"about {size(found.estimated_memory_bytes)} with {found.estimated_context:,} tokens of context"
     return [
