@@ -21,6 +21,9 @@ from typing import Any
 from pluralism_local.errors import InvalidInput, NotFound
 from pluralism_local.unfinished import beside, sweep
 
+DIGESTS = "files.json"
+"""Of the cache folder: what is remembered of models and adapters; see `remembered`."""
+
 LFS_START = b"version https://git-"
 LFS_HINT = "This is a Git LFS pointer, a note about the file: fetch the file itself with `git lfs pull`."
 

@@ -25,7 +25,7 @@ from typing import Literal
 from pluralism_local import config, optimized
 from pluralism_local.config import Settings
 from pluralism_local.errors import InvalidInput, NotFound, PlocalError, did_you_mean
-from pluralism_local.files import remembered
+from pluralism_local.files import DIGESTS, remembered
 from pluralism_local.gguf_file import fingerprint, general_type, open_gguf, sha256_of
 from pluralism_local.model_details import ModelDetails, describe, parts, read_model_header
 from pluralism_local.model_names import STARTER, Alias, File, Hub, Served, Starter, hub, parse
@@ -140,7 +140,7 @@ def identity(file: ModelFile, cache_dir: Path) -> tuple[str, str]:
     Raises:
         NotFound, InvalidInput: as `details`.
     """
-    cache = cache_dir / "files.json"
+    cache = cache_dir / DIGESTS
     # what is remembered was checked, too: under the name of the rules it was checked by
     mark = remembered(
         file.path, f"fingerprint {RULES}", lambda: fingerprint(read_model_header(file.path)), cache

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pluralism_local.errors import InvalidInput, did_you_mean
+from pluralism_local.files import DIGESTS
 from pluralism_local.model_names import STARTER, Served, follow
 from pluralism_local.remote_url import parse_spec, without_credentials
 
@@ -57,7 +58,10 @@ def library(settings: Settings) -> Library:
     """All cards and pools that this user has."""
     from pluralism_local import communities, config
 
-    return communities.Library(communities.default_paths(config.paths().data_dir, settings.community_paths))
+    where = config.paths()
+    return communities.Library(
+        communities.default_paths(where.data_dir, settings.community_paths), where.cache_dir / DIGESTS
+    )
 
 
 def find_pool(shelf: Library, pool: str, specs: list[str]) -> Pool:

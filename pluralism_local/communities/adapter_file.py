@@ -33,20 +33,22 @@ def inside(folder: Path, name: str) -> Path:
     return path
 
 
-def check_adapter(path: Path, *, sha256: str, rank: int, alpha: float, activation: Activation) -> None:
-    """Check a LoRA's file against what its card says of it.
+def check_adapter(
+    path: Path, *, sha256: str, rank: int, alpha: float, activation: Activation, cache: Path | None = None
+) -> None:
+    """Check a LoRA's file against what its card says of it; `cache` as for `gguf_file.sha256_of`.
 
     Raises:
         NotFound: there is no such file.
         Refused: another content than the card's hash names, or an adapter that changes nothing.
         InvalidInput: not a GGUF file, not a LoRA, or with another rank, alpha or activation.
     """
-    found = sha256_of(path)
-    if found != sha256:
+    digest = sha256_of(path, cache)
+    if digest != sha256:
         if is_lfs_pointer(path):
             raise InvalidInput(f"{path} is not the adapter.", LFS_HINT)
         raise Refused(
-            f"{path} is not the file its card describes: sha256 {found[:12]}…, the card says {sha256[:12]}….",
+            f"{path} is not the file its card describes: sha256 {digest[:12]}…, the card says {sha256[:12]}….",
             "Get the adapter again; if you trained it anew, write its new hash into the card.",
         )
     header = read_header(path)

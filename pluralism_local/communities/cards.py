@@ -246,8 +246,11 @@ def made_for(community: Community, fingerprint: str) -> bool:
     return community.card.adapter is None or base is None or base.fingerprint == fingerprint
 
 
-def load_community(path: Path) -> Community:
+def load_community(path: Path, cache: Path | None = None) -> Community:
     """Read and check one card; `path` is its folder or its README.md.
+
+    The digest of its adapter is remembered in the JSON file `cache`, if there is one, while the adapter's size and
+    time stay.
 
     Raises:
         NotFound: no card there, or its adapter's file is missing.
@@ -271,6 +274,7 @@ def load_community(path: Path) -> Community:
             rank=card.adapter.rank,
             alpha=card.adapter.alpha,
             activation=card.adapter.activation,
+            cache=cache,
         )
     return Community(card, folder)
 

@@ -68,10 +68,11 @@ def default_paths(data_dir: Path, community_paths: Sequence[Path] = ()) -> list[
 
 
 class Library:
-    """The communities and pools in some folders; later folders override earlier ones."""
+    """The communities and pools in some folders; later folders override earlier ones; `cache` as `load_community`."""
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], cache: Path | None = None) -> None:
         self.paths = tuple(paths)
+        self._cache = cache
         self._loaded: dict[str, Community] = {}
 
     def community(self, id: str) -> Community:
@@ -84,7 +85,7 @@ class Library:
         if id not in self._loaded:
             if id not in self._cards:
                 raise NotFound(f"There is no community '{id}'.", self._suggest(id, self._cards))
-            self._loaded[id] = load_community(self._cards[id])
+            self._loaded[id] = load_community(self._cards[id], self._cache)
         return self._loaded[id]
 
     def pool(self, name: str | Path) -> Pool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import gguf
 import numpy as np
 import pytest
 
-from pluralism_local.communities import check_base, load_community
+from pluralism_local.communities import Library, check_base, load_community
 from pluralism_local.errors import InvalidInput, NotFound, Refused
 from tests.communities.conftest import FINGERPRINT, MakeCard, hashed, plocal, write_card
 
@@ -182,3 +183,27 @@ def test_the_base_is_checked_and_can_be_forced(make_adapted: MakeCard, tmp_path:
     assert "forced" in warning
     persona_only = load_community(write_card(tmp_path, "words", {"plocal": plocal("words")}))
     assert check_base(persona_only, other) == []
+
+
+def test_an_adapter_is_hashed_once_while_it_stays_the_same(
+    make_adapted: MakeCard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[str] = []
+    digest = hashlib.file_digest
+
+    def counted(file: Any, name: str) -> Any:
+        reads.append(name)
+        return digest(file, name)
+
+    monkeypatch.setattr(hashlib, "file_digest", counted)
+    folder, cache = make_adapted(), tmp_path / "cache" / "files.json"
+    path = folder / "with-lora.gguf"
+    first = load_community(folder, cache)
+    assert len(reads) == 1
+    for _ in range(2):
+        assert Library([folder.parent], cache).community("with-lora") == first
+    assert len(reads) == 1
+
+    path.write_bytes(path.read_bytes() + b"\0")  # another size: looked at again, and found to be another file
+    with pytest.raises(Refused, match="not the file its card describes"):
+        load_community(folder, cache)
