@@ -40,6 +40,7 @@ NOT_RUN = (
     "python recipes/",
     "plocal ask -p mine",
     "plocal eval ",
+    "plocal communities judge ",
     "plocal chat",
     'pip install "pluralism-local[web]"',
 )

@@ -23,7 +23,7 @@ SENTENCES = MappingProxyType(
         "ask": "Ask one question and get one answer from a pool of communities and a language model.",
         "chat": "Chat in the terminal, or in a browser with --web: all modes, many turns, everything by keyboard.",
         "doctor": "Check what an answer needs: packages, model, communities, config, memory, folders.",
-        "communities": "Communities: list, read and check their cards.",
+        "communities": "Communities: list, read and check their cards, judge their voices.",
         "pools": "Pools: list, read and check sets of communities.",
         "models": "Models: list, inspect, verify, optimize, choose the default.",
         "eval": "Evaluation: run the paper's six tasks, score answers, compare methods.",

@@ -1,4 +1,4 @@
-"""`plocal communities`: which there are, what their cards say, and whether a card is sound."""
+"""`plocal communities`: which there are, what their cards say, whether a card is sound, what their voices are worth."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ import typer
 from pluralism_local.cli import options
 from pluralism_local.cli.exits import ExitCode, Failure, describe
 from pluralism_local.cli.output import Output, key_values, table
+from pluralism_local.cli.voices.judge import EPILOG as JUDGE_EPILOG
+from pluralism_local.cli.voices.judge import judge
 from pluralism_local.errors import PlocalError
-from pluralism_local.figures import clean
+from pluralism_local.figures import clean, many
 
 if TYPE_CHECKING:
     from pluralism_local.communities import Card, Community, Library
+    from pluralism_local.communities.cards import JudgedVoice
 
 _CARD = "README.md"
 
@@ -34,7 +37,10 @@ class Check:
         return found | (self.failure.record() if self.failure is not None else {"error": None})
 
 
-app = typer.Typer(help="Communities: list, read and check their cards.", rich_markup_mode=None)
+app = typer.Typer(
+    help="Communities: list, read and check their cards, judge their voices.", rich_markup_mode=None
+)
+app.command(epilog=JUDGE_EPILOG)(judge)
 
 
 @app.command()
@@ -135,6 +141,23 @@ def made_of(card: Card) -> str:
     return " + ".join(parts)
 
 
+def _judged(voice: JudgedVoice) -> str:
+    """The figures of one judging in a line."""
+    shares = {
+        "on topic": voice.on_topic,
+        "repeats": voice.repeats,
+        "invents": voice.invents,
+        "ends": voice.ends,
+    }
+    parts = [f"{name} {100 * share:.0f} %" for name, share in shares.items() if share is not None]
+    if voice.agrees is not None and voice.opposite is not None:
+        parts.append(f"right side of {voice.opposite} {100 * voice.agrees:.0f} %")
+    return (
+        f"{', '.join(parts)} ({many(voice.questions, 'question')}, {voice.form} on {voice.model}, "
+        f"by {voice.judge})"
+    )
+
+
 def _load(shelf: Library, name: str) -> Community:
     """A community by id, or by the path of its card or folder."""
     from pluralism_local.communities import load_community
@@ -173,6 +196,7 @@ def _card_text(community: Community) -> str:
         facts.append(("not for", "; ".join(card.limits.not_for) or None))
         facts.append(("fails at", "; ".join(card.limits.known_failures) or None))
     facts += [(item.task, f"{item.metric} {item.value:g} (base {item.base:g})") for item in card.evaluation]
+    facts += [("judged", _judged(item)) for item in card.judged]
     blocks = [key_values(facts), clean(card.description)]
     if card.persona:
         blocks.append("Persona:\n" + "\n".join(f"  {line}".rstrip() for line in card.persona.splitlines()))

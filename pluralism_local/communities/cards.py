@@ -126,6 +126,36 @@ class Evaluation(Strict):
     hash: Text | None = None
 
 
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class JudgedVoice(Strict):
+    """What `plocal communities judge` found of this community's comments through one model.
+
+    Attributes:
+        model: that it spoke through; `form` says through what of the card.
+        judge: the model that read the comments.
+        questions: how many were asked.
+        on_topic, repeats, invents, ends: shares of the comments, as `plocal communities judge --help` says.
+        words: mean length of a comment.
+        opposite: the community on the other side of its register; None without one.
+        agrees: share of the questions with a known direction on which the two differ in it; .5 is chance.
+    """
+
+    model: Line
+    form: Literal["adapter", "persona"]
+    judge: Line
+    questions: Annotated[int, Field(ge=1)]
+    on_topic: Share
+    repeats: Share
+    invents: Share
+    ends: Share | None = None
+    words: Annotated[float, Field(ge=0)]
+    opposite: Id | None = None
+    agrees: Share | None = None
+    date: datetime.date | None = None
+
+
 class Block(Strict):
     """The `plocal:` block of a card."""
 
@@ -140,6 +170,7 @@ class Block(Strict):
     provenance: Provenance | None = None
     limits: Limits | None = None
     evaluation: Annotated[tuple[Evaluation, ...], Field(strict=False)] = ()
+    judged: Annotated[tuple[JudgedVoice, ...], Field(strict=False)] = ()
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

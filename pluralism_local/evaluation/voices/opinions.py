@@ -1,0 +1,229 @@
+"""Do the voices differ as people do? Survey questions that both sides were asked, beside the voices' comments on them.
+
+    rows of OpinionQA as released ──read_survey──> [SurveyQuestion]: options and what each side answered
+    comments on them, judge       ──survey_answers──> P(option | comment), mean of both orders of the options
+    both                          ──likeness──> Pearson's r between left − right of the voices and of the people
+
+r is over all options of all questions, per pair of voices and per scale, bootstrapped over questions. "party" is
+Democrat − Republican, "ideology" Liberal − Conservative. Options that are no answer ("Refused") are left out, and what
+remains is scaled to 1. This is another check than the 60 questions' party positions, and never mixed with it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
+
+from pluralism_local.engine.base import LanguageModel, ShouldStop, never
+from pluralism_local.errors import InvalidInput
+from pluralism_local.evaluation import metrics
+from pluralism_local.evaluation.asking import Asker, Failure
+from pluralism_local.evaluation.identity import digest
+from pluralism_local.evaluation.journal import Journal
+from pluralism_local.evaluation.reading import read_rows
+from pluralism_local.evaluation.stored import check_records
+from pluralism_local.evaluation.voices.comments import VoiceComment
+from pluralism_local.evaluation.voices.judgements import StanceJudge
+from pluralism_local.evaluation.voices.pairs import VoicePair
+from pluralism_local.evaluation.voices.prompts import VOICE_OPTIONS
+from pluralism_local.modes.options import letters, listed
+from pluralism_local.types import Message, OptionDistribution, OptionRequest
+
+SCALES: Mapping[str, tuple[str, str]] = {
+    "party": ("POLPARTY_Democrat", "POLPARTY_Republican"),
+    "ideology": ("POLIDEOLOGY_Liberal", "POLIDEOLOGY_Conservative"),
+}
+CHUNK = 8
+_NO_ANSWER = re.compile(r"refused|don.?t know|no answer|^dk\b", re.IGNORECASE)
+_FORM = "Rows are those of the released steerable OpinionQA file: question, options, attribute, gold_distribution."
+
+Vector = tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyQuestion:
+    """A question that two sides answered.
+
+    Attributes:
+        text: without its options.
+        options: at least two; those that are no answer left out.
+        sides: by scale, the left's and the right's shares, each summing to 1.
+    """
+
+    text: str
+    options: tuple[str, ...]
+    sides: Mapping[str, tuple[Vector, Vector]]
+
+
+class StoredSurveyAnswer(BaseModel):
+    """What a comment says to a survey question, as the journal keeps it."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    key: str
+    p: list[Annotated[float, Field(ge=0, le=1)]] | None
+
+
+def read_survey(path: Path) -> list[SurveyQuestion]:
+    """The questions of a file that both sides of a scale were asked, in its order.
+
+    Raises:
+        NotFound, InvalidInput: missing, not of this form, or without any such question.
+    """
+    shares: dict[tuple[str, tuple[str, ...]], dict[str, Vector]] = defaultdict(dict)
+    named = {name for sides in SCALES.values() for name in sides}
+    for number, row in enumerate(read_rows(path), start=1):
+        if row.get("attribute") not in named:
+            continue
+        text, options, gold = _row(row, f"{path.name}, row {number}")
+        shares[text, options][row["attribute"]] = gold
+    found = []
+    for (text, options), by_side in shares.items():
+        sides = {
+            scale: (by_side[left], by_side[right])
+            for scale, (left, right) in SCALES.items()
+            if left in by_side and right in by_side
+        }
+        if sides:
+            found.append(SurveyQuestion(text, options, sides))
+    if not found:
+        raise InvalidInput(f"{path} has no question that both parties or ideologies were asked.", _FORM)
+    return found
+
+
+def answers_file(folder: Path, judge: StanceJudge) -> Path:
+    """Where this judge's readings lie."""
+    return folder / f"survey-{judge.identity[:12]}.jsonl"
+
+
+def survey_answers(
+    engine: LanguageModel,
+    identity: str,
+    survey: Sequence[SurveyQuestion],
+    comments: Sequence[VoiceComment],
+    journal: Journal,
+    *,
+    should_stop: ShouldStop = never,
+    progress: Callable[[int, int], None] = lambda *_: None,
+) -> dict[tuple[str, str], Vector]:
+    """By (question, community), P(option | comment); without those that are blank, failed, or not reached.
+
+    Args:
+        identity: the judge's.
+        journal: open for writing, of this judge alone.
+
+    Raises:
+        PlocalError: as the engine does; finished chunks stay.
+    """
+    check_records(StoredSurveyAnswer, journal.records, journal.path)
+    known: dict[str, list[float] | None] = {one["key"]: one["p"] for one in journal.records}
+    options = {one.text: one.options for one in survey}
+    wanted = {
+        digest([identity, VOICE_OPTIONS.id, one.question, options[one.question], one.text])[:24]: one
+        for one in comments
+        if one.text.strip() and one.question in options
+    }
+    missing = [key for key in wanted if key not in known]
+    progress(len(wanted) - len(missing), len(wanted))
+    for start in range(0, len(missing), CHUNK):
+        if should_stop():
+            break
+        keys = missing[start : start + CHUNK]
+        asked = [
+            _request(wanted[key], order)
+            for key in keys
+            for order in (options[wanted[key].question], options[wanted[key].question][::-1])
+        ]
+        answers = Asker(engine).distributions(asked)
+        rows = {key: _mean(*answers[2 * i : 2 * i + 2]) for i, key in enumerate(keys)}
+        journal.append([{"key": key, "p": p} for key, p in rows.items()])
+        known |= rows
+        progress(len(wanted) - len(missing) + start + len(keys), len(wanted))
+    return {
+        (one.question, one.community): tuple(p)
+        for key, one in wanted.items()
+        if (p := known.get(key)) is not None
+    }
+
+
+def likeness(
+    survey: Sequence[SurveyQuestion],
+    answers: Mapping[tuple[str, str], Vector],
+    pairs: Sequence[VoicePair],
+    *,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Pearson's r with its interval, by scale and register, JSON-ready.
+
+    Returns:
+        scale -> register -> {"questions": n, "r": {"value", "low", "high"}}; a value is None where nothing varies.
+    """
+    found: dict[str, Any] = {}
+    for scale in SCALES:
+        rows: dict[str, Any] = {}
+        for pair in pairs:
+            people: list[float] = []
+            voices: list[float] = []
+            groups: list[str] = []
+            for one in survey:
+                left, right = answers.get((one.text, pair.left)), answers.get((one.text, pair.right))
+                if scale in one.sides and left is not None and right is not None:
+                    theirs = np.subtract(*one.sides[scale])
+                    people += theirs.tolist()
+                    voices += np.subtract(left, right).tolist()
+                    groups += [one.text] * len(theirs)
+            table = np.array([people, voices])
+            figure = metrics.estimate(partial(_pearson, table), groups, seed=seed)
+            rows[pair.register] = {"questions": len(set(groups)), "r": figure.record()}
+        found[scale] = rows
+    return found
+
+
+def _pearson(rows: npt.NDArray[np.float64], positions: npt.NDArray[np.int64]) -> float:
+    """Of two rows at these positions; NaN where one of them does not vary."""
+    people, voices = rows[0, positions], rows[1, positions]
+    if len(people) < 3 or not (people.std() and voices.std()):
+        return math.nan
+    people, voices = people - people.mean(), voices - voices.mean()
+    return float(people @ voices / math.sqrt(float(people @ people) * float(voices @ voices)))
+
+
+def _request(one: VoiceComment, options: Sequence[str]) -> OptionRequest:
+    text = VOICE_OPTIONS.render(question=one.question, comment=one.text.strip(), options=listed(options))
+    return OptionRequest((Message("user", text),), letters(len(options)))
+
+
+def _mean(asked: OptionDistribution | Failure, reversed_: OptionDistribution | Failure) -> list[float] | None:
+    """Of both directions, in the order asked; None if one says nothing."""
+    if isinstance(asked, Failure) or isinstance(reversed_, Failure):
+        return None
+    if "uniform" in (asked.method, reversed_.method):
+        return None
+    return [(a + b) / 2 for a, b in zip(asked.p, reversed_.p[::-1], strict=True)]
+
+
+def _row(row: Mapping[str, Any], place: str) -> tuple[str, tuple[str, ...], Vector]:
+    question, options, gold = (row.get(name) for name in ("question", "options", "gold_distribution"))
+    if not isinstance(question, str) or not isinstance(options, list) or not isinstance(gold, list):
+        raise InvalidInput(f"{place}: no question, options or gold_distribution.", _FORM)
+    numbers = [one for one in gold if isinstance(one, int | float) and math.isfinite(one) and one >= 0]
+    if len(numbers) != len(options) or not all(isinstance(one, str) and one.strip() for one in options):
+        raise InvalidInput(f"{place}: options and gold_distribution do not fit.", _FORM)
+    answers = [
+        (one.strip(), p) for one, p in zip(options, numbers, strict=True) if not _NO_ANSWER.search(one)
+    ]
+    total = sum(p for _, p in answers)
+    if len(answers) < 2 or total <= 0 or len(dict(answers)) < len(answers):
+        raise InvalidInput(f"{place}: fewer than two different options were answered.", _FORM)
+    text = re.sub(r"^Question:\s*", "", question).split("\nOptions:")[0].strip()
+    return text, tuple(one for one, _ in answers), tuple(p / total for _, p in answers)

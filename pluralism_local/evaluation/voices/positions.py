@@ -1,0 +1,78 @@
+"""How many different positions an ask's comments take, by entailment both ways.
+
+    comments of one question ──first two sentences──> ordered pairs ──NliScorer──> entails [n, n] ──count──> 1 … n
+
+Two comments hold the same position where each entails the other; a comment joins the first position whose first comment
+it agrees with so. Only the beginnings are compared, where a comment says what it is for: whole comments hardly ever
+entail each other, whatever they hold. Comments without text hold none.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from pluralism_local.engine.base import ShouldStop, never
+from pluralism_local.evaluation.metrics import sentences
+from pluralism_local.evaluation.nli import NliScorer, Pair
+from pluralism_local.evaluation.nli.base import ENTAILMENT
+from pluralism_local.evaluation.voices.comments import VoiceComment
+
+SENTENCES = 2
+
+
+def count_positions(entails: npt.NDArray[np.bool_]) -> int:
+    """Greedy clusters of comments.
+
+    Args:
+        entails: [n, n], whether comment i entails comment j; the diagonal does not matter.
+
+    Returns:
+        0 for no comments, else 1 … n.
+    """
+    first: list[int] = []
+    for one in range(len(entails)):
+        if not any(entails[one, other] and entails[other, one] for other in first):
+            first.append(one)
+    return len(first)
+
+
+def positions(
+    comments: Sequence[VoiceComment], scorer: NliScorer, *, should_stop: ShouldStop = never
+) -> dict[str, int]:
+    """By question, the number of positions of its comments with text.
+
+    Raises:
+        Cancelled, EngineFailure: as `NliScorer.score`.
+    """
+    by_question: dict[str, list[str]] = defaultdict(list)
+    for one in comments:
+        if one.text.strip():
+            by_question[one.question].append(beginning(one.text))
+    pairs = [
+        Pair(premise, hypothesis)
+        for texts in by_question.values()
+        for premise in texts
+        for hypothesis in texts
+        if premise != hypothesis
+    ]
+    scores = scorer.score(list(dict.fromkeys(pairs)), should_stop=should_stop)
+    entailing = {
+        pair
+        for pair, row in zip(dict.fromkeys(pairs), scores, strict=True)
+        if int(np.argmax(row)) == ENTAILMENT
+    }
+    return {
+        question: count_positions(
+            np.array([[a == b or Pair(a, b) in entailing for b in texts] for a in texts], dtype=np.bool_)
+        )
+        for question, texts in by_question.items()
+    }
+
+
+def beginning(text: str) -> str:
+    """The first sentences of a comment that is not blank."""
+    return " ".join(sentences(text)[:SENTENCES]) or text.strip()
