@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from pluralism_local.errors import InvalidInput
+from pluralism_local.mode_specs import ModeName as ModeName
 
 Role = Literal["system", "user", "assistant"]
 Finish = Literal["stop", "length", "cancelled"]
@@ -21,7 +22,6 @@ MAX_THREADS = 512
 """CPU threads that llama.cpp has room for; with many more it ends the process."""
 
 Activation = Literal["always", "assistant"]
-ModeName = Literal["overton", "steerable", "distributional", "vanilla", "prompting", "moe"]
 DistributionMethod = Literal["exact", "top_logprobs", "scripted", "uniform"]
 
 LLM_VOICE = "llm"
@@ -274,13 +274,14 @@ class Selection:
     `probabilities` maps community id to probability (sums to 1) when the LLM gives them, else None.
     `method` is ``"probabilities"``, ``"parsed"`` (read from the LLM's words), ``"fallback"`` (the words named
     none; the pool's first community by weight, then by order, was taken) or ``"only"`` (there was one, and nobody was
-    asked).
+    asked). `several`: the words named several, and the last was taken.
     """
 
     community: str
     method: Literal["probabilities", "parsed", "fallback", "only"]
     probabilities: dict[str, float] | None = None
     said: str = ""
+    several: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,9 +84,10 @@ def _all_or_each(
             down = down + 1 if isinstance(error, RemoteFailure) else 0
             if down == PATIENCE:
                 raise
-            found.append(_failure(error))
+            found.append(failure_of(error))
     return found
 
 
-def _failure(error: PlocalError) -> Failure:
+def failure_of(error: PlocalError) -> Failure:
+    """The error as an answer's place holds it."""
     return Failure(error.code, " ".join(part for part in (error.message, error.hint) if part))

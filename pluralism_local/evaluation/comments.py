@@ -1,6 +1,6 @@
 """Comments of communities, generated once and kept for every method, pool and run that needs them.
 
-    (sample, Voice)… ──CommentStore.find──> Said | Failure, each
+    Wanted(sample, Voice, tokens)… ──CommentStore.find──> Said | Failure, each
                           └ what is missing: one batch of the engine ──> one batch of the journal
 
 A comment's key is all that it depends on: the communities' model, adapter and scale or persona, the question's wording,
@@ -19,7 +19,8 @@ from pluralism_local.evaluation.journal import Journal, Record
 from pluralism_local.evaluation.samples import Sample
 from pluralism_local.evaluation.stored import StoredComment, check_records
 from pluralism_local.evaluation.tasks import Task
-from pluralism_local.modes.comments import Voice, comment_seed
+from pluralism_local.modes.comments import comment_seed
+from pluralism_local.modes.steps import Voice
 from pluralism_local.types import Message, ModelInfo, Request, Sampling, Usage
 
 
@@ -30,6 +31,19 @@ class Said:
     text: str
     finish: str
     usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A comment that is needed. `max_tokens`: at most; None for as many as the run gives comments."""
+
+    sample: Sample
+    voice: Voice
+    max_tokens: int | None = None
+
+
+Heard = dict[str, dict[str, str]]
+"""By sample id and community id: what was said, maybe nothing."""
 
 
 class CommentStore:
@@ -68,33 +82,36 @@ class CommentStore:
         if again:
             self._known = {key: said for key, said in self._known.items() if isinstance(said, Said)}
 
-    def find(self, wanted: Sequence[tuple[Sample, Voice]]) -> list[Said | Failure]:
+    def find(self, wanted: Sequence[Wanted]) -> list[Said | Failure]:
         """What each voice says to each sample, in order; generates and keeps what is missing.
 
         Raises:
             ValueError: something is missing and there is nobody to ask (a bug).
         """
-        keys = [self._key(sample, voice) for sample, voice in wanted]
+        keys = [self._key(one) for one in wanted]
         self._take_over(keys)
         missing = {
-            key: pair for key, pair in zip(keys, wanted, strict=True) if key not in self._known
+            key: one for key, one in zip(keys, wanted, strict=True) if key not in self._known
         }  # a dict, so that equal ones are asked once
         if missing:
             self._generate(missing)
         return [self._known[key] for key in keys]
 
-    def missing(self, wanted: Sequence[tuple[Sample, Voice]]) -> int:
+    def missing(self, wanted: Sequence[Wanted]) -> int:
         """How many of them would have to be generated."""
-        keys = {self._key(sample, voice) for sample, voice in wanted}
+        keys = {self._key(one) for one in wanted}
         return len(keys - self._known.keys() - self._beside.keys())
 
-    def request(self, sample: Sample, voice: Voice) -> Request:
+    def request(self, wanted: Wanted) -> Request:
         """What the communities' model is asked."""
+        sample, voice = wanted.sample, wanted.voice
         text = self._task.comment(sample).text
         persona = None if voice.adapter else voice.member.community.system(sample.question)
         system = () if persona is None else (Message("system", persona),)
         seed = comment_seed(self._sampling.seed, f"{voice.id}:{sample.id}")
-        return Request((*system, Message("user", text)), replace(self._sampling, seed=seed), voice.adapter)
+        limit = wanted.max_tokens or self._sampling.max_tokens
+        sampling = replace(self._sampling, seed=seed, max_tokens=limit)
+        return Request((*system, Message("user", text)), sampling, voice.adapter)
 
     def _take_over(self, keys: Sequence[str]) -> None:
         """Make what other runs kept of these this run's own."""
@@ -103,19 +120,22 @@ class CommentStore:
             self._journal.append(list(used.values()))
         self._known |= {key: _read(record) for key, record in used.items()}
 
-    def _generate(self, missing: Mapping[str, tuple[Sample, Voice]]) -> None:
+    def _generate(self, missing: Mapping[str, Wanted]) -> None:
         if self._asker is None or self._journal is None:
             raise ValueError(f"{len(missing)} comments are missing")
-        found = self._asker.texts([self.request(*pair) for pair in missing.values()])
+        found = self._asker.texts([self.request(one) for one in missing.values()])
         records = []
-        for (key, (sample, voice)), done in zip(missing.items(), found, strict=True):
+        for (key, one), done in zip(missing.items(), found, strict=True):
             said = done if isinstance(done, Failure) else Said(done.text.strip(), done.finish, done.usage)
             self._known[key] = said
-            records.append({"key": key, "community": voice.id, "sample": sample.id, **_write(said)})
+            record = {"key": key, "community": one.voice.id, "sample": one.sample.id, **_write(said)}
+            if one.max_tokens not in (None, self._sampling.max_tokens):
+                record["max_tokens"] = one.max_tokens  # so that readers find it who cannot count tokens
+            records.append(record)
         self._journal.append(records)
 
-    def _key(self, sample: Sample, voice: Voice) -> str:
-        request = self.request(sample, voice)
+    def _key(self, wanted: Wanted) -> str:
+        request = self.request(wanted)
         adapter = request.adapter
         return digest(
             [

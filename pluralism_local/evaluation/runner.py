@@ -1,6 +1,6 @@
 """A run: methods over samples, chunk by chunk, every finished chunk kept for good.
 
-    samples ──chunks──> for each: every method that lacks it ──Method.run──> outcomes ──one batch──> samples.jsonl
+    samples ──chunks──> for each: every method that lacks it ──BatchDriver──> outcomes ──one batch──> samples.jsonl
                                   └ comments ──one batch──> the comments' journal
 
     RUN/run.json        identity and how it was begun
@@ -23,15 +23,14 @@ from pluralism_local.communities import Pool
 from pluralism_local.engine.base import LanguageModel, ShouldStop, never
 from pluralism_local.errors import InvalidInput
 from pluralism_local.evaluation.asking import Asker, Failure
+from pluralism_local.evaluation.batch_driver import BatchDriver, Outcome
 from pluralism_local.evaluation.beside import kept_beside
 from pluralism_local.evaluation.comments import CommentStore
 from pluralism_local.evaluation.journal import Journal, read_journal
-from pluralism_local.evaluation.methods import METHODS, WITH_COMMENTS, Method, Outcome, voices_for
+from pluralism_local.evaluation.methods import METHODS, mode_of, voices_for
 from pluralism_local.evaluation.samples import Prediction, Sample
 from pluralism_local.evaluation.stored import StoredAnswer, StoredComment, check_records
 from pluralism_local.evaluation.tasks import Task
-from pluralism_local.evaluation.turns import Turns
-from pluralism_local.modes.comments import Voice
 from pluralism_local.types import ModelInfo, Sampling
 
 CHUNK = 16
@@ -97,14 +96,14 @@ def run(
         PlocalError: a remote server is down; nothing finished is lost.
     """
     ordered = [name for name in METHODS if name in methods]
-    voices = {name: _voices(name, setup) for name in ordered}
-    turns = Turns(setup.llm, setup.task, setup.answer)
+    adapters = setup.communities.capabilities.adapters
+    voices = {name: voices_for(name, setup.pool, adapters=adapters) for name in ordered}
     with (
         Journal(folder / SAMPLES_FILE) as journal,
         Journal(comments_file(folder, setup.communities.info)) as said,
     ):
         store = _comments(setup, said, retry=retry)
-        runnable = {name: Method(name, setup.task, voices[name], store, turns) for name in ordered}
+        driver = BatchDriver(setup.task, setup.llm, store, setup.comment, setup.answer)
         check_records(StoredAnswer, journal.records, journal.path)
         known = results(journal.records)
         todo = {name: _todo(setup.samples, known.get(name, {}), retry=retry) for name in ordered}
@@ -113,7 +112,7 @@ def run(
         for name, wanted in _steps(setup.samples, todo):
             if should_stop():
                 return False
-            outcomes = runnable[name].run(wanted)
+            outcomes = driver.run(mode_of(name, setup.task), voices[name], wanted)
             journal.append([_record(name, sample, one) for sample, one in zip(wanted, outcomes, strict=True)])
             now = _after(now, name, outcomes)
             progress(now)
@@ -181,12 +180,6 @@ def results(records: Sequence[Mapping[str, Any]]) -> Results:
     return found
 
 
-def _voices(method: str, setup: Setup) -> list[Voice]:
-    if method not in WITH_COMMENTS:
-        return []
-    return voices_for(method, setup.pool, adapters=setup.communities.capabilities.adapters)
-
-
 def _comments(setup: Setup, journal: Journal, *, retry: bool) -> CommentStore:
     return CommentStore(
         journal,
@@ -250,6 +243,8 @@ def _record(method: str, sample: Sample, outcome: Outcome) -> dict[str, Any]:
             record["distribution_method"] = result.distribution_method
             if result.stand_in:
                 record["stand_in"] = result.stand_in
+            if result.bounds is not None:
+                record["bounds"] = [list(pair) for pair in result.bounds]
         if result.output is not None:
             record["output"] = result.output
         if result.selection is not None:
@@ -274,4 +269,5 @@ def _result(record: Mapping[str, Any]) -> Prediction | Failure:
         record.get("distribution_method"),
         record.get("stand_in", 0.0),
         record.get("selection_method"),
+        None if record.get("bounds") is None else tuple((low, high) for low, high in record["bounds"]),
     )

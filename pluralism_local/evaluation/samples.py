@@ -54,7 +54,9 @@ class Prediction:
             there is a single option; None where unknown.
         stand_in: weight, in [0, 1], of what is no answer in the distribution: even shares where no option had any
             probability.
-        selection_method: how the community was chosen, as in `turns.ChoiceMethod`; None where unknown.
+        selection_method: how the community was chosen, as in `types.Selection`, or "unclear": parsed from words that
+            named several; None where unknown.
+        bounds: (low, high) of each probability where a server hides some of them; None where they are exact.
     """
 
     distribution: tuple[float, ...] | None = None
@@ -64,6 +66,7 @@ class Prediction:
     distribution_method: str | None = None
     stand_in: float = 0.0
     selection_method: str | None = None
+    bounds: tuple[tuple[float, float], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

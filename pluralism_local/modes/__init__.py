@@ -2,35 +2,33 @@
 
     Ask ──run──> overton | steerable | distributional | vanilla | prompting | moe ──> ModeEvent…, Result
 
-A mode is a generator: whoever iterates decides how to show its events; closing it cancels. `llm` and
-`communities` may be one engine or two.
+What each mode is lies in `mode_specs`, how it goes in `algorithms`. `run` is a generator: whoever iterates decides how
+to show its events; closing it cancels. `llm` and `communities` may be one engine or two.
 
 A conversation is a tuple of turns: `Result.turn` of each ask goes into the next one's `Ask.turns` (see `ask`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from typing import Any, cast
 
 from pluralism_local.engine.base import LanguageModel, ShouldStop, never
 from pluralism_local.errors import InvalidInput, did_you_mean
-from pluralism_local.modes import baselines, distributional, overton, steerable
-from pluralism_local.modes.ask import Ask, Mode
-from pluralism_local.types import ModeEvent, ModeName
+from pluralism_local.mode_specs import MODES, SPECS, ModeName, ModeSpec
+from pluralism_local.modes.ask import Ask
+from pluralism_local.modes.driver import carry_out, prepared
+from pluralism_local.modes.steps import Case, Steps
+from pluralism_local.types import ModeEvent
 
-__all__ = ["MODES", "Ask", "Mode", "run"]
+__all__ = ["MODES", "Ask", "algorithm", "run"]
 
-MODES: Mapping[ModeName, Mode] = MappingProxyType(
-    {
-        "overton": overton.run,
-        "steerable": steerable.run,
-        "distributional": distributional.run,
-        "vanilla": baselines.vanilla,
-        "prompting": baselines.prompting,
-        "moe": baselines.moe,
-    }
-)
+
+def algorithm(mode: ModeName) -> Callable[[Case[Any]], Steps]:
+    """The steps of a mode: the function of its name in the module of `algorithms` that its spec names."""
+    module = import_module(f"{__name__}.algorithms.{SPECS[mode].module}")
+    return cast(Callable[[Case[Any]], Steps], getattr(module, mode))
 
 
 def run(
@@ -42,12 +40,23 @@ def run(
     chosen by probabilities comes with the Result alone.
 
     Raises:
-        InvalidInput: at the call: a blank prompt or an unknown mode; else as `Mode` says, while iterating.
+        InvalidInput: at the call: a blank prompt or an unknown mode; while iterating, before anything is generated:
+            something the mode needs is missing.
+        Unsupported: an engine cannot do what the mode needs; before anything is generated.
+        PlocalError: as the engines raise, while there are no comments to keep. Once there are, a failure of
+            the LLM ends in a Result with ``complete=False`` and the failure among its warnings.
     """
     if not ask.question:
         raise InvalidInput(
             "The prompt is empty.", "Ask something, e.g. 'Should phones be banned in schools?'."
         )
-    if ask.mode not in MODES:
+    if ask.mode not in SPECS:
         raise InvalidInput(f"There is no mode '{ask.mode}'.", did_you_mean(ask.mode, MODES))
-    return MODES[ask.mode](ask, llm=llm, communities=communities, should_stop=should_stop)
+    return _run(SPECS[ask.mode], ask, llm, communities, should_stop)
+
+
+def _run(
+    spec: ModeSpec, ask: Ask, llm: LanguageModel, communities: LanguageModel, should_stop: ShouldStop
+) -> Iterator[ModeEvent]:
+    draft, case = prepared(spec, ask, llm, communities)
+    yield from carry_out(draft, algorithm(spec.name)(case), communities, should_stop)

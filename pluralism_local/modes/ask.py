@@ -1,8 +1,8 @@
-"""What is asked, and what a mode is.
+"""What is asked.
 
-    Ask ──> Mode(ask, llm=…, communities=…, should_stop=…) ──> ModeEvent…, Result
+    Ask ──modes.run(ask, llm=…, communities=…, should_stop=…)──> ModeEvent…, Result
 
-An Ask checks nothing but what it is asked for (`needed_pool`); each mode checks what it needs before it runs.
+An Ask checks nothing but what it is asked for (`needed_pool`); the driver checks what its mode needs before it runs.
 
 In a conversation every voice has a thread of its own: a community what it was asked and said, the LLM what it was
 asked and answered (comments inside), each in its own words. So a thread of today is the beginning of tomorrow's, and
@@ -15,14 +15,11 @@ Mode and pool may change between turns: who did not speak in a turn sees what th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 from pluralism_local.communities import Pool
-from pluralism_local.engine.base import LanguageModel, ShouldStop
 from pluralism_local.errors import InvalidInput
-from pluralism_local.types import LLM_VOICE, Message, ModeEvent, ModeName, Sampling, Turn
+from pluralism_local.types import LLM_VOICE, Message, ModeName, Sampling, Turn
 
 PUBLISHED_ANSWER = Sampling(temperature=0.0, max_tokens=512)
 PUBLISHED_COMMENT = Sampling(temperature=1.0, top_p=0.9, max_tokens=200)
@@ -103,18 +100,3 @@ class Ask:
                 "Choose a pool with --pool or communities with --community.",
             )
         return self.pool
-
-
-class Mode(Protocol):
-    """A way to answer: yields events as they happen and a `Result` last, also when stopped.
-
-    Raises:
-        InvalidInput: something the mode needs is missing; before anything is generated.
-        Unsupported: an engine cannot do what the mode needs; before anything is generated.
-        PlocalError: as the engines raise, while there are no comments to keep. Once there are, a failure of
-            the LLM ends in a Result with ``complete=False`` and the failure among its warnings.
-    """
-
-    def __call__(
-        self, ask: Ask, *, llm: LanguageModel, communities: LanguageModel, should_stop: ShouldStop
-    ) -> Iterator[ModeEvent]: ...

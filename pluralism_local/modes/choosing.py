@@ -14,18 +14,15 @@ next token does not, and there the words are read instead; and so they are where
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 
-from pluralism_local.communities import Member
-from pluralism_local.engine.base import LanguageModel, ShouldStop
 from pluralism_local.errors import Unsupported
 from pluralism_local.modes.aggregate import STAND_IN
-from pluralism_local.modes.answering import FAILURES, weigh
-from pluralism_local.modes.draft import Draft
+from pluralism_local.modes.steps import Case, Step, Voice, Warn, weigh, write
 from pluralism_local.modes.thinking import only_thought
-from pluralism_local.modes.threads import generated
-from pluralism_local.types import LLM_VOICE, Completion, Request, Sampling, Selection, TextDone
+from pluralism_local.modes.wordings import Q, Wording
+from pluralism_local.types import Sampling, Selected, Selection
 
 MOST_WEIGHED_BY_ONE_TOKEN = 9
 _DIGITS = r"[0-9]+(?:[.,][0-9]+)*(?!\w)"
@@ -80,91 +77,62 @@ def _is_whole(number: str, count: int) -> bool:
     )
 
 
-def choose(
-    draft: Draft, members: Sequence[Member], text: str, *, should_stop: ShouldStop
-) -> Selection | None:
-    """Let the LLM choose one of `members` (at least one); fills `draft.selection`.
-
-    Returns None when stopped, or failed after there were comments; the draft then says which.
-    """
-    selection = None
-    if len(members) == 1:
-        selection = Selection(members[0].community.id, "only")
-        draft.warn(f"There was nothing to choose: {selection.community} was the only one.")
+def choose(case: Case[Q], voices: Sequence[Voice], wording: Wording) -> Generator[Step, object, Selection]:
+    """Let the LLM choose one of `voices`, of which there is at least one."""
+    if len(voices) == 1:
+        selection = Selection(voices[0].id, "only")
+        yield Warn(f"There was nothing to choose: {selection.community} was the only one.")
     else:
-        if tells_apart(draft.llm, len(members)):
-            selection = _by_probability(draft, members, text, should_stop)
-        if selection is None and draft.complete:
-            selection = _by_words(draft, members, text, should_stop)
-    draft.selection = selection
+        weighed = yield from _by_probability(case, voices, wording)
+        selection = weighed or (yield from _by_words(case, voices, wording))
+    yield Selected(selection)
     return selection
 
 
-def tells_apart(llm: LanguageModel, count: int) -> bool:
+def _tells_apart(case: Case[Q], count: int) -> bool:
     """Whether the probabilities an LLM says it gives tell the numbers 1..count apart."""
-    known = llm.capabilities.distribution
-    return known == "exact" or (known == "bounded" and count <= MOST_WEIGHED_BY_ONE_TOKEN)
+    return case.probabilities == "exact" or (
+        case.probabilities == "bounded" and count <= MOST_WEIGHED_BY_ONE_TOKEN
+    )
 
 
 def _by_probability(
-    draft: Draft, members: Sequence[Member], text: str, should_stop: ShouldStop
-) -> Selection | None:
-    """None also when no number had any probability, and when the server gives none after all."""
-    numbers = tuple(str(number) for number in range(1, len(members) + 1))
+    case: Case[Q], voices: Sequence[Voice], wording: Wording
+) -> Generator[Step, object, Selection | None]:
+    """None if no number had any probability, or the LLM gives none that tell them apart."""
+    if not _tells_apart(case, len(voices)):
+        return None
+    numbers = tuple(str(number) for number in range(1, len(voices) + 1))
     try:
-        found = weigh(draft, [text], numbers, stage="selection", should_stop=should_stop)
+        (distribution,) = yield from weigh("selection", [wording], numbers)
     except Unsupported:
         return None
-    if found is None or found[0].method == STAND_IN:
+    if distribution.method == STAND_IN:
         return None
-    probabilities = {member.community.id: p for member, p in zip(members, found[0].p, strict=True)}
+    probabilities = {voice.id: p for voice, p in zip(voices, distribution.p, strict=True)}
     return Selection(max(probabilities, key=probabilities.__getitem__), "probabilities", probabilities)
 
 
-def _by_words(
-    draft: Draft, members: Sequence[Member], text: str, should_stop: ShouldStop
-) -> Selection | None:
-    found = _said(draft, text, WORDS, should_stop)
-    if found is not None and found.thought and not found.text.strip() and found.finish == "length":
+def _by_words(case: Case[Q], voices: Sequence[Voice], wording: Wording) -> Generator[Step, object, Selection]:
+    completion = yield from write("selection", wording, WORDS)
+    if completion.thought and not completion.text.strip() and completion.finish == "length":
         # a choice has few tokens; who thinks first gets as many as an answer
-        found = _said(draft, text, replace(WORDS, max_tokens=draft.ask.answer.max_tokens), should_stop)
-    if found is None or not draft.complete:
-        return None
-    said = found.text.strip()
-    if found.thought and not said:
-        draft.warn(only_thought(draft.ask.answer.max_tokens, cut=found.finish == "length"))
-    numbers = named_numbers(said, len(members))
+        longer = replace(WORDS, max_tokens=case.answer.max_tokens)
+        completion = yield from write("selection", wording, longer)
+    words = completion.text.strip()
+    if completion.thought and not words:
+        yield Warn(only_thought(case.answer.max_tokens, cut=completion.finish == "length"))
+    numbers = named_numbers(words, len(voices))
     if len(numbers) > 1:
         names = ", ".join(map(str, numbers))
-        draft.warn(
+        yield Warn(
             f"The model named several numbers ({names}) instead of one; the last, {numbers[-1]}, was taken."
         )
     if numbers:
-        return Selection(members[numbers[-1] - 1].community.id, "parsed", said=said)
-    heaviest = max(members, key=lambda member: member.weight).community.id
-    draft.warn(
+        chosen = voices[numbers[-1] - 1].id
+        return Selection(chosen, "parsed", said=words, several=len(numbers) > 1)
+    heaviest = max(voices, key=lambda voice: voice.member.weight).id
+    yield Warn(
         f"The model named none of the numbers; {heaviest} was taken, the first by weight, then by order."
     )
-    return Selection(heaviest, "fallback", said=said)
-
-
-def _said(draft: Draft, text: str, sampling: Sampling, should_stop: ShouldStop) -> Completion | None:
-    """The LLM's words; None when it failed after there were comments, which the draft then says."""
-    completion = None
-
-    def requests() -> list[Request]:
-        return [Request(draft.to_llm(text), sampling)]
-
-    with draft.timed("selection"):
-        try:
-            for event in generated(draft, draft.llm, [LLM_VOICE], requests, should_stop=should_stop):
-                if isinstance(event, TextDone):
-                    completion = event.completion
-                    draft.spend("llm", completion.usage)
-                    if completion.finish == "cancelled":
-                        draft.stop()
-        except FAILURES as error:
-            if not draft.comments:
-                raise
-            draft.fail(error)
-    return completion
+    return Selection(heaviest, "fallback", said=words)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Literal
 
@@ -22,10 +22,10 @@ from pluralism_local.engine.base import LanguageModel, ShouldStop
 from pluralism_local.errors import PlocalError, Unsupported
 from pluralism_local.modes.ask import Ask
 from pluralism_local.modes.draft import Draft
+from pluralism_local.modes.steps import Voice
 from pluralism_local.modes.thinking import only_thought
 from pluralism_local.modes.threads import generated, leave_out
 from pluralism_local.types import (
-    AdapterRef,
     Comment,
     CommentDelta,
     CommentDone,
@@ -42,23 +42,6 @@ from pluralism_local.types import (
 )
 
 Problem = Literal["empty", "cut off", "stopped"]
-
-
-@dataclass(frozen=True, slots=True)
-class Voice:
-    """A member as it will speak: through its adapter, or through its persona where it has none or none can be used.
-
-    Never through both: an adapter is trained on bare questions, and communities that are asked the same words share
-    the prompt's cells in the engine.
-    """
-
-    member: Member
-    adapter: AdapterRef | None
-
-    @property
-    def id(self) -> str:
-        """The community's id."""
-        return self.member.community.id
 
 
 def find_voices(draft: Draft, members: Sequence[Member], communities: LanguageModel) -> list[Voice]:
@@ -140,11 +123,6 @@ def write_comments(
     _report(draft, sampling)
     if should_stop() or any(comment.problem == "stopped" for comment in draft.comments):
         draft.stop()
-
-
-def spoken(comments: Sequence[Comment]) -> list[Comment]:
-    """The comments that say something."""
-    return [comment for comment in comments if comment.text.strip()]
 
 
 def _messages(ask: Ask, voice: Voice, text: str, left_out: int) -> tuple[Message, ...]:

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pluralism_local.engine.base import LanguageModel
-from pluralism_local.errors import PlocalError
+from pluralism_local.errors import PlocalError, Unsupported
+from pluralism_local.mode_specs import SPECS, listed
 from pluralism_local.modes.ask import Ask
 from pluralism_local.modes.options import Posed
 from pluralism_local.prompts import Prompt
@@ -44,6 +45,7 @@ class Draft:
     Attributes:
         communities: the communities' model; None while none was needed.
         comment_sampling: as used, which may be shorter than asked for.
+        no_probabilities: what the LLM said, if it turned out to give none; it is not asked for them again.
         left_out: by voice, how many of the oldest turns it does not see, for lack of room.
     """
 
@@ -59,6 +61,7 @@ class Draft:
     warnings: list[str] = field(default_factory=list)
     finish: Finish = "stop"
     complete: bool = True
+    no_probabilities: Unsupported | None = None
     left_out: dict[str, int] = field(default_factory=dict)
     _asked: dict[str, str] = field(default_factory=dict)
     _said: dict[str, str] = field(default_factory=dict)
@@ -68,10 +71,14 @@ class Draft:
     _started: float = field(default_factory=time.perf_counter)
 
     def __post_init__(self) -> None:
-        if self.ask.attribute and self.ask.mode != "steerable":
-            self.warn(f"The attribute is used by the mode steerable only, not by {self.ask.mode}.")
-        if self.ask.options and self.ask.mode == "overton":
-            self.warn("Overton answers in words; the options given beside the prompt are not used.")
+        spec = SPECS[self.ask.mode]
+        if self.ask.attribute and not spec.attribute:
+            steering = listed(name for name, one in SPECS.items() if one.attribute)
+            self.warn(f"The attribute is used by the mode {steering} only, not by {spec.name}.")
+        if self.ask.options and spec.options == "unused":
+            self.warn(
+                f"{spec.name.capitalize()} answers in words; the options given beside the prompt are not used."
+            )
         if self.llm.capabilities.only_continues and not self.ask.turns:
             self.warn(
                 f"{self.llm.info.id} is a base model without a chat template: it continues a text of questions and "

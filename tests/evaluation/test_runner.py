@@ -87,7 +87,7 @@ def test_every_method_answers_every_task(task: str, tmp_path: Path) -> None:
                 assert one.distribution is not None
                 assert sum(one.distribution) == pytest.approx(1, abs=1e-9)
                 assert (one.output in ("A", "B", "C")) == (given.task.answers == "label")
-            chooses = method == "moe" or (given.task.combine == "select" and method in ("ours", "persona"))
+            chooses = method == "moe" or (given.task.mode == "steerable" and method in ("ours", "persona"))
             assert (one.selection in ("left", "center", "right")) == chooses
     assert (seen[0].done, seen[-1].done, seen[-1].total, seen[-1].failed) == (0, 100, 100, 0)
     calls: list[int] = []

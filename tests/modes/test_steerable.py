@@ -13,7 +13,7 @@ from pluralism_local.engine.scripted import EVERYTHING, ScriptedEngine
 from pluralism_local.errors import InvalidInput, Unsupported
 from pluralism_local.modes import Ask
 from pluralism_local.modes.choosing import named_numbers, read_number
-from pluralism_local.modes.steerable import read_attribute
+from pluralism_local.modes.wordings import read_attribute
 from pluralism_local.types import OptionRequest, Request, Sampling, Selected, Selection
 from tests.modes.helpers import NO_PROBABILITIES, THREE, NoLogprobs, answer, events_of, pool, script
 

@@ -46,7 +46,7 @@ def show_plan(out: Output, setup: Setup, methods: Sequence[str], folder: Path) -
 
 def estimate(setup: Setup, methods: Sequence[str]) -> dict[str, Any]:
     """Requests, tokens and minutes at most; rates are those of `PROBE_SAMPLES` samples' comments."""
-    from pluralism_local.evaluation.methods import WITH_COMMENTS
+    from pluralism_local.evaluation.methods import METHODS, WITH_COMMENTS, mode_of
 
     samples, members = len(setup.samples), len(setup.pool.members)
     task = setup.task
@@ -62,12 +62,12 @@ def estimate(setup: Setup, methods: Sequence[str]) -> dict[str, Any]:
         "vanilla": vanilla,
         "prompting": vanilla,
         "moe": 2 * vanilla + per_comment,
-        "select": 2 * vanilla + (members + 1) * per_comment,
-        "average": members * (vanilla + per_comment),
-        "synthesis": vanilla + members * per_comment,
+        "steerable": 2 * vanilla + (members + 1) * per_comment,
+        "distributional": members * (vanilla + per_comment),
+        "overton": vanilla + members * per_comment,
     }
     prompt = question * (samples if comments else 0) + samples * sum(
-        reads[task.combine if name in ("ours", "persona") else name] for name in methods
+        reads[mode_of(name, task)] for name in methods if name in METHODS
     )
     written = comments * per_comment
     if task.answers == "text":

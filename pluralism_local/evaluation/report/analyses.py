@@ -18,8 +18,8 @@ from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.errors import InvalidInput
 from pluralism_local.evaluation import metrics
 from pluralism_local.evaluation.beside import kept_beside
+from pluralism_local.evaluation.comments import Heard
 from pluralism_local.evaluation.journal import Journal
-from pluralism_local.evaluation.methods import Heard
 from pluralism_local.evaluation.metrics import Estimate
 from pluralism_local.evaluation.nli import NliScorer, Pair
 from pluralism_local.evaluation.nli.base import ENTAILMENT

@@ -7,21 +7,20 @@ Nothing is generated: what is not there is left out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pluralism_local.communities import Pool
 from pluralism_local.errors import Refused
 from pluralism_local.evaluation.beside import kept_beside
-from pluralism_local.evaluation.comments import CommentStore, Said
+from pluralism_local.evaluation.comments import CommentStore, Heard, Said, Wanted
 from pluralism_local.evaluation.journal import read_journal
-from pluralism_local.evaluation.methods import Heard
 from pluralism_local.evaluation.runner import comments_file
 from pluralism_local.evaluation.samples import Sample
 from pluralism_local.evaluation.stored import StoredComment, check_records
 from pluralism_local.evaluation.tasks import Task
-from pluralism_local.modes.comments import Voice
+from pluralism_local.modes.steps import Voice
 from pluralism_local.types import ModelInfo, Sampling
 
 
@@ -52,14 +51,27 @@ def comments_of(
     check_records(StoredComment, records, own)
     store = CommentStore(None, info, task, sampling, identity["template"], beside=records)
     # a model that takes no adapters let every community speak through its persona
-    return max((_found(store, samples, voices) for voices in _voices(pool, identity)), key=len)
+    limits: dict[str, set[int]] = {}  # of samples whose comments had to be shorter
+    for record in records:
+        if "max_tokens" in record:
+            limits.setdefault(record["sample"], set()).add(record["max_tokens"])
+    return max((_found(store, samples, voices, limits) for voices in _voices(pool, identity)), key=len)
 
 
-def _found(store: CommentStore, samples: Sequence[Sample], voices: Sequence[Voice]) -> Heard:
+def _found(
+    store: CommentStore,
+    samples: Sequence[Sample],
+    voices: Sequence[Voice],
+    limits: Mapping[str, Collection[int]],
+) -> Heard:
     heard: Heard = {}
     for sample in samples:
-        wanted = [(sample, voice) for voice in voices]
-        if store.missing(wanted):
+        attempts = [
+            [Wanted(sample, voice, limit) for voice in voices]
+            for limit in (None, *sorted(limits.get(sample.id, ())))
+        ]
+        wanted = next((attempt for attempt in attempts if not store.missing(attempt)), None)
+        if wanted is None:
             continue
         said = store.find(wanted)
         if all(isinstance(one, Said) for one in said):

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from pluralism_local.errors import InvalidInput, did_you_mean
-from pluralism_local.evaluation.tasks.base import Task, Wording
+from pluralism_local.evaluation.tasks.base import Task
 from pluralism_local.evaluation.tasks.global_opinion_qa import DistributionalGlobalOpinionQA
 from pluralism_local.evaluation.tasks.moral_choice import DistributionalMoralChoice
 from pluralism_local.evaluation.tasks.opinion_qa import SteerableOpinionQA
 from pluralism_local.evaluation.tasks.overton import OvertonJudge, OvertonNli
 from pluralism_local.evaluation.tasks.value_kaleidoscope import SteerableValueKaleidoscope
 
-__all__ = ["TASKS", "Task", "Wording", "find_task"]
+__all__ = ["TASKS", "Task", "find_task"]
 
 TASKS: Mapping[str, Task] = MappingProxyType(
     {

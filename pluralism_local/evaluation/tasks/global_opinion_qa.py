@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pluralism_local.evaluation.samples import Sample, Where, content_id
-from pluralism_local.evaluation.tasks.base import Task, Wording, word
+from pluralism_local.evaluation.tasks.base import Task
 from pluralism_local.evaluation.tasks.rows import distribution, options, text
+from pluralism_local.modes.wordings import Wording, word
 from pluralism_local.prompts import (
     COMMENT_EXPLAINED_COUNTRY,
     DISTRIBUTIONAL_ANSWER_COUNTRY,
@@ -50,7 +51,7 @@ class DistributionalGlobalOpinionQA(Task):
 
     name = "distributional-globalopinionqa"
     answers = "distribution"
-    combine = "average"
+    mode = "distributional"
     about = "GlobalOpinionQA: survey answers of a country's people"
     prompts = (
         QUESTION,
@@ -81,6 +82,9 @@ class DistributionalGlobalOpinionQA(Task):
 
     def prompting(self, sample: Sample) -> Wording:
         return word(PROMPTING_COUNTRY, country=sample.attribute or "", question=sample.question)
+
+    def alone(self, sample: Sample) -> Wording:
+        return self.prompting(sample)  # the answer's wording without its passage
 
     def answer(self, sample: Sample, comment: str) -> Wording:
         return word(

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from pluralism_local.evaluation.samples import Sample, Where, content_id
-from pluralism_local.evaluation.tasks.base import Task, Wording, word
+from pluralism_local.evaluation.tasks.base import Task
 from pluralism_local.evaluation.tasks.rows import distribution, options, text
+from pluralism_local.modes.wordings import Wording, word
 from pluralism_local.prompts import (
     COMMENT_EXPLAINED,
     DISTRIBUTIONAL_ANSWER,
@@ -28,7 +29,7 @@ class DistributionalMoralChoice(Task):
 
     name = "distributional-moralchoice"
     answers = "distribution"
-    combine = "average"
+    mode = "distributional"
     about = "MoralChoice: certain where a case is clear, split where it is not"
     prompts = (
         QUESTION,

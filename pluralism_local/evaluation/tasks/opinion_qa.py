@@ -12,8 +12,9 @@ from typing import Any
 
 from pluralism_local.errors import did_you_mean
 from pluralism_local.evaluation.samples import Sample, Where, content_id
-from pluralism_local.evaluation.tasks.base import Task, Wording, word
+from pluralism_local.evaluation.tasks.base import Task
 from pluralism_local.evaluation.tasks.rows import distribution, options, text
+from pluralism_local.modes.wordings import Wording, word
 from pluralism_local.prompts import (
     COMMENT_EXPLAINED_GROUP,
     MOE_ANSWER,
@@ -48,7 +49,7 @@ class SteerableOpinionQA(Task):
 
     name = "steerable-opinionqa"
     answers = "distribution"
-    combine = "select"
+    mode = "steerable"
     about = "OpinionQA: survey answers of a group of US adults, by 8 categories"
     prompts = (
         QUESTION,
@@ -87,6 +88,9 @@ class SteerableOpinionQA(Task):
 
     def prompting(self, sample: Sample) -> Wording:
         return word(PROMPTING_GROUP, question=sample.question, **_who(sample))
+
+    def alone(self, sample: Sample) -> Wording:
+        return self.prompting(sample)  # the answer's wording without its passage
 
     def select(self, sample: Sample, comments: Sequence[str]) -> Wording:
         who = _who(sample)

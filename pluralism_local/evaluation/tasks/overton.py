@@ -12,14 +12,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pluralism_local.evaluation.samples import Sample, Where, content_id
-from pluralism_local.evaluation.tasks.base import Task, Wording, word
+from pluralism_local.evaluation.tasks.base import Task
 from pluralism_local.evaluation.tasks.rows import text, texts
+from pluralism_local.modes.wordings import Wording, word
 from pluralism_local.prompts import MOE_ANSWER, MOE_SELECT, OVERTON_SYNTHESIS, PROMPTING, QUESTION, numbered
 
 
 class _Overton(Task):
     answers = "text"
-    combine = "synthesis"
+    mode = "overton"
     prompts = (QUESTION, PROMPTING, MOE_SELECT, MOE_ANSWER, OVERTON_SYNTHESIS)
 
     def sample(self, row: Mapping[str, Any], where: Where) -> Sample:

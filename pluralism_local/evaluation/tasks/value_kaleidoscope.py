@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pluralism_local.evaluation.samples import Sample, Where, content_id
-from pluralism_local.evaluation.tasks.base import Task, Wording, word
+from pluralism_local.evaluation.tasks.base import Task
 from pluralism_local.evaluation.tasks.rows import text
+from pluralism_local.modes.wordings import Wording, word
 from pluralism_local.prompts import (
     COMMENT_EXPLAINED_INSTRUCTION,
     MOE_ANSWER,
@@ -31,7 +32,7 @@ class SteerableValueKaleidoscope(Task):
 
     name = "steerable-vk"
     answers = "label"
-    combine = "select"
+    mode = "steerable"
     about = "Value Kaleidoscope: does a value support, oppose, or either, a situation"
     prompts = (
         QUESTION,

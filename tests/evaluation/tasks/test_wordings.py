@@ -7,7 +7,7 @@ import pytest
 from pluralism_local.errors import Unsupported
 from pluralism_local.evaluation.samples import Sample, Where
 from pluralism_local.evaluation.tasks import TASKS
-from pluralism_local.evaluation.tasks.base import Wording
+from pluralism_local.modes.wordings import Wording
 from tests.evaluation import rows
 
 
@@ -123,13 +123,14 @@ def test_every_wording_is_of_a_listed_prompt() -> None:
             task.prompting(one),
             task.moe_select(one, ["a", "b"]),
             task.moe_answer(one, "x"),
+            task.alone(one),
         ]
-        match task.combine:
-            case "select":
+        match task.mode:
+            case "steerable":
                 used += [task.select(one, ["x", "y"]), task.answer(one, "x")]
-            case "average":
+            case "distributional":
                 used.append(task.answer(one, "x"))
-            case "synthesis":
+            case "overton":
                 used.append(task.synthesis(one, ["x", "y"]))
         assert {wording.prompt for wording in used} == set(task.prompts), name
     with pytest.raises(Unsupported):

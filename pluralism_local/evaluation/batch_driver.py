@@ -1,0 +1,256 @@
+"""The batch driver: a mode over many samples, equal steps of all samples together.
+
+    samples ──a Case each──> algorithm ──> steps ──all that are equally far──> one call ──> sent back
+                                       ──> Answered ──> Prediction, or Failure of what failed
+
+Of the steps that samples wait with, those of the mode's earliest stage go first: who lags behind catches up, and every
+stage stays one call. A sample whose comment, selection or answer fails ends in a `Failure`; the others go on.
+
+A server says only with its first answer that it gives no probabilities: from then on it is asked in words, where the
+algorithm can do with words.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from pluralism_local.engine.base import LanguageModel
+from pluralism_local.errors import ContextOverflow, Unsupported
+from pluralism_local.evaluation.asking import Asker, Failure, failure_of
+from pluralism_local.evaluation.basis import ALREADY_CLEAR
+from pluralism_local.evaluation.comments import CommentStore, Said, Wanted
+from pluralism_local.evaluation.samples import Prediction, Sample
+from pluralism_local.evaluation.tasks import Task
+from pluralism_local.mode_specs import SPECS, ModeName, Stage
+from pluralism_local.modes import algorithm
+from pluralism_local.modes.aggregate import STAND_IN, is_stand_in, most_probable
+from pluralism_local.modes.budget import fit_comments
+from pluralism_local.modes.options import letters
+from pluralism_local.modes.steps import Answered, Case, Consult, Reserve, Steps, Voice, Weigh, Write
+from pluralism_local.types import Aggregate, Completion, Message, OptionRequest, Request, Sampling, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a sample. `usage` by role, "communities" and "llm", comments included whoever paid for them."""
+
+    result: Prediction | Failure
+    usage: dict[str, Usage] = field(default_factory=dict)
+
+
+@dataclass
+class _Running:
+    """A sample on its way. `step` is what it waits for, None once there is a result."""
+
+    sample: Sample
+    steps: Steps
+    step: Consult | Weigh | Write | None = None
+    comment_tokens: int | None = None
+    result: Prediction | Failure | None = None
+    usage: dict[str, Usage] = field(default_factory=dict)
+
+    def spend(self, role: Literal["communities", "llm"], usage: Usage) -> None:
+        self.usage[role] = self.usage.get(role, Usage()) + usage
+
+    def end(self, result: Prediction | Failure) -> None:
+        self.steps.close()
+        self.step, self.result = None, result
+
+
+class BatchDriver:
+    """Carries out modes on a task's samples.
+
+    Args:
+        comment, answer: how communities and the LLM write, where they write.
+        comments: where comments come from.
+
+    Raises:
+        Unsupported: the task needs probabilities, and the LLM gives none.
+    """
+
+    def __init__(
+        self, task: Task, llm: LanguageModel, comments: CommentStore, comment: Sampling, answer: Sampling
+    ) -> None:
+        self._probabilities = llm.capabilities.distribution
+        self._no_probabilities: Unsupported | None = None
+        if self._probabilities == "none":
+            self._no_probabilities = Unsupported(
+                f"{llm.info.id} gives no probabilities, and {task.name} needs them.",
+                "Use a local model or a server that gives logprobs.",
+            )
+            if task.answers == "distribution":
+                raise self._no_probabilities
+        self._task, self._llm, self._asker = task, llm, Asker(llm)
+        self._comments, self._comment, self._answer = comments, comment, answer
+
+    def run(self, mode: ModeName, voices: Sequence[Voice], samples: Sequence[Sample]) -> list[Outcome]:
+        """An outcome per sample, in order.
+
+        Args:
+            voices: empty for modes without communities.
+
+        Raises:
+            Unsupported: the task needs probabilities, and the LLM turns out to give none.
+            PlocalError: a remote server is down.
+        """
+        running = {
+            sample.id: self._begin(mode, tuple(voices), sample)
+            for sample in samples
+            if len(sample.options) != 1
+        }
+        stages = SPECS[mode].stages
+        while waiting := [
+            (_place(one.step, stages), one) for one in running.values() if one.step is not None
+        ]:
+            first = min(place for place, _ in waiting)
+            self._carry_out([one for place, one in waiting if place == first])
+        return [
+            Outcome(one.result, one.usage)
+            if (one := running.get(sample.id)) is not None and one.result is not None
+            else Outcome(self._already_clear())
+            for sample in samples
+        ]
+
+    def _begin(self, mode: ModeName, voices: tuple[Voice, ...], sample: Sample) -> _Running:
+        case = Case(
+            self._task, sample, self._task.answers, sample.options, voices, self._probabilities, self._answer
+        )
+        one = _Running(sample, algorithm(mode)(case))
+        self._advance(one, None)
+        return one
+
+    def _already_clear(self) -> Prediction:
+        """The answer to a question with a single option, about which nobody is asked."""
+        output = "A" if self._task.answers == "label" else None
+        return Prediction((1.0,), output, 0.0, distribution_method=ALREADY_CLEAR)
+
+    def _advance(self, one: _Running, reply: object) -> None:
+        """Send `reply`, and go on to the next step that needs a model; an Unsupported is thrown."""
+        try:
+            step = one.steps.throw(reply) if isinstance(reply, Unsupported) else one.steps.send(reply)
+            while not isinstance(step, Consult | Weigh | Write):
+                if isinstance(step, Reserve):
+                    sampling = fit_comments(self._comment, step.rooms, self._llm, _prompt)
+                    one.comment_tokens = sampling.max_tokens
+                step = one.steps.send(None)
+            one.step = step
+        except StopIteration as end:
+            one.end(self._prediction(end.value))
+        except ContextOverflow as error:
+            one.end(failure_of(error))
+
+    def _carry_out(self, batch: Sequence[_Running]) -> None:
+        """One call for steps of one kind."""
+        match batch[0].step:
+            case Consult():
+                self._consult(batch)
+            case Weigh():
+                self._weigh(batch)
+            case Write():
+                self._write(batch)
+
+    def _consult(self, batch: Sequence[_Running]) -> None:
+        wanted = [
+            [Wanted(one.sample, voice, one.comment_tokens) for voice in one.step.voices]
+            for one in batch
+            if isinstance(one.step, Consult)
+        ]
+        found = iter(self._comments.find([comment for row in wanted for comment in row]))
+        for one, row in zip(batch, wanted, strict=True):
+            comments = {comment.voice.id: next(found) for comment in row}
+            for comment in comments.values():
+                if isinstance(comment, Said):
+                    one.spend("communities", comment.usage)
+            self._reply(
+                one,
+                comments.values(),
+                {id: comment.text for id, comment in comments.items() if isinstance(comment, Said)},
+            )
+
+    def _weigh(self, batch: Sequence[_Running]) -> None:
+        rows = [
+            [OptionRequest(_prompt(wording.text), one.step.options) for wording in one.step.wordings]
+            for one in batch
+            if isinstance(one.step, Weigh)
+        ]
+        try:
+            if self._no_probabilities is not None:
+                raise self._no_probabilities
+            found = iter(self._asker.distributions([request for row in rows for request in row]))
+        except Unsupported as error:
+            self._probabilities, self._no_probabilities = "none", error
+            for one in batch:
+                self._advance(one, error)
+            return
+        for one, row in zip(batch, rows, strict=True):
+            tokens = sum(self._llm.count_tokens(request.messages) or 0 for request in row)
+            one.spend("llm", Usage(prompt=tokens))
+            distributions = [next(found) for _ in row]
+            self._reply(one, distributions, distributions)
+
+    def _write(self, batch: Sequence[_Running]) -> None:
+        requests = [
+            Request(_prompt(one.step.wording.text), one.step.sampling)
+            for one in batch
+            if isinstance(one.step, Write)
+        ]
+        for one, completion in zip(batch, self._asker.texts(requests), strict=True):
+            if isinstance(completion, Completion):
+                one.spend("llm", completion.usage)
+            self._reply(one, [completion], completion)
+
+    def _reply(self, one: _Running, parts: Iterable[object], reply: object) -> None:
+        """Go on with `reply`, unless any of its parts is a failure."""
+        failure = next((part for part in parts if isinstance(part, Failure)), None)
+        if failure is None:
+            self._advance(one, reply)
+        else:
+            one.end(failure)
+
+    def _prediction(self, answered: Answered) -> Prediction:
+        """The answer in a sample's form; where no option had any probability there is no label."""
+        selection = answered.selection
+        prediction = Prediction(
+            selection=None if selection is None else selection.community,
+            selection_method=None
+            if selection is None
+            else "unclear"
+            if selection.several
+            else selection.method,
+        )
+        shares = answered.distribution
+        if shares is None:
+            return replace(prediction, output=answered.text)
+        label = None
+        if self._task.answers == "label" and not is_stand_in(shares):
+            label = letters(len(shares.options))[shares.options.index(most_probable(shares))]
+        return replace(
+            prediction,
+            distribution=shares.p,
+            output=label,
+            unassigned_mass=shares.unassigned_mass,
+            distribution_method=shares.method,
+            stand_in=_stand_in(shares),
+            bounds=shares.bounds,
+        )
+
+
+def _place(step: Consult | Weigh | Write, stages: Sequence[Stage]) -> tuple[int, bool]:
+    """Where a step stands in its mode: what is weighed comes before what is asked in words for lack of it."""
+    if isinstance(step, Consult):
+        return stages.index("comments"), False
+    return stages.index(step.stage), isinstance(step, Write)
+
+
+def _stand_in(shares: Aggregate) -> float:
+    """The weight, in [0, 1], of what is no answer."""
+    if not shares.per_community:
+        return float(shares.method == STAND_IN)
+    return min(1.0, math.fsum(shares.weights[community] for community in shares.stand_ins))
+
+
+def _prompt(text: str) -> tuple[Message, ...]:
+    return (Message("user", text),)

@@ -1,0 +1,1 @@
+"""The modes' algorithms, a function each, named as its mode: generators of steps (see `steps`)."""

@@ -1,0 +1,38 @@
+"""The paper's baselines (Modular Pluralism §3, appendix B), as modes like the others.
+
+    vanilla     q ──> LLM
+    prompting   "Make sure your response reflects diverse values …" + q ──> LLM
+    moe         q + experts' descriptions ──> the LLM picks one ──> that community's comment + q ──> LLM
+
+With options each answers by their probabilities instead of in words.
+"""
+
+from __future__ import annotations
+
+from pluralism_local.modes.choosing import choose
+from pluralism_local.modes.steps import Case, Reserve, Room, Steps, Warn, answer, consult
+from pluralism_local.modes.wordings import Q
+
+
+def vanilla(case: Case[Q]) -> Steps:
+    """The LLM alone, without any addition. The communities are not used."""
+    return (yield from answer(case, case.wordings.vanilla(case.question)))
+
+
+def prompting(case: Case[Q]) -> Steps:
+    """The LLM alone, told to reflect diverse values. The communities are not used."""
+    return (yield from answer(case, case.wordings.prompting(case.question)))
+
+
+def moe(case: Case[Q]) -> Steps:
+    """The LLM picks the most fitting community by its description; only that one comments."""
+    wordings, question = case.wordings, case.question
+    yield Reserve((Room(wordings.moe_answer(question, ""), 1, case.room),))
+    experts = [voice.member.community.expert for voice in case.voices]
+    selection = yield from choose(case, case.voices, wordings.moe_select(question, experts))
+    chosen = [voice for voice in case.voices if voice.id == selection.community]
+    comment = (yield from consult(chosen, wordings.comment(question)))[selection.community]
+    if comment:
+        return (yield from answer(case, wordings.moe_answer(question, comment), selection))
+    yield Warn("The chosen community said nothing; the model answered alone.")
+    return (yield from answer(case, wordings.vanilla(question), selection))

@@ -1,0 +1,199 @@
+"""A mode as steps: what it wants of the models, and nothing of how or with whom they are asked.
+
+    Case ──algorithm──> Reserve, Consult, Weigh, Write, Warn, Selected …  ──> a driver
+                   <── what the step says it gets ──
+                   ──> Answered, at the end
+
+An algorithm is a generator that computes nothing but texts and sums. The ask driver (`driver`) carries out one, a step
+at a time, and streams; the batch driver (`evaluation.batch_driver`) advances many and sends equal steps together.
+
+What can go wrong: a driver throws `Unsupported` into an algorithm that weighs where the LLM gives no probabilities; it
+may ask in words instead. Any other failure, and the user's stop, is the driver's: it closes the algorithm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Generic, Literal
+
+from pluralism_local.errors import Unsupported
+from pluralism_local.modes.aggregate import single
+from pluralism_local.modes.options import letters
+from pluralism_local.modes.wordings import Q, Wording, Wordings
+from pluralism_local.types import (
+    AdapterRef,
+    Aggregate,
+    Completion,
+    OptionDistribution,
+    Sampling,
+    Selected,
+    Selection,
+)
+
+if TYPE_CHECKING:
+    from pluralism_local.communities import Member
+
+Answers = Literal["distribution", "label", "text"]
+"""The form of an answer: a distribution over options, one option (weighed, or in words where that cannot be), or a
+text."""
+
+LABEL_TOKENS = 20
+"""New tokens where only a choice is wanted, as in the released code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """A member as it will speak: through its adapter, or through its persona where it has none or none can be used.
+
+    Never through both: an adapter is trained on bare questions, and communities that are asked the same words share
+    the prompt's cells in the engine.
+    """
+
+    member: Member
+    adapter: AdapterRef | None
+
+    @property
+    def id(self) -> str:
+        """The community's id."""
+        return self.member.community.id
+
+
+@dataclass(frozen=True)
+class Case(Generic[Q]):
+    """One question, as a mode gets it.
+
+    Attributes:
+        options: the answers' texts, 2 to 26; empty where the answer is a text.
+        voices: the communities, in the pool's order; empty for a mode without.
+        probabilities: how the LLM gives them, see `engine.base.Capabilities`.
+        answer: how the LLM writes its answer.
+    """
+
+    wordings: Wordings[Q]
+    question: Q
+    answers: Answers
+    options: tuple[str, ...]
+    voices: tuple[Voice, ...]
+    probabilities: Literal["exact", "bounded", "none"]
+    answer: Sampling
+
+    @property
+    def room(self) -> int:
+        """Tokens that the LLM's answer may take."""
+        if self.answers == "text":
+            return self.answer.max_tokens
+        return LABEL_TOKENS if self.answers == "label" and self.probabilities == "none" else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """One prompt of the LLM that comments will go into.
+
+    Attributes:
+        wording: the user message with empty comments.
+        comments: how many comments go into it, ≥ 1.
+        answer: tokens that the LLM may write.
+    """
+
+    wording: Wording
+    comments: int
+    answer: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """Before anything is generated: comments must be so short that each of `rooms` fits the LLM. Gets None."""
+
+    rooms: tuple[Room, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Consult:
+    """Let each of `voices` comment. Gets a mapping from community to text, stripped, in their order."""
+
+    voices: tuple[Voice, ...]
+    wording: Wording
+
+
+@dataclass(frozen=True, slots=True)
+class Weigh:
+    """The LLM's probabilities of `options` after each of `wordings`. Gets an OptionDistribution for each.
+
+    Raises: Unsupported, into the algorithm: the LLM gives none.
+    """
+
+    stage: Literal["selection", "answer"]
+    wordings: tuple[Wording, ...]
+    options: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """The LLM's words. Gets a Completion."""
+
+    stage: Literal["selection", "answer"]
+    wording: Wording
+    sampling: Sampling
+
+
+@dataclass(frozen=True, slots=True)
+class Warn:
+    """A sentence for the user. Gets None."""
+
+    sentence: str
+
+
+Step = Reserve | Consult | Weigh | Write | Warn | Selected
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The end: a text, or the options' shares (`text` is then empty). `asked`: the question as the LLM answered it."""
+
+    asked: Wording
+    text: str = ""
+    distribution: Aggregate | None = None
+    selection: Selection | None = None
+
+
+Steps = Generator[Step, Any, Answered]
+
+
+def consult(voices: Sequence[Voice], wording: Wording) -> Generator[Step, Any, dict[str, str]]:
+    """What each says, maybe nothing."""
+    comments: Mapping[str, str] = yield Consult(tuple(voices), wording)
+    return dict(comments)
+
+
+def weigh(
+    stage: Literal["selection", "answer"], wordings: Sequence[Wording], options: tuple[str, ...]
+) -> Generator[Step, Any, list[OptionDistribution]]:
+    """Probabilities after each wording, in order; equal ones are weighed once."""
+    distinct = {wording.text: wording for wording in wordings}
+    distributions: Sequence[OptionDistribution] = yield Weigh(stage, tuple(distinct.values()), options)
+    by_text = dict(zip(distinct, distributions, strict=True))
+    return [by_text[wording.text] for wording in wordings]
+
+
+def write(
+    stage: Literal["selection", "answer"], wording: Wording, sampling: Sampling
+) -> Generator[Step, Any, Completion]:
+    """The LLM's words."""
+    completion: Completion = yield Write(stage, wording, sampling)
+    return completion
+
+
+def answer(case: Case[Q], wording: Wording, selection: Selection | None = None) -> Steps:
+    """Answer `wording` by the options' probabilities, or in words."""
+    sampling = case.answer
+    if case.answers != "text":
+        try:
+            (distribution,) = yield from weigh("answer", [wording], letters(len(case.options)))
+            return Answered(wording, distribution=single(case.options, distribution), selection=selection)
+        except Unsupported:
+            if case.answers == "distribution":
+                raise
+            sampling = replace(sampling, max_tokens=LABEL_TOKENS)
+    completion = yield from write("answer", wording, sampling)
+    return Answered(wording, completion.text.strip(), selection=selection)
