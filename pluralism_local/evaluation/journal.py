@@ -14,12 +14,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import Any, Self
 
 from pluralism_local.errors import Refused
+from pluralism_local.locks import lock_of, take
 
 Record = dict[str, Any]
 
@@ -39,12 +40,14 @@ class Journal:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self._file = path.open("a+b")
-        try:
-            if not _alone(self._file):
+        with ExitStack() as opened:
+            lock = take(lock_of(path))
+            if lock is None:
                 raise Refused(
                     f"Another process is writing {path}.", "Wait for it, then run the command again."
                 )
+            opened.callback(lock.release)
+            self._file = opened.enter_context(path.open("a+b"))
             self._file.seek(0)
             content = self._file.read()
             self.records, whole, self._batches = _whole_batches(content, path)
@@ -53,9 +56,7 @@ class Journal:
                 self._file.truncate(whole)
                 _sync(self._file.fileno())
             self._size = whole
-        except BaseException:
-            self._file.close()
-            raise
+            self._opened = opened.pop_all()
 
     def __enter__(self) -> Self:
         return self
@@ -63,7 +64,7 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None:
-        self._file.close()
+        self._opened.close()
 
     def append(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Write a batch; when this returns it survives a kill and a power cut.
@@ -114,28 +115,13 @@ def locked(folder: Path) -> Iterator[None]:
         Refused: another process is.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("a+") as file:
-        if not _alone(file):
-            file.seek(0)
-            owner = file.read().strip() or "another"
-            raise Refused(
-                f"The process {owner} is writing {folder}.", "Wait for it, or give another --output."
-            )
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
-
-
-def _alone(file: IO[Any]) -> bool:
-    """Take the system's lock of an open file, which ends with it; False if somebody has it."""
-    import fcntl
-
+    lock = take(folder / ".lock")
+    if lock is None:
+        raise Refused(f"Another process is writing {folder}.", "Wait for it, or give another --output.")
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        yield
+    finally:
+        lock.release()
 
 
 def _whole_batches(content: bytes, path: Path) -> tuple[list[Record], int, int]:
