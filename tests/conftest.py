@@ -12,7 +12,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+
+# No test is a race: on a busy machine any example may take long. pytest-timeout ends what hangs.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 # A shell starts what it puts in the background with Ctrl-C ignored; every process of the tests would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+import scipy.special
 
 from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.engine.handles import Context, Model
@@ -75,12 +76,9 @@ def log_softmax(logits: Logits) -> LogP:
     Raises: DamagedWeights where they are not numbers.
     """
     row = logits.astype(np.float64)
-    largest = row.max()  # NaN if any is
-    if not math.isfinite(largest):
+    if not math.isfinite(row.max()):  # NaN if any is
         raise DamagedWeights("The model computes no probabilities for the text, only NaN or infinity.")
-    row -= largest
-    row -= math.log(np.exp(row).sum())
-    return row
+    return scipy.special.log_softmax(row)
 
 
 def kl(p: LogP, q: LogP) -> float:
@@ -130,15 +128,8 @@ class Reference:
         """
         self._tokens = text_tokens(model)
         self._row_bytes = 4 * model.vocabulary_size
-        self._file.seek(0)
-        surprise = 0.0
         read = rows(model, self._tokens, threads=threads, should_stop=should_stop)
-        for place, row in enumerate(read):
-            progress(place / len(self._tokens))
-            self._file.write(row.tobytes())
-            surprise -= log_softmax(row)[self._tokens[place + 1]]
-        count = len(self._tokens) - 1
-        return Divergence(0.0, math.exp(surprise / count), count)
+        return self._means(read, self._keep, progress)
 
     def compare(
         self,
@@ -156,17 +147,27 @@ class Reference:
         """
         if 4 * model.vocabulary_size != self._row_bytes:
             raise InvalidInput("The copy has another vocabulary than its source.")
+        read = rows(model, self._tokens, threads=threads, should_stop=should_stop)
+        return self._means(read, lambda _, q: kl(log_softmax(self._next()), q), progress)
+
+    def _means(
+        self, read: Iterable[Logits], kl_of: Callable[[Logits, LogP], float], progress: Progress
+    ) -> Divergence:
+        """Means over the positions: of `kl_of`, given the logits and their log-probabilities, and of the surprise."""
         self._file.seek(0)
         divergence = surprise = 0.0
-        read = rows(model, self._tokens, threads=threads, should_stop=should_stop)
         for place, row in enumerate(read):
             progress(place / len(self._tokens))
-            q = log_softmax(row)
-            divergence += kl(log_softmax(self._next()), q)
-            surprise -= q[self._tokens[place + 1]]
+            log_p = log_softmax(row)
+            divergence += kl_of(row, log_p)
+            surprise -= log_p[self._tokens[place + 1]]
         count = len(self._tokens) - 1
         # rounding can leave a sum of zeros just below zero
         return Divergence(max(0.0, divergence / count), math.exp(surprise / count), count)
+
+    def _keep(self, row: Logits, _: LogP) -> float:
+        self._file.write(row.tobytes())
+        return 0.0
 
     def _next(self) -> Logits:
         return np.frombuffer(self._file.read(self._row_bytes), np.float32)

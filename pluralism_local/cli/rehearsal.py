@@ -11,16 +11,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
 
-from pluralism_local.engine.base import Capabilities, LanguageModel, ShouldStop, never
+from pluralism_local.engine.base import LanguageModel, ShouldStop, never
+from pluralism_local.engine.borrowed import Borrowed
 from pluralism_local.types import (
     AdapterRef,
     Completion,
     EngineEvent,
     Message,
-    ModelInfo,
     OptionDistribution,
     OptionRequest,
     Request,
@@ -71,23 +70,13 @@ class Step:
         }
 
 
-class Rehearsal:
+class Rehearsal(Borrowed):
     """A `LanguageModel` that counts with the real engine and answers with placeholders."""
 
     def __init__(self, engine: LanguageModel, role: Role, steps: list[Step]) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._role = role
         self._steps = steps
-
-    @property
-    def info(self) -> ModelInfo:
-        """The real engine's."""
-        return self._engine.info
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """The real engine's, so that what it cannot do is refused here too."""
-        return self._engine.capabilities
 
     def generate(
         self, requests: Sequence[Request], *, should_stop: ShouldStop = never
@@ -111,23 +100,8 @@ class Rehearsal:
             self._note(request.messages, request.adapter, None, request.options)
         return [_uniform(request.options) for request in requests]
 
-    def count_tokens(self, messages: Sequence[Message], adapter: AdapterRef | None = None) -> int | None:
-        """The real engine's count."""
-        return self._engine.count_tokens(messages, adapter)
-
     def forget(self) -> None:
         """Nothing is kept."""
-
-    def close(self) -> None:
-        """Nothing: whoever opened the engine closes it."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> None:
-        self.close()
 
     def _note(
         self,

@@ -99,8 +99,10 @@ class LanguageModel(Protocol):
     def close(self) -> None:
         """Free everything. Closing twice is fine; using a closed engine raises EngineFailure."""
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> None: ...
+    ) -> None:
+        self.close()

@@ -28,14 +28,12 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from pluralism_local.engine import rotation, scoring
-from pluralism_local.engine.base import Capabilities, ShouldStop, never
+from pluralism_local.engine.base import Capabilities, LanguageModel, ShouldStop, never
 from pluralism_local.engine.fast_weights import COPY_TYPE, REPACKED, FastWeights
 from pluralism_local.engine.handles import Adapter, Model, gpu_available, install_log
 from pluralism_local.engine.jobs import JobMaker
@@ -77,7 +75,7 @@ _LANE_JOBS = 3
 Logits = npt.NDArray[np.float32]
 
 
-class LlamaEngine:
+class LlamaEngine(LanguageModel):
     """A `LanguageModel` over a GGUF file.
 
     Args:
@@ -400,14 +398,6 @@ class LlamaEngine:
         self._closed = True
         self._packs.close()
         self._runner.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> None:
-        self.close()
 
     @contextmanager
     def _claim(self) -> Iterator[None]:

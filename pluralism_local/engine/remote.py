@@ -217,12 +217,6 @@ class RemoteEngine(LanguageModel):
         """No connection outlives a call, so there is nothing to free; later calls raise EngineFailure."""
         self._closed = True
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     @property
     def _remarks(self) -> tuple[str, ...]:
         """What is to be said of every answer of this server."""

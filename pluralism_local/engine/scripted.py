@@ -24,12 +24,11 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Literal, Self, TypeGuard, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
-from pluralism_local.engine.base import Capabilities, ShouldStop, never
+from pluralism_local.engine.base import Capabilities, LanguageModel, ShouldStop, never
 from pluralism_local.engine.thoughts import Splitter
 from pluralism_local.errors import (
     Cancelled,
@@ -130,7 +129,7 @@ class Call:
     requests: tuple[Request, ...] | tuple[OptionRequest, ...]
 
 
-class ScriptedEngine:
+class ScriptedEngine(LanguageModel):
     """A `LanguageModel` that computes nothing but hashes. See the module for what it promises.
 
     Args:
@@ -237,14 +236,6 @@ class ScriptedEngine:
     def close(self) -> None:
         """Refuse further work."""
         self._closed = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> None:
-        self.close()
 
     def _begin(
         self,

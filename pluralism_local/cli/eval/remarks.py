@@ -6,14 +6,11 @@ Telling(engine, once(out.warn)): the same engine; each new warning of a text or 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Self
 
-from pluralism_local.engine.base import Capabilities, LanguageModel, ShouldStop, never
+from pluralism_local.engine.base import LanguageModel, ShouldStop, never
+from pluralism_local.engine.borrowed import Borrowed
 from pluralism_local.types import (
-    AdapterRef,
     EngineEvent,
-    Message,
-    ModelInfo,
     OptionDistribution,
     OptionRequest,
     Request,
@@ -33,22 +30,12 @@ def once(tell: Callable[[str], None]) -> Callable[[str], None]:
     return tell_new
 
 
-class Telling(LanguageModel):
+class Telling(Borrowed):
     """An engine that belongs to somebody else, who closes it; its warnings are told."""
 
     def __init__(self, engine: LanguageModel, tell: Callable[[str], None]) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._tell = tell
-
-    @property
-    def info(self) -> ModelInfo:
-        """The engine's."""
-        return self._engine.info
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """The engine's."""
-        return self._engine.capabilities
 
     def generate(
         self, requests: Sequence[Request], *, should_stop: ShouldStop = never
@@ -67,23 +54,6 @@ class Telling(LanguageModel):
         for one in found:
             self._remark(one.warnings)
         return found
-
-    def count_tokens(self, messages: Sequence[Message], adapter: AdapterRef | None = None) -> int | None:
-        """The engine's count."""
-        return self._engine.count_tokens(messages, adapter)
-
-    def forget(self) -> None:
-        """Let the engine forget."""
-        self._engine.forget()
-
-    def close(self) -> None:
-        """Nothing: the engine is not this object's own."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _remark(self, sentences: Iterable[str]) -> None:
         for sentence in sentences:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import entr, rel_entr
 
 from pluralism_local.errors import InvalidInput
 
@@ -71,7 +72,10 @@ def js_divergence(p: Vector, q: Vector, base: float | None = None) -> float:
     if pair is None:
         return math.nan
     left, right = pair
-    divergence = (_to_middle(left, right) + _to_middle(right, left)) / 2
+    to_middle = (
+        rel_entr(2 * one, left + right) / 2 for one in (left, right)
+    )  # p + q, for m itself may round to 0
+    divergence = sum(map(math.fsum, to_middle)) / 2
     return min(math.log(2), max(0.0, divergence)) / unit  # rounding may leave the range by an ulp
 
 
@@ -89,7 +93,7 @@ def total_variation(p: Vector, q: Vector) -> float:
     pair = _pair(p, q)
     if pair is None:
         return math.nan
-    return min(1.0, math.fsum(abs(value - other) for value, other in zip(*pair, strict=True)) / 2)
+    return min(1.0, math.fsum(abs(pair[0] - pair[1])) / 2)
 
 
 def entropy(p: Vector, base: float | None = None) -> float:
@@ -103,8 +107,7 @@ def entropy(p: Vector, base: float | None = None) -> float:
     unit = _nats_per_unit(base)
     if _has_nan(p):
         return math.nan
-    shares = as_distribution(p, "entropy")
-    return max(0.0, math.fsum(-share * math.log(share) for share in shares if share > 0)) / unit
+    return max(0.0, math.fsum(entr(as_distribution(p, "entropy")))) / unit
 
 
 def most_likely(p: Vector) -> int:
@@ -121,20 +124,15 @@ def most_likely(p: Vector) -> int:
     return numbers.index(max(numbers))
 
 
-def _to_middle(p: Sequence[float], q: Sequence[float]) -> float:
-    """KL(p‖m) in nats. ln(p / m) is taken as ln(2p / (p + q)), since m itself may round to 0."""
-    return math.fsum(
-        value * math.log(2 * value / (value + other)) for value, other in zip(p, q, strict=True) if value > 0
-    )
-
-
-def _pair(p: Vector, q: Vector) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+def _pair(p: Vector, q: Vector) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None:
     """Both, checked and normalised; None if either has a NaN."""
     if len(p) != len(q):
         raise ValueError(f"p has {len(p)} options and q {len(q)}")
     if _has_nan(p) or _has_nan(q):
         return None
-    return as_distribution(p, "first distribution"), as_distribution(q, "second distribution")
+    return np.array(as_distribution(p, "first distribution")), np.array(
+        as_distribution(q, "second distribution")
+    )
 
 
 def _has_nan(values: Vector) -> bool:
