@@ -198,6 +198,9 @@ class Model(_Handle):
         self.training_context: int = lib.llama_model_n_ctx_train(self._pointer)
         self.window: int = lib.llama_model_n_swa(self._pointer)
         """Tokens that layers with a sliding window look back at; 0 if there are none."""
+        recurs = lib.llama_model_is_hybrid(self._pointer) or lib.llama_model_is_recurrent(self._pointer)
+        self.can_be_cut = not recurs
+        """Whether what a sequence's last tokens did can be taken back; a running state holds all of them in one."""
 
     def _free(self) -> None:
         lib.llama_model_free(self._pointer)
@@ -206,8 +209,7 @@ class Model(_Handle):
     def cell_bytes(self) -> int:
         """Bytes of main memory that a token's keys and values take in F16; 0 where it cannot be told from outside."""
         heads = lib.llama_model_n_head(self.pointer)
-        differ = lib.llama_model_is_hybrid(self.pointer) or lib.llama_model_is_recurrent(self.pointer)
-        if self.on_gpu or differ or heads < 1:
+        if self.on_gpu or not self.can_be_cut or heads < 1:
             return 0
         head_length = lib.llama_model_n_embd(self.pointer) // heads
         kv_heads = lib.llama_model_n_head_kv(self.pointer)

@@ -2,7 +2,7 @@
 
     Wave ──> begin: clean context, adapter on, known prefixes restored
          ──> prompts decoded in chunks, shared cells once
-         ──> generate: one token per unfinished sequence and step     (events)
+         ──> generate: one token per unfinished sequence and step, more where guesses come true     (events)
              score:    log-probabilities of token paths after each prompt
 
 A lane starts every wave from an empty context, so a wave gives the same text in whichever lane and order it runs;
@@ -15,6 +15,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ import numpy.typing as npt
 from pluralism_local.engine.base import ShouldStop
 from pluralism_local.engine.handles import Adapter, Context, Model
 from pluralism_local.engine.kv_store import Entry, KVStore
+from pluralism_local.engine.lookup import Lookup, RowCosts
 from pluralism_local.engine.markers import Marked
 from pluralism_local.engine.plan import Code, Job, Row, Wave, encode, prefill_rows
 from pluralism_local.engine.rotation import ANY_SIZE, CellBounds
@@ -49,12 +51,17 @@ _POLLED_ROWS = 32
 
 @dataclass(slots=True)
 class Counters:
-    """What was done, in counts; tests and `plocal bench` read them."""
+    """What was done, in counts; tests and `plocal bench` read them.
+
+    `drafted` tokens were guessed (see `lookup`), `accepted` of these came true. `decoded_tokens` are without the rest.
+    """
 
     adapter_switches: int = 0
     decode_calls: int = 0
     decoded_tokens: int = 0
     reused_tokens: int = 0
+    drafted: int = 0
+    accepted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +90,26 @@ class _Writer:
     thoughts: Splitter
     reused: int
     began: float
+    lookup: Lookup | None = None
     tokens: list[int] = field(default_factory=list)
     finish: Finish | None = None
 
     @property
-    def next_row(self) -> Row:
-        position = len(self.job.tokens) + len(self.tokens) - 1
-        return Row(self.tokens[-1], position, [self.sequence], output=True)
+    def length(self) -> int:
+        """Cells that what is said so far takes once its last token is decoded."""
+        return len(self.job.tokens) + len(self.tokens)
+
+    def next_rows(self, draft: Sequence[int]) -> list[Row]:
+        """The last token and what is guessed to follow it."""
+        first = self.length - 1
+        following = enumerate((self.tokens[-1], *draft), start=first)
+        return [Row(token, position, [self.sequence], output=True) for position, token in following]
+
+    def add(self, token: int) -> None:
+        """This token came."""
+        self.tokens.append(token)
+        if self.lookup is not None:
+            self.lookup.add(token)
 
     def rest(self) -> Iterator[EngineEvent]:
         """What was held back until the end."""
@@ -108,7 +128,12 @@ class _Writer:
 
 
 class Lane:
-    """One context over `model`, made as large as its waves need; `banned` tokens are never drawn."""
+    """One context over `model`, made as large as its waves need.
+
+    Args:
+        banned: tokens that are never drawn.
+        row_costs: what rows of a batch cost, for guesses (see `lookup`); empty for none.
+    """
 
     def __init__(
         self,
@@ -119,8 +144,10 @@ class Lane:
         banned: Sequence[int] = (),
         flash: bool = False,
         bounds: CellBounds = ANY_SIZE,
+        row_costs: RowCosts = (),
     ) -> None:
         self._model, self._store, self._banned, self._flash = model, store, banned, flash
+        self._row_costs = row_costs
         self._bounds = bounds
         self._threads = threads
         self._context: Context | None = None
@@ -205,7 +232,8 @@ class Lane:
             task = tasks[job.index]
             sampler = Sampler(task.sampling, self._banned)
             stream = TextStream((*task.sampling.stop, *task.stops))
-            writers[sequence] = _Writer(job, task, sequence, sampler, stream, Splitter(), 0, began)
+            lookup = self._lookup(job) if len(wave.jobs) == 1 else None
+            writers[sequence] = _Writer(job, task, sequence, sampler, stream, Splitter(), 0, began, lookup)
         reused: dict[int, int] = {}
         waiting = set(writers)
         try:
@@ -219,9 +247,7 @@ class Lane:
             while running := [w for w in writers.values() if w.finish is None]:
                 if should_stop():
                     raise Cancelled
-                self._decode([w.next_row for w in running], None)
-                for row, writer in enumerate(running):
-                    yield from self._take(writer, row)
+                yield from self._step(running)
         except Cancelled:
             for writer in writers.values():
                 job = writer.job
@@ -231,13 +257,53 @@ class Lane:
                     yield from writer.rest()
                     yield writer.done()
 
+    def _lookup(self, job: Job) -> Lookup | None:
+        """For texts that are written alone: rows of several texts fill a batch by themselves."""
+        return Lookup(job.tokens, self._row_costs) if self._row_costs and self._model.can_be_cut else None
+
+    def _draft(self, writer: _Writer) -> list[int]:
+        """What is guessed to come next and worth decoding; nothing that ends a text or spells nothing."""
+        if writer.lookup is None:
+            return []
+        most = min(writer.task.sampling.max_tokens - len(writer.tokens) - 1, self._live.sequences - 1)
+        draft = writer.lookup.draft(most)
+        if not self._store.can_be_cut(writer.length + len(draft), writer.length):
+            return []
+        return list(takewhile(self._model.piece, draft))
+
+    def _step(self, running: Sequence[_Writer]) -> Iterator[EngineEvent]:
+        """Decode the last token of each text with what is guessed to follow, and go on with all that came true."""
+        drafts = [self._draft(writer) for writer in running]
+        rows = [writer.next_rows(draft) for writer, draft in zip(running, drafts, strict=True)]
+        self._decode([row for own in rows for row in own], None)
+        first = 0
+        for writer, draft in zip(running, drafts, strict=True):
+            yield from self._follow(writer, draft, first)
+            first += 1 + len(draft)
+
+    def _follow(self, writer: _Writer, draft: Sequence[int], row: int) -> Iterator[EngineEvent]:
+        """Draw at `row` and, as long as the guesses come true, at the rows behind it; drop the cells of the others."""
+        before = len(writer.tokens)
+        yield from self._take(writer, row)
+        for ahead, guess in enumerate(draft, start=1):
+            if writer.finish is not None or writer.tokens[-1] != guess:
+                break
+            yield from self._take(writer, row + ahead)
+        came = zip(draft, writer.tokens[before:], strict=False)
+        accepted = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], came))
+        self.counters.drafted += len(draft)
+        self.counters.accepted += accepted
+        self.counters.decoded_tokens -= len(draft) - accepted
+        if writer.finish is None and accepted < len(draft):
+            self._live.forget(writer.sequence, writer.length - 1)
+
     def _take(self, writer: _Writer, row: int) -> Iterator[EngineEvent]:
         """Draw the next token of `writer` from `row`; its events."""
         job, sampling = writer.job, writer.task.sampling
         token = writer.sampler.draw(self._live.logits(row))
         ended = self._model.ends_answer(token)
         if not ended:
-            writer.tokens.append(token)
+            writer.add(token)
             yield from writer.thoughts.deltas(job.index, writer.stream.push(self._shown(token)))
         if ended or writer.stream.stopped:
             writer.finish = "stop"

@@ -39,6 +39,7 @@ from pluralism_local.engine.handles import Adapter, Model, gpu_available, instal
 from pluralism_local.engine.jobs import JobMaker
 from pluralism_local.engine.lane import SEQUENCES, Lane, Task
 from pluralism_local.engine.llama_options import EngineStats, LlamaOptions
+from pluralism_local.engine.lookup import CPU_ROW_COSTS, GPU_ROW_COSTS
 from pluralism_local.engine.model_safety import ModelSafety, Setup, Tell
 from pluralism_local.engine.packs.open_pack import OpenPack
 from pluralism_local.engine.packs.shelf import PackShelf
@@ -196,7 +197,11 @@ class LlamaEngine(LanguageModel):
 
     def _runner_options(self, banned: tuple[int, ...], setup: Setup) -> RunnerOptions:
         threads, lanes = (1, 1) if setup.one_thread else (self._threads, self._most_lanes)
-        return RunnerOptions(threads, lanes, self.options.cache_bytes, banned, setup.flash, self._bounds)
+        costs = self.options.row_costs or (GPU_ROW_COSTS if setup.gpu_layers else CPU_ROW_COSTS)
+        row_costs = costs if self.options.lookup else ()
+        return RunnerOptions(
+            threads, lanes, self.options.cache_bytes, banned, setup.flash, self._bounds, row_costs
+        )
 
     def _context_size(self, trained: int, factors_switch: int | None) -> int:
         """As asked for; else all that it was trained with, or what it reads by its shorter factors of rotation."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from pluralism_local.engine.lane import Counters
+from pluralism_local.engine.lookup import RowCosts
 from pluralism_local.errors import InvalidInput
 from pluralism_local.types import MAX_THREADS
 
@@ -27,6 +28,8 @@ class LlamaOptions:
             the file itself. See `fast_weights`.
         trial_dir: where is remembered how models run on this machine, tried in a child process before they are loaded;
             None loads them untried. See `model_safety`.
+        lookup: guess what comes next where a text is written alone, see `lookup`; it changes speed, and rounding.
+        row_costs: what is known of the cost of a batch's rows; None takes what is usual.
         ignore_end: never draw a token that ends an answer, so that it runs to max_tokens: for measuring.
         log_file: llama.cpp's log is appended here; None keeps only its last lines, for error messages.
     """
@@ -40,6 +43,8 @@ class LlamaOptions:
     pack_dir: Path | None = None
     weights_dir: Path | None = None
     trial_dir: Path | None = None
+    lookup: bool = True
+    row_costs: RowCosts | None = None
     ignore_end: bool = False
     log_file: Path | None = None
 

@@ -25,6 +25,7 @@ from pluralism_local.engine.base import ShouldStop
 from pluralism_local.engine.handles import Adapter, Model
 from pluralism_local.engine.kv_store import KVStore
 from pluralism_local.engine.lane import Counters, Lane
+from pluralism_local.engine.lookup import RowCosts
 from pluralism_local.engine.plan import Job, Plan, Wave
 from pluralism_local.engine.resident import give_back
 from pluralism_local.engine.rotation import ANY_SIZE, CellBounds
@@ -44,6 +45,7 @@ class RunnerOptions:
     banned: tokens that are never drawn.
     flash: flash attention on a CPU; see `handles.Context`.
     bounds: how large contexts may be; see `rotation`.
+    row_costs: what rows of a batch cost, for guesses of what comes next; empty for none. See `lookup`.
     """
 
     threads: int
@@ -52,6 +54,7 @@ class RunnerOptions:
     banned: tuple[int, ...] = ()
     flash: bool = False
     bounds: CellBounds = ANY_SIZE
+    row_costs: RowCosts = ()
 
 
 class Runner:
@@ -72,6 +75,7 @@ class Runner:
             banned=options.banned,
             flash=options.flash,
             bounds=options.bounds,
+            row_costs=options.row_costs,
         )
 
     def close(self) -> None:
@@ -106,6 +110,8 @@ class Runner:
             total.decode_calls += lane.counters.decode_calls
             total.decoded_tokens += lane.counters.decoded_tokens
             total.reused_tokens += lane.counters.reused_tokens
+            total.drafted += lane.counters.drafted
+            total.accepted += lane.counters.accepted
 
     def adapter(self, sha256: str, path: Path) -> Adapter:
         """The adapter of that hash, read from `path` the first time.
