@@ -266,10 +266,7 @@ class Lane:
         if writer.lookup is None:
             return []
         most = min(writer.task.sampling.max_tokens - len(writer.tokens) - 1, self._live.sequences - 1)
-        draft = writer.lookup.draft(most)
-        if not self._store.can_be_cut(writer.length + len(draft), writer.length):
-            return []
-        return list(takewhile(self._model.piece, draft))
+        return list(takewhile(self._model.piece, writer.lookup.draft(most)))
 
     def _step(self, running: Sequence[_Writer]) -> Iterator[EngineEvent]:
         """Decode the last token of each text with what is guessed to follow, and go on with all that came true."""
