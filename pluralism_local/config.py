@@ -19,7 +19,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import platformdirs
 from pydantic import ValidationError
@@ -27,12 +27,12 @@ from pydantic import ValidationError
 from pluralism_local.errors import InvalidInput, did_you_mean
 from pluralism_local.files import write_atomic
 from pluralism_local.locks import only_writer
+from pluralism_local.mode_specs import MODES
 from pluralism_local.model_names import names_a_file, url_of
 from pluralism_local.remote_url import parse_spec, without_credentials
 from pluralism_local.settings import Settings, servers
 from pluralism_local.toml_edit import parse, read_bytes, text_of, with_setting
 from pluralism_local.trust import State, Trust, changes, is_guarded, is_pool_file
-from pluralism_local.types import ModeName
 
 __all__ = [
     "LOCAL_FILE",
@@ -269,7 +269,7 @@ def _checked(given: _Given) -> Any:
         settings = Settings.model_validate({given.field: given.value}, strict=given.typed)
     except (ValidationError, OverflowError) as error:
         expected = Settings.model_fields[given.field].description
-        hint = did_you_mean(str(given.value), get_args(ModeName)) if given.field == "mode" else ""
+        hint = did_you_mean(str(given.value), MODES) if given.field == "mode" else ""
         raise InvalidInput(f"{given.called} must be {expected}, not {_shown(given.value)}.", hint) from error
     value, folder = getattr(settings, given.field), given.folder
     if given.field == "community_paths":

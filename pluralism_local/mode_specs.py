@@ -25,6 +25,8 @@ class ModeSpec:
         module: of `modes.algorithms`; its function has the mode's name.
         stages: what it may do, in order: "comments" (CommentStarted, CommentDelta, CommentDone), "selection"
             (Selected), "answer" (AnswerDelta).
+        comments: how they get into the LLM's answer: "together" in one prompt, the "chosen" one, "each" into an
+            answer of its own, or "none", for there are none.
         options: it cannot do without, weighs them where they are given, or does not use them.
         attribute: it cannot do without.
         baseline: the paper's, to compare with; the others are its ways to combine communities.
@@ -35,6 +37,7 @@ class ModeSpec:
     name: ModeName
     module: str
     stages: tuple[Stage, ...]
+    comments: Literal["together", "chosen", "each", "none"]
     options: Literal["needed", "weighed", "unused"]
     about: str
     welcome: str
@@ -44,7 +47,7 @@ class ModeSpec:
     @property
     def communities(self) -> bool:
         """Whether any are asked."""
-        return "comments" in self.stages
+        return self.comments != "none"
 
     @property
     def chooses_first(self) -> bool:
@@ -60,6 +63,7 @@ SPECS: Mapping[ModeName, ModeSpec] = MappingProxyType(
                 "overton",
                 "overton",
                 ("comments", "answer"),
+                "together",
                 "unused",
                 "every community comments; the LLM reads all comments and writes one answer",
                 "Every community of the pool comments;\none model answers.",
@@ -68,6 +72,7 @@ SPECS: Mapping[ModeName, ModeSpec] = MappingProxyType(
                 "steerable",
                 "steerable",
                 ("comments", "selection", "answer"),
+                "chosen",
                 "weighed",
                 "every community comments; the LLM answers from the comment nearest to an attribute",
                 "Every community comments; one model answers\nfrom the comment nearest to whom you name.",
@@ -77,6 +82,7 @@ SPECS: Mapping[ModeName, ModeSpec] = MappingProxyType(
                 "distributional",
                 "distributional",
                 ("comments", "answer"),
+                "each",
                 "needed",
                 "every community comments; the options' probabilities after each are averaged",
                 "Every community comments and has its share\nin how probable each option is.",
@@ -85,6 +91,7 @@ SPECS: Mapping[ModeName, ModeSpec] = MappingProxyType(
                 "vanilla",
                 "baselines",
                 ("answer",),
+                "none",
                 "weighed",
                 "the LLM alone",
                 "One model answers; no community is asked.",
@@ -94,6 +101,7 @@ SPECS: Mapping[ModeName, ModeSpec] = MappingProxyType(
                 "prompting",
                 "baselines",
                 ("answer",),
+                "none",
                 "weighed",
                 "the LLM, told in the prompt to reflect diverse values or a given group",
                 "One model is told to answer for many;\nno community is asked.",
@@ -103,6 +111,7 @@ SPECS: Mapping[ModeName, ModeSpec] = MappingProxyType(
                 "moe",
                 "baselines",
                 ("selection", "comments", "answer"),
+                "chosen",
                 "weighed",
                 "the LLM picks one community by its description and answers with its comment",
                 "One model chooses the community to ask,\nand answers with its comment.",
@@ -114,6 +123,17 @@ SPECS: Mapping[ModeName, ModeSpec] = MappingProxyType(
 """In the order in which they are shown."""
 
 MODES: tuple[ModeName, ...] = tuple(SPECS)
+DEFAULT: ModeName = "overton"
+
+
+def steering() -> str:
+    """Those that are steered by an attribute, for messages."""
+    return listed(spec.name for spec in SPECS.values() if spec.attribute)
+
+
+def weighing() -> str:
+    """Those that weigh options and nothing else, for messages."""
+    return listed(spec.name for spec in SPECS.values() if spec.options == "needed")
 
 
 def listed(names: Iterable[str], last: str = "or") -> str:

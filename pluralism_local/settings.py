@@ -14,9 +14,10 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 
 from pluralism_local.errors import InvalidInput
+from pluralism_local.mode_specs import DEFAULT, MODES, ModeName
 from pluralism_local.model_names import STARTER, url_of
 from pluralism_local.remote_url import parse_spec
-from pluralism_local.types import MAX_THREADS, ModeName
+from pluralism_local.types import MAX_THREADS
 
 _ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -66,8 +67,8 @@ class Settings(BaseModel):
     model: Name = Field(default=STARTER, description="the name or the path of a model")
     pool: Name = Field(default="perspectives", description="the id or the path of a pool")
     mode: ModeName = Field(
-        default="overton",
-        description="one of overton, steerable, distributional, vanilla, prompting, moe",
+        default=DEFAULT,
+        description=f"one of {', '.join(MODES)}",
     )
     temperature: Temperature = 0.0
     top_p: TopP = 1.0

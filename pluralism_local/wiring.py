@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from pluralism_local.errors import InvalidInput, did_you_mean
 from pluralism_local.files import DIGESTS
+from pluralism_local.mode_specs import MODES, ModeName
 from pluralism_local.model_names import STARTER, Served, follow
 from pluralism_local.remote_url import parse_spec, without_credentials
 
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
     from pluralism_local.communities import Library, Pool
     from pluralism_local.config import Settings
     from pluralism_local.engine.base import LanguageModel
-    from pluralism_local.types import ModeName
-
-MODES: tuple[ModeName, ...] = ("overton", "steerable", "distributional", "vanilla", "prompting", "moe")
-WITH_COMMUNITIES: frozenset[ModeName] = frozenset({"overton", "steerable", "distributional", "moe"})
 
 
 @dataclass(frozen=True, slots=True)

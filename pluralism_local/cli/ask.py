@@ -25,6 +25,7 @@ from pluralism_local.cli.keeping import Log, keeping, to_continue
 from pluralism_local.cli.output import Format, Output
 from pluralism_local.cli.stdin import read_prompt
 from pluralism_local.errors import Cancelled
+from pluralism_local.mode_specs import SPECS
 
 if TYPE_CHECKING:
     from pluralism_local.cli.show import Show
@@ -157,7 +158,7 @@ def ask(
     wanted = Wanted(
         specs=earlier.communities if as_before else tuple(community or ()),
         weights=earlier.weights if as_before else (),
-        attribute=earlier.attribute if attribute is None and settings.mode == "steerable" else attribute,
+        attribute=earlier.attribute if attribute is None and SPECS[settings.mode].attribute else attribute,
         answers=tuple(option or os.environ.get("PLOCAL_OPTION", "").splitlines()),
         system=earlier.system if system is None else system,
         communities_model=communities_model,
@@ -176,7 +177,7 @@ def ask(
 
 def _answer(out: Output, settings: Settings, wanted: Wanted, question: str, default_local: str) -> None:
     """Open the engines and carry out the ask, or rehearse it."""
-    needed = settings.mode in wiring.WITH_COMMUNITIES
+    needed = SPECS[settings.mode].communities
     pool = _pool(settings, wanted) if needed else None
     task = build_ask(settings, wanted, question, pool)
     with (

@@ -15,6 +15,7 @@ import typer
 
 from pluralism_local.cli.output import Output
 from pluralism_local.errors import InvalidInput
+from pluralism_local.mode_specs import DEFAULT, SPECS, listed, steering
 from pluralism_local.model_names import STARTER, server_forms
 
 if TYPE_CHECKING:
@@ -88,10 +89,10 @@ Mode = Annotated[
     str | None,
     _option(
         "--mode",
-        default="overton",
+        default=DEFAULT,
         metavar="MODE",
-        help="overton, steerable or distributional; or a baseline: vanilla, prompting, moe. "
-        "A unique beginning is enough.",
+        help=f"{listed(spec.name for spec in SPECS.values() if not spec.baseline)}; or a baseline: "
+        f"{', '.join(spec.name for spec in SPECS.values() if spec.baseline)}. A unique beginning is enough.",
     ),
 ]
 PoolName = Annotated[
@@ -120,7 +121,7 @@ Attribute = Annotated[
         "--attribute",
         default="none",
         metavar="TEXT",
-        help="steerable: what the answer should reflect, e.g. 'rural'.",
+        help=f"{steering()}: what the answer should reflect, e.g. 'rural'.",
     ),
 ]
 AnswerOptions = Annotated[

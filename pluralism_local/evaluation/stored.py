@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pluralism_local.errors import InvalidInput
+from pluralism_local.evaluation.methods import CONTROLS, METHODS
 from pluralism_local.files import open_regular
 
 MOST_DEPTH = 32
@@ -36,7 +37,14 @@ def _whole(text: str) -> str:
     return text
 
 
+def _measured(method: str) -> str:
+    if method not in (*METHODS, *CONTROLS):
+        raise ValueError(f"'{method}' is no method")
+    return method
+
+
 Text = Annotated[str, AfterValidator(_whole)]
+Method = Annotated[str, AfterValidator(_measured)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0, lt=2**53)]
 Positive = Annotated[int, Field(ge=1, lt=2**53)]
@@ -116,7 +124,7 @@ class _Wanted(_Stored):
 
     task: Text
     data: Text
-    methods: list[Literal["ours", "persona", "moe", "vanilla", "prompting", "uniform", "shuffled"]]
+    methods: list[Method]
     limit: Positive | None
     draw: Count | None
     scorer: Text

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pluralism_local.mode_specs import SPECS
 from pluralism_local.remote_url import without_credentials
 from pluralism_local.types import ModeName
 
@@ -84,7 +85,7 @@ def before(conversation: Conversation | None) -> Before:
         pool=None if single else pool,
         communities=communities,
         weights=_weights(kept, len(communities)),
-        attribute=_text(kept.get("attribute")) if last.mode == "steerable" else None,
+        attribute=_text(kept.get("attribute")) if SPECS[last.mode].attribute else None,
         system=_text(kept.get("system")),
     )
 

@@ -17,7 +17,7 @@ from typing import Literal
 
 from pluralism_local.engine.base import LanguageModel
 from pluralism_local.errors import PlocalError, Unsupported
-from pluralism_local.mode_specs import SPECS, listed
+from pluralism_local.mode_specs import SPECS, steering
 from pluralism_local.modes.ask import Ask
 from pluralism_local.modes.options import Posed
 from pluralism_local.prompts import Prompt
@@ -73,8 +73,7 @@ class Draft:
     def __post_init__(self) -> None:
         spec = SPECS[self.ask.mode]
         if self.ask.attribute and not spec.attribute:
-            steering = listed(name for name, one in SPECS.items() if one.attribute)
-            self.warn(f"The attribute is used by the mode {steering} only, not by {spec.name}.")
+            self.warn(f"The attribute is used by the mode {steering()} only, not by {spec.name}.")
         if self.ask.options and spec.options == "unused":
             self.warn(
                 f"{spec.name.capitalize()} answers in words; the options given beside the prompt are not used."

@@ -25,6 +25,7 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from pluralism_local.errors import PlocalError
+from pluralism_local.mode_specs import MODES, SPECS
 from pluralism_local.tui import dialogs, keys
 from pluralism_local.tui.communities_pane import CommunitiesPane
 from pluralism_local.tui.engines import Engines
@@ -39,7 +40,6 @@ from pluralism_local.tui.terminal import forgiving
 from pluralism_local.tui.transcript import Transcript
 from pluralism_local.tui.view import TALL, WIDE, ChatView
 from pluralism_local.tui.work import Worker
-from pluralism_local.wiring import MODES
 
 
 class ChatApp(App[None]):
@@ -218,11 +218,12 @@ class ChatApp(App[None]):
     def on_prompt_submitted(self, event: Prompt.Submitted) -> None:
         event.stop()
         state = self.session.state
-        if state.mode == "steerable" and not state.attribute:
+        spec = SPECS[state.mode]
+        if spec.attribute and not state.attribute:
             self._attribute_awaited = True
             self.view.attribute.focus()
             self.notify("Write what the answer should be steered towards, then Enter.")
-        elif state.mode == "distributional" and not state.options and not _lists_options(event.text):
+        elif spec.options == "needed" and not state.options and not _lists_options(event.text):
             dialogs.options(self, event.text)
         else:
             self.send(event.text)
@@ -235,7 +236,7 @@ class ChatApp(App[None]):
         self.view.prompt.focus()
         self._watching = None
         state = self.session.state
-        if state.options and (state.mode != "distributional" or _lists_options(text)):
+        if state.options and (SPECS[state.mode].options != "needed" or _lists_options(text)):
             self.session.use_options(())
         self.view.transcript.show(self.session.submit(text))
         self.view.transcript.anchor()

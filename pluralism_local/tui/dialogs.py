@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pluralism_local.errors import PlocalError
+from pluralism_local.mode_specs import SPECS, listed
 
 if TYPE_CHECKING:
     from pluralism_local.communities import Pool
@@ -168,8 +169,10 @@ def trace(app: ChatApp) -> None:
     from pluralism_local.tui.views import TraceView
 
     exchange = app.watched
-    if exchange is None or exchange.mode != "overton" or not exchange.answer.strip() or not exchange.comments:
-        app.notify("Only an overton answer can be traced to comments.", severity="warning")
+    traced = exchange is not None and SPECS[exchange.mode].comments == "together"
+    if exchange is None or not traced or not exchange.answer.strip() or not exchange.comments:
+        able = listed(spec.name for spec in SPECS.values() if spec.comments == "together")
+        app.notify(f"Only an {able} answer can be traced to comments.", severity="warning")
         return
     app.push_screen(TraceView(find(exchange.answer, exchange.comments)))
 

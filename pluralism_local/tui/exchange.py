@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import chain, count
 from typing import TYPE_CHECKING, Literal
 
+from pluralism_local.mode_specs import SPECS
 from pluralism_local.recorded import from_record
 from pluralism_local.types import (
     Aggregate,
@@ -116,7 +117,7 @@ class Exchange:
                 self._settle(event.comment)
             case Selected():
                 self.selection = event.selection
-                if self.mode == "moe":  # which chooses before anybody is asked
+                if SPECS[self.mode].chooses_first:
                     self._settle_others("not chosen", event.selection.community)
             case AnswerDelta():
                 self.answer_started = now if self.answer_started is None else self.answer_started

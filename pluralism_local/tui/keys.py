@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from textual.binding import Binding
 
+from pluralism_local.mode_specs import MODES, weighing
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -32,7 +34,7 @@ KEYS = (
         "Stop",
         "Stop the answer and keep what there is; else take back the last queued prompt",
     ),
-    Key("ctrl+t", "next_mode", "Next mode", "Overton, steerable, distributional, vanilla, prompting, moe"),
+    Key("ctrl+t", "next_mode", "Next mode", ", ".join(MODES).capitalize()),
     Key("ctrl+n", "new", "New conversation", "Begin a new conversation"),
     Key("ctrl+r", "retry", "Retry", "Ask the last prompt again with the next seed"),
     Key("ctrl+o", "open('history')", "History", "Search and open earlier conversations"),
@@ -52,7 +54,7 @@ KEYS = (
         "For each sentence of an overton answer the comments nearest to it (also x)",
     ),
     Key("f7", "apart", "Each community's bars", "Show or hide each community's own distribution"),
-    Key("f8", "open('options')", "Options", "Type the answers that the mode distributional weighs"),
+    Key("f8", "open('options')", "Options", f"Type the answers that the mode {weighing()} weighs"),
     Key("ctrl+up,alt+up", "watch(-1)", "Earlier exchange", "Show the exchange before in the panes"),
     Key("ctrl+down,alt+down", "watch(1)", "Later exchange", "Show the exchange after in the panes"),
     Key("ctrl+c", "copy_or_stop", "Copy or stop", "Copy what is selected; without a selection, stop"),

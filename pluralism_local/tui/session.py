@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from pluralism_local.mode_specs import MODES, SPECS
 from pluralism_local.remote_url import without_credentials
 from pluralism_local.tui.exchange import Exchange, from_stored
 from pluralism_local.tui.messages import (
@@ -29,7 +30,6 @@ from pluralism_local.tui.messages import (
 from pluralism_local.tui.state import ENGINE_SETTINGS, ChatState, Start
 from pluralism_local.tui.work import Job
 from pluralism_local.types import ModelInfo, ModeName, Result, Turn
-from pluralism_local.wiring import MODES, WITH_COMMUNITIES
 
 if TYPE_CHECKING:
     from pluralism_local.communities import Library, Pool
@@ -296,7 +296,7 @@ class Session:
 
     def _queue(self, prompt: str, mode: ModeName, attribute: str, options: tuple[str, ...]) -> Exchange:
         self._number += 1
-        steered = attribute if mode == "steerable" and attribute else None
+        steered = attribute if SPECS[mode].attribute and attribute else None
         exchange = Exchange(self._number, prompt, mode, steered, options)
         self.exchanges[exchange.number] = exchange
         self._waiting.append(exchange)
@@ -310,7 +310,7 @@ class Session:
             return
         exchange = self._waiting.popleft()
         ask = self.state.ask_of(exchange)
-        exchange.begin(self.state.pool if exchange.mode in WITH_COMMUNITIES else None)
+        exchange.begin(self.state.pool if SPECS[exchange.mode].communities else None)
         job = Job(exchange.number, ask, self.state.settings, self._log, self._start.force, self._retry_of)
         self._retry_of = None
         self.running, self._job = exchange, job
@@ -318,7 +318,7 @@ class Session:
 
     def _open(self, settings: Settings) -> None:
         self.loading, self._opening = f"opening {without_credentials(settings.model)} …", self._opening + 1
-        self._worker.open(settings, communities=self.state.mode in WITH_COMMUNITIES)
+        self._worker.open(settings, communities=SPECS[self.state.mode].communities)
 
     def _leave(self) -> None:
         self.stop()

@@ -11,10 +11,10 @@ import time
 from textual.widgets import Static
 
 from pluralism_local.figures import one_line, tokens
+from pluralism_local.mode_specs import SPECS
 from pluralism_local.remote_url import without_credentials
 from pluralism_local.tui.exchange import Exchange
 from pluralism_local.tui.session import Session
-from pluralism_local.wiring import WITH_COMMUNITIES
 
 NARROW = 60
 """Columns below which the lines are shortened."""
@@ -44,7 +44,7 @@ def header(session: Session, width: int) -> str:
     """Model, mode and pool."""
     state = session.state
     pool = f"pool: {state.pool.id if state.pool else state.settings.pool}"
-    if state.mode not in WITH_COMMUNITIES:
+    if not SPECS[state.mode].communities:
         pool = "no communities"
     model = session.model.id if session.model else without_credentials(state.settings.model)
     mode = state.mode.upper()

@@ -8,8 +8,7 @@ without control characters; `markdown` says what else becomes of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from types import MappingProxyType
+from collections.abc import Iterable
 from typing import ClassVar
 
 from textual import events
@@ -21,6 +20,7 @@ from textual.message import Message
 from textual.widgets import Static
 
 from pluralism_local.figures import beginning, clean, one_line, percent
+from pluralism_local.mode_specs import SPECS
 from pluralism_local.tui.distribution_pane import HEADING, distribution_lines
 from pluralism_local.tui.exchange import Exchange
 from pluralism_local.types import ModeName
@@ -168,22 +168,10 @@ class Transcript(VerticalScroll):
         self.mount(Static(clean(text), classes="note trouble" if trouble else "note about", markup=False))
 
 
-_WELCOME: Mapping[ModeName, str] = MappingProxyType(
-    {
-        "overton": "Every community of the pool comments;\none model answers.",
-        "steerable": "Every community comments; one model answers\nfrom the comment nearest to whom you name.",
-        "distributional": "Every community comments and has its share\nin how probable each option is.",
-        "vanilla": "One model answers; no community is asked.",
-        "prompting": "One model is told to answer for many;\nno community is asked.",
-        "moe": "One model chooses the community to ask,\nand answers with its comment.",
-    }
-)
-
-
 def welcome(mode: ModeName) -> str:
     """What an empty transcript says."""
     keys = "Ctrl+T mode   F1 all keys   Ctrl+P commands\nF2 communities   F3 models   Ctrl+O history"
-    return f"{_WELCOME[mode]}\n\n{keys}"
+    return f"{SPECS[mode].welcome}\n\n{keys}"
 
 
 def asked(exchange: Exchange) -> Content:
@@ -215,7 +203,7 @@ def foot(exchange: Exchange) -> list[str]:
         lines.append("stopped")
     elif exchange.status == "running":
         lines.append(_doing(exchange))
-    elif exchange.status == "done" and exchange.comments and exchange.mode == "overton":
+    elif exchange.status == "done" and exchange.comments and SPECS[exchange.mode].comments == "together":
         lines.append(f"heard {len(exchange.comments)} of {len(exchange.voices)} · F6 who said this?")
     return lines
 
@@ -224,7 +212,7 @@ def _doing(exchange: Exchange) -> str:
     """What a running exchange is at."""
     if exchange.answer_tokens:
         return "answering …"
-    if exchange.mode == "moe" and exchange.selection is None:
+    if SPECS[exchange.mode].chooses_first and exchange.selection is None:
         return "choosing …"
     asked = [voice for voice in exchange.voices.values() if voice.state != "not chosen"]
     done = sum(not voice.pending for voice in asked)

@@ -12,6 +12,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Static
 
+from pluralism_local.mode_specs import SPECS
 from pluralism_local.tui.communities_pane import CommunitiesPane
 from pluralism_local.tui.distribution_pane import DistributionPane
 from pluralism_local.tui.exchange import Exchange, Voice
@@ -19,7 +20,6 @@ from pluralism_local.tui.prompt import Prompt
 from pluralism_local.tui.session import Session
 from pluralism_local.tui.status import Line, header, status
 from pluralism_local.tui.transcript import Transcript
-from pluralism_local.wiring import WITH_COMMUNITIES
 
 WIDE = 72
 TALL = 20
@@ -83,11 +83,12 @@ class ChatView(Vertical):
             marked: the number of one to mark as such; None for none.
         """
         state, width = session.state, self.size.width - 2
+        spec = SPECS[state.mode]
         self._header.say(header(session, width))
         self._status.say(status(session, watched, width))
-        self._steer(state.mode == "steerable")
-        self._options.display = state.mode == "distributional"
-        self._make_room(watched.voices if watched is not None else state.mode in WITH_COMMUNITIES)
+        self._steer(spec.attribute)
+        self._options.display = spec.options == "needed"
+        self._make_room(watched.voices if watched is not None else spec.communities)
         self.transcript.welcome(state.mode)
         given = " · ".join(state.options) or "from the prompt (A. … B. …)"
         self._options.update(f"options: {given}   F8 types them")

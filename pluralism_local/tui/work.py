@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from pluralism_local.errors import Cancelled, PlocalError
+from pluralism_local.mode_specs import SPECS
 from pluralism_local.tui.messages import (
     Failed,
     Happened,
@@ -164,7 +165,7 @@ class Worker:
         from pluralism_local import modes, wiring
 
         job.turn = job.log.ask(job.ask, job.settings, job.retry_of)
-        needed = job.ask.mode in wiring.WITH_COMMUNITIES
+        needed = SPECS[job.ask.mode].communities
         handles = self._use(job.settings, needed)
         ask, warnings = job.ask, list[str]()
         if needed and ask.pool is not None:

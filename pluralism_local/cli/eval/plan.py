@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pluralism_local.cli.output import Output, key_values
 from pluralism_local.figures import many
+from pluralism_local.mode_specs import SPECS, ModeSpec
 
 if TYPE_CHECKING:
     from pluralism_local.evaluation.runner import Setup
@@ -55,19 +56,13 @@ def estimate(setup: Setup, methods: Sequence[str]) -> dict[str, Any]:
     question = sum(count(_user(task.comment(one).text)) or 0 for one in probe) / len(probe)
     vanilla = sum(count(_user(task.vanilla(one).text)) or 0 for one in probe) / len(probe)
     comments = samples * members * sum(name in methods for name in ("ours", "persona"))
-    if not comments and "moe" in methods:
-        comments = samples
+    if not comments and WITH_COMMENTS & set(methods):
+        comments = samples  # of the community that is chosen
     per_comment = setup.comment.max_tokens
-    reads = {
-        "vanilla": vanilla,
-        "prompting": vanilla,
-        "moe": 2 * vanilla + per_comment,
-        "steerable": 2 * vanilla + (members + 1) * per_comment,
-        "distributional": members * (vanilla + per_comment),
-        "overton": vanilla + members * per_comment,
-    }
     prompt = question * (samples if comments else 0) + samples * sum(
-        reads[mode_of(name, task)] for name in methods if name in METHODS
+        _read(SPECS[mode_of(name, task)], vanilla, members, per_comment)
+        for name in methods
+        if name in METHODS
     )
     written = comments * per_comment
     if task.answers == "text":
@@ -81,6 +76,21 @@ def estimate(setup: Setup, methods: Sequence[str]) -> dict[str, Any]:
         "write_tokens_per_second": round(write_rate, 1),
         "minutes": round((prompt / read_rate + written / write_rate) / 60, 1),
     }
+
+
+def _read(spec: ModeSpec, question: float, members: int, per_comment: int) -> float:
+    """Tokens that the LLM reads of a sample, at most."""
+    tokens = 0.0
+    if "selection" in spec.stages:
+        tokens += question + (0 if spec.chooses_first else members * per_comment)
+    match spec.comments:
+        case "together":
+            return tokens + question + members * per_comment
+        case "chosen":
+            return tokens + question + per_comment
+        case "each":
+            return tokens + members * (question + per_comment)
+    return tokens + question
 
 
 def _rates(setup: Setup) -> tuple[float, float]:

@@ -14,11 +14,14 @@ from pluralism_local.cli.eval.folders import find_run, settings_of, wanted_of
 from pluralism_local.cli.eval.score import TaskName
 from pluralism_local.cli.eval.scorers import ADAPTER
 from pluralism_local.cli.eval.work import SETTINGS, Wanted, carry_out
+from pluralism_local.mode_specs import SPECS
 
-EPILOG = """
+_BASELINES = tuple(spec.name for spec in SPECS.values() if spec.baseline)
+
+EPILOG = f"""
 \b
-Methods: ours, vanilla, prompting, moe; persona (ours, with personas on the base in place of adapters); and the
-controls uniform and shuffled, which ask no model. Default: ours, vanilla, prompting, moe, uniform, shuffled.
+Methods: ours, {", ".join(_BASELINES)}; persona (ours, with personas on the base in place of adapters); and the
+controls uniform and shuffled, which ask no model. Default: ours, {", ".join(_BASELINES)}, uniform, shuffled.
 
 \b
 Examples:
@@ -31,7 +34,7 @@ with the same numbers. Comments are kept in the run's folder, and runs that lie 
 them again.
 """
 
-DEFAULT_METHODS = ("ours", "vanilla", "prompting", "moe", "uniform", "shuffled")
+DEFAULT_METHODS = ("ours", *_BASELINES, "uniform", "shuffled")
 ANSWER_TOKENS = 200
 
 Retry = Annotated[

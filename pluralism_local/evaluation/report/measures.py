@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from pluralism_local.mode_specs import SPECS
+
 CONTROLS = ("uniform", "shuffled")
 
 METHODS: Mapping[str, str] = {
     "ours": "every community comments; the LLM synthesises, selects or weighs with their comments",
     "persona": "as ours, each community speaking through a persona on the base model, without its adapter",
-    "moe": "the LLM picks one community by its description and answers with its comment",
-    "vanilla": "the LLM alone",
-    "prompting": "the LLM, told in the prompt to reflect diverse values or a given group",
+    **{spec.name: spec.about for spec in SPECS.values() if spec.baseline},
     "uniform": "control: every option alike, or a label at random; no model",
     "shuffled": "control: a method's own answers on other options, or of another sample; no meaning left",
 }
