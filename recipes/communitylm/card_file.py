@@ -33,6 +33,7 @@ class Facts:
         base_model: the base's name on the Hub.
         evaluation: figures; one of the same task and metric replaces the earlier.
         sections: name -> Markdown for people.
+        judged: entries of `plocal communities judge`; one of the same model and form replaces the earlier.
     """
 
     adapter: Mapping[str, Any] | None = None
@@ -41,6 +42,7 @@ class Facts:
     base_model: str | None = None
     evaluation: Sequence[Mapping[str, Any]] = ()
     sections: Mapping[str, str] = field(default_factory=dict)
+    judged: Sequence[Mapping[str, Any]] = ()
 
 
 def update_card(folder: Path, facts: Facts) -> None:
@@ -71,11 +73,8 @@ def update_card(folder: Path, facts: Facts) -> None:
         _fill(block, "base", facts.base)
     if facts.provenance is not None:
         _fill(block, "provenance", facts.provenance)
-    if facts.evaluation:
-        replaced = {(row["task"], row["metric"]) for row in facts.evaluation}
-        earlier = block.get("evaluation") or []
-        kept = [row for row in earlier if (row.get("task"), row.get("metric")) not in replaced]
-        block["evaluation"] = [*kept, *(_flow(row) for row in facts.evaluation)]
+    _replace_rows(block, "evaluation", facts.evaluation, ("task", "metric"))
+    _replace_rows(block, "judged", facts.judged, ("model", "form"))
     head = _dumped(data)
     body = parts[2]
     for name, section in facts.sections.items():
@@ -160,6 +159,15 @@ def _fill(block: Any, key: str, values: Mapping[str, Any]) -> None:
     for gone in there.keys() - values.keys():
         del there[gone]
     there.update(values)
+
+
+def _replace_rows(block: Any, key: str, rows: Sequence[Mapping[str, Any]], name: tuple[str, ...]) -> None:
+    """Add `rows` to the list ``block[key]``, in place of those that have the same values under the keys of `name`."""
+    if not rows:
+        return
+    replaced = {tuple(row[part] for part in name) for row in rows}
+    others = [row for row in block.get(key) or [] if tuple(row.get(part) for part in name) not in replaced]
+    block[key] = [*others, *(_flow(row) for row in rows)]
 
 
 def _put_section(body: str, name: str, text: str) -> str:
