@@ -8,7 +8,7 @@ import os
 import shutil
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,67 @@ hypothesis.settings.load_profile("untimed")
 
 # A shell starts what it puts in the background with Ctrl-C ignored; every process of the tests would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+TRAINING = frozenset(
+    {
+        "accelerate",
+        "datasketch",
+        "ftfy",
+        "matplotlib",
+        "peft",
+        "py3langid",
+        "ruamel",
+        "safetensors",
+        "tokenizers",
+        "torch",
+        "transformers",
+    }
+)
+"""What is imported of the extra `train`: a test that needs it is skipped without it. `.ci/run` has it."""
+
+
+def skip_without_training(error: BaseException | None) -> None:
+    """Skip if `error` is about a library that only the extra `train` brings."""
+    missing = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if missing in TRAINING:
+        pytest.skip(f'{missing} is not installed: pip install -e ".[train]"', allow_module_level=True)
+
+
+class Module(pytest.Module):
+    """A module of tests that is skipped where what it imports needs the extra `train`."""
+
+    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
+        try:
+            return super().collect()
+        except self.CollectError as error:
+            skip_without_training(error.__cause__)
+            raise
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> Module:
+    """Every module of tests is such a one."""
+    return Module.from_parent(parent, path=module_path)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Iterator[None]:
+    """A fixture may import such a library, too."""
+    try:
+        return (yield)
+    except ModuleNotFoundError as error:
+        skip_without_training(error)
+        raise
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Iterator[None]:
+    """So may a test."""
+    try:
+        return (yield)
+    except ModuleNotFoundError as error:
+        skip_without_training(error)
+        raise
 
 
 @pytest.fixture(scope="session")
