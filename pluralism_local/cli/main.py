@@ -28,8 +28,6 @@ _WIDTH = 90  # of help texts, whatever the terminal, so that they are the same e
 _OTHERS = 0o077
 """Permissions that nothing made here has: questions, answers, settings are the user's alone. A file there keeps its."""
 
-_TRUE = ("1", "true", "t", "yes", "y", "on")  # as typer reads a flag from a variable
-
 _SECTIONS = """
 \b
 Every option can be set by a variable PLOCAL_<OPTION>, and most of them in the config file

@@ -16,7 +16,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY")
-CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
 _SCHEMES = ("http", "https", "socks5", "socks5h")
 _UNSET = "Correct it, or unset it."
 

@@ -38,6 +38,9 @@ from pluralism_local.modes.choosing import NOT_MEANT, WORDS
 from pluralism_local.prompts import JUDGE_PAIR
 from pluralism_local.types import Completion, Message, OptionDistribution, OptionRequest, Request
 
+SCHEMA = "plocal.eval.judge/1"
+"""Of a run's judge.json."""
+
 CHUNK = 8
 """Pairs that are asked about together, in both orders: 16 prompts, which fill an engine's batches."""
 

@@ -39,6 +39,7 @@ class Summary:
     missing: method -> samples it has not come to yet.
     methods: method or control -> scores.
     cost: method -> role -> tokens per sample, by kind ("prompt", "reused", "completion").
+    seed: of the intervals.
     """
 
     task: str
@@ -48,6 +49,7 @@ class Summary:
     missing: dict[str, int]
     methods: dict[str, Scores]
     cost: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+    seed: int = 0
 
     @property
     def complete(self) -> bool:
@@ -103,7 +105,11 @@ class Summary:
                 raise InvalidInput(f"The run has no method '{name}'.", f"It has: {', '.join(self.methods)}.")
         groups = [sample.cluster for sample in self.samples]
         left, right = self.methods[a].values, self.methods[b].values
-        return {name: metrics.difference(left[name], right[name], groups) for name in left if name in right}
+        return {
+            name: metrics.difference(left[name], right[name], groups, seed=self.seed)
+            for name in left
+            if name in right
+        }
 
 
 def summarise(
@@ -161,7 +167,7 @@ def summarise(
     if "uniform" in scored:
         scored["uniform"] = replace(_with_chance(scored["uniform"], shared, seed), basis=None)
     return Summary(
-        task.name, tuple(shared), len(samples), failed, missing, scored, _costs(records, real, shared)
+        task.name, tuple(shared), len(samples), failed, missing, scored, _costs(records, real, shared), seed
     )
 
 

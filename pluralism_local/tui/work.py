@@ -31,7 +31,6 @@ from pluralism_local.tui.messages import (
     PoolFound,
     PoolMissing,
     Ready,
-    Warned,
     WorkEvent,
 )
 from pluralism_local.types import LLM_VOICE, AnswerDelta, AnswerWithdrawn, CommentDone, Message, Result
@@ -229,8 +228,3 @@ def _context(llm: LanguageModel, ask: Ask, result: Result) -> int | None:
         return llm.count_tokens(messages)
     except PlocalError:
         return None
-
-
-def warner(tell: Callable[[WorkEvent], None]) -> Callable[[str], None]:
-    """`tell` for sentences."""
-    return lambda text: tell(Warned(text))

@@ -14,12 +14,13 @@ from pluralism_local.engine.remote_environment import certificate_faults, goes_d
 from pluralism_local.errors import InvalidInput, RemoteFailure
 from tests.engine.remote_util import HELLO, Server, only_answer, say
 
+CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
 ELSEWHERE = "http://192.0.2.1:9/v1"
 
 
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (*remote_environment.PROXIES, *remote_environment.CERTIFICATES, "NO_PROXY"):
+    for name in (*remote_environment.PROXIES, *CERTIFICATES, "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
 

@@ -15,6 +15,7 @@ from pluralism_local.communities import Pool
 from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.engine.scripted import EVERYTHING, ScriptedEngine
 from pluralism_local.errors import EngineFailure, InvalidInput, RemoteFailure, Unsupported
+from pluralism_local.evaluation import metrics
 from pluralism_local.evaluation.asking import PATIENCE, Failure
 from pluralism_local.evaluation.coverage import Coverage
 from pluralism_local.evaluation.journal import Journal, read_journal
@@ -105,6 +106,21 @@ def test_every_method_answers_every_task(task: str, tmp_path: Path) -> None:
         assert shares == [float(place) for place in range(len(scored))]
     else:
         assert not calls
+
+
+def test_a_difference_between_methods_draws_as_its_run_does(tmp_path: Path) -> None:
+    given = setup("distributional-globalopinionqa", tmp_path, 20)
+    assert run(given, tmp_path / "run", ["ours", "vanilla"])
+    results, records = read_results(tmp_path / "run")
+    intervals = []
+    for seed in (0, 7):
+        summary = summarise(given.task, given.samples, results, ["ours", "vanilla"], records, seed=seed)
+        found = summary.difference("ours", "vanilla")["js_distance"]
+        ours, vanilla = (summary.methods[name].values["js_distance"] for name in ("ours", "vanilla"))
+        clusters = [sample.cluster for sample in summary.samples]
+        assert found == metrics.difference(ours, vanilla, clusters, seed=seed)
+        intervals.append((found.low, found.high))
+    assert intervals[0] != intervals[1]
 
 
 def test_ours_is_the_weighted_mean_over_the_comments(tmp_path: Path) -> None:

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from pluralism_local.evaluation.runner import Progress
     from pluralism_local.types import ModelInfo
 
-SCHEMA = "plocal.eval.judge/1"
 JUDGE_FILE = "judge.json"
 SHOWN_FAILURES = 5
 
@@ -107,6 +106,7 @@ def judge(
     """Win, tie and lose rates of a run's method A against others, by a judge."""
     out = options.output(context, as_json=as_json)
     from pluralism_local.evaluation.journal import locked
+    from pluralism_local.evaluation.judging import SCHEMA
     from pluralism_local.evaluation.pairing import make_case
     from pluralism_local.evaluation.runner import check_answers, read_results
     from pluralism_local.files import write_atomic

@@ -103,7 +103,7 @@ def _view(
     out: Output, folder: Path, run: dict[str, Any], scorer: str | None, interrupt: Interrupt
 ) -> RunView:
     """A run with everything that can be said of it; what cannot is a note."""
-    from pluralism_local.evaluation.report.sections.judges import SCHEMA as JUDGE
+    from pluralism_local.evaluation.judging import SCHEMA as JUDGE
     from pluralism_local.evaluation.report.views import RunView
     from pluralism_local.evaluation.runner import read_results
     from pluralism_local.evaluation.stored import StoredJudgement, StoredResults

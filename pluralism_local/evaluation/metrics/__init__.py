@@ -13,10 +13,9 @@ A NaN that goes in comes out as NaN, never as 0; "nothing to average" is NaN, to
 
 from __future__ import annotations
 
-from pluralism_local.evaluation.metrics.agreement import fleiss_kappa, outcome, two_orders, win_rates
+from pluralism_local.evaluation.metrics.agreement import fleiss_kappa, outcome, two_orders
 from pluralism_local.evaluation.metrics.coverage import (
     Faithfulness,
-    above,
     coverage_score,
     covered,
     faithfulness,
@@ -32,27 +31,23 @@ from pluralism_local.evaluation.metrics.distributions import (
 from pluralism_local.evaluation.metrics.intervals import (
     Estimate,
     difference,
-    difference_of,
     estimate,
     mean,
 )
-from pluralism_local.evaluation.metrics.labels import accuracy, balanced_accuracy, binary, macro_f1
+from pluralism_local.evaluation.metrics.labels import accuracy, balanced_accuracy, macro_f1
 from pluralism_local.evaluation.metrics.sentences import sentences
 from pluralism_local.evaluation.metrics.shuffled import derangement, permuted
 
 __all__ = [
     "Estimate",
     "Faithfulness",
-    "above",
     "accuracy",
     "as_distribution",
     "balanced_accuracy",
-    "binary",
     "coverage_score",
     "covered",
     "derangement",
     "difference",
-    "difference_of",
     "entropy",
     "estimate",
     "faithfulness",
@@ -67,5 +62,4 @@ __all__ = [
     "sentences",
     "total_variation",
     "two_orders",
-    "win_rates",
 ]

@@ -1,6 +1,6 @@
 """Judges: how far they agree, and what they say of pairs of responses (Modular Pluralism §4).
 
-    answers to (a, b) and (b, a) ──two_orders──> Choice ──outcome──> Outcome of a ──win_rates──> three shares
+    answers to (a, b) and (b, a) ──two_orders──> Choice ──outcome──> Outcome of a
     counts [items, categories] ──fleiss_kappa──> agreement beyond chance (published for humans: 0.4678)
 
 Unknown words are bugs (ValueError); items with unequal numbers of judges are refused.
@@ -9,8 +9,6 @@ Unknown words are bugs (ValueError); items with unequal numbers of judges are re
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
@@ -57,21 +55,6 @@ def fleiss_kappa(counts: npt.ArrayLike) -> float:
         return math.nan
     agreeing = np.sum(table * (table - 1), axis=1) / (judges * (judges - 1))
     return (float(np.mean(agreeing)) - expected) / (1 - expected)
-
-
-def win_rates(outcomes: Iterable[str]) -> dict[Outcome, float]:
-    """Shares of ``"win"``, ``"tie"`` and ``"lose"``, summing to 1; all NaN for no outcomes.
-
-    Raises:
-        ValueError: another word (a bug).
-    """
-    found = Counter(outcomes)
-    names: tuple[Outcome, ...] = ("win", "tie", "lose")
-    unknown = found.keys() - set(names)
-    if unknown:
-        raise ValueError(f"not an outcome: {sorted(unknown)}")
-    total = found.total()
-    return {name: found[name] / total if total else math.nan for name in names}
 
 
 def two_orders(first: str, second: str) -> Choice:

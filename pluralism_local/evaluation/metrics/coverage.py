@@ -2,7 +2,6 @@
 
     one situation: flags [values, sentences]          ──covered──> share of values that a sentence entails
                    probabilities [values, sentences]  ──coverage_score──> the released code's score
-    all situations: their scores                      ──above──> share of situations over 0.33
     one response: flags [comments, sentences]         ──faithfulness──> Faithfulness(reflected, new)
 
 Flags are "entailment is the most likely of the three classes". Tables that are not 2-D or leave [0, 1] are bugs
@@ -57,21 +56,6 @@ def coverage_score(entailment: npt.ArrayLike) -> float:
         In [0, 1]; 0 without sentences, where the released code would give -1; NaN without values.
     """
     return _mean_of_best(_table(entailment))
-
-
-def above(scores: npt.ArrayLike, threshold: float = THRESHOLD) -> float:
-    """Share of situations whose `coverage_score` is above `threshold`, not at it.
-
-    Args:
-        scores: [situations].
-
-    Returns:
-        In [0, 1]; NaN for no situations or if any score is NaN.
-    """
-    values = np.asarray(scores, dtype=np.float64)
-    if values.size == 0 or np.isnan(values).any():
-        return math.nan
-    return float(np.mean(values > threshold))
 
 
 def faithfulness(entails: npt.ArrayLike) -> Faithfulness:

@@ -2,7 +2,7 @@
 
     values [samples], groups [samples] ──mean──> Estimate
     a, b [samples], groups             ──difference──> Estimate of mean(a) − mean(b)
-    any statistic of sample positions  ──estimate | difference_of──> Estimate
+    any statistic of sample positions  ──estimate──> Estimate
 
 Samples of one question or situation are not independent, so that whole clusters are drawn, with replacement, as
 many as there are. The draws depend on the seed and the number of clusters alone and are made over the sorted names
@@ -120,23 +120,6 @@ def difference(
     """
     differences = [float(left) - float(right) for left, right in zip(a, b, strict=True)]
     return mean(differences, groups, resamples=resamples, seed=seed)
-
-
-def difference_of(
-    statistic_a: Statistic,
-    statistic_b: Statistic,
-    groups: Sequence[str],
-    *,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> Estimate:
-    """statistic_a − statistic_b, paired as `difference`: both get the same positions. The rest as `estimate`."""
-    return estimate(
-        lambda positions: statistic_a(positions) - statistic_b(positions),
-        groups,
-        resamples=resamples,
-        seed=seed,
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """Labels predicted for samples, compared with the gold ones; the figures of scikit-learn.
 
     gold, predicted [samples] ──accuracy | balanced_accuracy | macro_f1──> share in [0, 1]
-                              ──binary──> the pairs without the label "either"
 
 An answer that could not be parsed is a label like any other that never occurs in gold: it is wrong, and its class
 counts in macro F1 (Modular Pluralism's released evaluation does the same). No samples give NaN, without a warning.
@@ -41,15 +40,6 @@ def macro_f1(gold: Sequence[str], predicted: Sequence[str]) -> float:
     return _mean(
         [2 * pairs[label, label] / (support[label] + calls[label]) for label in support.keys() | calls.keys()]
     )
-
-
-def binary(gold: Sequence[str], predicted: Sequence[str], dropped: str) -> tuple[list[str], list[str]]:
-    """The samples where neither label is `dropped`: the binary setting of Modular Pluralism §4.
-
-    Which samples remain depends on the predictions, so that two methods are not scored on the same ones.
-    """
-    kept = [(true, said) for true, said in zip(gold, predicted, strict=True) if dropped not in (true, said)]
-    return [true for true, _ in kept], [said for _, said in kept]
 
 
 def _pairs(gold: Sequence[str], predicted: Sequence[str]) -> Counter[tuple[str, str]]:

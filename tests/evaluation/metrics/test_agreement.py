@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pluralism_local.errors import InvalidInput
-from pluralism_local.evaluation.metrics import fleiss_kappa, outcome, two_orders, win_rates
+from pluralism_local.evaluation.metrics import fleiss_kappa, outcome, two_orders
 
 # 14 judges, 10 items, 5 categories: the usual worked example, kappa 0.210
 EXAMPLE = [
@@ -77,14 +77,6 @@ def test_tables_that_kappa_cannot_use() -> None:
         fleiss_kappa([3, 0])
 
 
-def test_win_rates() -> None:
-    assert win_rates(["win", "win", "tie", "lose"]) == {"win": 1 / 2, "tie": 1 / 4, "lose": 1 / 4}
-    assert win_rates(["tie"]) == {"win": 0, "tie": 1, "lose": 0}
-    assert all(map(math.isnan, win_rates([]).values()))
-    with pytest.raises(ValueError, match="draw"):
-        win_rates(["win", "draw"])
-
-
 @pytest.mark.parametrize(
     ("first", "second", "verdict"),
     [
@@ -106,7 +98,6 @@ def test_another_word_is_no_choice() -> None:
         two_orders("1", "A")
 
 
-def test_from_verdicts_to_rates() -> None:
+def test_from_verdicts_to_outcomes() -> None:
     verdicts = [two_orders("1", "2"), two_orders("2", "1"), two_orders("1", "1"), two_orders("1", "2")]
     assert [outcome(verdict) for verdict in verdicts] == ["win", "lose", "tie", "win"]
-    assert win_rates(map(outcome, verdicts)) == {"win": 1 / 2, "tie": 1 / 4, "lose": 1 / 4}

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pluralism_local.evaluation.metrics import above, coverage_score, covered, faithfulness
+from pluralism_local.evaluation.metrics import coverage_score, covered, faithfulness
 
 tables = st.tuples(st.integers(1, 5), st.integers(1, 5)).flatmap(
     lambda shape: st.lists(
@@ -54,13 +54,6 @@ def test_a_situation_without_values_has_no_score() -> None:
     empty: list[npt.ArrayLike] = [[], np.zeros((0, 4)), np.zeros((0, 0))]
     for nothing in empty:
         assert math.isnan(covered(nothing)) and math.isnan(coverage_score(nothing))
-
-
-def test_above_leaves_out_the_threshold_itself() -> None:
-    assert above([0.33, 0.34, 0.9, 0.1]) == 1 / 2
-    assert above([0.33, 0.34, 0.9, 0.1], threshold=0.05) == 1
-    assert math.isnan(above([]))
-    assert math.isnan(above([0.9, math.nan]))
 
 
 def test_faithfulness_by_hand() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
-from pluralism_local.evaluation.metrics import accuracy, balanced_accuracy, binary, macro_f1
+from pluralism_local.evaluation.metrics import accuracy, balanced_accuracy, macro_f1
 
 # what the released evaluation sees: three answers, and "none" where no answer could be read
 GOLD = ["support", "support", "support", "oppose", "oppose", "either"]
@@ -29,13 +29,6 @@ def test_by_hand() -> None:
     assert balanced_accuracy(GOLD, SAID) == pytest.approx((1 / 3 + 1 / 2 + 1) / 3, abs=1e-12)
     # F1: support 2/(3 + 2), oppose 2/(2 + 2), either 1, none 0
     assert macro_f1(GOLD, SAID) == pytest.approx((2 / 5 + 1 / 2 + 1 + 0) / 4, abs=1e-12)
-
-
-def test_binary_leaves_out_either_on_both_sides() -> None:
-    gold, said = ["A", "C", "B", "A", "C"], ["A", "A", "C", "none", "C"]
-    assert binary(gold, said, "C") == (["A", "A"], ["A", "none"])
-    assert binary([], [], "C") == ([], [])
-    assert binary(GOLD, SAID, "either") == (GOLD[:5], SAID[:5])
 
 
 @given(labelled)
@@ -67,5 +60,3 @@ def test_lengths_must_agree() -> None:
     for metric in (accuracy, balanced_accuracy, macro_f1):
         with pytest.raises(ValueError, match="zip"):
             metric(["A"], [])
-    with pytest.raises(ValueError, match="zip"):
-        binary(["A"], [], "C")

@@ -10,7 +10,6 @@ from pluralism_local.evaluation.report.plots import Point, Series, stacked_bars
 from pluralism_local.evaluation.report.views import ABSENT, RunView, point, shown
 from pluralism_local.figures import finite
 
-SCHEMA = "plocal.eval.judge/1"
 _OUTCOMES = (("win", 0), ("tie", 2), ("lose", 1))
 
 Opponents = Mapping[str, Mapping[str, Any]]
