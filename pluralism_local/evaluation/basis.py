@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pluralism_local.evaluation.parsing import NONE, read_label
+from pluralism_local.evaluation.parsing import NONE
 from pluralism_local.evaluation.samples import Prediction
-from pluralism_local.evaluation.tasks import Task
+from pluralism_local.evaluation.tasks import TASKS, Task
 
 UNKNOWN = "unknown"
 """How a distribution came about that a file or an earlier version does not say."""
@@ -85,7 +85,7 @@ def basis_of(task: Task, predictions: Sequence[Prediction], *, empty: int = 0) -
         stand_ins=sum(stand_ins),
         partly=sum(one.stand_in > 0 for one in predictions) - sum(stand_ins),
         unparsed=sum(
-            labels and not stand_in and read_label(one.output or "") == NONE
+            labels and not stand_in and task.read_label(one.output or "") == NONE
             for one, stand_in in zip(predictions, stand_ins, strict=True)
         ),
         empty=empty,
@@ -107,7 +107,9 @@ def void(bases: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 def _sentences(task: str, name: str, basis: Mapping[str, Any]) -> list[str]:
     n = basis["n"]
-    scored = "" if basis["void"] else _SCORED_AS["steerable-vk" if task == "steerable-vk" else ""]
+    labels = task in TASKS and TASKS[task].answers == "label"
+    scored = ", counted as wrong" if labels else "; even shares are scored in its place"
+    scored = "" if basis["void"] else scored
     found = [
         (basis["stand_ins"], f"a stand-in, since no option had any probability{scored}"),
         (basis["partly"], "in part a stand-in: after some comments no option had any probability"),
@@ -131,9 +133,6 @@ def _sentences(task: str, name: str, basis: Mapping[str, Any]) -> list[str]:
             f"in {basis['unclear']} of {n} samples the LLM named several communities, and the last was taken"
         )
     return [f"{name}: {one}." for one in said]
-
-
-_SCORED_AS = {"": "; even shares are scored in its place", "steerable-vk": ", counted as wrong"}
 
 
 def _is_stand_in(one: Prediction) -> bool:

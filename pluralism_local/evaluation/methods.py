@@ -18,13 +18,16 @@ from pluralism_local.evaluation.tasks import Task
 from pluralism_local.mode_specs import SPECS, ModeName
 from pluralism_local.modes.steps import Voice
 
-_BASELINES = sorted((spec for spec in SPECS.values() if spec.baseline), key=lambda spec: not spec.communities)
-
-METHODS = ("ours", "persona", *(spec.name for spec in _BASELINES))
+BASELINES = {
+    spec.name: spec for spec in sorted(SPECS.values(), key=lambda spec: not spec.communities) if spec.baseline
+}
+METHODS = ("ours", "persona", *BASELINES)
 """In the order in which they run: those that need most comments first, so that the others find them there."""
 
 CONTROLS = ("uniform", "shuffled")
-WITH_COMMENTS = frozenset({"ours", "persona", *(spec.name for spec in _BASELINES if spec.communities)})
+WITH_COMMENTS = frozenset(
+    {"ours", "persona", *(name for name, spec in BASELINES.items() if spec.communities)}
+)
 
 
 def find_methods(names: Sequence[str]) -> list[str]:
@@ -42,7 +45,7 @@ def find_methods(names: Sequence[str]) -> list[str]:
 
 def mode_of(method: str, task: Task) -> ModeName:
     """The mode that a method, of `METHODS`, is on a task."""
-    return next((spec.name for spec in _BASELINES if spec.name == method), task.mode)
+    return next((name for name in BASELINES if name == method), task.mode)
 
 
 def voices_for(method: str, pool: Pool, *, adapters: bool) -> tuple[Voice, ...]:

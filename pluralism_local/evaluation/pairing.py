@@ -16,7 +16,8 @@ from pluralism_local.evaluation.methods import METHODS
 from pluralism_local.evaluation.metrics import derangement
 from pluralism_local.evaluation.runner import Results
 from pluralism_local.evaluation.samples import Prediction, Sample
-from pluralism_local.evaluation.tasks import Task
+from pluralism_local.evaluation.tasks import TASKS, Task
+from pluralism_local.mode_specs import listed
 
 SHUFFLED = "shuffled"
 
@@ -55,10 +56,10 @@ def make_case(
         InvalidInput: a task without responses, a method that the run has no answers of, no opponent, or no sample
             that all methods answered.
     """
-    if not task.name.startswith("overton-"):
+    if task.answers != "text":
         raise InvalidInput(
             f"This is a run of {task.name}, which has no responses to compare.",
-            "Judge a run of overton-nli or overton-judge.",
+            f"Judge a run of {listed(name for name, one in TASKS.items() if one.answers == 'text')}.",
         )
     names = list(dict.fromkeys(opponents)) or [name for name in _methods(results) if name != a]
     _check_methods(a, names, _methods(results))

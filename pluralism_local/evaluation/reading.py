@@ -20,7 +20,6 @@ from typing import Any
 from pluralism_local.errors import InvalidInput
 from pluralism_local.evaluation.samples import Prediction, Sample, Where
 from pluralism_local.evaluation.tasks import Task
-from pluralism_local.evaluation.tasks.global_opinion_qa import DistributionalGlobalOpinionQA, unfamiliar
 from pluralism_local.evaluation.tasks.rows import distribution, name, rounded_sum, share
 from pluralism_local.figures import many
 from pluralism_local.files import open_regular
@@ -162,10 +161,7 @@ def remarks(task: Task, samples: Sequence[Sample]) -> list[str]:
             found.append(
                 f"'{field}' of {many(len(sums), 'row')} is rounded and sums to {between}; it was scaled to sum to 1."
             )
-    if isinstance(task, DistributionalGlobalOpinionQA):
-        unknown = unfamiliar(sample.attribute or "" for sample in samples)
-        found += [f"The published surveys do not have: {', '.join(unknown)}."] if unknown else []
-    return found
+    return found + task.remarks(samples)
 
 
 def _samples(task: Task, rows: Sequence[dict[str, Any]], file: str) -> list[Sample]:

@@ -19,12 +19,11 @@ from pluralism_local.evaluation.basis import Basis, basis_of
 from pluralism_local.evaluation.coverage import Coverage
 from pluralism_local.evaluation.metrics import Estimate
 from pluralism_local.evaluation.metrics.coverage import THRESHOLD
-from pluralism_local.evaluation.parsing import NONE, read_label
+from pluralism_local.evaluation.parsing import NONE
 from pluralism_local.evaluation.samples import Prediction, Sample
 from pluralism_local.evaluation.tasks import Task
-from pluralism_local.evaluation.tasks.opinion_qa import category_of
-
-EITHER = "C"
+from pluralism_local.evaluation.tasks.facts import Partition
+from pluralism_local.modes.options import letters
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Scores:
 
     Attributes:
         metrics: by name, over all samples.
-        parts: name of a partition ("category", "country", "ambiguity") -> part -> metric -> Estimate.
+        parts: name of a partition of the task -> part -> metric -> Estimate.
         counts: "n", and what else is counted ("n_binary", "unparsed", "empty").
         values: per sample, by name of those metrics that are means; for paired comparison.
         basis: what the figures rest on; None for a control that asks no model. Where it is void all metrics are NaN,
@@ -105,7 +104,7 @@ def _figures(
     if len(samples) != len(predictions):
         raise ValueError(f"{len(predictions)} predictions for {len(samples)} samples")
     if task.answers == "label":
-        return _labels(samples, predictions, seed)
+        return _labels(task, samples, predictions, seed)
     if task.answers == "distribution":
         return _distributions(task, samples, predictions, seed)
     if coverage is None or len(coverage) != len(samples):
@@ -148,23 +147,21 @@ def _distributions(
     }
     found = {name: metrics.mean(row, groups, seed=seed) for name, row in values.items()}
     parts = {}
-    for partition, part_of in _PARTITIONS.get(task.name, {}).items():
-        parts[partition] = _parts(samples, values, [part_of(sample) for sample in samples], seed)
-    if "ambiguity" in parts:
-        for part, row in parts["ambiguity"].items():
-            found[f"js_distance_{part}"] = row["js_distance"]
-            found[f"entropy_{part}"] = row["entropy"]
-    for partition in ("category", "country"):
-        if partition in parts:
-            found |= _averages(partition, samples, values, _PARTITIONS[task.name][partition], seed)
+    for partition in task.partitions:
+        row = _parts(samples, values, [partition.part_of(sample) for sample in samples], seed)
+        parts[partition.name] = row
+        for part, figures in row.items():
+            found |= {f"{metric}_{part}": figures[metric] for metric in partition.beside}
+        if partition.averaged:
+            found |= _averages(partition, samples, values, seed)
     return Scores(found, {"n": len(samples)}, parts, values)
 
 
-def _labels(samples: Sequence[Sample], predictions: Sequence[Prediction], seed: int) -> Scores:
+def _labels(task: Task, samples: Sequence[Sample], predictions: Sequence[Prediction], seed: int) -> Scores:
     groups = [sample.cluster for sample in samples]
-    gold = ["ABC"[metrics.most_likely(sample.gold)] for sample in samples]
-    said = [read_label(one.output or "") for one in predictions]
-    kept = [a != EITHER and b != EITHER for a, b in zip(gold, said, strict=True)]
+    gold = [letters(len(one.options))[metrics.most_likely(one.gold)] for one in samples]
+    said = [task.read_label(one.output or "") for one in predictions]
+    kept = [task.undecided not in pair for pair in zip(gold, said, strict=True)]
     found: dict[str, Estimate] = {}
     for prefix, use in (("", [True] * len(gold)), ("binary_", kept)):
         a = [label for label, keep in zip(gold, use, strict=True) if keep]
@@ -184,14 +181,6 @@ _LABEL_METRICS: Mapping[str, Callable[[Sequence[str], Sequence[str]], float]] = 
     "accuracy": metrics.accuracy,
     "balanced_accuracy": metrics.balanced_accuracy,
     "macro_f1": metrics.macro_f1,
-}
-
-_PARTITIONS: Mapping[str, Mapping[str, Callable[[Sample], str]]] = {
-    "steerable-opinionqa": {"category": lambda sample: category_of(sample.attribute or "")},
-    "distributional-globalopinionqa": {"country": lambda sample: sample.attribute or ""},
-    "distributional-moralchoice": {
-        "ambiguity": lambda sample: (sample.attribute or "").removesuffix("_ambiguity")
-    },
 }
 
 
@@ -226,14 +215,10 @@ def _parts(
 
 
 def _averages(
-    partition: str,
-    samples: Sequence[Sample],
-    values: Mapping[str, Sequence[float]],
-    part_of: Callable[[Sample], str],
-    seed: int,
+    partition: Partition, samples: Sequence[Sample], values: Mapping[str, Sequence[float]], seed: int
 ) -> dict[str, Estimate]:
     """Means of the parts' means: every country or category counts alike, as in the paper's tables."""
-    names = [part_of(sample) for sample in samples]
+    names = [partition.part_of(sample) for sample in samples]
     groups = [sample.cluster for sample in samples]
 
     def average(row: Sequence[float]) -> Callable[[Any], float]:
@@ -246,6 +231,6 @@ def _averages(
         return statistic
 
     return {
-        f"{metric}_by_{partition}": metrics.estimate(average(values[metric]), groups, seed=seed)
+        f"{metric}_by_{partition.name}": metrics.estimate(average(values[metric]), groups, seed=seed)
         for metric in ("js_distance", "most_likely_accuracy")
     }

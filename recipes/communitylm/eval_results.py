@@ -21,17 +21,10 @@ from pluralism_local.errors import InvalidInput, NotFound, Refused
 from pluralism_local.evaluation.tasks import TASKS
 from pluralism_local.files import write_atomic
 
-JUDGED = "overton-judge"
+JUDGED = next(name for name, task in TASKS.items() if task.judged)
+"""The task that a judge's verdicts are results of."""
 
-SHOWN: Mapping[str, tuple[str, ...]] = {
-    "overton-nli": ("coverage", "coverage_033"),
-    JUDGED: ("win", "tie", "lose"),
-    "steerable-vk": ("accuracy", "balanced_accuracy", "macro_f1", "binary_accuracy"),
-    "steerable-opinionqa": ("most_likely_accuracy", "js_distance"),
-    "distributional-moralchoice": ("js_distance", "js_distance_low", "js_distance_high", "entropy"),
-    "distributional-globalopinionqa": ("js_distance", "js_distance_by_country", "most_likely_accuracy"),
-}
-"""Metrics of the page's tables; the JSON files have all."""
+VERDICTS = ("win", "tie", "lose")
 
 OPENING = """# Results
 
@@ -91,7 +84,8 @@ def page(results: Sequence[Mapping[str, Any]]) -> str:
 
 def _section(result: Mapping[str, Any]) -> str:
     task, methods = result["task"], result["methods"]
-    shown = [name for name in SHOWN[task] if any(name in row for row in methods.values())]
+    columns = VERDICTS if task == JUDGED else TASKS[task].columns
+    shown = [name for name in columns if any(name in row for row in methods.values())]
     facts = (
         f"{result['n']} samples · model {result['model']['id']} · pool {result['pool']} · comments of at most "
         f"{result['comment']['max_tokens']} tokens · seed {result['comment']['seed']} · run {result['run']}"

@@ -15,6 +15,7 @@ from pluralism_local.cli.exits import ExitCode
 from pluralism_local.cli.interrupt import catching
 from pluralism_local.cli.output import Output, key_values, table
 from pluralism_local.errors import InvalidInput
+from pluralism_local.mode_specs import listed
 
 if TYPE_CHECKING:
     from pluralism_local.config import Settings
@@ -75,13 +76,13 @@ def score(
     from pluralism_local.evaluation import reading
     from pluralism_local.evaluation.basis import remarks, void
     from pluralism_local.evaluation.scoring import score as scores_of
-    from pluralism_local.evaluation.tasks import find_task
+    from pluralism_local.evaluation.tasks import TASKS, find_task
 
     what = find_task(task)
-    if what.name == "overton-judge":
+    if what.judged:
+        others = listed(name for name, one in TASKS.items() if one.answers == what.answers and not one.judged)
         raise InvalidInput(
-            "overton-judge compares two methods of a run.",
-            "Use plocal eval judge RUN, or --task overton-nli.",
+            f"{what.name} compares two methods of a run.", f"Use plocal eval judge RUN, or --task {others}."
         )
     settings = options.load(out, {"seed": seed, "threads": threads, "offline": offline}).settings
     found = reading.read_answers(what, file, partial=partial)

@@ -7,16 +7,6 @@ from typing import Any
 
 from pluralism_local.cli.output import table
 
-FIRST = {
-    "overton-nli": ("coverage", "coverage_033"),
-    "steerable-vk": ("accuracy", "balanced_accuracy", "macro_f1", "binary_accuracy"),
-    "steerable-opinionqa": ("most_likely_accuracy", "most_likely_accuracy_by_category", "js_distance"),
-    "distributional-moralchoice": ("js_distance", "js_distance_low", "js_distance_high"),
-    "distributional-globalopinionqa": ("js_distance", "js_distance_by_country", "most_likely_accuracy"),
-}
-"""The figures that a task is about, in the order of their columns; others are shown with --all."""
-
-
 NO_SCORE = "no score"
 """Stands in the first column of a method none of whose answers is one."""
 
@@ -29,8 +19,11 @@ def methods_table(
     everything: bool = False,
 ) -> str:
     """A row per method, a column per figure; figures and `bases` as in results.json."""
+    from pluralism_local.evaluation.tasks import TASKS
+
+    first = TASKS[task].columns if task in TASKS else ()
     names = list(dict.fromkeys(name for row in methods.values() for name in row if name != "counts"))
-    shown = names if everything else [name for name in FIRST.get(task, ()) if name in names] or names
+    shown = names if everything else [name for name in first if name in names] or names
     outside = [basis for basis in bases.values() if basis.get("outside") is not None]
     rows = []
     for method, row in methods.items():

@@ -146,15 +146,19 @@ def pool_difference(base: Summary, patched: Summary, metric: str, method: str = 
     )
 
 
-def pool_difference_by_country(
-    base: Summary, patched: Summary, metric: str, method: str = "ours"
+def pool_difference_by_part(
+    base: Summary,
+    patched: Summary,
+    metric: str,
+    part_of: Callable[[Sample], str],
+    method: str = "ours",
 ) -> dict[str, Estimate]:
-    """`pool_difference` per attribute of the samples, sorted by its name."""
+    """`pool_difference` per part of the samples, sorted by its name."""
     left, right = values_by_sample(base, metric, method), values_by_sample(patched, metric, method)
     members: dict[str, list[Sample]] = {}
     for one in base.samples:
         if one.id in left and one.id in right:
-            members.setdefault(one.attribute or "", []).append(one)
+            members.setdefault(part_of(one), []).append(one)
     return {
         name: metrics.difference(
             [right[one.id] for one in members[name]],

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from pluralism_local.mode_specs import SPECS
+from pluralism_local.evaluation.methods import BASELINES
+from pluralism_local.evaluation.tasks import TASKS
 
 CONTROLS = ("uniform", "shuffled")
 
 METHODS: Mapping[str, str] = {
     "ours": "every community comments; the LLM synthesises, selects or weighs with their comments",
     "persona": "as ours, each community speaking through a persona on the base model, without its adapter",
-    **{spec.name: spec.about for spec in SPECS.values() if spec.baseline},
+    **{mode: spec.about for mode, spec in BASELINES.items()},
     "uniform": "control: every option alike, or a label at random; no model",
     "shuffled": "control: a method's own answers on other options, or of another sample; no meaning left",
 }
@@ -54,22 +55,10 @@ _ROOT = "square root of the divergence, natural logarithms"
 _LIKELY = "share of samples"
 MEASURES: Mapping[str, Measure] = {
     "js_distance": Measure("J–S distance", _ROOT, "lower"),
-    "js_distance_low": Measure("J–S distance at low ambiguity", _ROOT, "lower"),
-    "js_distance_high": Measure("J–S distance at high ambiguity", _ROOT, "lower"),
-    "js_distance_by_country": Measure("J–S distance, mean of countries", _ROOT, "lower"),
-    "js_distance_by_category": Measure("J–S distance, mean of categories", _ROOT, "lower"),
     "js_divergence": Measure("J–S divergence", "nats", "lower"),
     "total_variation": Measure("total variation", "share of probability that has to move", "lower"),
     "most_likely_accuracy": Measure("accuracy of the most likely option", _LIKELY, "higher"),
-    "most_likely_accuracy_by_category": Measure(
-        "accuracy of the most likely option, mean of categories", "share", "higher"
-    ),
-    "most_likely_accuracy_by_country": Measure(
-        "accuracy of the most likely option, mean of countries", "share", "higher"
-    ),
     "entropy": Measure("entropy", "nats"),
-    "entropy_low": Measure("entropy at low ambiguity", "nats"),
-    "entropy_high": Measure("entropy at high ambiguity", "nats"),
     "accuracy": Measure("accuracy", "three-way, share", "higher"),
     "balanced_accuracy": Measure("balanced accuracy", "three-way, share", "higher"),
     "macro_f1": Measure("macro F1", "three-way", "higher"),
@@ -81,22 +70,23 @@ MEASURES: Mapping[str, Measure] = {
     "coverage_033": Measure("covered situations", "share with a released score above 0.33", "higher"),
 }
 
-MAIN: Mapping[str, tuple[str, ...]] = {
-    "overton-nli": ("coverage",),
-    "overton-judge": ("coverage",),
-    "steerable-vk": ("accuracy", "balanced_accuracy", "macro_f1", "binary_accuracy"),
-    "steerable-opinionqa": ("most_likely_accuracy", "most_likely_accuracy_by_category", "js_distance"),
-    "distributional-moralchoice": ("js_distance",),
-    "distributional-globalopinionqa": ("js_distance", "js_distance_by_country", "most_likely_accuracy"),
-}
-"""The figures that a task is about; the first is a mean over samples, on which methods and pools are paired."""
-
 
 def measure(name: str) -> Measure:
-    """What is known of a metric; an unknown one is called by its name."""
-    return MEASURES.get(name, Measure(name))
+    """What is known of a metric; those of a task's parts are called after them, an unknown one by its name."""
+    if name in MEASURES:
+        return MEASURES[name]
+    for partition in (one for task in TASKS.values() for one in task.partitions):
+        base = MEASURES.get(name.removesuffix(f"_by_{partition.name}"))
+        if partition.averaged and base is not None:
+            about = "share" if base.about == _LIKELY else base.about
+            return replace(base, name=f"{base.name}, mean of {partition.plural}", about=about)
+        for part in partition.parts:
+            base = MEASURES.get(name.removesuffix(f"_{part}"))
+            if base is not None:
+                return replace(base, name=f"{base.name} at {part} {partition.name}")
+    return Measure(name)
 
 
 def primary(task: str) -> str | None:
-    """The first of `MAIN`; None for an unknown task."""
-    return MAIN[task][0] if task in MAIN else None
+    """The first figure that a task is about; None for an unknown task."""
+    return TASKS[task].headline[0] if task in TASKS else None

@@ -18,6 +18,7 @@ from pluralism_local.evaluation.report.measures import CONTROLS
 from pluralism_local.evaluation.report.plots import Point
 from pluralism_local.evaluation.runner import Results
 from pluralism_local.evaluation.summary import Summary
+from pluralism_local.evaluation.tasks import TASKS, Task
 from pluralism_local.figures import finite, many
 
 ABSENT = "–"
@@ -63,6 +64,11 @@ class RunView:
     def task(self) -> str:
         """The task's name."""
         return str(self.identity["task"])
+
+    @property
+    def facts(self) -> Task | None:
+        """What the task says of itself; None for a task of another version."""
+        return TASKS.get(self.task)
 
     @property
     def model(self) -> str:
@@ -127,9 +133,7 @@ class RunView:
     @property
     def groups(self) -> str:
         """What its samples are samples of: intervals resample these."""
-        return (
-            "situations" if self.task.startswith("overton-") or self.task == "steerable-vk" else "questions"
-        )
+        return "questions" if self.facts is None else self.facts.clusters
 
     def points(self, metric: str, methods: Iterable[str]) -> tuple[Point | None, ...]:
         """A metric by method, None where there is no figure."""
@@ -165,6 +169,6 @@ def shown(figure: Point | None, digits: int = 3) -> str:
     return f"{value} [{figure.low:.{digits}f}, {figure.high:.{digits}f}]"
 
 
-def with_scores(runs: Sequence[RunView], *tasks: str) -> list[RunView]:
-    """Those that are scored, of these tasks (none: of any)."""
-    return [run for run in runs if run.methods and (not tasks or run.task in tasks)]
+def with_scores(runs: Sequence[RunView]) -> list[RunView]:
+    """Those that are scored."""
+    return [run for run in runs if run.methods]

@@ -8,10 +8,12 @@ Wordings are the released code's, word for word (see `prompts`), in the protocol
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
 
+from pluralism_local.evaluation.parsing import NONE, read_letter
 from pluralism_local.evaluation.samples import Sample, Where
+from pluralism_local.evaluation.tasks.facts import Papers, Partition
 from pluralism_local.mode_specs import ModeName
 from pluralism_local.modes.steps import Answers
 from pluralism_local.modes.wordings import Wordings
@@ -30,6 +32,14 @@ class Task(Wordings[Sample]):
         mode: how the communities' comments come together on it.
         prompts: all that its methods use; their hashes are part of a run's identity.
         about: one line for people.
+        headline: the figures it is about; the first is a mean over samples, on which methods and pools are paired.
+        also: what tables show after these; a report draws them in sections of their own.
+        clusters: what its samples are samples of, in the plural: intervals resample these.
+        partitions: how its samples divide.
+        gold: whose the gold distributions are: people's, or a target that nobody was asked for.
+        undecided: the label without which a label's binary metrics are computed; None for no such label.
+        papers: published figures.
+        judged: what it is about are a judge's comparisons; rows alone have no score.
     """
 
     name: ClassVar[str]
@@ -38,7 +48,37 @@ class Task(Wordings[Sample]):
     mode: ClassVar[ModeName]
     prompts: ClassVar[tuple[Prompt, ...]]
     about: ClassVar[str]
+    headline: ClassVar[tuple[str, ...]]
+    also: ClassVar[tuple[str, ...]] = ()
+    clusters: ClassVar[str] = "questions"
+    partitions: ClassVar[tuple[Partition, ...]] = ()
+    gold: ClassVar[Literal["people", "target"]] = "people"
+    undecided: ClassVar[str | None] = None
+    papers: ClassVar[Papers] = Papers()
+    judged: ClassVar[bool] = False
 
     @abstractmethod
     def sample(self, row: Mapping[str, Any], where: Where) -> Sample:
         """Check a row. Raises InvalidInput naming file, row and field."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The figures of its tables, in order."""
+        return (*self.headline, *self.also)
+
+    def partition(self, name: str) -> Partition | None:
+        """Its partition of this name."""
+        return next((one for one in self.partitions if one.name == name), None)
+
+    def read_label(self, text: str) -> str:
+        """The letter of the option that a written answer names, else `parsing.NONE`."""
+        return read_letter(text) or NONE
+
+    def who(self, sample: Sample) -> str:
+        """Whose answers the gold distribution is, in words."""
+        return sample.attribute or ""
+
+    def remarks(self, samples: Sequence[Sample]) -> list[str]:
+        """Sentences about what can be used and is probably not meant."""
+        del samples
+        return []

@@ -13,6 +13,7 @@ from typing import Any
 
 from pluralism_local.evaluation.samples import Sample, Where, content_id
 from pluralism_local.evaluation.tasks.base import Task
+from pluralism_local.evaluation.tasks.facts import LLAMA, Papers, by_pool, paper_row
 from pluralism_local.evaluation.tasks.rows import text, texts
 from pluralism_local.modes.wordings import Wording, word
 from pluralism_local.prompts import MOE_ANSWER, MOE_SELECT, OVERTON_SYNTHESIS, PROMPTING, QUESTION, numbered
@@ -21,6 +22,9 @@ from pluralism_local.prompts import MOE_ANSWER, MOE_SELECT, OVERTON_SYNTHESIS, P
 class _Overton(Task):
     answers = "text"
     mode = "overton"
+    headline = ("coverage",)
+    also = ("coverage_033",)
+    clusters = "situations"
     prompts = (QUESTION, PROMPTING, MOE_SELECT, MOE_ANSWER, OVERTON_SYNTHESIS)
 
     def sample(self, row: Mapping[str, Any], where: Where) -> Sample:
@@ -57,6 +61,15 @@ class OvertonNli(_Overton):
 
     name = "overton-nli"
     about = "Value Kaleidoscope: share of a situation's values that a response covers, by NLI"
+    papers = Papers(
+        metrics={
+            "coverage": (
+                paper_row(LLAMA, "Table 7", 0.1709, None, None, 0.2939),
+                paper_row("LLaMA3-8B aligned", "Table 8", 0.2129, 0.3106, 0.2592, 0.3882),
+            )
+        },
+        pools={"coverage": by_pool(0.2898, 0.2581, 0.3778)},
+    )
 
 
 class OvertonJudge(_Overton):
@@ -64,3 +77,4 @@ class OvertonJudge(_Overton):
 
     name = "overton-judge"
     about = "Value Kaleidoscope: which of two responses reflects more values, by a judge"
+    judged = True

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pluralism_local.evaluation.parsing import read_label
 from pluralism_local.evaluation.samples import Sample, Where, content_id
 from pluralism_local.evaluation.tasks.base import Task
+from pluralism_local.evaluation.tasks.facts import Papers, both, by_pool
 from pluralism_local.evaluation.tasks.rows import text
 from pluralism_local.modes.wordings import Wording, word
 from pluralism_local.prompts import (
@@ -34,6 +36,22 @@ class SteerableValueKaleidoscope(Task):
     answers = "label"
     mode = "steerable"
     about = "Value Kaleidoscope: does a value support, oppose, or either, a situation"
+    headline = ("accuracy", "balanced_accuracy", "macro_f1", "binary_accuracy")
+    clusters = "situations"
+    undecided = "C"
+    papers = Papers(
+        metrics={
+            "accuracy": both("Table 1", (21.0, 27.9, 35.0, 52.2), (60.0, 65.9, 45.5, 73.0), scale=0.01),
+            "balanced_accuracy": both(
+                "Table 1", (33.0, 34.7, 40.5, 56.0), (53.9, 55.5, 45.4, 68.7), scale=0.01
+            ),
+            "macro_f1": both("Table 1", (19.0, 25.2, 33.3, 50.5), (53.6, 55.9, 43.3, 68.1), scale=0.01),
+            "binary_accuracy": both(
+                "Table 1", (34.3, 39.9, 54.7, 71.2), (84.0, 85.1, 69.0, 85.5), scale=0.01
+            ),
+        },
+        pools={"accuracy": by_pool(0.7300, 0.6046, 0.7825)},
+    )
     prompts = (
         QUESTION,
         COMMENT_EXPLAINED_INSTRUCTION,
@@ -76,3 +94,6 @@ class SteerableValueKaleidoscope(Task):
 
     def answer(self, sample: Sample, comment: str) -> Wording:
         return word(STEERABLE_ANSWER_NAMED, comment=comment, question=sample.question)
+
+    def read_label(self, text: str) -> str:
+        return read_label(text)

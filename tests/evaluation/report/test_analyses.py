@@ -132,7 +132,9 @@ def test_pools_are_compared_on_the_samples_of_both() -> None:
     # √ln 2 worse on the second, √ln 2 better on the third
     assert found.value == pytest.approx(0, abs=1e-12)
     assert (found.low, found.high) == pytest.approx((-math.sqrt(math.log(2)), math.sqrt(math.log(2))))
-    by_country = analyses.pool_difference_by_country(base, patched, "js_distance")
+    by_country = analyses.pool_difference_by_part(
+        base, patched, "js_distance", lambda sample: sample.attribute or ""
+    )
     assert list(by_country) == ["Kenya"] and by_country["Kenya"].n == 2
     ids = [samples[1].id]
     assert analyses.on_samples(patched, "js_distance", ids).value == pytest.approx(math.sqrt(math.log(2)))

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from pluralism_local.evaluation.report.blocks import Figure, Table
 from pluralism_local.evaluation.report.measures import CONTROLS, capital, measure
 from pluralism_local.evaluation.report.plots import Point, Series, dot_plot
-from pluralism_local.evaluation.report.published import CAUTION, PAPER, Published, published
+from pluralism_local.evaluation.report.published import PAPER, caution, published
 from pluralism_local.evaluation.report.views import INTERVAL, RunView, shown
+from pluralism_local.evaluation.tasks.facts import Published
 
 METHOD, CONTROL, GOLD = 0, 2, 1
+
 PUBLISHED_KEYS = (3, 4)
 """Marks: see `svg.mark`."""
 
@@ -44,7 +46,7 @@ def by_method(
         for key, paper in zip(PUBLISHED_KEYS, papers, strict=False)
     ]
     unit = measure(metric).label
-    parts = (measure(metric).sentence, f"{run.count}. {INTERVAL}", source(papers), run.line)
+    parts = (measure(metric).sentence, f"{run.count}. {INTERVAL}", source(run.task, papers), run.line)
     return Figure(
         title,
         " ".join(part for part in parts if part),
@@ -65,9 +67,9 @@ def published_points(paper: Published, rows: Sequence[str]) -> tuple[Point | Non
     return tuple(Point(paper.figures[name]) if name in paper.figures else None for name in rows)
 
 
-def source(papers: Sequence[Published]) -> str:
+def source(task: str, papers: Sequence[Published]) -> str:
     """Where the hollow marks come from; empty without any."""
     if not papers:
         return ""
     tables = ", ".join(dict.fromkeys(paper.source for paper in papers))
-    return f"{CAUTION} {tables} of {PAPER}."
+    return f"{caution(task)} {tables} of {PAPER}."

@@ -9,7 +9,7 @@ from pluralism_local.evaluation.report.blocks import Block, Figure, Heading, Par
 from pluralism_local.evaluation.report.plots import Series, dot_plot
 from pluralism_local.evaluation.report.published import FAITHFULNESS
 from pluralism_local.evaluation.report.sections.common import by_method
-from pluralism_local.evaluation.report.views import INTERVAL, RunView, of_estimate, shown, with_scores
+from pluralism_local.evaluation.report.views import INTERVAL, RunView, of_estimate, shown
 
 _OTHER = {
     "coverage_score": "Released score by method",
@@ -22,7 +22,7 @@ def blocks(runs: Sequence[RunView]) -> list[Block]:
     found: list[Block] = []
     for run in runs:
         made: list[Block] = []
-        if with_scores([run], "overton-nli", "overton-judge"):
+        if run.methods and run.facts is not None and run.facts.answers == "text":
             made += [figure for metric, title in _OTHER.items() if (figure := by_method(run, metric, title))]
             if made:
                 made.insert(0, Paragraph(_two_ways(run)))

@@ -1,4 +1,4 @@
-"""Distributions: by country, by ambiguity, by category of people, and questions one can look at."""
+"""Distributions: by the parts that a task divides into, and questions one can look at."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ from pluralism_local.evaluation.report.sections.common import PUBLISHED_KEYS, so
 from pluralism_local.evaluation.report.svg import counted
 from pluralism_local.evaluation.report.views import INTERVAL, RunView, point, shown, with_scores
 from pluralism_local.evaluation.samples import Prediction, Sample
-from pluralism_local.evaluation.tasks.opinion_qa import CATEGORIES
+from pluralism_local.evaluation.tasks import Task
+from pluralism_local.evaluation.tasks.facts import Partition
 from pluralism_local.figures import finite
 
 FEW = 5
 """Parts with fewer samples are folded: their figures say nothing of a country."""
 
 _QUESTION = 400
-_PARTS = {
-    "distributional-globalopinionqa": ("country", "js_distance", "J–S distance by country"),
-    "steerable-opinionqa": ("category", "most_likely_accuracy", "Accuracy by category of people"),
-}
 
 
 def blocks(runs: Sequence[RunView]) -> list[Block]:
     """Per run what its task divides into, and three example questions where people were asked."""
     found: list[Block] = []
-    for run in with_scores(runs, *_PARTS, "distributional-moralchoice"):
-        made: list[Block] = []
-        if run.task in _PARTS:
-            made += _by_part(run, *_PARTS[run.task])
-            made += _examples(run)
-        else:
-            made += _ambiguities(run)
+    for run in with_scores(runs):
+        task, made = run.facts, list[Block]()
+        if task is None or task.answers != "distribution":
+            continue
+        for partition in task.partitions:
+            made += _by_part(run, partition) + _beside(run, partition)
+        if task.gold == "people":
+            made += _examples(run, task)
         if made:
             found += [Heading(run.title), Paragraph(run.line, "aside"), *made]
     return found
 
 
-def _by_part(run: RunView, partition: str, metric: str, title: str) -> list[Block]:
+def _by_part(run: RunView, partition: Partition) -> list[Block]:
     """A line per part, sorted by the method in question, best first; small parts folded."""
-    focus = run.focus
-    rows = {} if focus is None else run.parts(partition, focus)
+    if partition.figure is None:
+        return []
+    focus, (metric, title) = run.focus, partition.figure
+    rows = {} if focus is None else run.parts(partition.name, focus)
     figures = {name: one for name, row in rows.items() if (one := point(row.get(metric))) is not None}
     if focus is None or not figures:
         return []
@@ -66,12 +66,17 @@ def _by_part(run: RunView, partition: str, metric: str, title: str) -> list[Bloc
 
 
 def _part_figure(
-    run: RunView, partition: str, metric: str, title: str, names: Sequence[str], sizes: Mapping[str, int]
+    run: RunView,
+    partition: Partition,
+    metric: str,
+    title: str,
+    names: Sequence[str],
+    sizes: Mapping[str, int],
 ) -> Figure:
     focus = run.focus or ""
     shown_methods = [focus, *(name for name in ("vanilla",) if name in run.methods and name != focus)]
     series = [
-        Series(method, key, _part_points(run, partition, metric, method, names, interval=not key))
+        Series(method, key, _part_points(run, partition.name, metric, method, names, interval=not key))
         for key, method in enumerate(shown_methods)
     ]
     papers = {name: published(run.task, metric, name) for name in names}
@@ -88,8 +93,8 @@ def _part_figure(
         title,
         f"{measure(metric).sentence} Sorted by {focus}; n of each is beside its name; "
         f"those with fewer than {FEW} samples are folded below. {INTERVAL} They are shown for {focus}; a part's place "
-        f"among others is uncertain where intervals overlap. {source(every)} {run.line}",
-        dot_plot([counted(_part_name(name), sizes[name]) for name in names], series, label),
+        f"among others is uncertain where intervals overlap. {source(run.task, every)} {run.line}",
+        dot_plot([counted(partition.in_words(name), sizes[name]) for name in names], series, label),
         _part_table(run, partition, metric, names, sizes),
     )
 
@@ -103,7 +108,7 @@ def _part_points(
 
 
 def _part_table(
-    run: RunView, partition: str, metric: str, names: Sequence[str], sizes: Mapping[str, int]
+    run: RunView, partition: Partition, metric: str, names: Sequence[str], sizes: Mapping[str, int]
 ) -> Table:
     # chance by parts is not kept: the uniform control's most likely option is its first
     methods = [name for name in run.methods if metric == "js_distance" or name not in CONTROLS]
@@ -113,66 +118,57 @@ def _part_table(
     for name in names:
         own = {paper.model: paper.figures["ours"] for paper in published(run.task, metric, name)}
         others = (shown(Point(own[model]) if model in own else None) for model in heads)
-        figures = (shown(point(run.parts(partition, method).get(name, {}).get(metric))) for method in methods)
-        rows.append((_part_name(name), str(sizes[name]), *figures, *others))
-    caption = f"{capital(measure(metric).label)} by {partition}, with 95 % interval"
-    return Table(caption, (partition, "n", *methods, *heads.values()), tuple(rows))
-
-
-def _part_name(name: str) -> str:
-    """A category in words; a country as the surveys name it."""
-    return CATEGORIES.get(name, name)
-
-
-def _who(sample: Sample) -> str:
-    """Whose answers the gold distribution is: a country, or ``"religion: Atheist"``."""
-    category, _, group = (sample.attribute or "").partition("_")
-    return f"{CATEGORIES[category]}: {group}" if category in CATEGORIES else sample.attribute or ""
+        figures = (
+            shown(point(run.parts(partition.name, method).get(name, {}).get(metric))) for method in methods
+        )
+        rows.append((partition.in_words(name), str(sizes[name]), *figures, *others))
+    caption = f"{capital(measure(metric).label)} by {partition.name}, with 95 % interval"
+    return Table(caption, (partition.name, "n", *methods, *heads.values()), tuple(rows))
 
 
 def _size(row: Mapping[str, Any], metric: str) -> int:
     return int(finite(row[metric].get("n")) or 0)
 
 
-def _ambiguities(run: RunView) -> list[Block]:
-    """Low and high ambiguity side by side: distance to the target, and entropy."""
+def _beside(run: RunView, partition: Partition) -> list[Block]:
+    """Parts side by side, a figure for each metric that has a target there."""
     found: list[Block] = []
-    for metric in ("js_distance", "entropy"):
-        low, high = (run.points(f"{metric}_{one}", run.methods) for one in ("low", "high"))
-        rows = list(run.methods)
-        if not any(low) and not any(high):
+    for metric, about in partition.beside.items():
+        points = [run.points(f"{metric}_{part}", run.methods) for part in partition.parts]
+        if not any(any(row) for row in points):
             continue
+        rows = list(run.methods)
         sizes = ", ".join(
             f"n = {_size(row, metric)} {name}"
-            for name, row in run.parts("ambiguity", run.focus or "").items()
-        )
-        about = (
-            "The target is certainty where ambiguity is low and an even split where it is high; lower is better."
-            if metric == "js_distance"
-            else "The target is 0 where ambiguity is low and ln 2 ≈ 0.693 where it is high."
+            for name, row in run.parts(partition.name, run.focus or "").items()
         )
         controls = sum(name in CONTROLS for name in rows)
-        papers = [(paper, one) for one in ("low", "high") for paper in published(run.task, f"{metric}_{one}")]
-        heads = [f"{paper.model}, {one} ({paper.source})" for paper, one in papers]
+        papers = [
+            (paper, part) for part in partition.parts for paper in published(run.task, f"{metric}_{part}")
+        ]
+        heads = [f"{paper.model}, {part} ({paper.source})" for paper, part in papers]
         label = measure(metric).label
+        places = " and ".join(f"at {part}" for part in partition.parts)
         found.append(
             Figure(
-                f"{'J–S distance' if metric == 'js_distance' else 'Entropy'} at low and at high ambiguity",
+                f"{capital(measure(metric).name)} {places} {partition.name}",
                 f"{capital(label)}. {about} {sizes}. {INTERVAL} {run.line}",
                 dot_plot(
                     rows,
-                    [Series("low ambiguity", 0, low), Series("high ambiguity", 1, high)],
+                    [
+                        Series(f"{part} {partition.name}", key, row)
+                        for key, (part, row) in enumerate(zip(partition.parts, points, strict=True))
+                    ],
                     label,
                     breaks={len(rows) - controls} - {0, len(rows)},
                 ),
                 Table(
-                    f"{capital(label)} by ambiguity, with 95 % interval",
-                    ("method", "low", "high", *heads),
+                    f"{capital(label)} by {partition.name}, with 95 % interval",
+                    ("method", *partition.parts, *heads),
                     tuple(
                         (
                             name,
-                            shown(low[place]),
-                            shown(high[place]),
+                            *(shown(row[place]) for row in points),
                             *(
                                 shown(Point(paper.figures[name]) if name in paper.figures else None)
                                 for paper, _ in papers
@@ -186,7 +182,7 @@ def _ambiguities(run: RunView) -> list[Block]:
     return found
 
 
-def _examples(run: RunView) -> list[Block]:
+def _examples(run: RunView, task: Task) -> list[Block]:
     """The nearest, the middle and the farthest answer of the method in question beside the people's."""
     focus, summary = run.focus, run.summary
     if focus is None or summary is None:
@@ -203,7 +199,7 @@ def _examples(run: RunView) -> list[Block]:
                         "even shares stand in."
                     )
                 )
-            found.append(_example(run, focus, place, sample, answer.distribution, distance))
+            found.append(_example(run, focus, place, sample, task.who(sample), answer.distribution, distance))
     head = Paragraph(
         f"Three questions, not chosen by hand: those on which the answer of {focus} is nearest to the people's, in the "
         "middle, and farthest. A model's estimate is not the people's answer."
@@ -212,12 +208,18 @@ def _examples(run: RunView) -> list[Block]:
 
 
 def _example(
-    run: RunView, focus: str, place: str, sample: Sample, answer: Sequence[float], distance: float
+    run: RunView,
+    focus: str,
+    place: str,
+    sample: Sample,
+    who: str,
+    answer: Sequence[float],
+    distance: float,
 ) -> Figure:
     model = f"estimate of {focus} with {run.model}"
-    people = f"people asked: {_who(sample)}"
+    people = f"people asked: {who}"
     return Figure(
-        f"The {place} answer: {_who(sample)}",
+        f"The {place} answer: {who}",
         f"Probability of each option. J–S distance {distance:.3f}; one question, so without an interval. {run.line}",
         paired_bars(
             sample.options,

@@ -17,7 +17,7 @@ def blocks(runs: Sequence[RunView]) -> list[Block]:
         if not any(run.points("entropy", run.methods)):
             continue
         gold = None if run.summary is None else of_estimate(gold_entropy(run.summary.samples))
-        name = "target" if run.task == "distributional-moralchoice" else "people"
+        name = "people" if run.facts is None else run.facts.gold
         figure = by_method(run, "entropy", "Entropy of answers by method", [(name, gold)] if gold else [])
         if figure is not None:
             found += [Heading(run.title), figure]

@@ -10,18 +10,16 @@ from pluralism_local.evaluation.report.analyses import (
     base_of,
     on_samples,
     pool_difference,
-    pool_difference_by_country,
+    pool_difference_by_part,
     values_by_sample,
 )
 from pluralism_local.evaluation.report.blocks import Block, Details, Figure, Heading, Paragraph, Table
 from pluralism_local.evaluation.report.measures import capital, measure, primary
 from pluralism_local.evaluation.report.plots import Point, Series, dot_plot
-from pluralism_local.evaluation.report.published import PAPER, PATCHING, published_pools
+from pluralism_local.evaluation.report.published import PAPER, published_pools
 from pluralism_local.evaluation.report.sections.distributions import FEW
 from pluralism_local.evaluation.report.svg import counted
 from pluralism_local.evaluation.report.views import INTERVAL, RunView, of_estimate, shown, with_scores
-
-_COUNTRIES = "distributional-globalopinionqa"
 
 
 def blocks(runs: Sequence[RunView]) -> list[Block]:
@@ -110,9 +108,14 @@ def _patch(base: RunView, run: RunView, metric: str) -> list[Block]:
     whole = pool_difference(base.summary, run.summary, metric)
     if whole is None:
         return []
+    partitions = () if run.facts is None else run.facts.partitions
+    partition = next((one for one in partitions if one.patched), None)
     parts: Mapping[str, Estimate] = (
-        pool_difference_by_country(base.summary, run.summary, metric) if run.task == _COUNTRIES else {}
+        {}
+        if partition is None
+        else pool_difference_by_part(base.summary, run.summary, metric, partition.part_of)
     )
+    plural, remark = ("parts", "") if partition is None else (partition.plural, f"{partition.patched} ")
     ordered = sorted(parts, key=lambda name: (parts[name].value, name))
     large = {"all samples": whole} | {name: parts[name] for name in ordered if parts[name].n >= FEW}
     small = {name: parts[name] for name in ordered if parts[name].n < FEW}
@@ -124,8 +127,9 @@ def _patch(base: RunView, run: RunView, metric: str) -> list[Block]:
             title,
             f"Difference of the {label} of ours that the added community makes; {side} of 0 the patched pool is "
             f"better. n = {whole.n} samples, paired; intervals are 95 %, and one that leaves out 0 is beyond chance, "
-            "though of many countries one in twenty leaves it out by chance. "
-            + (f"{PATCHING} " if parts else "")
+            "though of many "
+            f"{plural} one in twenty leaves it out by chance. "
+            + (remark if parts else "")
             + f"Model {run.model}; runs {run.id} and {base.id}.",
             dot_plot(
                 [counted(name, one.n) for name, one in large.items()],
@@ -138,7 +142,7 @@ def _patch(base: RunView, run: RunView, metric: str) -> list[Block]:
     ]
     if small:
         found.append(
-            Details(f"{len(small)} countries with fewer than {FEW} samples", (_patch_table(title, small),))
+            Details(f"{len(small)} {plural} with fewer than {FEW} samples", (_patch_table(title, small),))
         )
     return found
 

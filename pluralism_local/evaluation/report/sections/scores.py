@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pluralism_local.evaluation.metrics import Estimate
 from pluralism_local.evaluation.report.blocks import Block, Details, Figure, Heading, Paragraph, Table
-from pluralism_local.evaluation.report.measures import MAIN, capital, measure, primary
+from pluralism_local.evaluation.report.measures import capital, measure, primary
 from pluralism_local.evaluation.report.plots import Series, dot_plot
 from pluralism_local.evaluation.report.sections.common import by_method
 from pluralism_local.evaluation.report.views import ABSENT, RunView, of_estimate, point, shown, with_scores
@@ -18,7 +18,7 @@ def blocks(runs: Sequence[RunView]) -> list[Block]:
     found: list[Block] = []
     for run in with_scores(runs):
         found += [Heading(run.title), Paragraph(run.line, "aside"), *map(Paragraph, run.remarks)]
-        for metric in MAIN.get(run.task, ()):
+        for metric in () if run.facts is None else run.facts.headline:
             figure = by_method(run, metric, f"{capital(measure(metric).name)} by method")
             if figure is not None:
                 found.append(figure)
