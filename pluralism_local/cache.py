@@ -27,6 +27,7 @@ _REMEMBERED = {
     "files": "checksums of files",
     "kernels": "which kernels of llama.cpp work here",
     "trials": "how models and adapters run here",
+    "plans": "how models run fastest here",
 }
 """What a file of this name, or in a folder of it, is about."""
 

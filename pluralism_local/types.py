@@ -202,6 +202,8 @@ class ModelInfo:
         fingerprint: hash of tensor names, shapes and tokenizer, equal for every quantization; None if unknown.
         context: tokens the model can hold; None if unknown.
         weights: the type of the copy that runs in place of the file, e.g. ``"Q8_0"``; None for the file itself.
+        plan: eight hex digits of how it runs on this machine (threads, batches), which rounding goes by; None if not
+            local.
     """
 
     id: str
@@ -210,6 +212,7 @@ class ModelInfo:
     fingerprint: str | None = None
     context: int | None = None
     weights: str | None = None
+    plan: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,6 +168,7 @@ def _open_local(name: str, settings: Settings, status: Callable[[str], None]) ->
     status(f"loading {file.path.name} …")
     from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
     from pluralism_local.engine.model_safety import TRIALS
+    from pluralism_local.engine.planner import PLANS
     from pluralism_local.engine.shelf import PACKS, WEIGHTS
 
     options = LlamaOptions(
@@ -178,6 +179,7 @@ def _open_local(name: str, settings: Settings, status: Callable[[str], None]) ->
         pack_dir=where.cache_dir / PACKS,
         trial_dir=where.cache_dir / TRIALS,
         weights_dir=where.cache_dir / WEIGHTS if settings.weights == "auto" else None,
+        plan_dir=where.cache_dir / PLANS if settings.plan == "auto" else None,
         cache_bytes=_cache_bytes(),
         log_file=_log_file(where.cache_dir),
     )

@@ -154,6 +154,7 @@ def own_home(
             monkeypatch.delenv(name)
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("PLOCAL_HOME", str(home))
+    monkeypatch.setenv("PLOCAL_PLAN", "fixed")  # what is measured is another each time
     for kept in verdicts.iterdir():
         shutil.copytree(kept, home / "cache" / kept.name)
     yield home

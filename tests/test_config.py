@@ -34,7 +34,8 @@ def message_of(**overrides: object) -> str:
     return f"{caught.value.message} {caught.value.hint}".strip()
 
 
-def test_built_in_values(tmp_path: Path) -> None:
+def test_built_in_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PLOCAL_PLAN")
     loaded = load(cwd=tmp_path)
     assert loaded.settings == Settings()
     assert set(loaded.origin) == set(Settings.model_fields)
@@ -216,6 +217,7 @@ def test_a_removed_working_folder_has_no_local_config(
 ) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
+    monkeypatch.delenv("PLOCAL_PLAN")
     monkeypatch.chdir(gone)
     gone.rmdir()
     try:

@@ -18,7 +18,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -322,6 +322,7 @@ class Context(_Handle):
         threads: for decoding and for prompts; fewer while other processes keep the cores busy, see `pace`.
         flash: flash attention on a CPU, which is a little faster and rounds differently; a GPU decides itself.
         chunk: tokens that one decode call takes at most.
+        make_pace: chooses each step's threads, of so many at most.
     """
 
     def __init__(
@@ -334,10 +335,11 @@ class Context(_Handle):
         flash: bool = False,
         chunk: int = 128,
         outputs: int | None = None,
+        make_pace: Callable[[int], Pace] = Pace,
     ) -> None:
         super().__init__()
         self.model, self.cells, self.sequences, self.chunk = model, cells, sequences, chunk
-        self._threads, self._pace = threads, Pace(threads)
+        self._threads, self._make_pace, self._pace = threads, make_pace, make_pace(threads)
         if model.cell_bytes * cells > _memory():
             self._closed = True  # asked for that much, the system would end this process instead of refusing
             raise EngineFailure(f"There is not enough memory for a context of {cells} tokens.", _LESS_CONTEXT)
@@ -377,7 +379,7 @@ class Context(_Handle):
     def set_threads(self, threads: int) -> None:
         """At most so many threads from the next decode on."""
         self._use_threads(threads)
-        self._pace = Pace(threads)
+        self._pace = self._make_pace(threads)
 
     def _use_threads(self, threads: int) -> None:
         if threads != self._threads:

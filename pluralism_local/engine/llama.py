@@ -44,6 +44,7 @@ from pluralism_local.engine.model_safety import ModelSafety, Setup, Tell
 from pluralism_local.engine.packs.open_pack import OpenPack
 from pluralism_local.engine.packs.shelf import PackShelf
 from pluralism_local.engine.plan import BASE_SLOT, Job, Limits, Wave, make_pack_plan, make_plan
+from pluralism_local.engine.planner import Planner, plan_model
 from pluralism_local.engine.prompter import Prompter
 from pluralism_local.engine.runner import Runner, RunnerOptions, physical_cores
 from pluralism_local.engine.slots import Slots
@@ -70,9 +71,6 @@ _WAVE_CELLS = 4096
 _NO_EFFECT = 1e-6
 """An adapter that moves no logit by more than this does nothing."""
 
-_LANE_JOBS = 3
-"""Jobs of one batch that a lane should have at least: with fewer the weights are read too often."""
-
 Logits = npt.NDArray[np.float32]
 
 
@@ -86,6 +84,9 @@ class LlamaEngine(LanguageModel):
             knows the fingerprint has had the header checked (`models.identity`); else it is checked here.
         note: told what takes long before a model is loaded for the first time.
         should_stop: polled while loading.
+
+    Attributes:
+        planned: how the model runs on this machine; see `planner`.
 
     Raises:
         NotFound, InvalidInput: the file is missing, truncated, or not a model that llama.cpp runs.
@@ -118,6 +119,7 @@ class LlamaEngine(LanguageModel):
         self._safety = ModelSafety(
             self.options.trial_dir, threads=self._threads, note=note, should_stop=should_stop
         )
+        self._note = note
         self._slots = Slots(base)
         self._busy = threading.Lock()
         self._closed = True
@@ -133,14 +135,21 @@ class LlamaEngine(LanguageModel):
             self._prompter = Prompter(model, self.options.template)
             factors_switch = rotation.switch(header)
             self._context = self._context_size(model.training_context, factors_switch)
+            key = f"{self._identity}:{weights}" if weights else self._identity
+            planner = Planner(
+                self.options.plan_dir, again=self.options.remeasure, note=self._note, should_stop=should_stop
+            )
+            self.planned = plan_model(
+                model, setup, key, planner, self._safety, self._threads, self._most_lanes
+            )
         except BaseException:
             model.close()
             raise
         self._source, self._copy = source, header.path if weights is not None else None
-        self._info = replace(info, context=self._context, weights=weights)
+        self._info = replace(info, context=self._context, weights=weights, plan=self.planned.choices.plan_id)
         banned = model.end_tokens() if self.options.ignore_end else ()
         self._bounds = rotation.cell_bounds(factors_switch, self._context)
-        self._runner = Runner(model, self._runner_options(banned, setup))
+        self._runner = Runner(model, self._runner_options(banned))
         shelf = PackShelf(
             header,
             f"{self._identity}:{weights or 'file'}",
@@ -195,12 +204,13 @@ class LlamaEngine(LanguageModel):
         self._load(self._source, self._info, never)
         return True
 
-    def _runner_options(self, banned: tuple[int, ...], setup: Setup) -> RunnerOptions:
-        threads, lanes = (1, 1) if setup.one_thread else (self._threads, self._most_lanes)
-        costs = self.options.row_costs or (GPU_ROW_COSTS if setup.gpu_layers else CPU_ROW_COSTS)
-        row_costs = costs if self.options.lookup else ()
+    def _runner_options(self, banned: tuple[int, ...]) -> RunnerOptions:
+        choices, most_lanes = self.planned.choices, self.planned.rules.apart[0]
+        usual = GPU_ROW_COSTS if self._gpu_layers else CPU_ROW_COSTS
+        costs = (self.options.row_costs or choices.row_costs[:8] or usual) if self.options.lookup else ()
+        cache, bounds = self.options.cache_bytes, self._bounds
         return RunnerOptions(
-            threads, lanes, self.options.cache_bytes, banned, setup.flash, self._bounds, row_costs
+            choices.threads, most_lanes, cache, banned, choices.flash, bounds, costs, choices.cores
         )
 
     def _context_size(self, trained: int, factors_switch: int | None) -> int:
@@ -336,12 +346,11 @@ class LlamaEngine(LanguageModel):
         def run(lane: Lane, wave: Wave, stop: ShouldStop) -> Iterator[EngineEvent]:
             return lane.generate(wave, tasks, *adapters[wave.slot], stop)
 
-        plan = make_plan(jobs, self._limits(jobs, SEQUENCES), self._lanes_for(jobs))
+        choices = self.planned.choices
+        batch = choices.batch_for(len(jobs))
+        rows = batch.rows if len({job.slot for job in jobs}) == 1 else SEQUENCES
+        plan = make_plan(jobs, self._limits(jobs, rows), batch.lanes, choices.lanes_apart)
         yield from self._runner.carry_out(plan, run, should_stop)
-
-    def _lanes_for(self, jobs: Sequence[Job]) -> int:
-        """Lanes that jobs of one batch are worth: threads of their own do not wait for each other."""
-        return max(1, min(self._most_lanes, len(jobs) // _LANE_JOBS))
 
     def _generate_packed(
         self, jobs: Sequence[Job], tasks: Mapping[int, Task], should_stop: ShouldStop
@@ -352,7 +361,8 @@ class LlamaEngine(LanguageModel):
         def run(lane: Lane, wave: Wave, stop: ShouldStop) -> Iterator[EngineEvent]:
             return lane.generate(wave, tasks, None, 1.0, stop)
 
-        plan = make_pack_plan(jobs, pack.controls, self._lanes_for(jobs), self._limits(jobs, SEQUENCES))
+        lanes = self.planned.rules.batch_for(len(jobs)).lanes  # a pack's steps are not those that were measured
+        plan = make_pack_plan(jobs, pack.controls, lanes, self._limits(jobs, SEQUENCES))
         try:
             yield from runner.carry_out(plan, run, should_stop)
         finally:

@@ -30,6 +30,9 @@ class LlamaOptions:
             None loads them untried. See `model_safety`.
         lookup: guess what comes next where a text is written alone, see `lookup`; it changes speed, and rounding.
         row_costs: what is known of the cost of a batch's rows; None takes what is usual.
+        plan_dir: where is remembered how models run fastest on this machine, measured at their first use; None runs
+            them by fixed rules. See `planner`.
+        remeasure: measure anew, on a busy machine too.
         ignore_end: never draw a token that ends an answer, so that it runs to max_tokens: for measuring.
         log_file: llama.cpp's log is appended here; None keeps only its last lines, for error messages.
     """
@@ -45,6 +48,8 @@ class LlamaOptions:
     trial_dir: Path | None = None
     lookup: bool = True
     row_costs: RowCosts | None = None
+    plan_dir: Path | None = None
+    remeasure: bool = False
     ignore_end: bool = False
     log_file: Path | None = None
 

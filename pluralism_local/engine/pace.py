@@ -98,6 +98,16 @@ class Pace:
         return max(seen.together) > _SUSPICIOUS * min(seen.together) or self._others() > _BUSY
 
 
+class Steady(Pace):
+    """All threads always: for measuring."""
+
+    def threads(self) -> int:
+        return self._most
+
+    def took(self, rows: int, threads: int, seconds: float) -> None:
+        pass
+
+
 class OtherWork:
     """Cores that other processes used since the last call, read at most once a second; 0 where that is not told.
 

@@ -15,7 +15,7 @@ that cannot hold a single job (ValueError, a bug).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 BASE_SLOT = 0
@@ -104,13 +104,13 @@ class Limits:
 class Plan:
     """Roots first (base, in waves of their own), then the waves, which are independent of each other.
 
-    `parallel` says that side by side pays: the waves cannot be one batch, as those of different adapters, or
-    were cut so on purpose.
+    `lanes` is how many waves may run side by side: where that pays, since they cannot be one batch, as those of
+    different adapters, or were cut so on purpose.
     """
 
     roots: tuple[Wave, ...]
     waves: tuple[Wave, ...]
-    parallel: bool
+    lanes: int
 
 
 def distinct_cells(paths: Iterable[Sequence[Code]]) -> int:
@@ -124,12 +124,15 @@ def distinct_cells(paths: Iterable[Sequence[Code]]) -> int:
     return total
 
 
-def make_plan(jobs: Sequence[Job], limits: Limits, lanes: int = 1) -> Plan:
+def make_plan(
+    jobs: Sequence[Job], limits: Limits, lanes: int = 1, apart: Callable[[int], int] = lambda waves: waves
+) -> Plan:
     """Group `jobs` into waves: one adapter per wave, each wave within `limits`, every job exactly once.
 
     Jobs of an adapter keep their order, except that those with a common prefix, however short, come together, so
     that a wave shares as much as it can; a wave is closed when the next job does not fit. Distinct roots become
-    base jobs without room. Jobs of one and the same adapter are dealt out evenly to `lanes`.
+    base jobs without room. Jobs of one and the same adapter are dealt out evenly to `lanes`; of the waves of several
+    adapters as many run side by side as `apart` says of their number.
 
     Raises:
         ValueError: a single job exceeds `limits` (the caller checks the context first).
@@ -141,8 +144,8 @@ def make_plan(jobs: Sequence[Job], limits: Limits, lanes: int = 1) -> Plan:
         by_slot.setdefault(job.slot, []).append(job)
     own = limits if len(by_slot) > 1 else _dealt(limits, len(jobs), lanes)
     waves = [wave for slot, group in by_slot.items() for wave in _fill_waves(slot, group, own)]
-    parallel = len(by_slot) > 1 or lanes > 1
-    return Plan(tuple(_fill_waves(BASE_SLOT, root_jobs, limits)), tuple(waves), parallel)
+    side_by_side = apart(len(waves)) if len(by_slot) > 1 else lanes
+    return Plan(tuple(_fill_waves(BASE_SLOT, root_jobs, limits)), tuple(waves), side_by_side)
 
 
 def make_pack_plan(jobs: Sequence[Job], controls: Mapping[int, int], lanes: int, limits: Limits) -> Plan:
@@ -162,7 +165,7 @@ def make_pack_plan(jobs: Sequence[Job], controls: Mapping[int, int], lanes: int,
         for job in jobs
     ]
     waves = _fill_waves(BASE_SLOT, packed, _dealt(limits, len(packed), lanes))
-    return Plan(tuple(_fill_waves(BASE_SLOT, root_jobs, limits)), tuple(waves), parallel=lanes > 1)
+    return Plan(tuple(_fill_waves(BASE_SLOT, root_jobs, limits)), tuple(waves), lanes)
 
 
 def _dealt(limits: Limits, jobs: int, lanes: int) -> Limits:

@@ -39,13 +39,14 @@ RunWave = Callable[[Lane, Wave, ShouldStop], Iterator[EngineEvent]]
 @dataclass(frozen=True, slots=True)
 class RunnerOptions:
     """Attributes:
-    threads: CPU threads, all lanes together.
+    threads: CPU threads of a lane that works alone.
     most_lanes: contexts side by side at most.
     cache_bytes: memory for prefixes and kept sequences.
     banned: tokens that are never drawn.
     flash: flash attention on a CPU; see `handles.Context`.
     bounds: how large contexts may be; see `rotation`.
     row_costs: what rows of a batch cost, for guesses of what comes next; empty for none. See `lookup`.
+    cores: CPU threads that lanes side by side share out; None for `threads`.
     """
 
     threads: int
@@ -55,6 +56,7 @@ class RunnerOptions:
     flash: bool = False
     bounds: CellBounds = ANY_SIZE
     row_costs: RowCosts = ()
+    cores: int | None = None
 
 
 class Runner:
@@ -138,7 +140,7 @@ class Runner:
         with suppress(Cancelled):
             for roots in plan.roots:
                 self._remember(first, roots, should_stop)
-        count = min(self.options.most_lanes, len(plan.waves) if plan.parallel else 1)
+        count = min(self.options.most_lanes, plan.lanes, len(plan.waves))
         while len(self._lanes) < count:
             self._lanes.append(self._new_lane())
         if count > 1:
@@ -170,7 +172,7 @@ class Runner:
         events: queue.SimpleQueue[EngineEvent | BaseException | None] = queue.SimpleQueue()
         abandoned = threading.Event()
         cells = max(self._lanes[0].cells_for(wave) for wave in waves)
-        threads = max(1, self.options.threads // count)
+        threads = max(1, (self.options.cores or self.options.threads) // count)
 
         def stop() -> bool:
             return abandoned.is_set() or should_stop()

@@ -110,6 +110,7 @@ def _model(info: ModelInfo) -> dict[str, Any]:
         "sha256": info.sha256,
         "backend": info.backend,
         "weights": info.weights,
+        "plan": info.plan,
         "fingerprint": info.fingerprint,
         "context": info.context,
     }

@@ -19,7 +19,17 @@ if TYPE_CHECKING:
     from pluralism_local.history import Conversation
     from pluralism_local.modes import Ask
 
-ENGINE_SETTINGS = ("model", "ctx_size", "gpu_layers", "threads", "template", "weights", "offline", "aliases")
+ENGINE_SETTINGS = (
+    "model",
+    "ctx_size",
+    "gpu_layers",
+    "threads",
+    "template",
+    "weights",
+    "plan",
+    "offline",
+    "aliases",
+)
 """Settings that an open engine cannot take on."""
 
 

@@ -195,7 +195,7 @@ def test_limits_that_cannot_hold_a_single_job_are_refused(jobs: list[Job], data:
 
 
 def test_no_jobs_no_waves() -> None:
-    assert make_plan([], Limits(1, 1)) == Plan((), (), parallel=False)
+    assert make_plan([], Limits(1, 1)) == Plan((), (), lanes=1)
 
 
 @given(job_lists.filter(bool), st.integers(1, 5))
@@ -204,7 +204,7 @@ def test_jobs_of_one_adapter_are_dealt_out_evenly(jobs: list[Job], lanes: int) -
     plan = make_plan(alike, BIG, lanes)
     assert sorted(job.index for wave in plan.waves for job in wave.jobs) == sorted(job.index for job in jobs)
     assert max(len(wave.jobs) for wave in plan.waves) == -(-len(jobs) // lanes)
-    assert plan.parallel == (lanes > 1)
+    assert plan.lanes == lanes
 
 
 # --- packs
