@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pluralism_local.communities import Library, Pool
     from pluralism_local.config import Settings
     from pluralism_local.engine.base import LanguageModel
+    from pluralism_local.engine.llama import LlamaEngine
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ def open_engine(name: str, settings: Settings, status: Callable[[str], None]) ->
     Raises: as the engines and `models.resolve` do; InvalidInput for a remote model that --offline forbids.
     """
     served = server_of(name, settings)
-    return _open_local(name, settings, status) if served is None else _open_served(name, served, settings)
+    return open_local(name, settings, status) if served is None else _open_served(name, served, settings)
 
 
 def _open_served(name: str, served: Served, settings: Settings) -> LanguageModel:
@@ -158,7 +159,13 @@ def _open_served(name: str, served: Served, settings: Settings) -> LanguageModel
     return make(served.rest, api_key="" if where.address in settings.keyless else None)
 
 
-def _open_local(name: str, settings: Settings, status: Callable[[str], None]) -> LanguageModel:
+def open_local(
+    name: str, settings: Settings, status: Callable[[str], None], *, remeasure: bool = False
+) -> LlamaEngine:
+    """The engine of a model in a file; the caller closes it. `remeasure`: plan anew how it runs, see `planner`.
+
+    Raises: as the engine and `models.resolve` do.
+    """
     from pluralism_local import config, models
 
     file = models.resolve(name, settings)
@@ -180,6 +187,7 @@ def _open_local(name: str, settings: Settings, status: Callable[[str], None]) ->
         trial_dir=where.cache_dir / TRIALS,
         weights_dir=where.cache_dir / WEIGHTS if settings.weights == "auto" else None,
         plan_dir=where.cache_dir / PLANS if settings.plan == "auto" else None,
+        remeasure=remeasure,
         cache_bytes=_cache_bytes(),
         log_file=_log_file(where.cache_dir),
     )

@@ -11,7 +11,7 @@ import typer
 from pluralism_local import wiring
 from pluralism_local.cli import options
 from pluralism_local.cli.output import Output, key_values
-from pluralism_local.errors import Unsupported
+from pluralism_local.errors import InvalidInput, Unsupported
 from pluralism_local.figures import many
 from pluralism_local.remote_url import without_credentials
 
@@ -27,6 +27,7 @@ Examples:
   plocal bench
   plocal bench --compare naive --json | jq .ratio
   plocal bench -m ~/models/larger.gguf --threads 8 --repeats 1
+  plocal bench --plan --remeasure
 
 Every answer runs to its full length, so that both sides of a comparison decode the same number of tokens. Figures
 are medians after one warm-up. The communities speak through adapters; cards without one get a seeded adapter.
@@ -58,6 +59,15 @@ AnswerTokens = Annotated[
     ),
 ]
 
+
+ShowPlan = Annotated[
+    bool,
+    typer.Option("--plan", help="Only show how this machine runs the model, and what that was chosen by."),
+]
+Remeasure = Annotated[
+    bool,
+    typer.Option("--remeasure", help="With --plan: measure anew, in at most half a minute."),
+]
 
 SampleCount = Annotated[
     int, typer.Option("--limit", min=1, metavar="N", help="Questions. Default: 8.", show_default=False)
@@ -98,12 +108,16 @@ def bench(
     answer_tokens: AnswerTokens = 200,
     threads: options.Threads = None,
     gpu_layers: options.GpuLayers = None,
+    show_plan: ShowPlan = False,
+    remeasure: Remeasure = False,
     as_json: options.Json = False,
 ) -> None:
     """Measure this machine: prompts, generation, batches, and a whole overton ask."""
     if context.invoked_subcommand is not None:
         return
     out = options.output(context, as_json=as_json)
+    if remeasure and not show_plan:
+        raise InvalidInput("--remeasure is for --plan.", "Add --plan.")
     from pluralism_local.bench.measure import Workload
     from pluralism_local.bench.measure import bench as measure
 
@@ -118,6 +132,11 @@ def bench(
     overrides = {"model": model, "pool": pool, "threads": threads, "gpu_layers": gpu_layers}
     settings = options.load(out, overrides).settings
     file = _local_model(settings)
+    if show_plan:
+        from pluralism_local.cli.bench_plan import show
+
+        show(out, settings, remeasure=remeasure, note=_noting(out))
+        return
     communities = wiring.find_pool(wiring.library(settings), settings.pool, [])
     engine_options = _engine_options(settings)
 

@@ -149,7 +149,7 @@ class LlamaEngine(LanguageModel):
         self._info = replace(info, context=self._context, weights=weights, plan=self.planned.choices.plan_id)
         banned = model.end_tokens() if self.options.ignore_end else ()
         self._bounds = rotation.cell_bounds(factors_switch, self._context)
-        self._runner = Runner(model, self._runner_options(banned))
+        self._runner = Runner(model, self._runner_options(banned, model.on_gpu))
         shelf = PackShelf(
             header,
             f"{self._identity}:{weights or 'file'}",
@@ -204,9 +204,9 @@ class LlamaEngine(LanguageModel):
         self._load(self._source, self._info, never)
         return True
 
-    def _runner_options(self, banned: tuple[int, ...]) -> RunnerOptions:
+    def _runner_options(self, banned: tuple[int, ...], on_gpu: bool) -> RunnerOptions:
         choices, most_lanes = self.planned.choices, self.planned.rules.apart[0]
-        usual = GPU_ROW_COSTS if self._gpu_layers else CPU_ROW_COSTS
+        usual = GPU_ROW_COSTS if on_gpu else CPU_ROW_COSTS
         costs = (self.options.row_costs or choices.row_costs[:8] or usual) if self.options.lookup else ()
         cache, bounds = self.options.cache_bytes, self._bounds
         return RunnerOptions(
@@ -361,7 +361,9 @@ class LlamaEngine(LanguageModel):
         def run(lane: Lane, wave: Wave, stop: ShouldStop) -> Iterator[EngineEvent]:
             return lane.generate(wave, tasks, None, 1.0, stop)
 
-        lanes = self.planned.rules.batch_for(len(jobs)).lanes  # a pack's steps are not those that were measured
+        lanes = self.planned.rules.batch_for(
+            len(jobs)
+        ).lanes  # a pack's steps are not those that were measured
         plan = make_pack_plan(jobs, pack.controls, lanes, self._limits(jobs, SEQUENCES))
         try:
             yield from runner.carry_out(plan, run, should_stop)

@@ -62,7 +62,9 @@ class Desk:
 
     def plan(self, identity: str = "id", rules: Choices = RULES, *, again: bool = False) -> Remembered:
         machine = Machine(lambda: self.load, lambda: lambda: 0.0, 2, lambda: self.now)
-        planner = Planner(self.folder, again=again, note=self.notes.append, machine=machine, measuring=self._measure)
+        planner = Planner(
+            self.folder, again=again, note=self.notes.append, machine=machine, measuring=self._measure
+        )
         what = lambda: turns(2, 2, flash=False, other_flash=False)  # noqa: E731
         return planner.plan(identity, "m.gguf", rules, 2, what, Nothing)
 
