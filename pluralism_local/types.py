@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pluralism_local.errors import InvalidInput
 from pluralism_local.mode_specs import ModeName as ModeName
@@ -97,16 +97,31 @@ class AdapterRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Grammar:
+    """What a reply must look like, from its first character to its last.
+
+    Attributes:
+        gbnf: rules in llama.cpp's notation; a text begins at ``root``.
+        schema: the JSON schema that they were made from (see `engine.json_grammar`), for servers that take that.
+    """
+
+    gbnf: str
+    schema: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One text to generate: a conversation, how to sample, and through which adapter (None: the base).
 
-    `keep` asks the engine to remember the finished sequence, so that a follow-up turn re-decodes nothing.
+    `keep` asks the engine to remember the finished sequence, so that a follow-up turn re-decodes nothing. Under a
+    `grammar` the text ends where that is complete, unless `max_tokens` or a stop text cuts it off before.
     """
 
     messages: tuple[Message, ...]
     sampling: Sampling = field(default_factory=Sampling)
     adapter: AdapterRef | None = None
     keep: bool = False
+    grammar: Grammar | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ class Capabilities:
         distribution: ``"exact"``, ``"bounded"`` (only the most probable tokens are seen) or ``"none"``.
         batched: many requests in one call are cheaper than one after the other.
         counts_tokens: `count_tokens` answers.
+        grammars: what `Request.grammar` may be: ``"gbnf"`` any, ``"json"`` one made from a JSON schema, ``"none"``.
         only_continues: a base model: it was trained to go on with a text, and not to answer.
     """
 
@@ -46,6 +47,7 @@ class Capabilities:
     distribution: Literal["exact", "bounded", "none"]
     batched: bool
     counts_tokens: bool
+    grammars: Literal["gbnf", "json", "none"] = "none"
     only_continues: bool = False
 
 
@@ -74,7 +76,7 @@ class LanguageModel(Protocol):
             ContextOverflow: before anything is decoded, if a request cannot fit.
             Unsupported: a request needs a capability that is missing.
             Refused: an adapter does not belong to this model, or does nothing.
-            NotFound, InvalidInput: an adapter file is missing or is no adapter.
+            NotFound, InvalidInput: an adapter file is missing or is no adapter; a grammar is none.
             EngineFailure, RemoteFailure: the backend failed.
         """
 

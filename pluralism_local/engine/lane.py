@@ -13,14 +13,15 @@ in parallel threads. Stopping raises `Cancelled` inside; the next wave cleans up
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import takewhile
 
 import numpy as np
 import numpy.typing as npt
 
 from pluralism_local.engine.base import ShouldStop
+from pluralism_local.engine.grammar import Grammars
 from pluralism_local.engine.handles import Adapter, Context, Model
 from pluralism_local.engine.kv_store import Entry, KVStore
 from pluralism_local.engine.lookup import Lookup, RowCosts
@@ -31,15 +32,11 @@ from pluralism_local.engine.sampling import Sampler
 from pluralism_local.engine.scoring import Path, prefixes_to_decode
 from pluralism_local.engine.stream import TextStream
 from pluralism_local.engine.thoughts import Splitter, is_tag
+from pluralism_local.engine.writer import Task, Writer
 from pluralism_local.errors import Cancelled, EngineFailure
 from pluralism_local.types import (
-    Completion,
     EngineEvent,
-    Finish,
-    Sampling,
-    TextDone,
     TextStarted,
-    Usage,
 )
 
 SEQUENCES = 16
@@ -64,69 +61,6 @@ class Counters:
     accepted: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
-    """How to carry out one job of a generating wave; `stops` end its text as those of `sampling` do.
-
-    For kept sequences: `prompt`, and how text continues it.
-    """
-
-    sampling: Sampling
-    keep: bool
-    prompt: Marked
-    quote: Callable[[str], Marked]
-    stops: tuple[str, ...] = ()
-
-
-@dataclass(slots=True)
-class _Writer:
-    """A sequence while it is being generated."""
-
-    job: Job
-    task: Task
-    sequence: int
-    sampler: Sampler
-    stream: TextStream
-    thoughts: Splitter
-    reused: int
-    began: float
-    lookup: Lookup | None = None
-    tokens: list[int] = field(default_factory=list)
-    finish: Finish | None = None
-
-    @property
-    def length(self) -> int:
-        """Cells that what is said so far takes once its last token is decoded."""
-        return len(self.job.tokens) + len(self.tokens)
-
-    def next_rows(self, draft: Sequence[int]) -> list[Row]:
-        """The last token and what is guessed to follow it."""
-        first = self.length - 1
-        following = enumerate((self.tokens[-1], *draft), start=first)
-        return [Row(token, position, [self.sequence], output=True) for position, token in following]
-
-    def add(self, token: int) -> None:
-        """This token came."""
-        self.tokens.append(token)
-        if self.lookup is not None:
-            self.lookup.add(token)
-
-    def rest(self) -> Iterator[EngineEvent]:
-        """What was held back until the end."""
-        yield from self.thoughts.deltas(self.job.index, self.stream.finish())
-        yield from self.thoughts.last_deltas(self.job.index)
-
-    def done(self) -> TextDone:
-        job = self.job
-        usage = Usage(prompt=len(job.tokens), reused=self.reused, completion=len(self.tokens))
-        finish = self.finish or "cancelled"
-        seconds = time.perf_counter() - self.began
-        return TextDone(job.index, self._completion(finish, usage, seconds))
-
-    def _completion(self, finish: Finish, usage: Usage, seconds: float) -> Completion:
-        return Completion(self.thoughts.answer, finish, usage, seconds, thought=self.thoughts.thought)
-
-
 class Lane:
     """One context over `model`, made as large as its waves need.
 
@@ -147,7 +81,7 @@ class Lane:
         row_costs: RowCosts = (),
     ) -> None:
         self._model, self._store, self._banned, self._flash = model, store, banned, flash
-        self._row_costs = row_costs
+        self._row_costs, self._grammars = row_costs, Grammars(model)
         self._bounds = bounds
         self._threads = threads
         self._context: Context | None = None
@@ -225,15 +159,21 @@ class Lane:
         scale: float,
         should_stop: ShouldStop,
     ) -> Iterator[EngineEvent]:
-        """Generate every job of `wave` together; `tasks` by job index. Never raises Cancelled."""
+        """Generate every job of `wave` together; `tasks` by job index. Never raises Cancelled.
+
+        Raises:
+            InvalidInput: a task's grammar cannot be used.
+        """
         began = time.perf_counter()
-        writers: dict[int, _Writer] = {}
+        writers: dict[int, Writer] = {}
         for sequence, job in enumerate(wave.jobs):
             task = tasks[job.index]
-            sampler = Sampler(task.sampling, self._banned)
+            grammar = None if task.grammar is None else self._grammars.begin(task.grammar)
+            # where a text may end is the grammar's to say
+            sampler = Sampler(task.sampling, () if grammar else self._banned, grammar)
             stream = TextStream((*task.sampling.stop, *task.stops))
             lookup = self._lookup(job) if len(wave.jobs) == 1 else None
-            writers[sequence] = _Writer(job, task, sequence, sampler, stream, Splitter(), 0, began, lookup)
+            writers[sequence] = Writer(job, task, sequence, sampler, stream, Splitter(), 0, began, lookup)
         reused: dict[int, int] = {}
         waiting = set(writers)
         try:
@@ -256,19 +196,21 @@ class Lane:
                 if writer.finish is None:
                     yield from writer.rest()
                     yield writer.done()
+        finally:
+            self._grammars.close()
 
     def _lookup(self, job: Job) -> Lookup | None:
         """For texts that are written alone: rows of several texts fill a batch by themselves."""
         return Lookup(job.tokens, self._row_costs) if self._row_costs and self._model.can_be_cut else None
 
-    def _draft(self, writer: _Writer) -> list[int]:
+    def _draft(self, writer: Writer) -> list[int]:
         """What is guessed to come next and worth decoding; nothing that ends a text or spells nothing."""
         if writer.lookup is None:
             return []
         most = min(writer.task.sampling.max_tokens - len(writer.tokens) - 1, self._live.sequences - 1)
         return list(takewhile(self._model.piece, writer.lookup.draft(most)))
 
-    def _step(self, running: Sequence[_Writer]) -> Iterator[EngineEvent]:
+    def _step(self, running: Sequence[Writer]) -> Iterator[EngineEvent]:
         """Decode the last token of each text with what is guessed to follow, and go on with all that came true."""
         drafts = [self._draft(writer) for writer in running]
         rows = [writer.next_rows(draft) for writer, draft in zip(running, drafts, strict=True)]
@@ -278,7 +220,7 @@ class Lane:
             yield from self._follow(writer, draft, first)
             first += 1 + len(draft)
 
-    def _follow(self, writer: _Writer, draft: Sequence[int], row: int) -> Iterator[EngineEvent]:
+    def _follow(self, writer: Writer, draft: Sequence[int], row: int) -> Iterator[EngineEvent]:
         """Draw at `row` and, as long as the guesses come true, at the rows behind it; drop the cells of the others."""
         before = len(writer.tokens)
         yield from self._take(writer, row)
@@ -294,12 +236,12 @@ class Lane:
         if writer.finish is None and accepted < len(draft):
             self._live.forget(writer.sequence, writer.length - 1)
 
-    def _take(self, writer: _Writer, row: int) -> Iterator[EngineEvent]:
+    def _take(self, writer: Writer, row: int) -> Iterator[EngineEvent]:
         """Draw the next token of `writer` from `row`; its events."""
         job, sampling = writer.job, writer.task.sampling
         token = writer.sampler.draw(self._live.logits(row))
-        ended = self._model.ends_answer(token)
-        if not ended:
+        ended = token is None or self._model.ends_answer(token)
+        if token is not None and not ended:
             writer.add(token)
             yield from writer.thoughts.deltas(job.index, writer.stream.push(self._shown(token)))
         if ended or writer.stream.stopped:
@@ -314,7 +256,7 @@ class Lane:
         self._live.forget(writer.sequence)
         yield writer.done()
 
-    def _keep(self, writer: _Writer, *, whole: bool) -> None:
+    def _keep(self, writer: Writer, *, whole: bool) -> None:
         """Store the finished sequence. Unless it ended by itself (`whole`), its last token was never decoded."""
         job = writer.job
         decoded = writer.tokens if whole else writer.tokens[:-1]

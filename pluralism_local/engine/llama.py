@@ -35,9 +35,10 @@ import numpy.typing as npt
 from pluralism_local.engine import rotation, scoring
 from pluralism_local.engine.base import Capabilities, LanguageModel, ShouldStop, never
 from pluralism_local.engine.fast_weights import COPY_TYPE, REPACKED, FastWeights
+from pluralism_local.engine.grammar import check_all
 from pluralism_local.engine.handles import Adapter, Model, gpu_available, install_log
 from pluralism_local.engine.jobs import JobMaker
-from pluralism_local.engine.lane import SEQUENCES, Lane, Task
+from pluralism_local.engine.lane import SEQUENCES, Lane
 from pluralism_local.engine.llama_options import EngineStats, LlamaOptions
 from pluralism_local.engine.lookup import CPU_ROW_COSTS, GPU_ROW_COSTS
 from pluralism_local.engine.model_safety import ModelSafety, Setup, Tell
@@ -49,6 +50,7 @@ from pluralism_local.engine.prompter import Prompter
 from pluralism_local.engine.runner import Runner, RunnerOptions, physical_cores
 from pluralism_local.engine.slots import Slots
 from pluralism_local.engine.spellings import Spellings
+from pluralism_local.engine.writer import Task
 from pluralism_local.errors import DamagedWeights, EngineFailure, InvalidInput, Refused
 from pluralism_local.gguf_file import GGUFHeader, read_header
 from pluralism_local.model_details import parts, whole
@@ -240,6 +242,7 @@ class LlamaEngine(LanguageModel):
             distribution="exact",
             batched=True,
             counts_tokens=True,
+            grammars="gbnf",
             only_continues=self._prompter.is_base,
         )
 
@@ -323,8 +326,10 @@ class LlamaEngine(LanguageModel):
         tasks: dict[int, Task] = {}
         for index, request in enumerate(requests):
             prompt = self._prompter.prompt(request.messages)
-            stops = () if self.options.ignore_end else self._prompter.stops
-            tasks[index] = Task(request.sampling, request.keep, prompt, self._prompter.quote, stops)
+            gbnf = request.grammar.gbnf if request.grammar else None
+            stops = () if self.options.ignore_end or gbnf else self._prompter.stops
+            tasks[index] = Task(request.sampling, request.keep, prompt, self._prompter.quote, stops, gbnf)
+        check_all(self._runner.model, (task.grammar for task in tasks.values()))
         jobs = [
             self._jobs.job(i, tasks[i].prompt, r.adapter, r.sampling.max_tokens)
             for i, r in enumerate(requests)

@@ -19,6 +19,7 @@ streaming, which says why); the drawn token joins the top list even where it ran
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -37,6 +38,7 @@ from pluralism_local.engine.remote_line import Line, Stopped
 from pluralism_local.engine.remote_protocol import (
     FIRST_TOKEN_FIELDS,
     bounded,
+    grammar_fields,
     message_fields,
     one_token_only,
     refuse_adapters,
@@ -122,14 +124,18 @@ class RemoteEngine(LanguageModel):
 
     @property
     def capabilities(self) -> Capabilities:
-        """No adapters; only the most probable tokens are seen; one request at a time."""
-        return Capabilities(adapters=False, distribution="bounded", batched=False, counts_tokens=False)
+        """No adapters; only the most probable tokens are seen; one request at a time; JSON by its schema."""
+        return Capabilities(
+            adapters=False, distribution="bounded", batched=False, counts_tokens=False, grammars="json"
+        )
 
     def generate(
         self, requests: Sequence[Request], *, should_stop: ShouldStop = never
     ) -> Iterator[EngineEvent]:
         """As `LanguageModel.generate`; closing the iterator closes the connection."""
         refuse_adapters(requests)
+        for request in requests:
+            grammar_fields(request.grammar)
         with self._connected(should_stop) as line:
             for index, request in enumerate(requests):
                 yield from self._answer(line, index, request)
@@ -138,7 +144,8 @@ class RemoteEngine(LanguageModel):
         began = time.perf_counter()
         answer = _Answer(request, self._server)
         try:
-            payload = self._payload(line, request.messages) | sampling_fields(request.sampling)
+            form = grammar_fields(request.grammar)
+            payload = self._payload(line, request.messages) | sampling_fields(request.sampling) | form
             with closing(line.replies(payload)) as replies:
                 for reply in replies:
                     if answer.pieces == 0:
@@ -154,6 +161,8 @@ class RemoteEngine(LanguageModel):
             finish, remarks = "cancelled", ()
             if answer.pieces == 0:
                 yield TextStarted(index, 0, 0)
+        if request.grammar and finish == "stop" and not _is_json(answer.thoughts.answer):
+            remarks = (*remarks, "The server did not keep to the JSON schema: its reply is no JSON.")
         warnings = (*self._remarks, *line.dialect.remarks(request.sampling), *remarks)
         completion = Completion(
             answer.thoughts.answer,
@@ -267,6 +276,14 @@ class RemoteEngine(LanguageModel):
                 f"The certificates of this machine cannot be read: {error}.",
                 "Set SSL_CERT_FILE to a file of certificates.",
             ) from error
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _raise_first(faults: Iterator[Fault]) -> None:

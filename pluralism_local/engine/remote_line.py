@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import time
 from collections.abc import AsyncGenerator, Awaitable, Coroutine, Generator
 from typing import Any, Self, TypeVar
@@ -27,6 +28,7 @@ from pluralism_local.engine.remote_refusals import (
     NotTheProtocol,
     Server,
     no_logprobs,
+    no_schema,
     not_the_protocol,
     refusal,
     retry_after,
@@ -40,6 +42,7 @@ BACKOFF = (0.5, 1.0, 2.0)  # seconds before each retry
 POLL = 0.05  # seconds between two looks at should_stop
 HANG_UPS = (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError)  # e.g. of an idle connection
 BUSY = frozenset({408, 425, 429})
+_ABOUT_FORMAT = re.compile(r"response_?format|json_?schema|\bschema\b|\bgrammar\b", re.IGNORECASE)
 ABOUT_THE_REQUEST = frozenset({400, 413, 415, 422, 500, 501})  # statuses of refusals that name a field
 PATIENCE = 5  # times the timeout, for what is not silent and yet sends nothing of an answer
 SECONDS_PER_TOKEN = 4.0  # the slowest whole answer: slower than large models on a processor
@@ -132,9 +135,11 @@ class Line:
         """How to ask again after a refusal; None if it is not about how it was asked.
 
         Raises:
-            Unsupported: the server has no probabilities, and they were asked for.
+            Unsupported: the server has no probabilities, or takes no JSON schema, and that was asked for.
         """
         learned = dialect.learn(body, payload)
+        if learned is None and "response_format" in payload and _ABOUT_FORMAT.search(body):
+            raise no_schema(self._server, self._server.quote(words(body)))
         if learned is None and "logprobs" in payload and "logprob" in body:
             raise no_logprobs(self._server, self._server.quote(words(body)))
         return learned

@@ -15,7 +15,7 @@ from typing import Any
 from pluralism_local.engine.remote_refusals import Server
 from pluralism_local.engine.remote_reply import FirstToken
 from pluralism_local.errors import RemoteFailure, Unsupported
-from pluralism_local.types import Message, OptionDistribution, OptionRequest, Request, Sampling
+from pluralism_local.types import Grammar, Message, OptionDistribution, OptionRequest, Request, Sampling
 
 FIRST_TOKEN_FIELDS = {  # 20 is the most that common servers accept
     "temperature": 1.0,
@@ -41,6 +41,24 @@ def sampling_fields(sampling: Sampling) -> dict[str, Any]:
         "seed": sampling.seed,
     }
     return fields | ({"stop": list(sampling.stop)} if sampling.stop else {})
+
+
+def grammar_fields(grammar: Grammar | None) -> dict[str, Any]:
+    """The JSON schema that a reply is to follow, as a request says it.
+
+    Raises:
+        Unsupported: there is none: the protocol has no field for a grammar, and most servers pass over what they do not
+            know, so that nothing would tell whether it was kept to.
+    """
+    if grammar is None:
+        return {}
+    if grammar.schema is None:
+        raise Unsupported(
+            "A server takes a JSON schema for the form of its reply, and no grammar.",
+            "Ask for JSON, or use a local model.",
+        )
+    schema = {"name": "reply", "strict": True, "schema": grammar.schema}
+    return {"response_format": {"type": "json_schema", "json_schema": schema}}
 
 
 def refuse_adapters(requests: Sequence[Request] | Sequence[OptionRequest]) -> None:

@@ -129,6 +129,14 @@ def not_the_protocol(text: str, server: Server) -> NotTheProtocol:
     )
 
 
+def no_schema(server: Server, said: str) -> Unsupported:
+    """The refusal where a server takes no JSON schema; `said` is its own sentence."""
+    return Unsupported(
+        f"The server {server.url} takes no JSON schema for its reply, which this needs. It says: {said}",
+        "Use a server that does (llama-server, vLLM, Ollama, OpenAI), or a local model.",
+    )
+
+
 def no_logprobs(server: Server, said: str = "") -> Unsupported:
     """The refusal where a server shows no probabilities; `said` is its own sentence, if it said one."""
     reason = f" It says: {said}" if said else ""

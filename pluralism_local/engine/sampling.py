@@ -9,7 +9,7 @@ most of the vocabulary, its probabilities are sorted and not its tokens, and sum
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,23 @@ _THRESHOLDS = (1e-3, 1e-5)
 
 _BLOCK = 512
 
+_TRIES = 8
+"""Draws that a grammar refuses before it is asked about the whole vocabulary."""
+
 Weights = npt.NDArray[np.float32]
+
+
+class Rules(Protocol):
+    """What may come next; see `grammar.Grammar`."""
+
+    def allows(self, token: int) -> bool:
+        """Whether `token` may come next."""
+
+    def masked(self, logits: Weights) -> Weights:
+        """`logits` with minus infinity for all that may not."""
+
+    def accept(self, token: int) -> None:
+        """`token` came."""
 
 
 class Sampler:
@@ -30,19 +46,44 @@ class Sampler:
 
     Args:
         banned: tokens that are never drawn.
+        rules: what is drawn follows them.
     """
 
-    def __init__(self, sampling: Sampling, banned: Sequence[int] = ()) -> None:
+    def __init__(self, sampling: Sampling, banned: Sequence[int] = (), rules: Rules | None = None) -> None:
         self._temperature, self._top_p = sampling.temperature, sampling.top_p
         self._banned = np.array(banned, dtype=np.intp)
+        self._rules = rules
         self._rng = np.random.Generator(np.random.PCG64(sampling.seed))
 
-    def draw(self, logits: Weights) -> int:
-        """The next token; `logits` [vocabulary] is left as it is.
+    def draw(self, logits: Weights) -> int | None:
+        """The next token; `logits` [vocabulary] is left as it is. None where the rules allow none.
+
+        What the rules refuse is drawn again without it, which gives the distribution among the allowed as asking about
+        each would: the order of such draws among the allowed ones does not depend on the others. After some refusals
+        all are asked about. Top-p is of what was not refused so far.
 
         Raises:
             DamagedWeights: no logit is a number.
         """
+        token = self._draw(logits)
+        if self._rules is None:
+            return token
+        if not self._rules.allows(token):
+            logits = logits.copy()
+            for _ in range(_TRIES - 1):
+                logits[token] = -np.inf
+                token = self._draw(logits)
+                if self._rules.allows(token):
+                    break
+            else:
+                logits = self._rules.masked(logits)
+                if not np.isfinite(logits.max()):
+                    return None
+                token = self._draw(logits)
+        self._rules.accept(token)
+        return token
+
+    def _draw(self, logits: Weights) -> int:
         if self._banned.size:
             logits = logits.copy()
             logits[self._banned] = -np.inf

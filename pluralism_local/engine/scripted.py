@@ -4,9 +4,10 @@
     OptionRequest ──> first matching entry of the script, else masses derived from a hash
 
 A token is a word. Everything else is kept as a real engine has it: the context overflows, `max_tokens`
-cuts off, stop texts end, the seed matters when the temperature is above 0, an adapter at scale 0 is the
-base, other scales change the text, stopping keeps what there was. It is used when asked for by name
-(``-m scripted:``) and never in place of something else.
+cuts off, stop texts end, a JSON schema is followed (where the text is derived; a script's replies are its author's
+own), the seed matters when the temperature is above 0, an adapter at scale 0 is the base, other scales change the text,
+stopping keeps what there was. It is used when asked for by name (``-m scripted:``) and never in place of something
+else.
 
 A script is JSON: {"replies": [{"match": "substring", "text": "…"}, {"pattern": "regex", "text": "…"}],
 "distributions": [{"match": "…", "mass": {"A": 0.5, "B": 0.2}}]}; entries are tried in order against the
@@ -18,17 +19,21 @@ from __future__ import annotations
 
 import codecs
 import hashlib
+import json
 import math
 import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, Self, TypeGuard, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
+from pluralism_local.engine import gbnf
 from pluralism_local.engine.base import Capabilities, LanguageModel, ShouldStop, never
+from pluralism_local.engine.json_grammar import example
 from pluralism_local.engine.thoughts import Splitter
 from pluralism_local.errors import (
     Cancelled,
@@ -43,6 +48,7 @@ from pluralism_local.types import (
     Completion,
     EngineEvent,
     Finish,
+    Grammar,
     Message,
     ModelInfo,
     OptionDistribution,
@@ -53,7 +59,9 @@ from pluralism_local.types import (
     Usage,
 )
 
-EVERYTHING = Capabilities(adapters=True, distribution="exact", batched=True, counts_tokens=True)
+EVERYTHING = Capabilities(
+    adapters=True, distribution="exact", batched=True, counts_tokens=True, grammars="json"
+)
 HEADER_TOKENS = 4  # what each message costs beside its words, and the answer's header once
 
 _SENTENCES = (
@@ -181,6 +189,7 @@ class ScriptedEngine(LanguageModel):
         self._begin("generate", tuple(requests))
         for request in requests:
             self._check(request.messages, request.adapter, request.sampling.max_tokens)
+            self._check_grammar(request.grammar)
         started = time.perf_counter()
         answers = [self._answer(request) for request in requests]
         said: list[list[str]] = [[] for _ in requests]
@@ -259,12 +268,24 @@ class ScriptedEngine(LanguageModel):
                 available=self._context,
             )
 
+    def _check_grammar(self, grammar: Grammar | None) -> None:
+        if grammar is None:
+            return
+        gbnf.check(grammar.gbnf)
+        if self._capabilities.grammars == "none":
+            raise Unsupported("This scripted model was told not to take grammars.")
+        if grammar.schema is None:
+            raise Unsupported("The scripted model follows JSON schemas, and no other grammars.")
+
     def _answer(self, request: Request) -> tuple[list[str], Finish]:
         """The words that will be said and how the text ends."""
         seed = str(request.sampling.seed) if request.sampling.temperature > 0 else "greedy"
         reply = _first(self._script.replies, request.messages, request.adapter)
         if reply is not None:
             text = reply.text
+        elif request.grammar is not None and request.grammar.schema is not None:
+            digest = _digest(request.messages, request.adapter, seed)
+            text = json.dumps(example(request.grammar.schema, partial(_unit, digest)), ensure_ascii=False)
         else:
             text = _invent(request.messages, _digest(request.messages, request.adapter, seed))
         pieces = re.findall(r"\s*\S+|\s+$", text)

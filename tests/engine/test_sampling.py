@@ -9,8 +9,9 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import chisquare
 
-from pluralism_local.engine.sampling import Sampler
+from pluralism_local.engine.sampling import Sampler, Weights
 from pluralism_local.errors import EngineFailure
 from pluralism_local.types import Sampling
 
@@ -74,7 +75,7 @@ def test_without_top_p_every_token_can_come() -> None:
 def test_the_seed_decides() -> None:
     logits = np.zeros(1000, dtype=np.float32)
 
-    def first(seed: int) -> list[int]:
+    def first(seed: int) -> list[int | None]:
         sampler = Sampler(Sampling(1.0, 0.9, seed=seed))
         return [sampler.draw(logits) for _ in range(5)]
 
@@ -122,3 +123,62 @@ def test_draws_are_those_of_a_whole_sorted_vocabulary(
         sampler, rng = Sampler(sampling), np.random.Generator(np.random.PCG64(3))
         for _ in range(40):
             assert sampler.draw(rounded) == by_sorting(rounded, sampling, rng.random())
+
+
+class Some:
+    """Rules that allow some tokens; counts what is asked of them."""
+
+    def __init__(self, *allowed: int) -> None:
+        self.allowed, self.accepted, self.asked, self.masks = set(allowed), list[int](), 0, 0
+
+    def allows(self, token: int) -> bool:
+        self.asked += 1
+        return token in self.allowed
+
+    def masked(self, logits: Weights) -> Weights:
+        self.masks += 1
+        masked = np.full_like(logits, -np.inf)
+        masked[list(self.allowed)] = logits[list(self.allowed)]
+        return masked
+
+    def accept(self, token: int) -> None:
+        self.accepted.append(token)
+
+
+def test_rules_take_the_most_probable_allowed_token_when_greedy() -> None:
+    logits = np.arange(100, dtype=np.float32)
+    for allowed, masks in ((99, 0), (95, 0), (3, 1)):
+        rules = Some(allowed, 0)
+        assert Sampler(Sampling(), rules=rules).draw(logits) == allowed
+        assert (rules.accepted, rules.masks) == ([allowed], masks)
+    assert logits.tolist() == list(range(100))
+
+
+@pytest.mark.parametrize("allowed", [(0, 4), (5, 6, 9), (1,), (18, 19)])
+def test_refused_draws_leave_the_distribution_among_the_allowed(allowed: tuple[int, ...]) -> None:
+    logits = np.random.default_rng(3).normal(0, 1.5, 20).astype(np.float32)
+    rules = Some(*allowed)
+    sampler = Sampler(Sampling(temperature=1.0, seed=7), rules=rules)
+    counts = Counter(sampler.draw(logits) for _ in range(4000))
+    assert set(counts) == set(allowed)
+    p = np.exp(logits[list(allowed)].astype(np.float64))
+    expected = p / p.sum() * 4000
+    if len(allowed) > 1:
+        assert chisquare([counts[token] for token in allowed], expected).pvalue > 1e-3
+
+
+def test_an_allowed_draw_is_the_one_without_rules() -> None:
+    logits = np.random.default_rng(3).normal(0, 1.5, 20).astype(np.float32)
+    free, bound = (
+        Sampler(Sampling(1.0, 0.9, seed=5)),
+        Sampler(Sampling(1.0, 0.9, seed=5), rules=Some(*range(20))),
+    )
+    assert [free.draw(logits) for _ in range(50)] == [bound.draw(logits) for _ in range(50)]
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_where_nothing_is_allowed_nothing_comes(temperature: float) -> None:
+    rules = Some()
+    rules.masked = lambda logits: np.full_like(logits, -np.inf)  # type: ignore[method-assign]
+    assert Sampler(Sampling(temperature), rules=rules).draw(np.zeros(30, dtype=np.float32)) is None
+    assert rules.accepted == []

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pluralism_local.engine.base import Capabilities, LanguageModel
+from pluralism_local.engine.json_grammar import json_grammar
 from pluralism_local.engine.scripted import Call, ScriptedEngine
 from pluralism_local.errors import (
     Cancelled,
@@ -25,6 +26,7 @@ from pluralism_local.types import (
     AdapterRef,
     Completion,
     EngineEvent,
+    Grammar,
     Message,
     OptionRequest,
     Request,
@@ -194,6 +196,33 @@ def test_pretending_to_be_less() -> None:
         list(engine.generate([Request(QUESTION, adapter=ADAPTER)]))
     with pytest.raises(Unsupported):
         engine.distribution([OptionRequest(QUESTION, ("A", "B"))])
+
+
+def test_a_json_schema_is_followed() -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "claims": {"type": "array", "items": {"type": "string", "maxLength": 5}, "minItems": 2},
+            "strength": {"type": "integer", "minimum": 3, "maximum": 4},
+            "left out": {"type": "null"},
+        },
+        "required": ["claims", "strength"],
+    }
+    grammar = json_grammar(schema)
+    with ScriptedEngine() as engine:
+        replies = []
+        for seed in range(4):
+            request = Request(QUESTION, Sampling(1.0, seed=seed), grammar=grammar)
+            (*_, done) = engine.generate([request])
+            assert isinstance(done, TextDone)
+            replies.append(json.loads(done.completion.text))
+        assert all(len(reply["claims"]) == 2 and reply["strength"] in (3, 4) for reply in replies)
+        assert all(set(reply) == {"claims", "strength"} for reply in replies)
+        assert len({json.dumps(reply) for reply in replies}) > 1
+        with pytest.raises(Unsupported):
+            list(engine.generate([Request(QUESTION, grammar=Grammar('root ::= "a"'))]))
+        with pytest.raises(InvalidInput):
+            list(engine.generate([Request(QUESTION, grammar=Grammar("root"))]))
 
 
 def test_stopping_a_distribution_and_closing() -> None:
