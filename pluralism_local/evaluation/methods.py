@@ -43,6 +43,13 @@ def find_methods(names: Sequence[str]) -> list[str]:
     return [name for name in known if name in names]
 
 
+def check_method(name: str) -> str:
+    """`name`, as it is. Raises ValueError: it is neither a method nor a control."""
+    if name not in (*METHODS, *CONTROLS):
+        raise ValueError(f"'{name}' is no method")
+    return name
+
+
 def mode_of(method: str, task: Task) -> ModeName:
     """The mode that a method, of `METHODS`, is on a task."""
     return next((name for name in BASELINES if name == method), task.mode)

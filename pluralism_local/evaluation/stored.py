@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pluralism_local.errors import InvalidInput
-from pluralism_local.evaluation.methods import CONTROLS, METHODS
+from pluralism_local.evaluation.methods import check_method
 from pluralism_local.files import open_regular
 
 MOST_DEPTH = 32
@@ -37,14 +37,8 @@ def _whole(text: str) -> str:
     return text
 
 
-def _measured(method: str) -> str:
-    if method not in (*METHODS, *CONTROLS):
-        raise ValueError(f"'{method}' is no method")
-    return method
-
-
 Text = Annotated[str, AfterValidator(_whole)]
-Method = Annotated[str, AfterValidator(_measured)]
+Method = Annotated[str, AfterValidator(check_method)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0, lt=2**53)]
 Positive = Annotated[int, Field(ge=1, lt=2**53)]

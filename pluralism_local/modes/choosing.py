@@ -16,13 +16,14 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from pluralism_local.errors import Unsupported
 from pluralism_local.modes.aggregate import STAND_IN
-from pluralism_local.modes.steps import Case, Step, Voice, Warn, weigh, write
+from pluralism_local.modes.steps import Case, Step, Voice, Warn, Write, weigh
 from pluralism_local.modes.thinking import only_thought
 from pluralism_local.modes.wordings import Q, Wording
-from pluralism_local.types import Sampling, Selected, Selection
+from pluralism_local.types import Completion, Sampling, Selected, Selection
 
 MOST_WEIGHED_BY_ONE_TOKEN = 9
 _DIGITS = r"[0-9]+(?:[.,][0-9]+)*(?!\w)"
@@ -77,7 +78,7 @@ def _is_whole(number: str, count: int) -> bool:
     )
 
 
-def choose(case: Case[Q], voices: Sequence[Voice], wording: Wording) -> Generator[Step, object, Selection]:
+def choose(case: Case[Q], voices: Sequence[Voice], wording: Wording) -> Generator[Step, Any, Selection]:
     """Let the LLM choose one of `voices`, of which there is at least one."""
     if len(voices) == 1:
         selection = Selection(voices[0].id, "only")
@@ -98,7 +99,7 @@ def _tells_apart(case: Case[Q], count: int) -> bool:
 
 def _by_probability(
     case: Case[Q], voices: Sequence[Voice], wording: Wording
-) -> Generator[Step, object, Selection | None]:
+) -> Generator[Step, Any, Selection | None]:
     """None if no number had any probability, or the LLM gives none that tell them apart."""
     if not _tells_apart(case, len(voices)):
         return None
@@ -113,12 +114,12 @@ def _by_probability(
     return Selection(max(probabilities, key=probabilities.__getitem__), "probabilities", probabilities)
 
 
-def _by_words(case: Case[Q], voices: Sequence[Voice], wording: Wording) -> Generator[Step, object, Selection]:
-    completion = yield from write("selection", wording, WORDS)
+def _by_words(case: Case[Q], voices: Sequence[Voice], wording: Wording) -> Generator[Step, Any, Selection]:
+    completion: Completion = yield Write("selection", wording, WORDS)
     if completion.thought and not completion.text.strip() and completion.finish == "length":
         # a choice has few tokens; who thinks first gets as many as an answer
         longer = replace(WORDS, max_tokens=case.answer.max_tokens)
-        completion = yield from write("selection", wording, longer)
+        completion = yield Write("selection", wording, longer)
     words = completion.text.strip()
     if completion.thought and not words:
         yield Warn(only_thought(case.answer.max_tokens, cut=completion.finish == "length"))

@@ -121,6 +121,8 @@ def carry_out(
             try:
                 reply = yield from _carried_out(draft, step, communities, should_stop)
             except Unsupported as error:
+                if not isinstance(step, Weigh):
+                    raise
                 step = steps.throw(error)
                 continue
             if not draft.complete:
@@ -129,7 +131,7 @@ def carry_out(
     except StopIteration as end:
         answered = end.value
     except Unsupported as error:
-        if not draft.comments:
+        if not (draft.comments and isinstance(step, Weigh)):
             raise
         draft.fail(error)
     finally:

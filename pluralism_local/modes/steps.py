@@ -13,7 +13,7 @@ may ask in words instead. Any other failure, and the user's stop, is the driver'
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, Literal
 
@@ -160,12 +160,6 @@ class Answered:
 Steps = Generator[Step, Any, Answered]
 
 
-def consult(voices: Sequence[Voice], wording: Wording) -> Generator[Step, Any, dict[str, str]]:
-    """What each says, maybe nothing."""
-    comments: Mapping[str, str] = yield Consult(tuple(voices), wording)
-    return dict(comments)
-
-
 def weigh(
     stage: Literal["selection", "answer"], wordings: Sequence[Wording], options: tuple[str, ...]
 ) -> Generator[Step, Any, list[OptionDistribution]]:
@@ -174,14 +168,6 @@ def weigh(
     distributions: Sequence[OptionDistribution] = yield Weigh(stage, tuple(distinct.values()), options)
     by_text = dict(zip(distinct, distributions, strict=True))
     return [by_text[wording.text] for wording in wordings]
-
-
-def write(
-    stage: Literal["selection", "answer"], wording: Wording, sampling: Sampling
-) -> Generator[Step, Any, Completion]:
-    """The LLM's words."""
-    completion: Completion = yield Write(stage, wording, sampling)
-    return completion
 
 
 def answer(case: Case[Q], wording: Wording, selection: Selection | None = None) -> Steps:
@@ -195,5 +181,5 @@ def answer(case: Case[Q], wording: Wording, selection: Selection | None = None) 
             if case.answers == "distribution":
                 raise
             sampling = replace(sampling, max_tokens=LABEL_TOKENS)
-    completion = yield from write("answer", wording, sampling)
+    completion: Completion = yield Write("answer", wording, sampling)
     return Answered(wording, completion.text.strip(), selection=selection)

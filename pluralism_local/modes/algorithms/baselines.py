@@ -10,7 +10,7 @@ With options each answers by their probabilities instead of in words.
 from __future__ import annotations
 
 from pluralism_local.modes.choosing import choose
-from pluralism_local.modes.steps import Case, Reserve, Room, Steps, Warn, answer, consult
+from pluralism_local.modes.steps import Case, Consult, Reserve, Room, Steps, Warn, answer
 from pluralism_local.modes.wordings import Q
 
 
@@ -30,9 +30,9 @@ def moe(case: Case[Q]) -> Steps:
     yield Reserve((Room(wordings.moe_answer(question, ""), 1, case.room),))
     experts = [voice.member.community.expert for voice in case.voices]
     selection = yield from choose(case, case.voices, wordings.moe_select(question, experts))
-    chosen = [voice for voice in case.voices if voice.id == selection.community]
-    comment = (yield from consult(chosen, wordings.comment(question)))[selection.community]
-    if comment:
+    chosen = tuple(voice for voice in case.voices if voice.id == selection.community)
+    comments: dict[str, str] = yield Consult(chosen, wordings.comment(question))
+    if comment := comments[selection.community]:
         return (yield from answer(case, wordings.moe_answer(question, comment), selection))
     yield Warn("The chosen community said nothing; the model answered alone.")
     return (yield from answer(case, wordings.vanilla(question), selection))

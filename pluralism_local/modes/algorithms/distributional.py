@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pluralism_local.modes.aggregate import aggregate
 from pluralism_local.modes.options import letters
-from pluralism_local.modes.steps import Answered, Case, Reserve, Room, Steps, Warn, consult, weigh
+from pluralism_local.modes.steps import Answered, Case, Consult, Reserve, Room, Steps, Warn, weigh
 from pluralism_local.modes.wordings import Q
 
 
@@ -21,7 +21,7 @@ def distributional(case: Case[Q]) -> Steps:
     """
     wordings, question = case.wordings, case.question
     yield Reserve((Room(wordings.answer(question, ""), 1, case.room),))
-    comments = yield from consult(case.voices, wordings.comment(question))
+    comments: dict[str, str] = yield Consult(case.voices, wordings.comment(question))
     silent = [voice.id for voice in case.voices if not comments[voice.id]]
     if silent:
         yield Warn(

@@ -7,7 +7,7 @@ What can go wrong: too little context (before anything runs); empty comments are
 
 from __future__ import annotations
 
-from pluralism_local.modes.steps import Case, Reserve, Room, Steps, Warn, answer, consult
+from pluralism_local.modes.steps import Case, Consult, Reserve, Room, Steps, Warn, answer
 from pluralism_local.modes.wordings import Q
 
 
@@ -15,7 +15,7 @@ def overton(case: Case[Q]) -> Steps:
     """Answer with what every community said; without any comment the LLM answers alone, with a warning."""
     wordings, question, count = case.wordings, case.question, len(case.voices)
     yield Reserve((Room(wordings.synthesis(question, [""] * count), count, case.room),))
-    comments = yield from consult(case.voices, wordings.comment(question))
+    comments: dict[str, str] = yield Consult(case.voices, wordings.comment(question))
     passages = [text for text in comments.values() if text]
     if passages:
         return (yield from answer(case, wordings.synthesis(question, passages)))

@@ -7,7 +7,7 @@ question ──> k comments ──> the LLM picks the one nearest to the attribu
 from __future__ import annotations
 
 from pluralism_local.modes.choosing import WORDS, choose
-from pluralism_local.modes.steps import Case, Reserve, Room, Steps, Warn, answer, consult
+from pluralism_local.modes.steps import Case, Consult, Reserve, Room, Steps, Warn, answer
 from pluralism_local.modes.wordings import Q
 
 
@@ -23,7 +23,7 @@ def steerable(case: Case[Q]) -> Steps:
             Room(wordings.answer(question, ""), 1, case.room),
         )
     )
-    comments = yield from consult(case.voices, wordings.comment(question))
+    comments: dict[str, str] = yield Consult(case.voices, wordings.comment(question))
     able = [voice for voice in case.voices if comments[voice.id]]
     if not able:
         yield Warn("No community said anything; the model answered alone.")
