@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from pluralism_local.bench import naive
-from pluralism_local.bench.measure import speaking_by_adapter
+from pluralism_local.bench.measure import gpu_layers
 from pluralism_local.bench.memory import peak_rss_mb
+from pluralism_local.bench.voices import speaking_by_adapter
 from pluralism_local.communities import Pool
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 from pluralism_local.evaluation.journal import read_journal
@@ -145,9 +146,10 @@ def bench_eval(
         if compare:
             note("the naive loop")
             began = time.perf_counter()
+            loop = naive.Loop(naive.CONTEXT, threads if tuned else None, gpu_layers(options))
             for adapter, prompts in comments:
-                naive.each(path, adapter, prompts, comment_tokens, 1.0, threads=threads if tuned else None)
-            naive.each(path, None, answers, 1, 0.0, threads=threads if tuned else None)
+                naive.each(path, adapter, prompts, comment_tokens, 1.0, loop)
+            naive.each(path, None, answers, 1, 0.0, loop)
             theirs = time.perf_counter() - began
     return EvalReport(
         name,

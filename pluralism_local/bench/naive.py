@@ -1,17 +1,19 @@
 """The yardstick: an overton ask as one would write it today with llama-cpp-python's high-level API.
 
-For every community: open the model with its adapter, generate, close. Then open the model alone and let it read the
-comments. `Llama(lora_path=…)` takes one adapter when it is made and cannot swap it, so the model is loaded again each
-time, and nothing of the shared question is reused. It gets the same prompts and token counts as ours; its sampler
-keeps its defaults (top-k 40), which is the faster choice, and so do its threads: the library takes half of the cores
-for generating and all of them for prompts. `threads` sets both, for a loop that was tuned by hand.
+For every community with an adapter: open the model with it, generate, close; `Llama(lora_path=…)` takes one adapter
+when it is made and cannot swap it, so the model is loaded again each time. Texts without an adapter, as of communities
+that speak through personas, and the answer after them, come from one `Llama` that stays open; of the prompt before it,
+that API reuses what the next begins with. It gets the same prompts and token counts as ours; its sampler keeps its
+defaults (top-k 40), which is the faster choice, and so do its threads: the library takes half of the cores for
+generating and all of them for prompts. A loop that was tuned by hand has as many as ours for both, and the faster kind
+of attention.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,17 +23,22 @@ from pluralism_local.engine import kernel_safety
 CONTEXT = 2048
 """Of a model that reads many prompts."""
 
+_TRIED_TOKENS = 16
+"""That are written to know which attention is faster."""
+
 
 @dataclass(frozen=True, slots=True)
 class NaiveRun:
-    """Wall seconds: `comments` (all of them, loads included), `answer`, and their sum `total`."""
+    """Wall seconds: `comments` (all of them), `answer`, and `load`, where it is not among the comments'."""
 
     comments: float
     answer: float
+    load: float | None = None
 
     @property
     def total(self) -> float:
-        return self.comments + self.answer
+        """All of it."""
+        return self.comments + self.answer + (self.load or 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +51,49 @@ class Work:
     temperature: float
 
 
-def run(
-    model: Path, comments: Sequence[Work], answer: Work, *, context: int, threads: int | None
-) -> NaiveRun:
-    """Carry out `comments`, then `answer`, each with a model of its own; `threads` None: the library's default."""
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """How a loop runs: tokens of context, threads (None: the library's default), layers on a GPU, flash attention."""
+
+    context: int
+    threads: int | None = None
+    gpu_layers: int = 0
+    flash: bool = False
+
+
+def run(model: Path, comments: Sequence[Work], answer: Work, loop: Loop) -> NaiveRun:
+    """Carry out `comments`, then `answer`; the model is opened anew where the adapter changes, loads included."""
     began = time.perf_counter()
-    for work in comments:
-        _generate(model, work, context, threads)
-    halfway = time.perf_counter()
-    _generate(model, answer, context, threads)
+    halfway = began
+    llama, active = None, None
+    try:
+        for work in (*comments, answer):
+            if work is answer:
+                halfway = time.perf_counter()
+            if llama is None or work.adapter != active:
+                if llama is not None:
+                    llama.close()
+                llama, active = _open(model, work.adapter, loop), work.adapter
+            _text(llama, work.prompt, work.tokens, work.temperature)
+    finally:
+        if llama is not None:
+            llama.close()
     return NaiveRun(halfway - began, time.perf_counter() - halfway)
+
+
+def is_flash_faster(model: Path, work: Work, loop: Loop) -> bool:
+    """Whether the loop reads the prompt of `work` and writes some tokens faster with flash attention."""
+    seconds = {}
+    for flash in (False, True):
+        llama = _open(model, None, replace(loop, flash=flash))
+        try:
+            _text(llama, work.prompt[:16], 2, 0.0)  # warm
+            began = time.perf_counter()
+            _text(llama, work.prompt, min(work.tokens, _TRIED_TOKENS), 0.0)
+            seconds[flash] = time.perf_counter() - began
+        finally:
+            llama.close()
+    return seconds[True] < seconds[False]
 
 
 def each(
@@ -62,22 +102,13 @@ def each(
     prompts: Sequence[Sequence[int]],
     tokens: int,
     temperature: float,
-    *,
-    threads: int | None,
+    loop: Loop,
 ) -> None:
     """One text per prompt, one after the other, with one model opened for all of them."""
-    llama = _open(model, adapter, CONTEXT, threads)
+    llama = _open(model, adapter, loop)
     try:
         for prompt in prompts:
             _text(llama, prompt, tokens, temperature)
-    finally:
-        llama.close()
-
-
-def _generate(model: Path, work: Work, context: int, threads: int | None) -> str:
-    llama = _open(model, work.adapter, context, threads)
-    try:
-        return _text(llama, work.prompt, work.tokens, work.temperature)
     finally:
         llama.close()
 
@@ -90,13 +121,15 @@ def open_llama(model: Path, **options: Any) -> Any:
     return Llama(str(model), verbose=False, **options)
 
 
-def _open(model: Path, adapter: Path | None, context: int, threads: int | None) -> Any:
+def _open(model: Path, adapter: Path | None, loop: Loop) -> Any:
     return open_llama(
         model,
         lora_path=str(adapter) if adapter else None,
-        n_ctx=context,
-        n_threads=threads,
-        n_threads_batch=threads,
+        n_ctx=loop.context,
+        n_threads=loop.threads,
+        n_threads_batch=loop.threads,
+        n_gpu_layers=loop.gpu_layers,
+        flash_attn=loop.flash,
     )
 
 

@@ -16,7 +16,7 @@ from pluralism_local.figures import many
 from pluralism_local.remote_url import without_credentials
 
 if TYPE_CHECKING:
-    from pluralism_local.bench.measure import AskTimes, Report
+    from pluralism_local.bench.report import AskTimes, Report
     from pluralism_local.config import Settings
     from pluralism_local.engine.llama import LlamaOptions
     from pluralism_local.models import ModelFile
@@ -30,16 +30,25 @@ Examples:
   plocal bench --plan --remeasure
 
 Every answer runs to its full length, so that both sides of a comparison decode the same number of tokens. Figures
-are medians after one warm-up. The communities speak through adapters; cards without one get a seeded adapter.
-The naive loop is llama-cpp-python's high-level API, a Llama(lora_path=…) per community: 'naive' with the library's
-default threads, 'tuned' with as many as ours.
+are medians after one warm-up. With --voices adapters the communities speak through adapters, and cards without one get
+a seeded one of the shipped shape; with --voices personas through their personas in the system prompt. The naive loop is
+llama-cpp-python's high-level API, a Llama(lora_path=…) per adapter, or one Llama for all personas: 'naive' with the
+library's default threads, 'tuned' with as many as ours and the faster kind of attention. 'server' is llama.cpp's
+llama-server, all comments at once. The next ask is another question to the same pool, by a fresh engine that finds what
+the first one left on the disk.
+
+\b
+JSON (plocal.bench/1), seconds and tokens/s: ask, second_ask, naive, tuned_naive, server;
+how many times as fast the first ask is: ratio, tuned_ratio, server_ratio; with second_ in front: the next ask;
+peak_rss_mb over model_mb is memory_over_model.
 """
 
 Comparison = Annotated[
-    Literal["naive", "tuned", "both"] | None,
+    Literal["naive", "tuned", "both", "server"] | None,
     typer.Option(
         "--compare",
-        help="Also time the loop one would write with the high-level API, as the epilog says. Default: none.",
+        help="Also time the loop one would write with the high-level API, or a llama-server, as the epilog says. "
+        "Default: none.",
         show_default=False,
     ),
 ]
@@ -60,6 +69,19 @@ AnswerTokens = Annotated[
 ]
 
 
+VoicesOption = Annotated[
+    Literal["adapters", "personas"],
+    typer.Option("--voices", help="What communities speak through. Default: adapters.", show_default=False),
+]
+ServerBinary = Annotated[
+    Path | None,
+    typer.Option(
+        "--server",
+        metavar="FILE",
+        help="The llama-server to compare with. Default: the one on PATH.",
+        show_default=False,
+    ),
+]
 ShowPlan = Annotated[
     bool,
     typer.Option("--plan", help="Only show how this machine runs the model, and what that was chosen by."),
@@ -103,6 +125,8 @@ def bench(
     model: options.Model = None,
     pool: options.PoolName = None,
     compare: Comparison = None,
+    server: ServerBinary = None,
+    voices: VoicesOption = "adapters",
     repeats: Repeats = 3,
     comment_tokens: CommentTokens = 128,
     answer_tokens: AnswerTokens = 200,
@@ -118,8 +142,11 @@ def bench(
     out = options.output(context, as_json=as_json)
     if remeasure and not show_plan:
         raise InvalidInput("--remeasure is for --plan.", "Add --plan.")
-    from pluralism_local.bench.measure import Workload
+    if server is not None and compare != "server":
+        raise InvalidInput("--server is for --compare server.", "Add --compare server.")
     from pluralism_local.bench.measure import bench as measure
+    from pluralism_local.bench.report import Workload
+    from pluralism_local.bench.server import find
 
     both = compare == "both"
     work = Workload(
@@ -128,6 +155,8 @@ def bench(
         repeats,
         naive=both or compare == "naive",
         tuned=both or compare == "tuned",
+        voices=voices,
+        server=find(server) if compare == "server" else None,
     )
     overrides = {"model": model, "pool": pool, "threads": threads, "gpu_layers": gpu_layers}
     settings = options.load(out, overrides).settings
@@ -210,12 +239,14 @@ def _engine_options(settings: Settings) -> LlamaOptions:
     from pluralism_local import config
     from pluralism_local.engine.llama import LlamaOptions
     from pluralism_local.engine.model_safety import TRIALS
+    from pluralism_local.engine.planner import PLANS
 
     return LlamaOptions(
         threads=settings.threads,
         gpu_layers=settings.gpu_layers,
         ctx_size=settings.ctx_size,
         trial_dir=config.paths().cache_dir / TRIALS,
+        plan_dir=config.paths().cache_dir / PLANS if settings.plan == "auto" else None,
     )
 
 
@@ -232,20 +263,18 @@ def _noting(out: Output) -> Callable[[str], None]:
 def _text(report: Report) -> str:
     """The report for people."""
     work = report.workload
+    voices = "personas" if work.voices == "personas" else f"{report.adapters} adapters"
     lines = [
         f"{report.model} · pool {report.pool}: "
-        f"{many(report.communities, 'community', 'communities')}, {report.adapters} adapters · "
-        f"{many(report.threads, 'thread')}",
+        f"{many(report.communities, 'community', 'communities')}, {voices} · {many(report.threads, 'thread')}",
         "",
         key_values(
             [
                 ("prompts", f"{report.prefill_tok_s:.0f} tokens/s"),
                 ("one answer", f"{report.decode_tok_s:.0f} tokens/s"),
                 ("eight answers", f"{report.batch_tok_s:.0f} tokens/s together"),
-                (
-                    "peak memory",
-                    None if report.peak_rss_mb is None else f"{report.peak_rss_mb:.0f} MB during the ask",
-                ),
+                ("peak memory", _memory(report)),
+                ("plan", report.plan),
                 ("kernels", report.kernels.sentence() if report.kernels.dropped else None),
             ]
         ),
@@ -257,12 +286,22 @@ def _text(report: Report) -> str:
         key_values(
             [
                 ("plocal", _ask_line(report.ask)),
+                ("  the next ask", None if report.second is None else _ask_line(report.second)),
                 ("naive loop", _versus(report, report.naive)),
-                ("  all threads", _versus(report, report.tuned)),
+                ("tuned loop", _versus(report, report.tuned)),
+                ("llama-server", _versus(report, report.server)),
             ]
         ),
     ]
     return "\n".join(lines)
+
+
+def _memory(report: Report) -> str | None:
+    if report.peak_rss_mb is None:
+        return None
+    over = report.memory_over_model
+    beside = "" if over is None else f", {over:.2f} times the model's file"
+    return f"{report.peak_rss_mb:.0f} MB during the ask{beside}"
 
 
 def _ask_line(times: AskTimes) -> str:
@@ -270,9 +309,10 @@ def _ask_line(times: AskTimes) -> str:
 
 
 def _versus(report: Report, times: AskTimes | None) -> str | None:
-    ratio = report.ratio(times)
+    ratio, second = report.ratio(times), report.ratio(times, report.second)
     if times is None or ratio is None:
         return None
-    return (
-        f"{_ask_line(times)}   plocal is {ratio['ask']:.1f} times as fast (comments {ratio['comments']:.1f})"
-    )
+    told = f"plocal is {ratio['ask']:.1f} times as fast (comments {ratio['comments']:.1f})"
+    if second is not None and report.second is not None:
+        told += f", the next ask {second['ask']:.1f} ({second['comments']:.1f})"
+    return f"{_ask_line(times)}   {told}"

@@ -321,7 +321,7 @@ class Context(_Handle):
         outputs: the most rows with logits in one decode; None for as many as sequences.
         threads: for decoding and for prompts; fewer while other processes keep the cores busy, see `pace`.
         flash: flash attention on a CPU, which is a little faster and rounds differently; a GPU decides itself.
-        chunk: tokens that one decode call takes at most.
+        chunk: tokens that one decode call takes at most; 0 for what suits a CPU or a GPU.
         make_pace: chooses each step's threads, of so many at most.
     """
 
@@ -333,12 +333,13 @@ class Context(_Handle):
         sequences: int,
         threads: int,
         flash: bool = False,
-        chunk: int = 128,
+        chunk: int = 0,
         outputs: int | None = None,
         make_pace: Callable[[int], Pace] = Pace,
     ) -> None:
         super().__init__()
-        self.model, self.cells, self.sequences, self.chunk = model, cells, sequences, chunk
+        self.chunk = chunk = chunk or (512 if model.on_gpu else 128)
+        self.model, self.cells, self.sequences = model, cells, sequences
         self._threads, self._make_pace, self._pace = threads, make_pace, make_pace(threads)
         if model.cell_bytes * cells > _memory():
             self._closed = True  # asked for that much, the system would end this process instead of refusing

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pluralism_local.bench import measure, naive
-from pluralism_local.bench.measure import AskTimes, Report, Workload
+from pluralism_local.bench import naive, voices
+from pluralism_local.bench.report import AskTimes, Report, Workload
+from pluralism_local.cli.bench import _text
 from pluralism_local.cli.main import main
-from pluralism_local.communities import Card, Community, Member
+from pluralism_local.communities import Card, Community, Member, Pool
 from pluralism_local.engine.llama import LlamaEngine
+from pluralism_local.errors import InvalidInput
 from pluralism_local.types import Message
 
 
@@ -42,9 +45,59 @@ def test_the_naive_loop_runs_on_past_the_end_of_an_answer(starter_path: Path) ->
     with LlamaEngine(starter_path, name="starter") as engine:
         prompt = engine.prompt_tokens([Message("user", "Say: hi")])
     work = naive.Work(prompt, None, 40, 0.0)
-    run = naive.run(starter_path, [work], work, context=256, threads=1)
+    run = naive.run(starter_path, [work], work, naive.Loop(256, 1))
     assert run.comments > 0
     assert run.total == run.comments + run.answer
+
+
+def test_a_loop_over_personas_keeps_its_model_open_and_one_over_adapters_cannot(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened: list[Path | None] = []
+
+    class Llama:
+        def close(self) -> None:
+            opened.append(None)
+
+    def note(model: Path, adapter: Path | None, loop: naive.Loop) -> Llama:
+        opened.append(adapter or Path("none"))
+        return Llama()
+
+    monkeypatch.setattr(naive, "_open", note)
+    monkeypatch.setattr(naive, "_text", lambda *_: "")
+    answer = naive.Work((1,), None, 1, 0.0)
+    naive.run(Path("m"), [naive.Work((i,), None, 1, 1.0) for i in range(3)], answer, naive.Loop(256))
+    assert opened == [Path("none"), None]
+    opened.clear()
+    naive.run(Path("m"), [naive.Work((i,), Path(str(i)), 1, 1.0) for i in range(2)], answer, naive.Loop(256))
+    assert opened == [Path("0"), None, Path("1"), None, Path("none"), None]
+
+
+def test_personas_speak_without_adapters_and_everybody_needs_one(tmp_path: Path) -> None:
+    about = {"file": "a.gguf", "sha256": "0" * 64, "rank": 8, "alpha": 16.0, "activation": "always"}
+    base = {"model": "another", "fingerprint": f"sha256:{'1' * 64}"}
+    card = {"schema": 1, "id": "one", "name": "One", "description": "One.", "adapter": about, "base": base}
+    speaking, mute = ({**card, "persona": "You are one."}, card)
+    members = [Member(Community(Card.model_validate(one), tmp_path), 1.0) for one in (speaking, mute)]
+    pool = Pool("p", "P", (members[0],))
+    [member] = voices.speaking_by_persona(pool).members
+    assert member.adapter is None and member.community.persona == "You are one."
+    with pytest.raises(InvalidInput, match="one has no persona"):
+        voices.speaking_by_persona(replace(pool, members=(members[1],)))
+
+
+def test_the_second_ask_and_the_memory_are_reported() -> None:
+    both = replace(report(times(10.0, 40.0)), second=times(2.0, 200.0), model_mb=8.0)
+    record = both.record()
+    assert record["second_ratio"] == {"comments": 5.0, "ask": 5.0}
+    assert (record["second_tuned_ratio"], record["server_ratio"]) == (None, None)
+    assert record["memory_over_model"] == 1.25
+    text = _text(both)
+    assert (
+        "the next ask" in text
+        and "plocal is 2.5 times as fast (comments 2.5), the next ask 5.0 (5.0)" in text
+    )
+    assert "10 MB during the ask, 1.25 times the model's file" in text
 
 
 @pytest.mark.slow
@@ -70,8 +123,8 @@ def test_adapters_of_another_base_are_replaced_by_seeded_ones(tmp_path: Path) ->
     about = {"file": "a.gguf", "sha256": "0" * 64, "rank": 8, "alpha": 16.0, "activation": "always"}
     card = {"schema": 1, "id": "one", "name": "One", "description": "One.", "adapter": about, "base": base}
     member = Member(Community(Card.model_validate(card), tmp_path), 1.0)
-    assert measure._has_own(member, base["fingerprint"])
-    assert not measure._has_own(member, f"sha256:{'2' * 64}")
+    assert voices.has_own(member, base["fingerprint"])
+    assert not voices.has_own(member, f"sha256:{'2' * 64}")
 
 
 @pytest.mark.parametrize("model", ["scripted:", "remote:http://127.0.0.1:9/v1"])

@@ -73,12 +73,12 @@ def test_the_naive_loop_opens_a_model_once(starter_path: Path, monkeypatch: pyte
     opened: list[Path | None] = []
     real = naive._open
 
-    def count(model: Path, adapter: Path | None, context: int, threads: int | None) -> Any:
+    def count(model: Path, adapter: Path | None, loop: naive.Loop) -> Any:
         opened.append(adapter)
-        return real(model, adapter, context, threads)
+        return real(model, adapter, loop)
 
     monkeypatch.setattr(naive, "_open", count)
-    naive.each(starter_path, None, [(1, 520, 9531, 198)] * 2, 3, 0.0, threads=1)
+    naive.each(starter_path, None, [(1, 520, 9531, 198)] * 2, 3, 0.0, naive.Loop(256, 1))
     assert opened == [None]
 
 
