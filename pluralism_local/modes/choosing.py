@@ -67,11 +67,6 @@ def named_numbers(said: str, count: int) -> list[int]:
     return []
 
 
-def read_number(said: str, count: int) -> int | None:
-    """The number in 1..count that `said` names; of several the last (see `named_numbers`)."""
-    return next(reversed(named_numbers(said, count)), None)
-
-
 def _is_whole(number: str, count: int) -> bool:
     return (
         number.isdigit() and number.isascii() and len(number) <= len(str(count)) and 1 <= int(number) <= count

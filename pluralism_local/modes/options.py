@@ -41,11 +41,6 @@ class Posed:
     prompt: Prompt
     remarks: tuple[str, ...] = ()
 
-    @property
-    def letters(self) -> tuple[str, ...]:
-        """What is weighed: "A", "B", … one per option."""
-        return letters(len(self.options))
-
 
 def letters(count: int) -> tuple[str, ...]:
     """The first `count` capital letters, 2 ≤ count ≤ 26.

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pluralism_local.engine.scripted import EVERYTHING, ScriptedEngine
 from pluralism_local.errors import InvalidInput, Unsupported
 from pluralism_local.modes import Ask
-from pluralism_local.modes.choosing import named_numbers, read_number
+from pluralism_local.modes.choosing import named_numbers
 from pluralism_local.modes.wordings import read_attribute
 from pluralism_local.types import OptionRequest, Request, Sampling, Selected, Selection
 from tests.modes.helpers import NO_PROBABILITIES, THREE, NoLogprobs, answer, events_of, pool, script
@@ -239,7 +239,7 @@ def test_options_need_probabilities_before_comments_are_written() -> None:
     st.sampled_from(["{}", "Comment {}.", "**{}**", "({}) it is", "#{}"]),
 )
 def test_a_number_is_read(number: int, count: int, form: str) -> None:
-    assert read_number(form.format(number), count) == (number if number <= count else None)
+    assert named_numbers(form.format(number), count) == ([number] if number <= count else [])
 
 
 @pytest.mark.parametrize(
@@ -273,4 +273,4 @@ def test_a_number_is_read(number: int, count: int, form: str) -> None:
     ],
 )
 def test_what_is_no_number_of_a_comment(said: str, number: int | None) -> None:
-    assert read_number(said, 6) == number
+    assert named_numbers(said, 6)[-1:] == ([] if number is None else [number])

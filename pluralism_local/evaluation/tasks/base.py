@@ -66,10 +66,6 @@ class Task(Wordings[Sample]):
         """The figures of its tables, in order."""
         return (*self.headline, *self.also)
 
-    def partition(self, name: str) -> Partition | None:
-        """Its partition of this name."""
-        return next((one for one in self.partitions if one.name == name), None)
-
     def read_label(self, text: str) -> str:
         """The letter of the option that a written answer names, else `parsing.NONE`."""
         return read_letter(text) or NONE
