@@ -1,9 +1,11 @@
-"""What plocal keeps and can make again: copies of models, packs, logs, and what it remembers of files and machine.
+"""What plocal keeps and can make again: copies of models, packs, prefixes, logs, and what it remembers of files and
+machine.
 
     <cache> ──items──> Item…            Item… ──remove──> the files are gone, what is in use serves until it is closed
             ──verify──> Checked…: the damaged ones are thrown away
 
-Nothing here is needed: a command that misses one makes it again.
+Nothing here is needed: a command that misses one makes it again. A prefix that a damaged copy may have read counts as
+damaged itself.
 """
 
 from __future__ import annotations
@@ -16,13 +18,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from pluralism_local.engine import prefix_files
+from pluralism_local.engine.prefix_files import PREFIXES
 from pluralism_local.engine.shelf import CANDIDATES, PACKS, WEIGHTS, Entry, Shelf
 from pluralism_local.unfinished import sweep
 
-Kind = Literal["copies", "packs", "logs", "remembered"]
+Kind = Literal["copies", "packs", "prefixes", "logs", "remembered"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _SHELVES: dict[str, Kind] = {WEIGHTS: "copies", CANDIDATES: "copies", PACKS: "packs"}
+_VERIFIED: frozenset[Kind] = frozenset({"copies", "packs", "prefixes"})
 _REMEMBERED = {
     "files": "checksums of files",
     "kernels": "which kernels of llama.cpp work here",
@@ -39,7 +44,7 @@ class Item:
     Attributes:
         used: when it was last of use, as far as its times tell.
         about: what it belongs to, for people.
-        model: the path of the model that a copy or a pack is made of, if noted.
+        model: the path of the model that a copy, a pack or a prefix is made of, if noted.
         adapters: paths of what else went into a pack.
     """
 
@@ -66,7 +71,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A copy or pack that was read whole; a damaged one has been thrown away."""
+    """A copy, pack or prefix that was read whole; a damaged one has been thrown away."""
 
     item: Item
     state: Literal["whole", "damaged"]
@@ -75,7 +80,7 @@ class Checked:
 def items(folder: Path, kinds: Sequence[Kind] = KINDS) -> list[Item]:
     """What the cache in `folder` holds of these kinds; what killed commands left half-written is removed first."""
     sweep(folder)
-    listed = [*_of_shelves(folder), *_logs(folder), *_remembered(folder)]
+    listed = [*_of_shelves(folder), *_prefixes(folder), *_logs(folder), *_remembered(folder)]
     return [item for kind in KINDS for item in listed if kind in kinds and item.kind == kind]
 
 
@@ -93,16 +98,21 @@ def remove(removed: Sequence[Item]) -> None:
 def verify(
     checked: Sequence[Item], progress: Callable[[Item], None], should_stop: Callable[[], bool]
 ) -> Iterator[Checked]:
-    """Read copies and packs whole, one after the other, and throw away those that are no longer what was written."""
+    """Read copies, packs and prefixes whole, one after the other; what is not as it was written is thrown away."""
+    damaged: set[str | None] = set()  # models whose copies are
     for item in checked:
-        if item.kind not in _SHELVES.values() or should_stop():
+        if item.kind not in _VERIFIED or should_stop():
             continue
         progress(item)
-        shelf = Shelf(item.path.parent)
-        state = shelf.check(item.path, whole=True)
-        if state == "damaged":
-            shelf.discard(item.path)
-        yield Checked(item, state)
+        if item.kind == "prefixes":
+            whole = prefix_files.is_whole(item.path) and item.model not in damaged
+        else:
+            whole = Shelf(item.path.parent).check(item.path, whole=True) == "whole"
+        if not whole:
+            remove([item])
+            if item.kind == "copies":
+                damaged.add(item.model)
+        yield Checked(item, "whole" if whole else "damaged")
 
 
 def _of_shelves(folder: Path) -> Iterator[Item]:
@@ -120,6 +130,15 @@ def _shelved(kind: Kind, entry: Entry) -> Item:
     names = [Path(model).name] if model else ["not known: it will be made again"]
     names += [Path(path).parent.name for path in adapters]
     return Item(kind, entry.path, entry.file_bytes, entry.used, ", ".join(names), model, adapters)
+
+
+def _prefixes(folder: Path) -> Iterator[Item]:
+    place = folder / PREFIXES
+    sweep(place)
+    for entry in prefix_files.entries(place):
+        name = Path(entry.model).name if entry.model else "not known: it will be made again"
+        about = name if entry.tokens is None else f"{name}, {entry.tokens} tokens"
+        yield Item("prefixes", entry.path, entry.file_bytes, entry.used, about, entry.model)
 
 
 def _logs(folder: Path) -> Iterator[Item]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from string import Formatter
 
 
@@ -49,6 +50,19 @@ class Prompt:
         if values.keys() != self.fields:
             raise ValueError(f"{self.id} takes {sorted(self.fields)}, got {sorted(values)}")
         return self.text.format_map(values)
+
+
+def recurring(text: str) -> int:
+    """How many characters at the head of `text` are our own wording, up to the first field of a prompt; 0 for none.
+
+    Told from the text alone: what else it says is whatever was asked.
+    """
+    return max((len(head) for head in _heads() if text.startswith(head)), default=0)
+
+
+@cache
+def _heads() -> frozenset[str]:
+    return frozenset(prompt.text.partition("{")[0] for prompt in PROMPTS)
 
 
 def numbered(label: str, texts: Sequence[str], separator: str = "\n\n") -> str:

@@ -85,6 +85,7 @@ class Settings(BaseModel):
     template: Literal["auto", "none"] = Field(default="auto", description="'auto' or 'none'")
     weights: Literal["auto", "file"] = Field(default="auto", description="'auto' or 'file'")
     plan: Literal["auto", "fixed"] = Field(default="auto", description="'auto' or 'fixed'")
+    prefixes: Literal["disk", "memory"] = Field(default="disk", description="'disk' or 'memory'")
     offline: bool = Field(default=False, description="true or false")
     logging: bool = Field(default=True, description="true or false")
     theme: Name = Field(default="textual-dark", description="the name of a theme of the chat")

@@ -30,10 +30,16 @@ LLM_VOICE = "llm"
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation."""
+    """One turn of a conversation.
+
+    Attributes:
+        recurring: how many characters of `content`, from its first, do not depend on what is asked or was said: words
+            of a card or of this program. What a model reads of these may be kept on the disk; 0 keeps nothing.
+    """
 
     role: Role
     content: str
+    recurring: int = field(default=0, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

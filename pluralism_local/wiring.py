@@ -176,6 +176,7 @@ def open_local(
     from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
     from pluralism_local.engine.model_safety import TRIALS
     from pluralism_local.engine.planner import PLANS
+    from pluralism_local.engine.prefix_files import PREFIXES
     from pluralism_local.engine.shelf import PACKS, WEIGHTS
 
     options = LlamaOptions(
@@ -184,6 +185,7 @@ def open_local(
         threads=settings.threads,
         template=settings.template,
         pack_dir=where.cache_dir / PACKS,
+        prefix_dir=where.cache_dir / PREFIXES if settings.prefixes == "disk" else None,
         trial_dir=where.cache_dir / TRIALS,
         weights_dir=where.cache_dir / WEIGHTS if settings.weights == "auto" else None,
         plan_dir=where.cache_dir / PLANS if settings.plan == "auto" else None,

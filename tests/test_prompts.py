@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pluralism_local import prompts
-from pluralism_local.prompts import PROMPTS, Prompt, numbered
+from pluralism_local.prompts import PROMPTS, Prompt, numbered, recurring
 
 # A changed text must come with a new version: results name prompts by id.
 WORDINGS = {
@@ -104,3 +104,12 @@ def test_fields_must_match(fields: dict[str, str]) -> None:
 def test_numbered() -> None:
     assert numbered("Expert", ["left", "right"], separator="\n") == "Expert 1: left\nExpert 2: right"
     assert numbered("Passage", []) == ""
+
+
+@given(st.sampled_from(PROMPTS), st.text(max_size=20))
+def test_what_recurs_of_a_text_is_our_own_wording_alone(prompt: Prompt, said: str) -> None:
+    head = prompt.text.partition("{")[0]
+    first = recurring(prompt.render(**dict.fromkeys(prompt.fields, said)))
+    other = recurring(prompt.render(**dict.fromkeys(prompt.fields, f"Quokka {said}")))
+    assert first >= other == len(head)  # what is said may happen to go on as another of our prompts does
+    assert recurring("Quokka") == 0

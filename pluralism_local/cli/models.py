@@ -174,7 +174,7 @@ def _cached(out: Output, file: ModelFile) -> list[dict[str, Any]]:
         if item.model and Path(item.model).resolve() == model
     ]
     checked = cache.verify(made_of_it, lambda item: out.status(f"reading {item.path.name} …"), lambda: False)
-    kinds = {"copies": "copy", "packs": "pack"}
+    kinds = {"copies": "copy", "packs": "pack", "prefixes": "prefix"}
     found = [
         {"kind": kinds[one.item.kind], "path": str(one.item.path), "state": one.state} for one in checked
     ]

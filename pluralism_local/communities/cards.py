@@ -23,7 +23,7 @@ from pluralism_local.communities.adapter_file import check_adapter, inside
 from pluralism_local.communities.plain_text import Line, Text, plain
 from pluralism_local.communities.strict_yaml import Strict, parse, read_text, validate
 from pluralism_local.errors import InvalidInput, NotFound, Refused
-from pluralism_local.types import LLM_VOICE, Activation, AdapterRef
+from pluralism_local.types import LLM_VOICE, Activation, AdapterRef, Message
 
 CARD_FILE = "README.md"
 ID_PATTERN = r"^[a-z0-9-]{2,64}$"
@@ -248,6 +248,14 @@ class Community:
         Nothing else is replaced, and nothing inside `question` is.
         """
         return None if self.card.persona is None else self.card.persona.replace(QUESTION, question)
+
+    def message(self, question: str) -> Message | None:
+        """The same as a message; None without a persona or with an empty one."""
+        text = self.system(question)
+        if not text:
+            return None
+        recurring = len((self.card.persona or "").partition(QUESTION)[0])
+        return Message("system", text, recurring)
 
     def adapter_ref(self, scale: float | None = None) -> AdapterRef | None:
         """The adapter at `scale`, None meaning the card's own; None for a community without an adapter.

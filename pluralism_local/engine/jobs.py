@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pluralism_local.engine.kv_store import KVStore
 from pluralism_local.engine.markers import Marked
 from pluralism_local.engine.packs.open_pack import OpenPack
-from pluralism_local.engine.plan import BASE_SLOT, Job, token_of
+from pluralism_local.engine.plan import BASE_SLOT, Job, Prefix, common_prefix, token_of
 from pluralism_local.engine.prompter import Prompter
 from pluralism_local.engine.slots import Slots
 from pluralism_local.errors import ContextOverflow, InvalidInput, Unsupported
@@ -37,8 +37,10 @@ class JobMaker:
         self._prompter, self._slots, self._store, self._packs = prompter, slots, store, packs
         self._context, self._most = context, most or context
 
-    def job(self, index: int, prompt: Marked, ref: AdapterRef | None, room: int) -> Job:
-        """The prompt as tokens, with its adapter's slot and starting point.
+    def job(
+        self, index: int, prompt: Marked, ref: AdapterRef | None, room: int, prefix: Prefix | None = None
+    ) -> Job:
+        """The prompt as tokens, with its adapter's slot and starting point; `prefix` is what recurs of the prompt.
 
         Raises:
             InvalidInput: the prompt is empty.
@@ -57,7 +59,9 @@ class JobMaker:
                 available=self._context,
             )
         slot = self._slots.number(ref)
-        return Job(index, tokens, slot, self._switch(prompt, tokens, ref, slot), room)
+        switch = self._switch(prompt, tokens, ref, slot)
+        of_the_base = len(tokens) if slot == BASE_SLOT else switch
+        return Job(index, tokens, slot, switch, room, _fitting(prefix, tokens[:of_the_base]))
 
     def check(self, prompt: Marked, tokens: Sequence[int], ref: AdapterRef | None) -> None:
         """Refuse an adapter that would act nowhere in the prompt.
@@ -103,6 +107,13 @@ class JobMaker:
         # differ from the whole by a token or so, but not by a header
         header = len(self._prompter.tokens(self._prompter.before_header(prompt)))
         return min(places, key=lambda place: abs(place - header))
+
+
+def _fitting(prefix: Prefix | None, tokens: Sequence[int]) -> Prefix | None:
+    """`prefix` if `tokens` begin with it; its last token may be joined to what follows it here."""
+    if prefix is None or common_prefix(prefix.tokens, tokens) < len(prefix.tokens) - 1:
+        return None
+    return prefix
 
 
 def _occurrences(tokens: Sequence[int], wanted: Sequence[int]) -> list[int]:

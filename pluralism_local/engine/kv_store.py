@@ -3,7 +3,8 @@
     put(codes, data) … best(codes) -> the entry that agrees longest, and how far
 
 Codes carry the adapter's slot (see `plan`), so another adapter's cells can never be found. The least recently
-used entries go first when the budget is exceeded; an entry larger than the budget is not kept at all.
+used entries go first when the budget is exceeded; an entry larger than the budget is not kept at all. Entries that are
+`lasting` go after all others, and take half of the budget together at most.
 Not thread-safe by itself: the engine holds `lock` around its calls from several lanes.
 """
 
@@ -24,11 +25,17 @@ _NO_TEXT = Marked("")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Entry:
-    """Cells of one sequence: their codes and llama.cpp's serialised state; `text` is the prompt that they spell."""
+    """Cells of one sequence: their codes and llama.cpp's serialised state.
+
+    Attributes:
+        text: the prompt that they spell, for a turn that a follow-up goes on from.
+        lasting: of use in every ask, however long it was not used.
+    """
 
     codes: tuple[Code, ...]
     data: bytes
     text: Marked = _NO_TEXT
+    lasting: bool = False
 
 
 class KVStore:
@@ -43,6 +50,11 @@ class KVStore:
         self.budget, self._window = budget, window
         self.lock = threading.Lock()
         self._entries: list[Entry] = []
+
+    @property
+    def lasting_budget(self) -> int:
+        """Bytes that lasting entries may take together."""
+        return self.budget // 2
 
     @property
     def size(self) -> int:
@@ -66,8 +78,26 @@ class KVStore:
 
         self._entries = [old for old in self._entries if not superseded(old)]
         self._entries.append(entry)
-        while self.size > self.budget:
-            self._entries.pop(0)
+        self._shrink([old for old in self._entries if old.lasting], self.lasting_budget)
+        transient = [old for old in self._entries if not old.lasting]
+        self._shrink([*transient, *(old for old in self._entries if old.lasting)], self.budget)
+
+    def _shrink(self, entries: Sequence[Entry], most: int) -> None:
+        """Forget the first of `entries` until those that are left of them take `most` bytes."""
+        size = sum(len(entry.data) for entry in entries)
+        for entry in entries:
+            if size <= most:
+                return
+            self._entries.remove(entry)
+            size -= len(entry.data)
+
+    def exactly(self, codes: Sequence[Code]) -> Entry | None:
+        """The entry of just these cells, which counts as used now."""
+        entry = next((entry for entry in self._entries if entry.codes == tuple(codes)), None)
+        if entry is not None:
+            self._entries.remove(entry)
+            self._entries.append(entry)
+        return entry
 
     def best(self, codes: Sequence[Code], at_most: int) -> tuple[Entry, int] | None:
         """The entry agreeing with `codes` longest, and the number of cells usable: at most `at_most`.

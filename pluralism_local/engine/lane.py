@@ -14,21 +14,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import takewhile
 
 import numpy as np
 import numpy.typing as npt
 
 from pluralism_local.engine.base import ShouldStop
+from pluralism_local.engine.counters import Counters
 from pluralism_local.engine.grammar import Grammars
 from pluralism_local.engine.handles import Adapter, Context, Model
 from pluralism_local.engine.kv_store import Entry, KVStore
 from pluralism_local.engine.lookup import Lookup, RowCosts
 from pluralism_local.engine.markers import Marked
-from pluralism_local.engine.plan import Code, Job, Row, Wave, encode, prefill_rows
+from pluralism_local.engine.plan import Code, Job, Prefix, Row, Wave, encode, prefill_rows
 from pluralism_local.engine.rotation import ANY_SIZE, CellBounds
-from pluralism_local.engine.sampling import Sampler
+from pluralism_local.engine.sampling import Sampler, most_probable
 from pluralism_local.engine.scoring import Path, prefixes_to_decode
 from pluralism_local.engine.stream import TextStream
 from pluralism_local.engine.thoughts import Splitter, is_tag
@@ -44,21 +44,6 @@ SEQUENCES = 16
 
 _GROWTH = 256
 _POLLED_ROWS = 32
-
-
-@dataclass(slots=True)
-class Counters:
-    """What was done, in counts; tests and `plocal bench` read them.
-
-    `drafted` tokens were guessed (see `lookup`), `accepted` of these came true. `decoded_tokens` are without the rest.
-    """
-
-    adapter_switches: int = 0
-    decode_calls: int = 0
-    decoded_tokens: int = 0
-    reused_tokens: int = 0
-    drafted: int = 0
-    accepted: int = 0
 
 
 class Lane:
@@ -150,6 +135,30 @@ class Lane:
             job = wave.jobs[sequence]
             with self._store.lock:
                 self._store.put(Entry(job.codes, self._live.save(sequence)))
+
+    def read(self, prefix: Prefix, head: Entry | None, should_stop: ShouldStop) -> Entry:
+        """The cells of `prefix`, decoded after those of its `head` and with nothing else in the context.
+
+        So they are the same whatever was read before or is read beside them.
+
+        Raises:
+            Cancelled: `should_stop` turned true.
+            DamagedWeights: the model computes no numbers.
+        """
+        context, codes = self._live, encode(prefix.tokens)
+        self._use(None, 1.0)
+        context.forget()
+        ready: dict[int, tuple[object, int]] = {}
+        if head is not None and context.restore(0, head.data):
+            ready[0] = None, len(head.codes)
+        for part in _parts(prefill_rows({0: codes}, ready), context.chunk, context.sequences):
+            self._decode(part, should_stop if len(part) > _POLLED_ROWS else None)
+            if should_stop():
+                raise Cancelled
+            for row, last in enumerate(part):
+                if last.output:
+                    most_probable(context.logits(row))  # damaged weights must not be kept for later
+        return Entry(codes, context.save(0), lasting=True)
 
     def generate(
         self,

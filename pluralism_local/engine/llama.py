@@ -9,10 +9,14 @@ The model is loaded once; an adapter's file is loaded once and switched per wave
 only for models of at most 1 GB, where that takes about a second. Requests for option probabilities never run on a pack.
 With `weights_dir`, a base whose type is slow on a CPU runs from a copy of itself in a fast one (see `fast_weights`).
 
-The same seed, plan and machine give the same text. Another plan (a restored prefix, other requests in the same call)
-sums in another order: next-token probabilities then agree within 1e-3 for a model in F16, and within about 0.05 for
-the starter model, whose activations llama.cpp quantizes to 8 bits. With flash attention, which copies and packs use, so
-does another number of threads, as a busy machine leaves (see `pace`); without it that changes no bit.
+What prompts begin with whatever is asked (`recurring`) is decoded once and alone, kept in memory, and with `prefix_dir`
+on the disk: its cells are the same bytes, decoded now, in an earlier call or by an earlier process.
+
+The same seed, plan and machine give the same text, with such prefixes on the disk or without. Another plan (other
+requests in the same call, a conversation gone on with) sums in another order: next-token probabilities then agree
+within 1e-3 for a model in F16, and within about 0.05 for the starter model, whose activations llama.cpp quantizes to
+8 bits. With flash attention, which copies and packs use, so does another number of threads, as a busy machine leaves
+(see `pace`); without it that changes no bit.
 
 Failure modes: a request that cannot fit is refused before anything is decoded (`ContextOverflow`), an adapter that
 changes nothing likewise (`Refused`). After any error, after cancelling and after closing an iterator early, the
@@ -46,7 +50,9 @@ from pluralism_local.engine.packs.open_pack import OpenPack
 from pluralism_local.engine.packs.shelf import PackShelf
 from pluralism_local.engine.plan import BASE_SLOT, Job, Limits, Wave, make_pack_plan, make_plan
 from pluralism_local.engine.planner import Planner, plan_model
+from pluralism_local.engine.prefix_files import PrefixFiles
 from pluralism_local.engine.prompter import Prompter
+from pluralism_local.engine.recurring import Recurring
 from pluralism_local.engine.runner import Runner, RunnerOptions, physical_cores
 from pluralism_local.engine.slots import Slots
 from pluralism_local.engine.spellings import Spellings
@@ -151,7 +157,9 @@ class LlamaEngine(LanguageModel):
         self._info = replace(info, context=self._context, weights=weights, plan=self.planned.choices.plan_id)
         banned = model.end_tokens() if self.options.ignore_end else ()
         self._bounds = rotation.cell_bounds(factors_switch, self._context)
-        self._runner = Runner(model, self._runner_options(banned, model.on_gpu))
+        parts = (self._identity, weights, replace(setup, flash=self.planned.choices.flash), self._bounds)
+        files = PrefixFiles.of(self.options.prefix_dir, parts, source.path)
+        self._runner = Runner(model, self._runner_options(banned, model.on_gpu), files)
         shelf = PackShelf(
             header,
             f"{self._identity}:{weights or 'file'}",
@@ -161,6 +169,7 @@ class LlamaEngine(LanguageModel):
         )
         self._packs = OpenPack(shelf, self._runner.options, self._safety, gpu_layers=setup.gpu_layers)
         texts = source.metadata.get("tokenizer.ggml.tokens", ())
+        self._recurring = Recurring(self._prompter)
         self._spellings = Spellings(model, self._prompter, texts if isinstance(texts, list) else ())
         self._jobs = JobMaker(
             self._prompter,
@@ -202,6 +211,8 @@ class LlamaEngine(LanguageModel):
         if self._copy is None or not self._fast.is_damaged(self._copy):
             return is_pack_damaged
         self._fast.discard(self._copy)
+        if self._runner.files is not None:
+            self._runner.files.discard_all()  # read with these weights
         self.close()
         self._load(self._source, self._info, never)
         return True
@@ -331,7 +342,9 @@ class LlamaEngine(LanguageModel):
             tasks[index] = Task(request.sampling, request.keep, prompt, self._prompter.quote, stops, gbnf)
         check_all(self._runner.model, (task.grammar for task in tasks.values()))
         jobs = [
-            self._jobs.job(i, tasks[i].prompt, r.adapter, r.sampling.max_tokens)
+            self._jobs.job(
+                i, tasks[i].prompt, r.adapter, r.sampling.max_tokens, self._recurring.prefix(r.messages)
+            )
             for i, r in enumerate(requests)
         ]
         packed = self._packed(jobs)
@@ -396,7 +409,8 @@ class LlamaEngine(LanguageModel):
             prompt = self._prompter.prompt(request.messages)
             paths[index] = [self._spellings.paths(prompt, option) for option in request.options]
             room = sum(len(path) - 1 for option in paths[index] for path in option)
-            jobs.append(self._jobs.job(index, prompt, request.adapter, room))
+            prefix = self._recurring.prefix(request.messages)
+            jobs.append(self._jobs.job(index, prompt, request.adapter, room, prefix))
         # half of the sequences are left for the branches of long options
         plan = make_plan(jobs, self._limits(jobs, SEQUENCES // 2))
         adapters = self._adapters(jobs)

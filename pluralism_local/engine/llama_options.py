@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pluralism_local.engine.lane import Counters
+from pluralism_local.engine.counters import Counters
 from pluralism_local.engine.lookup import RowCosts
 from pluralism_local.errors import InvalidInput
 from pluralism_local.types import MAX_THREADS
@@ -26,6 +26,8 @@ class LlamaOptions:
         pack_dir: where packs are written and found; None never packs.
         weights_dir: where a base in a type that CPUs multiply slowly is kept once more, in a fast one; None runs
             the file itself. See `fast_weights`.
+        prefix_dir: where cells of what recurs from ask to ask are kept; None keeps them in memory only. See
+            `prefix_files`.
         trial_dir: where is remembered how models run on this machine, tried in a child process before they are loaded;
             None loads them untried. See `model_safety`.
         lookup: guess what comes next where a text is written alone, see `lookup`; it changes speed, and rounding.
@@ -45,6 +47,7 @@ class LlamaOptions:
     cache_bytes: int = 64 * 2**20
     pack_dir: Path | None = None
     weights_dir: Path | None = None
+    prefix_dir: Path | None = None
     trial_dir: Path | None = None
     lookup: bool = True
     row_costs: RowCosts | None = None

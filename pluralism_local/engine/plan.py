@@ -1,7 +1,8 @@
 """What to decode, in which order: pure planning, no llama.cpp.
 
     Job (one request's tokens, and where its adapter begins)
-      ──> make_plan ──> roots: base prefixes of activated adapters, each decoded once for everybody
+      ──> make_plan ──> prefixes: what recurs from ask to ask, each read alone and once for good
+                        roots: base prefixes of activated adapters, each decoded once for everybody
                         waves: jobs of one adapter that run together in one context
       ──> prefill_rows ──> the rows of one batch: a token, its position, every sequence that shares it
 
@@ -44,6 +45,19 @@ def common_prefix(left: Sequence[Code], right: Sequence[Code]) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Prefix:
+    """Tokens of the base that prompts begin with whatever is asked (see `recurring`).
+
+    Attributes:
+        tokens: at least one.
+        head: how many of them, from the first, other prefixes have too, and are read before the rest; 0 for none.
+    """
+
+    tokens: tuple[int, ...]
+    head: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One request, ready to decode.
 
@@ -54,6 +68,7 @@ class Job:
         switch: the adapter acts from this position on; 0 for an adapter that acts always. Below
             len(tokens), so that the last prompt token, whose logits are sampled, is the adapter's.
         room: cells wanted for new tokens.
+        prefix: what recurs of the prompt, as far as it is the base's own; None if that is not worth reading apart.
     """
 
     index: int
@@ -61,6 +76,7 @@ class Job:
     slot: int = BASE_SLOT
     switch: int = 0
     room: int = 0
+    prefix: Prefix | None = None
 
     @property
     def root(self) -> tuple[Code, ...]:
@@ -102,7 +118,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Roots first (base, in waves of their own), then the waves, which are independent of each other.
+    """Prefixes and roots first (base), then the waves, which are independent of each other.
 
     `lanes` is how many waves may run side by side: where that pays, since they cannot be one batch, as those of
     different adapters, or were cut so on purpose.
@@ -111,6 +127,7 @@ class Plan:
     roots: tuple[Wave, ...]
     waves: tuple[Wave, ...]
     lanes: int
+    prefixes: tuple[Prefix, ...] = ()
 
 
 def distinct_cells(paths: Iterable[Sequence[Code]]) -> int:
@@ -131,8 +148,8 @@ def make_plan(
 
     Jobs of an adapter keep their order, except that those with a common prefix, however short, come together, so
     that a wave shares as much as it can; a wave is closed when the next job does not fit. Distinct roots become
-    base jobs without room. Jobs of one and the same adapter are dealt out evenly to `lanes`; of the waves of several
-    adapters as many run side by side as `apart` says of their number.
+    base jobs without room, and distinct prefixes are listed. Jobs of one and the same adapter are dealt out evenly to
+    `lanes`; of the waves of several adapters as many run side by side as `apart` says of their number.
 
     Raises:
         ValueError: a single job exceeds `limits` (the caller checks the context first).
@@ -144,8 +161,9 @@ def make_plan(
         by_slot.setdefault(job.slot, []).append(job)
     own = limits if len(by_slot) > 1 else _dealt(limits, len(jobs), lanes)
     waves = [wave for slot, group in by_slot.items() for wave in _fill_waves(slot, group, own)]
+    prefixes = dict.fromkeys(job.prefix for job in jobs if job.prefix)
     side_by_side = apart(len(waves)) if len(by_slot) > 1 else lanes
-    return Plan(tuple(_fill_waves(BASE_SLOT, root_jobs, limits)), tuple(waves), side_by_side)
+    return Plan(tuple(_fill_waves(BASE_SLOT, root_jobs, limits)), tuple(waves), side_by_side, tuple(prefixes))
 
 
 def make_pack_plan(jobs: Sequence[Job], controls: Mapping[int, int], lanes: int, limits: Limits) -> Plan:

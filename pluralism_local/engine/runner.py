@@ -1,5 +1,6 @@
 """A model in memory with its lanes and its adapters: carries out plans.
 
+    Plan.prefixes ──> from the disk, else read on the lanes, each alone ──> KVStore, disk
     Plan.roots ──> first lane, all threads ──> KVStore
     Plan.waves ──> lanes (threads shared out) ──> events ──> one iterator
                    └ each: restore from the KVStore, decode prompts, then a token per sequence and step
@@ -22,11 +23,13 @@ import numpy as np
 import numpy.typing as npt
 
 from pluralism_local.engine.base import ShouldStop
+from pluralism_local.engine.counters import Counters
 from pluralism_local.engine.handles import Adapter, Model
-from pluralism_local.engine.kv_store import KVStore
-from pluralism_local.engine.lane import Counters, Lane
+from pluralism_local.engine.kv_store import Entry, KVStore
+from pluralism_local.engine.lane import Lane
 from pluralism_local.engine.lookup import RowCosts
-from pluralism_local.engine.plan import Job, Plan, Wave
+from pluralism_local.engine.plan import BASE_SLOT, Job, Plan, Prefix, Wave, encode
+from pluralism_local.engine.prefix_files import PrefixFiles
 from pluralism_local.engine.resident import give_back
 from pluralism_local.engine.rotation import ANY_SIZE, CellBounds
 from pluralism_local.errors import Cancelled
@@ -60,10 +63,14 @@ class RunnerOptions:
 
 
 class Runner:
-    """Owns `model` and everything that lives on it; closed in the order that llama.cpp needs."""
+    """Owns `model` and everything that lives on it; closed in the order that llama.cpp needs.
 
-    def __init__(self, model: Model, options: RunnerOptions) -> None:
-        self.model, self.options = model, options
+    Args:
+        files: where prefixes are kept on the disk; None keeps them in memory only.
+    """
+
+    def __init__(self, model: Model, options: RunnerOptions, files: PrefixFiles | None = None) -> None:
+        self.model, self.options, self.files = model, options, files
         self.store = KVStore(options.cache_bytes, model.window)
         self._lanes = [self._new_lane()]
         self._adapters: dict[str, Adapter] = {}
@@ -88,6 +95,8 @@ class Runner:
             adapter.close()
         self.model.close()
         self.store.clear()
+        if self.files is not None:
+            self.files.close()
 
     def rest(self) -> None:
         """Give back the lanes' memory; they are made again when needed, and the store stays."""
@@ -108,12 +117,7 @@ class Runner:
     def add_counts(self, total: Counters) -> None:
         """Add what the lanes did to `total`."""
         for lane in self._lanes:
-            total.adapter_switches += lane.counters.adapter_switches
-            total.decode_calls += lane.counters.decode_calls
-            total.decoded_tokens += lane.counters.decoded_tokens
-            total.reused_tokens += lane.counters.reused_tokens
-            total.drafted += lane.counters.drafted
-            total.accepted += lane.counters.accepted
+            total.add(lane.counters)
 
     def adapter(self, sha256: str, path: Path) -> Adapter:
         """The adapter of that hash, read from `path` the first time.
@@ -134,21 +138,78 @@ class Runner:
         return lane.next_token_logits(tokens, adapter, scale)
 
     def carry_out(self, plan: Plan, run: RunWave, should_stop: ShouldStop) -> Iterator[EngineEvent]:
-        """Roots, then waves; events as they come. `should_stop` is called from the lanes' threads."""
+        """Prefixes and roots, then waves; events as they come. `should_stop` is called from the lanes' threads."""
         first = self._lanes[0]
-        # a stop among the roots is seen again by the waves, which report it for each request
+        # a stop among these is seen again by the waves, which report it for each request
         with suppress(Cancelled):
+            self._recall(plan.prefixes, should_stop)
             for roots in plan.roots:
                 self._remember(first, roots, should_stop)
-        count = min(self.options.most_lanes, plan.lanes, len(plan.waves))
+        yield from self._on_lanes(plan.waves, plan.lanes, run, should_stop)
+
+    def _on_lanes(
+        self, waves: Sequence[Wave], most: int, run: RunWave, should_stop: ShouldStop
+    ) -> Iterator[EngineEvent]:
+        """Waves side by side on `most` lanes, or one after the other."""
+        count = min(self.options.most_lanes, most, len(waves))
         while len(self._lanes) < count:
             self._lanes.append(self._new_lane())
         if count > 1:
-            yield from self._side_by_side(plan.waves, count, run, should_stop)
+            yield from self._side_by_side(waves, count, run, should_stop)
             return
-        for wave in plan.waves:
+        first = self._lanes[0]
+        for wave in waves:
             first.reserve(first.cells_for(wave), self.options.threads)
             yield from run(first, wave, should_stop)
+
+    def _recall(self, prefixes: Sequence[Prefix], should_stop: ShouldStop) -> None:
+        """Have the store hold `prefixes`, as many as it has room for.
+
+        Raises:
+            Cancelled: `should_stop` turned true.
+        """
+        missing: list[Prefix] = []
+        cells = 0
+        for prefix in prefixes:
+            cells += len(prefix.tokens)
+            if cells * self.model.cell_bytes > self.store.lasting_budget:
+                break
+            if not self._known(Job(0, prefix.tokens)) and not self._found_on_disk(prefix):
+                missing.append(prefix)
+        heads = dict.fromkeys(prefix.tokens[: prefix.head] for prefix in missing if prefix.head)
+        self._read([Prefix(head) for head in heads if self._kept(head) is None], should_stop)
+        self._read(missing, should_stop)
+        if self.files is not None:
+            for prefix in missing:
+                if (entry := self._kept(prefix.tokens)) is not None:
+                    self.files.keep(prefix.tokens, entry.data)
+
+    def _kept(self, tokens: Sequence[int]) -> Entry | None:
+        with self.store.lock:
+            return self.store.exactly(encode(tokens))
+
+    def _found_on_disk(self, prefix: Prefix) -> bool:
+        data = None if self.files is None else self.files.find(prefix.tokens)
+        if data is None:
+            return False
+        with self.store.lock:
+            self.store.put(Entry(encode(prefix.tokens), data, lasting=True))
+        self._lanes[0].counters.restored_tokens += len(prefix.tokens)
+        return True
+
+    def _read(self, prefixes: Sequence[Prefix], should_stop: ShouldStop) -> None:
+        """Decode each prefix alone, on as many lanes as there are, and put it into the store."""
+        waves = [Wave(BASE_SLOT, (Job(i, prefix.tokens),)) for i, prefix in enumerate(prefixes)]
+
+        def run(lane: Lane, wave: Wave, stop: ShouldStop) -> Iterator[EngineEvent]:
+            prefix = prefixes[wave.jobs[0].index]
+            entry = lane.read(prefix, self._kept(prefix.tokens[: prefix.head]), stop)
+            with self.store.lock:
+                self.store.put(entry)
+            return iter(())
+
+        for _ in self._on_lanes(waves, self.options.most_lanes, run, should_stop):
+            pass
 
     def _remember(self, lane: Lane, roots: Wave, should_stop: ShouldStop) -> None:
         """Decode what the store lacks."""

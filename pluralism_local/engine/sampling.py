@@ -41,6 +41,20 @@ class Rules(Protocol):
         """`token` came."""
 
 
+def most_probable(logits: Weights) -> int:
+    """The token of the largest of `logits` [vocabulary].
+
+    Raises:
+        DamagedWeights: no logit is a number.
+    """
+    top = int(logits.argmax())
+    if not np.isfinite(logits[top]):
+        raise DamagedWeights(
+            "The model gave no usable next-token probabilities.", "Check it with `plocal models verify`."
+        )
+    return top
+
+
 class Sampler:
     """Draws the tokens of one sequence. The same seed and logits give the same tokens on every machine.
 
@@ -87,11 +101,7 @@ class Sampler:
         if self._banned.size:
             logits = logits.copy()
             logits[self._banned] = -np.inf
-        top = int(logits.argmax())
-        if not np.isfinite(logits[top]):
-            raise DamagedWeights(
-                "The model gave no usable next-token probabilities.", "Check it with `plocal models verify`."
-            )
+        top = most_probable(logits)
         if self._temperature == 0:
             return top
         # relative to the most probable token, whose weight is 1

@@ -106,8 +106,8 @@ class CommentStore:
         """What the communities' model is asked."""
         sample, voice = wanted.sample, wanted.voice
         text = self._task.comment(sample).text
-        persona = None if voice.adapter else voice.member.community.system(sample.question)
-        system = () if persona is None else (Message("system", persona),)
+        persona = None if voice.adapter else voice.member.community.message(sample.question)
+        system = () if persona is None else (persona,)
         seed = comment_seed(self._sampling.seed, f"{voice.id}:{sample.id}")
         limit = wanted.max_tokens or self._sampling.max_tokens
         sampling = replace(self._sampling, seed=seed, max_tokens=limit)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from pluralism_local.communities import Pool
 from pluralism_local.errors import InvalidInput
+from pluralism_local.prompts import recurring
 from pluralism_local.types import LLM_VOICE, Message, ModeName, Sampling, Turn
 
 PUBLISHED_ANSWER = Sampling(temperature=0.0, max_tokens=512)
@@ -70,23 +71,25 @@ class Ask:
 
     def to_llm(self, text: str, left_out: int = 0) -> tuple[Message, ...]:
         """The conversation that the LLM sees when `text` is its last user message."""
-        return self.thread(LLM_VOICE, text, self.system, left_out)
+        system = Message("system", self.system) if self.system else None
+        return self.thread(LLM_VOICE, text, system, left_out)
 
     def thread(
-        self, voice: str, text: str, system: str | None = None, left_out: int = 0
+        self, voice: str, text: str, system: Message | None = None, left_out: int = 0
     ) -> tuple[Message, ...]:
         """The conversation that `voice` sees when `text` is its last user message.
 
         Args:
-            system: its system message; None or empty for none.
+            system: its system message; None for none.
             left_out: how many of the oldest turns it does not see.
         """
-        messages = [Message("system", system)] if system else []
+        messages = [system] if system else []
         messages += self.history
         for turn in self.turns[left_out:]:
-            messages.append(Message("user", turn.asked.get(voice, turn.prompt)))
+            asked = turn.asked.get(voice, turn.prompt)
+            messages.append(Message("user", asked, recurring(asked)))
             messages.append(Message("assistant", turn.said.get(voice, turn.answer)))
-        return (*messages, Message("user", text))
+        return (*messages, Message("user", text, recurring(text)))
 
     def needed_pool(self) -> Pool:
         """The pool.

@@ -126,7 +126,7 @@ def write_comments(
 
 
 def _messages(ask: Ask, voice: Voice, text: str, left_out: int) -> tuple[Message, ...]:
-    persona = None if voice.adapter else voice.member.community.system(ask.opening)
+    persona = None if voice.adapter else voice.member.community.message(ask.opening)
     return ask.thread(voice.id, text, persona, left_out)
 
 

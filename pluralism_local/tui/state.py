@@ -27,6 +27,7 @@ ENGINE_SETTINGS = (
     "template",
     "weights",
     "plan",
+    "prefixes",
     "offline",
     "aliases",
 )

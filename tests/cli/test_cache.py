@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pluralism_local.engine.prefix_files import PREFIXES, PrefixFiles
 from pluralism_local.engine.shelf import Shelf
 from tests.cli.conftest import Run
 from tests.test_unfinished import HOLD
@@ -22,7 +23,7 @@ def put(out: Path, content: bytes) -> None:
 
 @pytest.fixture
 def cache(village: Path, starter_path: Path) -> Path:
-    """A cache with a copy and a pack of the starter, a copy of another model, a log and checksums."""
+    """A cache with a copy, a pack and a prefix of the starter, a copy of another model, a log and checksums."""
     folder = village / "cache"
     adapters = [f"/cards/{name}/adapter.gguf" for name in ("fishers", "millers")]
     made_of = {COPY: {"model": str(starter_path)}, LOST: {"model": "/gone/other.gguf"}}
@@ -34,6 +35,9 @@ def cache(village: Path, starter_path: Path) -> Path:
         lambda out: put(out, b"p" * 7000),
         2,
     )
+    kept = PrefixFiles(folder / PREFIXES, "", starter_path)
+    kept.keep(range(83), b"k" * 6000)
+    kept.close()
     (folder / "llama.log").write_text("loaded\n" * 100)
     (folder / "files.json").write_text("{}")
     (folder / "kernels").mkdir(exist_ok=True)
@@ -44,7 +48,7 @@ def cache(village: Path, starter_path: Path) -> Path:
 def test_everything_is_listed_with_what_it_belongs_to(run: Run, cache: Path, starter_path: Path) -> None:
     listed = run("cache", "ls", "--json").json()
     assert [one["kind"] for one in listed if one["kind"] != "remembered"] == [
-        "copies", "copies", "packs", "logs",
+        "copies", "copies", "packs", "prefixes", "logs",
     ]  # fmt: skip
     pack = next(one for one in listed if one["kind"] == "packs")
     assert pack["model"] == str(starter_path) and len(pack["adapters"]) == 2 and pack["file_bytes"] == 7000
@@ -101,15 +105,37 @@ def test_a_damaged_copy_is_found_thrown_away_and_told(
     assert (cache / "packs" / f"{PACK}.gguf").exists()
 
 
+@pytest.mark.parametrize("what", ["itself", "the copy"])
+def test_a_prefix_goes_that_is_damaged_or_may_have_been_read_by_a_damaged_copy(
+    run: Run, cache: Path, what: str
+) -> None:
+    (prefix,) = (cache / PREFIXES).iterdir()
+    path = prefix if what == "itself" else cache / "weights" / f"{COPY}.gguf"
+    path.write_bytes(path.read_bytes()[:-1])
+    ran = run("cache", "verify", "--json")
+    states = {Path(one["path"]): one["state"] for one in ran.json()}
+    assert ran.code == 4 and states[prefix] == states[path] == "damaged"
+    assert not prefix.exists() and (cache / "packs" / f"{PACK}.gguf").exists()
+
+
+def test_prefixes_are_listed_and_cleared(run: Run, cache: Path, starter_path: Path) -> None:
+    (line,) = [line for line in run("cache", "ls").out.splitlines() if line.startswith("prefixes")]
+    assert f"{starter_path.name}, 83 tokens" in line and "7 kB" in line
+    assert run("cache", "clear", "prefixes").out.endswith("1 file, 7 kB: removed.\n")
+    assert not list((cache / PREFIXES).iterdir()) and len(list((cache / "weights").iterdir())) == 4
+
+
 def test_models_verify_reads_only_what_is_made_of_that_model(run: Run, cache: Path) -> None:
+    (prefix,) = (cache / PREFIXES).iterdir()
     cached = run("models", "verify", "starter", "--json").json()["cached"]
     assert [(one["kind"], Path(one["path"]).stem, one["state"]) for one in cached] == [
         ("copy", COPY, "whole"),
         ("pack", PACK, "whole"),
+        ("prefix", prefix.stem, "whole"),
     ]
 
 
-@pytest.mark.parametrize("place", ["packs/a.gguf", "weights/a.gguf", "files.json"])
+@pytest.mark.parametrize("place", ["packs/a.gguf", "weights/a.gguf", "prefixes/a.cells", "files.json"])
 @pytest.mark.parametrize("command", ["ls", "clear", "verify"])
 def test_every_command_removes_what_a_killed_one_left(
     run: Run, cache: Path, place: str, command: str

@@ -216,6 +216,13 @@ def test_only_the_question_is_replaced() -> None:
     assert card(persona="We weigh {question}").system("{question} {x} {}") == "We weigh {question} {x} {}"
 
 
+def test_a_personas_message_says_how_much_of_it_recurs() -> None:
+    whole = card(persona="We answer.").message("Why?")
+    assert whole is not None and (whole.role, whole.content, whole.recurring) == ("system", "We answer.", 10)
+    asked = card(persona="Q: {question} A").message("Why?")
+    assert asked is not None and (asked.content, asked.recurring) == ("Q: Why? A", 3)
+
+
 visible = st.text(
     st.characters(categories=["L", "N", "P", "Zs"], exclude_characters="{}\u115f\u1160\u3164\uffa0")
 )

@@ -78,6 +78,34 @@ def test_finding_an_entry_makes_it_recent() -> None:
     assert [find(store, alone(number)) is not None for number in (1, 2, 3)] == [True, False, True]
 
 
+@given(
+    budget=st.integers(0, 20),
+    steps=st.lists(st.tuples(st.booleans(), st.integers(0, 7), st.integers(0, 12)), max_size=40),
+)
+def test_lasting_entries_go_after_all_others_and_take_half_at_most(
+    budget: int, steps: list[tuple[bool, int, int]]
+) -> None:
+    store = KVStore(budget)
+    for lasting, number, size in steps:
+        before = [held for held in store._entries if held.lasting]
+        store.put(Entry(alone(number), bytes(size), lasting=lasting))
+        lasting_size = sum(len(held.data) for held in store._entries if held.lasting)
+        assert lasting_size <= store.lasting_budget and store.size <= budget
+        if not lasting and size <= budget:  # no other entry drives one out, unless it takes its place
+            still = [held for held in before if held.codes != alone(number)]
+            assert [held for held in store._entries if held.lasting] == still
+
+
+def test_an_entry_is_found_by_just_its_cells_and_counts_as_used() -> None:
+    store = KVStore(2)
+    for number in (1, 2):
+        store.put(entry(alone(number)))
+    assert store.exactly(alone(1)) is not None
+    assert store.exactly((*alone(1), 5)) is None and store.exactly(alone(1)[:-1]) is None
+    store.put(entry(alone(3)))
+    assert [store.exactly(alone(number)) is not None for number in (1, 2, 3)] == [True, False, True]
+
+
 # --- finding ---
 
 

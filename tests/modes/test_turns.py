@@ -134,7 +134,7 @@ def test_every_request_continues_the_voice_s_own_thread(conversation: list[Step]
 def test_a_thread_alternates_and_ends_in_the_question(turns: list[Turn], voice: str, left_out: int) -> None:
     history = (Message("user", "Hello"), Message("assistant", "Good day"))
     ask = Ask("Why?", "vanilla", turns=tuple(turns), history=history)
-    whole = ask.thread(voice, "Now?", "Be brief.")
+    whole = ask.thread(voice, "Now?", Message("system", "Be brief."))
     assert [message.role for message in whole] == [
         "system",
         *["user", "assistant"] * (len(turns) + 1),
@@ -145,7 +145,7 @@ def test_a_thread_alternates_and_ends_in_the_question(turns: list[Turn], voice: 
     for turn, asked, said in zip(turns, whole[3:-1:2], whole[4:-1:2], strict=True):
         assert asked.content == turn.asked.get(voice, turn.prompt)
         assert said.content == ("x" if voice == LLM_VOICE else turn.answer)
-    shorter = ask.thread(voice, "Now?", "Be brief.", left_out)
+    shorter = ask.thread(voice, "Now?", Message("system", "Be brief."), left_out)
     assert shorter == (*whole[:3], *whole[3 + 2 * min(left_out, len(turns)) :])
 
 

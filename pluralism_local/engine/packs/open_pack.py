@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from pluralism_local.engine.counters import Counters
 from pluralism_local.engine.handles import Model
-from pluralism_local.engine.lane import Counters
 from pluralism_local.engine.markers import Marked
 from pluralism_local.engine.model_safety import ModelSafety, Setup
 from pluralism_local.engine.packs.shelf import Pack, PackShelf
@@ -101,10 +101,7 @@ class OpenPack:
 
     def add_counts(self, total: Counters) -> None:
         """Add what all packs did so far to `total`."""
-        total.adapter_switches += self._past.adapter_switches
-        total.decode_calls += self._past.decode_calls
-        total.decoded_tokens += self._past.decoded_tokens
-        total.reused_tokens += self._past.reused_tokens
+        total.add(self._past)
         if self._open is not None:
             self._open[1].add_counts(total)
 

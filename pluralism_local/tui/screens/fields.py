@@ -17,7 +17,7 @@ from pluralism_local.errors import InvalidInput
 GROUPS: dict[str, tuple[str, ...]] = {
     "Answer": ("temperature", "top_p", "max_tokens", "seed"),
     "Comments": ("comment_temperature", "comment_top_p", "comment_max_tokens"),
-    "Model": ("ctx_size", "threads", "gpu_layers", "template", "weights"),
+    "Model": ("ctx_size", "threads", "gpu_layers", "template", "weights", "prefixes"),
     "This program": ("offline",),
 }
 ELSEWHERE = frozenset({"model", "pool", "mode", "aliases", "community_paths"})
