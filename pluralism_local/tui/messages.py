@@ -26,10 +26,11 @@ class Loading:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The model of `settings` can be asked."""
+    """The model of `settings` can be asked; `only_continues`: it is a base model, see `Capabilities`."""
 
     settings: Settings
     model: ModelInfo
+    only_continues: bool = False
 
 
 @dataclass(frozen=True, slots=True)

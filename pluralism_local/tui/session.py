@@ -58,6 +58,7 @@ class Session:
         exchanges: of this conversation, by number, in order.
         running: the one that is being answered.
         model: what is open; None before.
+        only_continues: whether the model is a base model, which follows no instructions.
         loading: what is being opened, for the status line; empty when nothing is.
         context: tokens that the conversation takes; None if unknown.
     """
@@ -73,6 +74,7 @@ class Session:
         self.library: Library | None = None
         self.loading = ""
         self.context: int | None = None
+        self.only_continues = False
         self._start = start
         self._worker = worker
         self._make_log = make_log
@@ -232,7 +234,7 @@ class Session:
         return len(self._waiting)
 
     def _ready(self, event: Ready) -> None:
-        self.model = event.model
+        self.model, self.only_continues = event.model, event.only_continues
         engine = {name: getattr(event.settings, name) for name in ENGINE_SETTINGS}
         self.state = replace(self.state, settings=self.state.settings.model_copy(update=engine))
         self._opened()

@@ -124,11 +124,11 @@ class Transcript(VerticalScroll):
     def on_mount(self) -> None:
         self.anchor()
 
-    def welcome(self, mode: ModeName) -> None:
+    def welcome(self, mode: ModeName, *, only_continues: bool) -> None:
         """Say what the mode does, where nothing else is shown yet."""
         empty = self.query_one("#empty", Static)
         if empty.display:
-            _put(empty, [welcome(mode)])
+            _put(empty, [welcome(mode, only_continues=only_continues)])
 
     def show(self, exchange: Exchange) -> None:
         """Show what is new about an exchange, or all of a new one."""
@@ -168,10 +168,11 @@ class Transcript(VerticalScroll):
         self.mount(Static(clean(text), classes="note trouble" if trouble else "note about", markup=False))
 
 
-def welcome(mode: ModeName) -> str:
-    """What an empty transcript says."""
+def welcome(mode: ModeName, *, only_continues: bool = False) -> str:
+    """What an empty transcript says, of a base model that it is one."""
     keys = "Ctrl+T mode   F1 all keys   Ctrl+P commands\nF2 communities   F3 models   Ctrl+O history"
-    return f"{SPECS[mode].welcome}\n\n{keys}"
+    base = "\n\nA base model: it continues texts, and follows no instructions." if only_continues else ""
+    return f"{SPECS[mode].welcome}{base}\n\n{keys}"
 
 
 def asked(exchange: Exchange) -> Content:

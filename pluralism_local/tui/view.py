@@ -89,7 +89,7 @@ class ChatView(Vertical):
         self._steer(spec.attribute)
         self._options.display = spec.options == "needed"
         self._make_room(watched.voices if watched is not None else spec.communities)
-        self.transcript.welcome(state.mode)
+        self.transcript.welcome(state.mode, only_continues=session.only_continues)
         given = " · ".join(state.options) or "from the prompt (A. … B. …)"
         self._options.update(f"options: {given}   F8 types them")
         if watched is None and state.pool is not None:

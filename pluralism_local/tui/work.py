@@ -126,7 +126,8 @@ class Worker:
     def _open(self, settings: Settings, communities: bool) -> None:
         try:
             handles = self._use(settings, communities)
-            self._tell(Ready(settings, handles.llm.info))
+            llm = handles.llm
+            self._tell(Ready(settings, llm.info, llm.capabilities.only_continues))
         except Exception as error:  # noqa: BLE001 - the worker's edge
             message, hint = self._describe(error)
             self._tell(NotReady(message, hint, kept=self._engines.any))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -10,8 +11,11 @@ import pytest
 
 from pluralism_local import config
 from pluralism_local.communities import Card, Community, Library, Pool, ad_hoc_pool
+from pluralism_local.engine.base import Capabilities
+from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.history import Conversation, History, asked_with, default_path, weighed
 from pluralism_local.modes import Ask
+from pluralism_local.tui.engines import Engines
 from pluralism_local.tui.memory import Log
 from pluralism_local.tui.messages import (
     Failed,
@@ -24,7 +28,8 @@ from pluralism_local.tui.messages import (
     WorkEvent,
 )
 from pluralism_local.tui.session import Session
-from pluralism_local.tui.work import Job
+from pluralism_local.tui.transcript import welcome
+from pluralism_local.tui.work import Job, Worker
 from pluralism_local.types import AnswerDelta, ModelInfo, ModeName, Result, Sampling, Turn
 from tests.tui.helpers import start
 
@@ -296,3 +301,26 @@ def test_news_of_an_answer_do_not_hide_that_another_model_is_opened() -> None:
     session.use_model("second")
     session.take(Happened(1, AnswerDelta("A")))
     assert session.loading == "opening second …"
+
+
+def test_a_base_model_is_told_apart_in_the_welcome() -> None:
+    """Opened by the real worker; another model's welcome says nothing of it."""
+
+    class Base(ScriptedEngine):
+        @property
+        def capabilities(self) -> Capabilities:
+            return replace(super().capabilities, only_continues=True)
+
+    engines = {"base": Base(None), "instruct": ScriptedEngine(None)}
+    events: queue.SimpleQueue[WorkEvent] = queue.SimpleQueue()
+    worker = Worker(Engines(None, "base", lambda name, *_: engines[name]), events.put)
+    session, _ = begun()
+    said = "A base model: it continues texts, and follows no instructions."
+    for name, expected in (("base", True), ("instruct", False)):
+        worker.open(config.Settings(model=name), communities=False)
+        ready = events.get(timeout=60)
+        assert isinstance(ready, Ready)
+        session.take(ready)
+        assert session.only_continues == expected
+        assert (said in welcome("vanilla", only_continues=session.only_continues)) == expected
+    assert worker.close()
