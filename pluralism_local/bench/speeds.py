@@ -47,7 +47,10 @@ def speeds(
     progress: Callable[[float], None] = lambda _share: None,
     should_stop: ShouldStop = never,
 ) -> Speeds:
-    """Measure the base model; `engine` must ignore the tokens that end an answer. A first turn warms up.
+    """Measure the base model. A first turn warms up.
+
+    `engine` must ignore the tokens that end an answer, and guess at none (`lookup`): how many guesses come true
+    depends on the text.
 
     `progress` gets the share of turns that are done, in [0, 1].
 

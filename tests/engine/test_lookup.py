@@ -113,7 +113,7 @@ def test_copies_that_break_off_cost_three_percent_at_most(costs: RowCosts) -> No
 def test_a_text_that_copies_gains() -> None:
     chance = random.Random(1)
     prompt = [chance.randrange(1000) for _ in range(600)]
-    assert spent(prompt, prompt[100:400], CPU_ROW_COSTS)[0] < 0.65 * 300
+    assert spent(prompt, prompt[100:400], CPU_ROW_COSTS)[0] < 0.9 * 300
     assert spent(prompt, prompt[100:400], GPU_ROW_COSTS)[0] < 0.2 * 300
 
 
