@@ -5,6 +5,10 @@ default: check
 setup:
     pip install -e ".[starter,dev]"
 
+# What the recipes train with, too; their tests are skipped without it.
+setup-train: setup
+    pip install -e ".[train]"
+
 # Everything that must hold before a commit; slow tests are apart.
 check: lint types imports test
 
