@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pluralism_local import __version__
 from pluralism_local.communities import Pool
-from pluralism_local.errors import Refused
+from pluralism_local.errors import Refused, Unsupported
 from pluralism_local.evaluation.samples import Sample
 from pluralism_local.evaluation.stored import StoredRun, read_object
 from pluralism_local.evaluation.tasks import Task
 from pluralism_local.files import write_atomic
+from pluralism_local.modes.wordings import Wording
 from pluralism_local.remote_url import without_credentials
 from pluralism_local.types import ModelInfo, Sampling
 
@@ -72,15 +74,38 @@ def identify(
             "pool": {"id": pool.id, "members": [_member(member) for member in pool.members]},
             "llm": _model(llm),
             "communities_model": _model(communities),
-            "prompts": {
-                prompt.id: hashlib.sha256(prompt.text.encode()).hexdigest()[:12] for prompt in task.prompts
-            },
+            "prompts": rendered(task, samples),
             "comment": _sampling(comment),
             "answer": _sampling(answer),
             "template": template,
             "version": __version__,
         }
     )
+
+
+def rendered(task: Task, samples: Sequence[Sample]) -> dict[str, str]:
+    """Use, such as ``"answer"``, to 12 hex digits of the sha256 of all that `task` asks there of `samples`.
+
+    The text as models get it, with comments of fixed words, and not the templates: what is put together in code counts,
+    too. Uses that the task has no wording for are left out.
+    """
+    first, second = "A comment.", "Another comment."
+    uses: dict[str, Callable[[Sample], Wording]] = {
+        "comment": task.comment,
+        "vanilla": task.vanilla,
+        "prompting": task.prompting,
+        "alone": task.alone,
+        "moe_select": lambda sample: task.moe_select(sample, (first, second)),
+        "moe_answer": lambda sample: task.moe_answer(sample, first),
+        "select": lambda sample: task.select(sample, (first, second)),
+        "answer": lambda sample: task.answer(sample, first),
+        "synthesis": lambda sample: task.synthesis(sample, (first, second)),
+    }
+    digests = {}
+    for use, put in uses.items():
+        with suppress(Unsupported):
+            digests[use] = digest([put(sample).text for sample in samples])[:12]
+    return digests
 
 
 def claim(folder: Path, identity: Identity, about: Mapping[str, Any]) -> None:

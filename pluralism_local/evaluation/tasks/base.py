@@ -17,7 +17,6 @@ from pluralism_local.evaluation.tasks.facts import Papers, Partition
 from pluralism_local.mode_specs import ModeName
 from pluralism_local.modes.steps import Answers
 from pluralism_local.modes.wordings import Wordings
-from pluralism_local.prompts import Prompt
 
 
 class Task(Wordings[Sample]):
@@ -30,7 +29,6 @@ class Task(Wordings[Sample]):
             comments the attribute stays, and comments that may not fit the LLM's context are shortened.
         answers: its form, see `modes.steps`.
         mode: how the communities' comments come together on it.
-        prompts: all that its methods use; their hashes are part of a run's identity.
         about: one line for people.
         headline: the figures it is about; the first is a mean over samples, on which methods and pools are paired.
         also: what tables show after these; a report draws them in sections of their own.
@@ -46,7 +44,6 @@ class Task(Wordings[Sample]):
     version: ClassVar[int] = 3
     answers: ClassVar[Answers]
     mode: ClassVar[ModeName]
-    prompts: ClassVar[tuple[Prompt, ...]]
     about: ClassVar[str]
     headline: ClassVar[tuple[str, ...]]
     also: ClassVar[tuple[str, ...]] = ()

@@ -16,10 +16,7 @@ from pluralism_local.modes.wordings import Wording, word
 from pluralism_local.prompts import (
     COMMENT_EXPLAINED_COUNTRY,
     DISTRIBUTIONAL_ANSWER_COUNTRY,
-    MOE_ANSWER,
-    MOE_SELECT,
     PROMPTING_COUNTRY,
-    QUESTION,
 )
 
 COUNTRIES = frozenset(
@@ -87,14 +84,6 @@ class DistributionalGlobalOpinionQA(Task):
             }
         },
         pools={"js_distance": by_pool(0.3162, 0.3221, 0.3003)},
-    )
-    prompts = (
-        QUESTION,
-        COMMENT_EXPLAINED_COUNTRY,
-        PROMPTING_COUNTRY,
-        MOE_SELECT,
-        MOE_ANSWER,
-        DISTRIBUTIONAL_ANSWER_COUNTRY,
     )
 
     def sample(self, row: Mapping[str, Any], where: Where) -> Sample:

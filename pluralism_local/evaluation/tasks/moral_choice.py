@@ -16,10 +16,7 @@ from pluralism_local.modes.wordings import Wording, word
 from pluralism_local.prompts import (
     COMMENT_EXPLAINED,
     DISTRIBUTIONAL_ANSWER,
-    MOE_ANSWER,
-    MOE_SELECT,
     PROMPTING_CONFIDENCE,
-    QUESTION,
 )
 
 AMBIGUITIES = ("low_ambiguity", "high_ambiguity")
@@ -64,14 +61,6 @@ class DistributionalMoralChoice(Task):
             ),
         },
         pools={"js_distance": by_pool(0.1528, 0.1399, 0.1360)},
-    )
-    prompts = (
-        QUESTION,
-        COMMENT_EXPLAINED,
-        PROMPTING_CONFIDENCE,
-        MOE_SELECT,
-        MOE_ANSWER,
-        DISTRIBUTIONAL_ANSWER,
     )
 
     def sample(self, row: Mapping[str, Any], where: Where) -> Sample:

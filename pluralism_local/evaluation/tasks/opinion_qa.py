@@ -18,10 +18,7 @@ from pluralism_local.evaluation.tasks.rows import distribution, options, text
 from pluralism_local.modes.wordings import Wording, word
 from pluralism_local.prompts import (
     COMMENT_EXPLAINED_GROUP,
-    MOE_ANSWER,
-    MOE_SELECT,
     PROMPTING_GROUP,
-    QUESTION,
     STEERABLE_ANSWER_GROUP,
     STEERABLE_SELECT,
     numbered,
@@ -84,15 +81,6 @@ class SteerableOpinionQA(Task):
                 )
             }
         },
-    )
-    prompts = (
-        QUESTION,
-        COMMENT_EXPLAINED_GROUP,
-        PROMPTING_GROUP,
-        MOE_SELECT,
-        MOE_ANSWER,
-        STEERABLE_SELECT,
-        STEERABLE_ANSWER_GROUP,
     )
 
     def sample(self, row: Mapping[str, Any], where: Where) -> Sample:

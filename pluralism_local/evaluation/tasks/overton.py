@@ -16,7 +16,7 @@ from pluralism_local.evaluation.tasks.base import Task
 from pluralism_local.evaluation.tasks.facts import LLAMA, Papers, by_pool, paper_row
 from pluralism_local.evaluation.tasks.rows import text, texts
 from pluralism_local.modes.wordings import Wording, word
-from pluralism_local.prompts import MOE_ANSWER, MOE_SELECT, OVERTON_SYNTHESIS, PROMPTING, QUESTION, numbered
+from pluralism_local.prompts import OVERTON_SYNTHESIS, PROMPTING, QUESTION, numbered
 
 
 class _Overton(Task):
@@ -25,7 +25,6 @@ class _Overton(Task):
     headline = ("coverage",)
     also = ("coverage_033",)
     clusters = "situations"
-    prompts = (QUESTION, PROMPTING, MOE_SELECT, MOE_ANSWER, OVERTON_SYNTHESIS)
 
     def sample(self, row: Mapping[str, Any], where: Where) -> Sample:
         situation, question = text(row, "situation", where), text(row, "input", where)

@@ -16,10 +16,7 @@ from pluralism_local.evaluation.tasks.rows import text
 from pluralism_local.modes.wordings import Wording, word
 from pluralism_local.prompts import (
     COMMENT_EXPLAINED_INSTRUCTION,
-    MOE_ANSWER,
-    MOE_SELECT,
     PROMPTING_VALUE,
-    QUESTION,
     STEERABLE_ANSWER_NAMED,
     STEERABLE_SELECT_VALUE,
     numbered,
@@ -51,15 +48,6 @@ class SteerableValueKaleidoscope(Task):
             ),
         },
         pools={"accuracy": by_pool(0.7300, 0.6046, 0.7825)},
-    )
-    prompts = (
-        QUESTION,
-        COMMENT_EXPLAINED_INSTRUCTION,
-        PROMPTING_VALUE,
-        MOE_SELECT,
-        MOE_ANSWER,
-        STEERABLE_SELECT_VALUE,
-        STEERABLE_ANSWER_NAMED,
     )
 
     def sample(self, row: Mapping[str, Any], where: Where) -> Sample:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pluralism_local.errors import Unsupported
+from pluralism_local.evaluation.identity import rendered
 from pluralism_local.evaluation.samples import Sample, Where
-from pluralism_local.evaluation.tasks import TASKS
+from pluralism_local.evaluation.tasks import TASKS, Task
 from pluralism_local.modes.wordings import Wording
 from tests.evaluation import rows
 
@@ -106,32 +109,48 @@ def test_overton() -> None:
     assert sample("overton-judge", rows.overton(1)).id == one.id
 
 
-def test_every_wording_is_of_a_listed_prompt() -> None:
-    made = {
-        "overton-nli": rows.overton,
-        "overton-judge": rows.overton,
-        "steerable-vk": rows.value,
-        "steerable-opinionqa": rows.opinion,
-        "distributional-moralchoice": rows.moral,
-        "distributional-globalopinionqa": rows.global_opinion,
-    }
-    for name, task in TASKS.items():
-        one = sample(name, made[name](1))
-        used: list[Wording] = [
-            task.comment(one),
-            task.vanilla(one),
-            task.prompting(one),
-            task.moe_select(one, ["a", "b"]),
-            task.moe_answer(one, "x"),
-            task.alone(one),
-        ]
-        match task.mode:
-            case "steerable":
-                used += [task.select(one, ["x", "y"]), task.answer(one, "x")]
-            case "distributional":
-                used.append(task.answer(one, "x"))
-            case "overton":
-                used.append(task.synthesis(one, ["x", "y"]))
-        assert {wording.prompt for wording in used} == set(task.prompts), name
+MADE = {
+    "overton-nli": rows.overton,
+    "overton-judge": rows.overton,
+    "steerable-vk": rows.value,
+    "steerable-opinionqa": rows.opinion,
+    "distributional-moralchoice": rows.moral,
+    "distributional-globalopinionqa": rows.global_opinion,
+}
+ALWAYS = {"comment", "vanilla", "prompting", "alone", "moe_select", "moe_answer"}
+OF_MODE = {"overton": {"synthesis"}, "steerable": {"select", "answer"}, "distributional": {"answer"}}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_runs_identity_has_every_text_that_its_task_asks(name: str) -> None:
+    task, samples = TASKS[name], [sample(name, MADE[name](place)) for place in (1, 2)]
+    digests = rendered(task, samples)
+    assert digests.keys() == ALWAYS | OF_MODE[task.mode]
+    assert rendered(task, samples) == digests
+    assert not set(rendered(task, samples[:1]).items()) & set(digests.items())  # all samples count
+
+    for use in digests:
+        changed = changed_in(task, use)
+        after = rendered(changed, samples)
+        assert {one for one in digests if after[one] != digests[one]} >= {use}
+        assert after.keys() == digests.keys()
+
+
+def changed_in(task: Task, use: str) -> Task:
+    """The same task, which puts a word more into one text, outside of the template."""
+
+    class Changed(type(task)):  # type: ignore[misc]
+        pass
+
+    def put(self: Task, *args: object) -> Wording:
+        wording: Wording = getattr(task, use)(*args)
+        return replace(wording, text=f"{wording.text} Please.")
+
+    setattr(Changed, use, put)
+    changed: Task = Changed()
+    return changed
+
+
+def test_a_task_without_a_use_says_so() -> None:
     with pytest.raises(Unsupported):
         TASKS["overton-nli"].select(sample("overton-nli", rows.overton(1)), ["x"])
