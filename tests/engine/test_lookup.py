@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from scipy.stats import chisquare
 
 from pluralism_local.engine.llama import EngineStats, LlamaEngine, LlamaOptions
 from pluralism_local.engine.lookup import CPU_ROW_COSTS, GPU_ROW_COSTS, Lookup, RowCosts
+from pluralism_local.engine.plan import common_prefix
 from pluralism_local.types import Message, Request, Sampling, TextDelta
 from tests.engine.conftest import MakeRef
 from tests.engine.llama_util import ask, run, user
@@ -286,3 +287,35 @@ def _compare(drawn: Sequence[int], shares: np.ndarray) -> None:
     seen = [*counts[common], counts[~common].sum()]
     expected = np.array([*shares[common], shares[~common].sum()]) * len(drawn)
     assert chisquare(seen, expected).pvalue > 1e-3
+
+
+@pytest.mark.slow
+def test_on_a_real_model_texts_part_only_where_two_tokens_are_nearly_as_probable(
+    fetched_model: Callable[[str], Path],
+) -> None:
+    """Its activations are quantized to 8 bits, so that a batch's rows round visibly: up to 0.3 in a logit were seen."""
+    passage = "Phones distract pupils, and so they should stay in the locker until the last lesson is over."
+    request = Request(
+        user(f"{passage}\n{passage}\nRepeat this word for word, twice."),
+        Sampling(max_tokens=48),
+        keep=True,
+    )
+    with LlamaEngine(
+        fetched_model("qwen25-coder-0.5b"), name="real", options=LlamaOptions(threads=1, lookup=False)
+    ) as engine:
+        plain = _kept(engine, request)
+        engine._runner._lanes[0]._row_costs = FREE
+        guessed = _kept(engine, request)
+        assert engine.stats.accepted > 10
+        parting = common_prefix(plain, guessed)
+        if parting < min(len(plain), len(guessed)):
+            logits = engine._runner.probe(plain[:parting])
+            near = logits.max() - logits[[plain[parting], guessed[parting]]]
+            assert near.max() < 0.6
+
+
+def _kept(engine: LlamaEngine, request: Request) -> list[int]:
+    """Prompt and text of a kept sequence, as tokens."""
+    engine.forget()
+    run(engine, [request])
+    return list(engine._runner.store._entries[-1].codes)
