@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from pluralism_local.cli.voices import work
 from tests.cli.conftest import Run
 
 QUESTIONS = (
@@ -222,3 +225,34 @@ def test_opinions_and_own_texts_are_reported_apart(run: Run, questions: str, tmp
     figure = found["opinions"]["party"]["farmers/fishers"]
     assert figure["questions"] == 1 and -1 <= figure["r"]["value"] <= 1
     assert found["held_out"] is None
+
+
+@pytest.mark.parametrize("comments", [3, 6, 9])
+def test_ctrl_c_keeps_whole_questions_and_the_same_command_ends_as_if_it_had_not_come(
+    run: Run, questions: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, comments: int
+) -> None:
+    arguments = (*JUDGE, "village", "--questions", questions, "--json", "--output")
+    whole = run(*arguments, "whole").json()
+    real = work.pace
+
+    def pressing(judging: work.Judging, about: str) -> Callable[[int, int], None]:
+        told = real(judging, about)
+
+        def report(done: int, total: int) -> None:
+            told(done, total)
+            if about == "comments" and done == comments:
+                signal.raise_signal(signal.SIGINT)
+
+        return report
+
+    monkeypatch.setattr(work, "pace", pressing)
+    stopped = run(*arguments, "cut")
+    assert stopped.code == 6
+    assert stopped.json()["complete"] is False
+    assert "the same command goes on" in stopped.err
+    assert len((tmp_path / "cut" / "comments.jsonl").read_text().splitlines()) == comments
+
+    monkeypatch.setattr(work, "pace", real)
+    again = run(*arguments, "cut")
+    assert again.code == 0
+    assert {**again.json(), "folder": None} == {**whole, "folder": None}

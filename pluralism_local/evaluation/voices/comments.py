@@ -10,10 +10,11 @@ is all that it depends on, so that a pool may grow and the number of questions, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict
 
@@ -27,7 +28,7 @@ from pluralism_local.evaluation.reading import read_rows
 from pluralism_local.evaluation.stored import Text, check_records
 from pluralism_local.modes.comments import comment_seed
 from pluralism_local.prompts import QUESTION
-from pluralism_local.types import CommentDone, Message, Request, Sampling, TextDone
+from pluralism_local.types import CommentDone, Message, ModeEvent, Request, Sampling, TextDone
 
 Form = Literal["voice", "base"]
 FILE = "comments.jsonl"
@@ -182,15 +183,18 @@ def _ask_voices(
         question, "overton", pool=replace(speakers.pool, members=tuple(members)), comment=speakers.sampling
     )
     written: list[VoiceComment] = []
-    events = modes.run(ask, llm=speakers.engine, communities=speakers.engine, should_stop=should_stop)
-    for event in events:
-        if isinstance(event, CommentDone):
+    said = modes.run(ask, llm=speakers.engine, communities=speakers.engine, should_stop=should_stop)
+    # a mode is a generator: closed before the answer is begun
+    with closing(cast(Generator[ModeEvent, None, None], said)) as events:
+        for event in events:
+            if not isinstance(event, CommentDone):
+                continue
             one = event.comment
             if one.problem == "stopped":
                 return None
             written.append(VoiceComment(question, one.community, one.text, one.finish == "stop"))
             if len(written) == len(members):
-                return written  # before the answer is begun
+                return written
     if should_stop():
         return None
     raise EngineFailure(f"Only {len(written)} of {len(members)} voices commented on '{question}'.")
