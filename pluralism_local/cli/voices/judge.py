@@ -13,7 +13,7 @@ from pluralism_local.cli.eval.scorers import NO_SCORER
 EPILOG = """
 \b
 Figures, each with a 95 % interval over questions:
-  on topic     comments that answer their question: the judge's probability is at least 1/2
+  on topic     comments that make their question likelier than three others: the judge's probability is at least 1/2
   yes          mean P(yes): the judge's probability that the comment answers yes
   repeats      comments in which any eight words come twice
   invents      comments with a number that is neither in the question nor in the persona

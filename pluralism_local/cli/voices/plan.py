@@ -37,7 +37,7 @@ def show_plan(work: Judging) -> None:
                 if wanted.comments is None
                 else f"{len(work.comments):,} given",
             ),
-            ("judge reads", f"{many(record['judged'], 'comment')}, with four questions about each"),
+            ("judge reads", f"{many(record['judged'], 'comment')}, with three questions about each"),
             (
                 "entailment",
                 f"at most {record['entailment_pairs']:,} pairs" if record["entailment_pairs"] else None,

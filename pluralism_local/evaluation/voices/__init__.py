@@ -2,7 +2,7 @@
 
     questions file ──questions──> [Question]
     pool, model, [Question] ──comments──> [VoiceComment]      journalled, or from a file of comments made elsewhere
-    [VoiceComment], judge   ──judgements──> P(yes), P(answers the question) per comment, both orders of the options
+    [VoiceComment], judge   ──judgements──> P(yes) in both orders of the options, P(answers this question)
     [VoiceComment], scorer  ──positions──> number of different positions per ask
     comments + probabilities ──figures──> Report: per voice, per pair of opposite voices, of the pool; no model needed
     survey rows             ──opinions──> do the voices differ as the people of both sides do?

@@ -50,7 +50,7 @@ class TextFigures:
 
     Attributes:
         comments, judged, failed: how many there are, have a verdict, could not be judged.
-        on_topic: share whose probability of answering the question is at least 1/2.
+        on_topic: share whose `Verdict.on_topic` is at least 1/2.
         repeats, invents: share with any eight words twice, and with a number that nobody told it.
         ends: share that ended by itself, of those where that is known.
         words: mean number.

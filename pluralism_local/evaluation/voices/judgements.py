@@ -1,14 +1,19 @@
-"""What a model makes of a comment: which way it answers, and whether it does.
+"""What a model makes of a comment: which way it answers, and whether it answers that question at all.
 
-    VoiceComment ──StanceJudge.ask──> four option requests: two questions, each with its options in both orders
-                 ──mean of both orders──> Verdict(yes, on_topic)
+    comment, question ──"A. Yes B. No" and "A. No B. Yes"──mean──> P(yes)
+    comment           ──P(question | comment) / P(question | no comment), of four questions──> P(this one)
 
-The four share the comment's computation. A judge is identified by its model, the prompts and how they are templated;
-what it said is journalled by that and the comment's text, so that the same text is judged once, whoever said it.
+A small model that is asked whether a text is on topic says yes to nearly everything; how much likelier a text makes its
+question than other questions, it shows without being asked. The other three are of those that ship, the same for
+all comments on a question. A question that a comment quotes back is no answer and is taken out before. What asks share,
+the comment, is computed once. A judge is identified by its model, the prompts and how they are templated; what it said
+is journalled by that and the comment's text, so that the same text is judged once, whoever said it.
 """
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,17 +27,25 @@ from pluralism_local.evaluation.asking import Asker, Failure
 from pluralism_local.evaluation.identity import digest, model_key
 from pluralism_local.evaluation.journal import Journal, Record
 from pluralism_local.evaluation.stored import check_records
-from pluralism_local.evaluation.voices.prompts import VOICE_ON_TOPIC, VOICE_STANCE
+from pluralism_local.evaluation.voices.prompts import VOICE_QUESTION, VOICE_STANCE
+from pluralism_local.evaluation.voices.questions import read_questions
+from pluralism_local.evaluation.voices.texts import words
 from pluralism_local.prompts import Prompt
 from pluralism_local.types import Message, OptionDistribution, OptionRequest
 
 CHUNK = 6
-"""Comments that are judged together: 24 prompts that share six beginnings."""
+"""Comments that are judged together: 18 prompts that share six beginnings."""
+OTHERS = 3
+"""Questions beside the one that a comment was made on; chance is 1/4."""
 
 YES, NO = "Yes", "No"
 _LETTERS = ("A", "B")
 _ORDERS = ((YES, NO), (NO, YES))
-_PROMPTS: tuple[Prompt, ...] = (VOICE_STANCE, VOICE_ON_TOPIC)
+_PROMPTS: tuple[Prompt, ...] = (VOICE_STANCE, VOICE_QUESTION)
+_ASKED = len(_ORDERS) + 1
+_NO_COMMENT = "No comment."
+_LEAST = 1e-300
+"""Stands for a probability too small for a number, of which the logarithm is taken."""
 _EMPTY = Failure("empty", "The comment has no text.")
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -44,9 +57,10 @@ class Verdict:
 
     Attributes:
         yes: probability in [0, 1] that it answers yes, the mean of both orders; 1 - yes that it answers no.
-        on_topic: probability in [0, 1] that it is about the question and gives a view, the mean of both orders.
+        on_topic: probability in [0, 1] that it answers this question and none of `OTHERS` others, if all are as likely
+            beforehand.
         order_effect: in [0, 1], how far apart both orders are in `yes`.
-        outside: in [0, 1], mean probability that the judge says neither letter.
+        outside: in [0, 1], mean probability over both orders that the judge says neither letter.
     """
 
     yes: float
@@ -72,25 +86,29 @@ class StanceJudge:
     """A model that reads comments.
 
     Args:
-        engine: must give probabilities.
+        engine: must give exact probabilities, also of texts of several tokens.
         variant: whatever else its answers depend on, e.g. how prompts are templated.
 
     Attributes:
-        identity: of model, prompts and variant; hex.
+        identity: of model, prompts, the other questions and variant; hex.
 
     Raises:
-        Unsupported: the model gives no probabilities.
+        Unsupported: the model gives no such probabilities.
     """
 
     def __init__(self, engine: LanguageModel, *, variant: str = "") -> None:
         self.info = engine.info
-        if engine.capabilities.distribution == "none":
+        if engine.capabilities.distribution != "exact":
             raise Unsupported(
-                f"{self.info.id} gives no probabilities, which judging voices needs.",
+                f"{self.info.id} does not give the probabilities of whole texts, which judging voices needs.",
                 "Take a local model with --judge.",
             )
-        self.identity = digest([model_key(self.info), [prompt.id for prompt in _PROMPTS], variant])
+        self._shipped = [one.text for one in read_questions()]
+        self.identity = digest(
+            [model_key(self.info), [prompt.id for prompt in _PROMPTS], self._shipped, variant]
+        )
         self._asker = Asker(engine)
+        self._priors: dict[str, OptionDistribution | Failure] = {}
 
     def key(self, question: str, text: str) -> str:
         """Of a comment, all that its verdict depends on."""
@@ -102,10 +120,29 @@ class StanceJudge:
         Raises:
             PlocalError: as `Asker.distributions`.
         """
-        requests = [request for comment in comments for request in _requests(*comment)]
+        for question in dict.fromkeys(question for question, _ in comments):
+            if question not in self._priors:  # one by one: it must not depend on what else is asked
+                (self._priors[question],) = self._asker.distributions([self._which(question, _NO_COMMENT)])
+        requests = [
+            request
+            for question, text in comments
+            for request in (*_stances(question, text), self._which(question, _without(question, text)))
+        ]
         answers = self._asker.distributions(requests)
-        size = len(_PROMPTS) * len(_ORDERS)
-        return [_verdict(answers[start : start + size]) for start in range(0, len(answers), size)]
+        return [
+            _verdict([*answers[_ASKED * place : _ASKED * (place + 1)], self._priors[question]])
+            for place, (question, _) in enumerate(comments)
+        ]
+
+    def _which(self, question: str, text: str) -> OptionRequest:
+        """Which question `text` answers: this one first, then others of those that ship."""
+        asked = set(words(question))
+        others = sorted(
+            (other for other in self._shipped if words(other) != words(question)),
+            key=lambda other: (len(asked & set(words(other))), digest([question, other])),
+        )
+        prompt = VOICE_QUESTION.render(comment=text.strip())
+        return OptionRequest((Message("user", prompt),), (question, *others[:OTHERS]))
 
 
 def judge_file(folder: Path, judge: StanceJudge) -> Path:
@@ -147,28 +184,39 @@ def judge_comments(
     return [known.get(judge.key(*one)) if one[1].strip() else _EMPTY for one in comments]
 
 
-def _requests(question: str, comment: str) -> Iterator[OptionRequest]:
-    for prompt in _PROMPTS:
-        for first, second in _ORDERS:
-            text = prompt.render(question=question, comment=comment.strip(), first=first, second=second)
-            yield OptionRequest((Message("user", text),), _LETTERS)
+def _stances(question: str, comment: str) -> Iterator[OptionRequest]:
+    for first, second in _ORDERS:
+        text = VOICE_STANCE.render(question=question, comment=comment.strip(), first=first, second=second)
+        yield OptionRequest((Message("user", text),), _LETTERS)
+
+
+def _without(question: str, comment: str) -> str:
+    """The comment without the question's words in their order, wherever it quotes them; never blank."""
+    quoted = r"\W+".join(map(re.escape, words(question)))
+    rest = re.sub(rf"\b{quoted}\b\W?", " ", comment, flags=re.IGNORECASE) if quoted else comment
+    return rest if words(rest) else _NO_COMMENT
 
 
 def _verdict(answers: Sequence[OptionDistribution | Failure]) -> Verdict | Failure:
-    """Of the answers to one comment's requests: per prompt the order yes, no and the order no, yes."""
+    """Of the answers about one comment: both orders of yes and no, which question, and which without a comment."""
     usable: list[OptionDistribution] = []
     for one in answers:
         if isinstance(one, Failure):
             return one
         if one.method == "uniform":
-            return Failure("silent", "The judge gave neither option any probability.")
+            return Failure("silent", "The judge gave no option any probability.")
         usable.append(one)
-    stance, reverse, topic, topic_reverse = usable
+    first, second, given, before = usable
+    gains = [
+        math.log(max(after, _LEAST)) - math.log(max(earlier, _LEAST))
+        for after, earlier in zip(given.mass, before.mass, strict=True)
+    ]
+    weights = [math.exp(gain - max(gains)) for gain in gains]
     return Verdict(
-        yes=(stance.p[0] + reverse.p[1]) / 2,
-        on_topic=(topic.p[0] + topic_reverse.p[1]) / 2,
-        order_effect=abs(stance.p[0] - reverse.p[1]),
-        outside=sum(one.unassigned_mass for one in usable) / len(usable),
+        yes=(first.p[0] + second.p[1]) / 2,
+        on_topic=weights[0] / sum(weights),
+        order_effect=abs(first.p[0] - second.p[1]),
+        outside=(first.unassigned_mass + second.unassigned_mass) / 2,
     )
 
 

@@ -7,28 +7,28 @@ from __future__ import annotations
 
 from pluralism_local.prompts import Prompt
 
-_BEGIN = "Somebody was asked: {question}\n\nThe reply was: {comment}\n\n"
+_BEGIN = "Text: {comment}\n\n"
 
 VOICE_STANCE = Prompt(
     "voices.stance",
     1,
     "own: which way a comment answers a question of yes or no",
-    _BEGIN + "Which answer to the question does the reply support?\nA. {first}\nB. {second}\nAnswer:",
+    _BEGIN + "The text answers this question: {question}\nWhich answer does it support?"
+    "\nA. {first}\nB. {second}\nAnswer:",
 )
 
-VOICE_ON_TOPIC = Prompt(
-    "voices.on-topic",
+VOICE_QUESTION = Prompt(
+    "voices.question",
     1,
-    "own: whether a comment answers its question at all",
-    _BEGIN + "Is the reply about the subject of the question, and does it give a view on it?"
-    "\nA. {first}\nB. {second}\nAnswer:",
+    "own: which of several questions a comment is an answer to",
+    _BEGIN + "Write the question that this text answers.",
 )
 
 VOICE_OPTIONS = Prompt(
     "voices.options",
     1,
     "own: which option of a survey question a comment supports",
-    _BEGIN + "Which answer to the question does the reply support?\n{options}\nAnswer:",
+    _BEGIN + "The text answers this question: {question}\nWhich answer does it support?\n{options}\nAnswer:",
 )
 
 VOICE_PASSAGE = Prompt(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -13,6 +14,7 @@ from pluralism_local.errors import InvalidInput, Unsupported
 from pluralism_local.evaluation.asking import Failure
 from pluralism_local.evaluation.journal import Journal
 from pluralism_local.evaluation.voices.judgements import StanceJudge, Verdict, judge_comments
+from pluralism_local.types import OptionRequest
 
 COMMENTS = [
     (f"Is {i} enough?", f"I say {word}.")
@@ -27,25 +29,22 @@ def script(tmp_path: Path, *entries: object) -> Path:
 
 
 def test_both_orders_are_averaged_so_that_a_judge_who_likes_a_letter_says_nothing(tmp_path: Path) -> None:
-    engine = ScriptedEngine(script(tmp_path, {"match": "", "mass": {"A": 0.6, "B": 0.2}}))
+    engine = ScriptedEngine(script(tmp_path, {"match": "support?", "mass": {"A": 0.6, "B": 0.2}}))
 
     (verdict,) = StanceJudge(engine).ask([("Is it?", "It is.")])
 
     assert isinstance(verdict, Verdict)
-    assert (verdict.yes, verdict.on_topic) == pytest.approx((0.5, 0.5))
+    assert verdict.yes == pytest.approx(0.5)
     assert verdict.order_effect == pytest.approx(0.5)
     assert verdict.outside == pytest.approx(0.2)
 
 
 def test_a_judge_who_reads_the_options_is_understood_in_both_orders(tmp_path: Path) -> None:
-    stance, topic = "support?\\nA\\. {}\\nB", "view on it?\\nA\\. {}\\nB"
     engine = ScriptedEngine(
         script(
             tmp_path,
-            {"pattern": stance.replace("?", "\\?").format("Yes"), "mass": {"A": 0.9, "B": 0.1}},
-            {"pattern": stance.replace("?", "\\?").format("No"), "mass": {"A": 0.3, "B": 0.7}},
-            {"pattern": topic.replace("?", "\\?").format("Yes"), "mass": {"A": 0.2, "B": 0.8}},
-            {"pattern": topic.replace("?", "\\?").format("No"), "mass": {"A": 1.0, "B": 0.0}},
+            {"pattern": r"support\?\nA\. Yes\nB", "mass": {"A": 0.9, "B": 0.1}},
+            {"pattern": r"support\?\nA\. No\nB", "mass": {"A": 0.3, "B": 0.7}},
         )
     )
 
@@ -53,8 +52,31 @@ def test_a_judge_who_reads_the_options_is_understood_in_both_orders(tmp_path: Pa
 
     assert isinstance(verdict, Verdict)
     assert verdict.yes == pytest.approx(0.8)
-    assert verdict.on_topic == pytest.approx(0.1)
     assert verdict.order_effect == pytest.approx(0.2)
+
+
+def test_on_topic_is_how_much_likelier_a_comment_makes_its_question_than_the_others(tmp_path: Path) -> None:
+    before, after = {"Is it?": 0.25}, {"Is it?": 0.5}
+    entries = [{"match": "No comment.", "mass": before}, {"match": "Text: It is.", "mass": after}]
+    engine = ScriptedEngine(script(tmp_path, {"match": "support?", "mass": {"A": 1}}, *entries), record=True)
+
+    (verdict,) = StanceJudge(engine).ask([("Is it?", "It is.")])
+
+    assert isinstance(verdict, Verdict)
+    assert verdict.on_topic == pytest.approx(2 / (2 + 1 + 1 + 1))  # twice as likely, the others as before
+    asked = {one.options for call in engine.calls for one in call.requests if isinstance(one, OptionRequest)}
+    (questions,) = asked - {("A", "B")}
+    assert questions[0] == "Is it?" and len(set(questions)) == 4
+
+
+@pytest.mark.parametrize(
+    "echo", ["Is tea good?", "is TEA good", "…", "Is tea good? Is tea, good?", "IS TEA\nGOOD?!"]
+)
+def test_a_question_quoted_back_is_no_answer(echo: str) -> None:
+    (verdict,) = StanceJudge(ScriptedEngine()).ask([("Is tea good?", echo)])
+
+    assert isinstance(verdict, Verdict)
+    assert verdict.on_topic == pytest.approx(0.25)  # as likely as the three others: chance
 
 
 def test_a_judge_that_gives_no_option_any_probability_has_said_nothing(tmp_path: Path) -> None:
@@ -64,6 +86,11 @@ def test_a_judge_that_gives_no_option_any_probability_has_said_nothing(tmp_path:
 
     assert isinstance(first, Verdict)
     assert isinstance(second, Failure) and second.code == "silent"
+
+
+def test_what_is_asked_beside_it_changes_no_verdict() -> None:
+    both = StanceJudge(ScriptedEngine()).ask(COMMENTS[:2])
+    assert [StanceJudge(ScriptedEngine()).ask([one])[0] for one in COMMENTS[:2]] == both
 
 
 def test_equal_comments_are_judged_once_and_kept(tmp_path: Path) -> None:
@@ -77,7 +104,7 @@ def test_equal_comments_are_judged_once_and_kept(tmp_path: Path) -> None:
         again = judge_comments(judge, journal, COMMENTS)
 
     assert first[:7] == first[7:] == again
-    assert asked == sum(len(call.requests) for call in engine.calls) == 4 * 7
+    assert asked == sum(len(call.requests) for call in engine.calls) == 3 * 7 + 7
     assert told == [(0, 7), (6, 7), (7, 7)]
 
 
@@ -106,8 +133,9 @@ def test_another_template_is_another_judge() -> None:
     assert StanceJudge(engine).identity != StanceJudge(engine, variant="none").identity
 
 
-def test_a_model_without_probabilities_is_no_judge() -> None:
-    engine = ScriptedEngine(capabilities=replace(EVERYTHING, distribution="none"))
+@pytest.mark.parametrize("able", ["none", "bounded"])
+def test_a_model_without_exact_probabilities_is_no_judge(able: Literal["none", "bounded"]) -> None:
+    engine = ScriptedEngine(capabilities=replace(EVERYTHING, distribution=able))
     with pytest.raises(Unsupported, match="probabilities"):
         StanceJudge(engine)
 
