@@ -50,13 +50,15 @@ class _Noting(LlamaEngine):
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """An ask of ours: its result, the seconds the load took, and the work that others are to do."""
+    """An ask of ours: its result, the seconds the load took, the work that others are to do, the engine's threads and
+    plan, and how many tokens' cells were read from the disk."""
 
     result: Result
     load: float
     works: tuple[naive.Work, ...]
     threads: int
     plan: str | None
+    restored: int
 
     @property
     def times(self) -> naive.NaiveRun:
@@ -91,10 +93,12 @@ def bench(path: Path, name: str, pool: Pool, work: Workload, options: LlamaOptio
             counted = f"run {turn + 1} of {work.repeats}"
             note(f"overton ask, {counted}")
             forget_peak()
-            first.append(_one_ask(path, name, _ask(speaking, work, QUESTION), options).times)
+            beginning = replace(options, prefix_dir=Path(folder) / f"prefixes-{turn}")
+            first.append(_one_ask(path, name, _ask(speaking, work, QUESTION), beginning).times)
             peak = peak or peak_rss_mb()
             note(f"the next ask, {counted}")
-            second.append(_one_ask(path, name, _ask(speaking, work, NEXT_QUESTION), options).times)
+            next_one = _one_ask(path, name, _ask(speaking, work, NEXT_QUESTION), beginning)
+            second.append(next_one.times)
             for loop, options_of_loop in loops.items():
                 note(f"{loop}, {counted}")
                 others[loop].append(naive.run(path, warm.works[:-1], warm.works[-1], options_of_loop))
@@ -129,6 +133,7 @@ def bench(path: Path, name: str, pool: Pool, work: Workload, options: LlamaOptio
         server=times("server"),
         model_mb=sum(part.stat().st_size for part in parts(path)) / 1e6,
         plan=warm.plan,
+        restored_tokens=next_one.restored,
     )
 
 
@@ -163,7 +168,7 @@ def _one_ask(path: Path, name: str, ask: Ask, options: LlamaOptions) -> _Run:
             )
             for request in engine.asked
         )
-        return _Run(last, loaded, works, engine.threads, engine.info.plan)
+        return _Run(last, loaded, works, engine.threads, engine.info.plan, engine.stats.restored_tokens)
 
 
 def _loops(

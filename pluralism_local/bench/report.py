@@ -68,7 +68,8 @@ class Report:
     """All figures. Rates are tokens per second; ratios are ours over theirs for rates, theirs over ours for time.
 
     `ask` is an ask of a pool that was not asked before, `second` the next one, by a fresh engine over
-    the same cache, on another question. `kernels` says what both sides did without, since it faults on this machine.
+    the same cache, on another question; `restored_tokens` of it were read from
+    there. `kernels` says what both sides did without, since it faults on this machine.
     """
 
     model: str
@@ -89,6 +90,7 @@ class Report:
     server: AskTimes | None = None
     model_mb: float | None = None
     plan: str | None = None
+    restored_tokens: int = 0
 
     def ratio(self, other: AskTimes | None, ours: AskTimes | None = None) -> dict[str, float] | None:
         """How many times faster ours (by default the first ask) is than `other`: comments by rate, the ask by time."""
@@ -143,6 +145,7 @@ class Report:
             ),
             "ask": self.ask.record(),
             "second_ask": None if self.second is None else self.second.record(),
+            "restored_tokens": self.restored_tokens,
             **compared,
             "peak_rss_mb": None if self.peak_rss_mb is None else round(self.peak_rss_mb, 1),
             "model_mb": None if self.model_mb is None else round(self.model_mb, 1),

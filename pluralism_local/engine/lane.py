@@ -13,7 +13,7 @@ in parallel threads. Stopping raises `Cancelled` inside; the next wave cleans up
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import takewhile
 
 import numpy as np
@@ -26,6 +26,7 @@ from pluralism_local.engine.handles import Adapter, Context, Model
 from pluralism_local.engine.kv_store import Entry, KVStore
 from pluralism_local.engine.lookup import Lookup, RowCosts
 from pluralism_local.engine.markers import Marked
+from pluralism_local.engine.pace import Pace
 from pluralism_local.engine.plan import Code, Job, Prefix, Row, Wave, encode, prefill_rows
 from pluralism_local.engine.rotation import ANY_SIZE, CellBounds
 from pluralism_local.engine.sampling import Sampler, most_probable
@@ -64,10 +65,11 @@ class Lane:
         flash: bool = False,
         bounds: CellBounds = ANY_SIZE,
         row_costs: RowCosts = (),
+        make_pace: Callable[[int], Pace] = Pace,
     ) -> None:
         self._model, self._store, self._banned, self._flash = model, store, banned, flash
         self._row_costs, self._grammars = row_costs, Grammars(model)
-        self._bounds = bounds
+        self._bounds, self._make_pace = bounds, make_pace
         self._threads = threads
         self._context: Context | None = None
         self._active: tuple[Adapter | None, float] = (None, 1.0)
@@ -87,6 +89,7 @@ class Lane:
                 sequences=SEQUENCES,
                 threads=threads,
                 flash=self._flash,
+                make_pace=self._make_pace,
             )
             self._active = (None, 1.0)
         elif threads != self._threads:

@@ -223,7 +223,15 @@ class LlamaEngine(LanguageModel):
         costs = (self.options.row_costs or choices.row_costs[:8] or usual) if self.options.lookup else ()
         cache, bounds = self.options.cache_bytes, self._bounds
         return RunnerOptions(
-            choices.threads, most_lanes, cache, banned, choices.flash, bounds, costs, choices.cores
+            choices.threads,
+            most_lanes,
+            cache,
+            banned,
+            choices.flash,
+            bounds,
+            costs,
+            choices.cores,
+            choices.seconds_of,
         )
 
     def _context_size(self, trained: int, factors_switch: int | None) -> int:

@@ -2,13 +2,14 @@
 
     Pace.threads ──> n ──> a step of some rows ──seconds it took──> Pace.took, which the next steps go by
 
-llama.cpp's threads meet at a barrier after every operation, some hundreds a step. Where another process has one of the
-cores, each barrier waits until the thread there gets its turn, and a step takes many times as long; a single thread
-waits for nobody. A step that all threads made slower than one thread alone does is the sign. One thread then works for
-a second, next for two, up to eight, before all are tried again for a few steps. How long one thread takes is found out
-in two steps, and only where steps differ much from each other or other processes are seen to be at work; so a quiet
-machine pays two readings of the clock a step. Where attention is not split over threads (no flash attention) the
-number of threads changes no bit of the results.
+llama.cpp's threads meet at a barrier after every operation, some hundreds a step. Where another process has one of
+the cores, each barrier waits until the thread there gets its turn, and a step takes many times as long; a single
+thread waits for nobody. A step that all threads made slower than one thread alone does is the sign. One thread then
+works for a second, next for two, up to eight, before all are tried again for a few steps. How long one thread takes
+is found out in two steps, and only where steps differ much from each other, other processes are seen to be at work,
+or two steps are far slower than was measured on a quiet machine (`planner`); so a quiet machine pays two readings of
+the clock a step. Where attention is not split over threads (no flash attention) the number of threads changes no bit
+of the results.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ _RECENT = 4
 _SUSPICIOUS = 2.0
 """Longest over shortest of these, from which on one thread is tried."""
 
+_FAR_SLOWER = 2.5
+"""How many times as long as was measured steps take that are no longer those of a quiet machine, even on long texts."""
+
 _BUSY = 0.3
 """Cores that others use, from which on one thread is tried."""
 
@@ -35,6 +39,9 @@ _TRIED = 2
 
 _SHORTEST_HOLD, _LONGEST_HOLD = 1.0, 8.0
 """Seconds that one thread works before all are tried again."""
+
+
+Expected = Callable[[int], float | None]
 
 
 @dataclass(slots=True)
@@ -51,6 +58,8 @@ class Pace:
     Args:
         clock: seconds, rising.
         others: cores that other processes use, as `OtherWork` has it.
+        expected: seconds that a step of so many rows takes with all threads on a quiet machine; None where that was
+            not measured.
     """
 
     def __init__(
@@ -58,9 +67,11 @@ class Pace:
         most: int,
         clock: Callable[[], float] = time.perf_counter,
         others: Callable[[], float] | None = None,
+        expected: Expected = lambda _rows: None,
     ) -> None:
         self._most, self._clock = most, clock
         self._others = others if others is not None else OtherWork() if most > 1 else lambda: 0.0
+        self._expected = expected
         self._seen: dict[int, _Seen] = {}
         self._until = 0.0
         self._hold = _SHORTEST_HOLD
@@ -81,9 +92,9 @@ class Pace:
         else:
             seen.together.append(seconds / rows)
         if not self._to_try:
-            self._judge(seen)
+            self._judge(seen, rows)
 
-    def _judge(self, seen: _Seen) -> None:
+    def _judge(self, seen: _Seen, rows: int) -> None:
         if seen.alone and len(seen.together) >= _TRIED:
             if statistics.median(seen.together) > min(seen.alone):
                 seen.together.clear()
@@ -91,10 +102,16 @@ class Pace:
                 self._hold = min(self._hold * 2, _LONGEST_HOLD)
             elif len(seen.together) == _RECENT:
                 self._hold = _SHORTEST_HOLD
-        elif not seen.alone and len(seen.together) == _RECENT and self._is_suspicious(seen):
+        elif not seen.alone and self._is_suspicious(seen, self._expected(rows), rows):
             self._to_try = _TRIED
 
-    def _is_suspicious(self, seen: _Seen) -> bool:
+    def _is_suspicious(self, seen: _Seen, expected: float | None, rows: int) -> bool:
+        if expected is not None and len(seen.together) >= _TRIED:
+            last = list(seen.together)[-_TRIED:]
+            if min(last) * rows > _FAR_SLOWER * expected:
+                return True
+        if len(seen.together) < _RECENT:
+            return False
         return max(seen.together) > _SUSPICIOUS * min(seen.together) or self._others() > _BUSY
 
 

@@ -28,6 +28,7 @@ from pluralism_local.engine.handles import Adapter, Model
 from pluralism_local.engine.kv_store import Entry, KVStore
 from pluralism_local.engine.lane import Lane
 from pluralism_local.engine.lookup import RowCosts
+from pluralism_local.engine.pace import Expected, Pace
 from pluralism_local.engine.plan import BASE_SLOT, Job, Plan, Prefix, Wave, encode
 from pluralism_local.engine.prefix_files import PrefixFiles
 from pluralism_local.engine.resident import give_back
@@ -50,6 +51,7 @@ class RunnerOptions:
     bounds: how large contexts may be; see `rotation`.
     row_costs: what rows of a batch cost, for guesses of what comes next; empty for none. See `lookup`.
     cores: CPU threads that lanes side by side share out; None for `threads`.
+    expected: seconds of a step of so many rows with `threads` on a quiet machine; see `pace`.
     """
 
     threads: int
@@ -60,6 +62,7 @@ class RunnerOptions:
     bounds: CellBounds = ANY_SIZE
     row_costs: RowCosts = ()
     cores: int | None = None
+    expected: Expected = lambda _rows: None
 
 
 class Runner:
@@ -85,7 +88,13 @@ class Runner:
             flash=options.flash,
             bounds=options.bounds,
             row_costs=options.row_costs,
+            make_pace=self._pace,
         )
+
+    def _pace(self, threads: int) -> Pace:
+        if threads != self.options.threads:
+            return Pace(threads)
+        return Pace(threads, expected=self.options.expected)
 
     def close(self) -> None:
         """Free contexts, then adapters, then the model, and what was kept of sequences."""

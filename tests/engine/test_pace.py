@@ -16,9 +16,16 @@ QUIET, ALONE = 0.010, 0.018
 class Machine:
     """Two cores; `step` takes a step of one row and says how many threads it had."""
 
-    def __init__(self, slow: Callable[[float], float], *, told: bool = True, most: int = 2) -> None:
+    def __init__(
+        self, slow: Callable[[float], float], *, told: bool = True, most: int = 2, measured: bool = False
+    ) -> None:
         self.now, self.slow = 0.0, slow
-        self.pace = Pace(most, lambda: self.now, lambda: 1.0 if told and slow(self.now) > 2 else 0.0)
+        self.pace = Pace(
+            most,
+            lambda: self.now,
+            lambda: 1.0 if told and slow(self.now) > 2 else 0.0,
+            lambda rows: QUIET * rows if measured else None,
+        )
 
     def step(self, rows: int = 1) -> int:
         threads = self.pace.threads()
@@ -64,6 +71,20 @@ def test_steps_that_are_all_slow_alike_are_noticed_by_what_others_use() -> None:
     assert machine.run(400)[-200:].count(1) > 190
     unaware = Machine(lambda _: 6.0, told=False)
     assert set(unaware.run(400)) == {2}, "nothing tells that this is not the machine's pace"
+
+
+def test_steps_far_slower_than_measured_are_noticed_at_the_second() -> None:
+    machine = Machine(lambda _: 6.0, told=False, measured=True)
+    assert machine.run(5) == [2, 2, 1, 1, 1], "one thread is tried in two steps, and stays"
+    assert machine.run(400)[-200:].count(1) > 190
+    prompts = Machine(lambda _: 6.0, told=False, measured=True)
+    assert [prompts.step(rows=128) for _ in range(5)] == [2, 2, 1, 1, 1]
+
+
+def test_a_quiet_machine_uses_all_threads_on_long_texts_too() -> None:
+    noise = random.Random(3)
+    machine = Machine(lambda _: noise.uniform(1.2, 2.3), told=False, measured=True)
+    assert set(machine.run(500)) == {2}
 
 
 def test_load_that_comes_and_goes_is_followed() -> None:

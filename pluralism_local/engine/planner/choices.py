@@ -57,7 +57,8 @@ class Choices:
         batches: for 1, 2, … jobs that could be one batch; more are run as the last says.
         apart: for 1, 2, … batches that cannot be one, how many run side by side; likewise.
         row_costs: seconds of a step of 1, 2, … rows over those of one; empty if nothing was measured.
-        step_seconds: of a step of one row, with all threads; None if nothing was measured.
+        step_seconds: of a step of one row in a context that works alone; None if nothing was measured.
+        token_seconds: a token of a prompt; likewise.
     """
 
     threads: int
@@ -67,6 +68,7 @@ class Choices:
     apart: tuple[int, ...]
     row_costs: tuple[float, ...] = field(default=())
     step_seconds: float | None = None
+    token_seconds: float | None = None
 
     @classmethod
     def of_rules(cls, cores: int, most_lanes: int, *, flash: bool = False) -> Choices:
@@ -96,6 +98,13 @@ class Choices:
         """
         return self.row_costs[min(max(rows, 1), len(self.row_costs)) - 1] if self.row_costs else None
 
+    def seconds_of(self, rows: int) -> float | None:
+        """Seconds of a step of so many rows in a context that works alone; None if nothing was measured."""
+        cost = self.cost_of_rows(rows)
+        if cost is None or self.step_seconds is None:
+            return None
+        return max(cost * self.step_seconds, rows * (self.token_seconds or 0.0) if rows > MOST_ROWS else 0.0)
+
     def record(self) -> dict[str, Any]:
         """JSON values."""
         return asdict(self)
@@ -110,7 +119,10 @@ class Choices:
         counts += [value for batch in record["batches"] for value in (batch["lanes"], batch["rows"])]
         if not all(isinstance(count, int) and count > 0 for count in counts):
             raise ValueError("no counts")
-        seconds = record["step_seconds"]
+        step, token = (
+            None if record[name] is None else float(record[name])
+            for name in ("step_seconds", "token_seconds")
+        )
         choices = cls(
             record["threads"],
             record["cores"],
@@ -118,7 +130,8 @@ class Choices:
             tuple(Batch(batch["lanes"], min(batch["rows"], MOST_ROWS)) for batch in record["batches"]),
             tuple(record["apart"]),
             tuple(map(float, record["row_costs"])),
-            None if seconds is None else float(seconds),
+            step,
+            token,
         )
         if not (choices.batches and choices.apart):
             raise ValueError("no choices")
@@ -127,7 +140,7 @@ class Choices:
     @property
     def plan_id(self) -> str:
         """Eight hex digits that change with what decides how sums are rounded."""
-        parts = {name: value for name, value in asdict(self).items() if name != "step_seconds"}
+        parts = {name: value for name, value in asdict(self).items() if not name.endswith("_seconds")}
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:8]
 
 
@@ -145,7 +158,8 @@ def choose(table: Table, rules: Choices, most_lanes: int) -> Choices:
     way = Way(1, best.threads, best.flash)
     alone = table.step(way, 1)
     costs = (table.step(way, rows) / alone for rows in range(1, MOST_ROWS + 1))
-    return replace(best, row_costs=tuple(_rising(costs)), step_seconds=alone)
+    prompt = table.prefill.get(way) or table.prefill.get(replace(way, flash=not way.flash))
+    return replace(best, row_costs=tuple(_rising(costs)), step_seconds=alone, token_seconds=prompt)
 
 
 def _rising(costs: Iterable[float]) -> Iterable[float]:

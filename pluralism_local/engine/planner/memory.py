@@ -34,7 +34,7 @@ from pluralism_local.files import write_atomic
 PLANS = "plans"
 """Folder of the cache that plans are remembered in."""
 
-_SCHEMA = 1
+_SCHEMA = 2
 
 _AGAIN_SECONDS = 24 * 3600.0
 """From a measurement that said nothing to the next try."""

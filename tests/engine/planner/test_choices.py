@@ -121,6 +121,13 @@ def test_lanes_that_were_not_measured_are_estimated_by_more_of_them_or_left_to_t
     assert choose(unmeasured, rules, 8).batches == rules.batches
 
 
+def test_a_step_takes_as_long_as_was_measured_and_a_prompt_by_its_tokens() -> None:
+    choices = choose(table({1: 0.010, 4: 0.016, 16: 0.040}, {1: 1.0, 4: 1.0}), RULES, 2)
+    assert [choices.seconds_of(rows) for rows in (1, 4, 10)] == pytest.approx([0.010, 0.016, 0.028])
+    assert choices.seconds_of(128) == pytest.approx(0.128)
+    assert RULES.seconds_of(1) is None
+
+
 def test_the_id_changes_with_what_rounds_and_with_nothing_else() -> None:
     others = [replace(RULES, threads=1), replace(RULES, flash=True), replace(RULES, row_costs=(1.0, 1.2))]
     ids = {choices.plan_id for choices in (RULES, *others)}
