@@ -23,15 +23,16 @@ from llama_cpp._ggml import libggml
 _NEW_LIST = ctypes.CFUNCTYPE(ctypes.POINTER(ctypes.c_void_p), ctypes.c_void_p)
 
 
-def _function(name: str, result: type | None, *arguments: type) -> Any:
-    function = getattr(libggml, name)
-    function.restype, function.argtypes = result, arguments
-    return function
+def function(name: str, result: type | None, *arguments: type) -> Any:
+    """A function of ggml with its C types."""
+    call = getattr(libggml, name)
+    call.restype, call.argtypes = result, arguments
+    return call
 
 
 def names() -> tuple[str, ...]:
     """Extra buffer types that loads of this process would use, in llama.cpp's order of preference; often none."""
-    name_of = _function("ggml_backend_buft_name", ctypes.c_char_p, ctypes.c_void_p)
+    name_of = function("ggml_backend_buft_name", ctypes.c_char_p, ctypes.c_void_p)
     return tuple(name_of(pointer).decode() for pointer in _pointers())
 
 
@@ -45,13 +46,13 @@ def drop(dropped: Collection[str]) -> None:
 
 
 def _array() -> ctypes._Pointer[ctypes.c_void_p] | None:
-    registry = _function("ggml_backend_reg_by_name", ctypes.c_void_p, ctypes.c_char_p)(b"CPU")
+    registry = function("ggml_backend_reg_by_name", ctypes.c_void_p, ctypes.c_char_p)(b"CPU")
     if not registry:
         return None
-    device = _function("ggml_backend_reg_dev_get", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)(
+    device = function("ggml_backend_reg_dev_get", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)(
         registry, 0
     )
-    find = _function("ggml_backend_reg_get_proc_address", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)
+    find = function("ggml_backend_reg_get_proc_address", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)
     address = find(registry, b"ggml_backend_dev_get_extra_bufts")
     if not address:
         return None
@@ -76,7 +77,7 @@ def quantized(matrix: npt.NDArray[np.float32], kind: gguf.GGMLQuantizationType) 
     block, block_bytes = gguf.GGML_QUANT_SIZES[kind]
     out = np.zeros((rows, columns // block * block_bytes), np.uint8)
     source = np.ascontiguousarray(matrix, np.float32)
-    quantize = _function(
+    quantize = function(
         "ggml_quantize_chunk",
         ctypes.c_size_t,
         ctypes.c_int,

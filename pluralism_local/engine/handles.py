@@ -32,7 +32,8 @@ from pluralism_local.engine.library_layout import unexpected
 from pluralism_local.engine.log_file import LogFile
 from pluralism_local.engine.markers import Marker
 from pluralism_local.engine.pace import Pace
-from pluralism_local.engine.plan import Row
+from pluralism_local.engine.plan import Row, RowHook
+from pluralism_local.engine.poll import Poll
 from pluralism_local.engine.resident import give_back
 from pluralism_local.errors import Cancelled, EngineFailure, InvalidInput
 
@@ -180,7 +181,7 @@ class Model(_Handle):
             fraction = so_far
             return not poll()
 
-        poll = _Poll(stop)
+        poll = Poll(stop)
         progress = lib.llama_progress_callback(loaded)
         params.progress_callback = progress
         self._pointer = lib.llama_model_load_from_file(str(path).encode(), params)
@@ -323,6 +324,7 @@ class Context(_Handle):
         flash: flash attention on a CPU, which is a little faster and rounds differently; a GPU decides itself.
         chunk: tokens that one decode call takes at most; 0 for what suits a CPU or a GPU.
         make_pace: chooses each step's threads, of so many at most.
+        hook: told of the rows and of every node of each decode; rows keep their order in it.
     """
 
     def __init__(
@@ -336,8 +338,10 @@ class Context(_Handle):
         chunk: int = 0,
         outputs: int | None = None,
         make_pace: Callable[[int], Pace] = Pace,
+        hook: RowHook | None = None,
     ) -> None:
         super().__init__()
+        self._hook, self._has_adapter = hook, False
         self.chunk = chunk = chunk or (512 if model.on_gpu else 128)
         self.model, self.cells, self.sequences = model, cells, sequences
         self._threads, self._make_pace, self._pace = threads, make_pace, make_pace(threads)
@@ -357,6 +361,9 @@ class Context(_Handle):
             params.flash_attn_type = lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
         params.swa_full = True  # a cut-off window could not be forked at an earlier position
         params.no_perf = True
+        if hook is not None:
+            params.cb_eval = lib.ggml_backend_sched_eval_callback(hook.node)
+        self._params = params  # holds the callback
         self._pointer = lib.llama_init_from_model(model.pointer, params)
         if not self._pointer:
             self._closed = True
@@ -394,6 +401,7 @@ class Context(_Handle):
         else:
             pointers = (lib.llama_adapter_lora_p_ctypes * 1)(adapter.pointer)
             code = lib.llama_set_adapters_lora(self._live, pointers, 1, (ctypes.c_float * 1)(scale))
+        self._has_adapter = adapter is not None
         if code:
             raise EngineFailure(f"llama.cpp could not switch the adapter (code {code}).{_because()}")
 
@@ -412,13 +420,15 @@ class Context(_Handle):
             for j, sequence in enumerate(row.sequences):
                 ids[j] = sequence
             batch.logits[i] = row.output
+        if self._hook is not None:
+            self._hook.begin(rows, adapter=self._has_adapter)
         threads = self._pace.threads()
         self._use_threads(threads)
         began = time.perf_counter()
         if should_stop is None:
             code = lib.llama_decode(self._live, batch)
         else:
-            poll = _Poll(should_stop)
+            poll = Poll(should_stop)
             callback = lib.ggml_abort_callback(lambda _data: poll())
             lib.llama_set_abort_callback(self._live, callback, ctypes.c_void_p(0))
             try:
@@ -428,6 +438,8 @@ class Context(_Handle):
             poll.reraise()
         self._pace.took(len(rows), threads, time.perf_counter() - began)
         if code == 0:
+            if self._hook is not None:
+                self._hook.end()
             return True
         if code == _DECODE_ABORTED:
             return False
@@ -475,27 +487,6 @@ def _memory() -> float:
         return float(os.sysconf("SC_PHYS_PAGES")) * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):
         return math.inf
-
-
-class _Poll:
-    """A `should_stop` for C code: an exception in it (Ctrl-C) stops, and is raised again afterwards."""
-
-    def __init__(self, should_stop: ShouldStop) -> None:
-        self._should_stop = should_stop
-        self._error: BaseException | None = None
-        self.stopped = False
-
-    def __call__(self) -> bool:
-        try:
-            self.stopped = self.stopped or self._should_stop()
-        except BaseException as error:  # noqa: BLE001 - C code cannot carry it
-            self._error, self.stopped = error, True
-        return self.stopped
-
-    def reraise(self) -> None:
-        """Raise what the poll swallowed."""
-        if self._error is not None:
-            raise self._error
 
 
 def gpu_available() -> bool:

@@ -27,7 +27,7 @@ from pluralism_local.engine.kv_store import Entry, KVStore
 from pluralism_local.engine.lookup import Lookup, RowCosts
 from pluralism_local.engine.markers import Marked
 from pluralism_local.engine.pace import Pace
-from pluralism_local.engine.plan import Code, Job, Prefix, Row, Wave, encode, prefill_rows
+from pluralism_local.engine.plan import Code, Job, Prefix, Row, RowHook, Wave, encode, prefill_rows
 from pluralism_local.engine.rotation import ANY_SIZE, CellBounds
 from pluralism_local.engine.sampling import Sampler, most_probable
 from pluralism_local.engine.scoring import Path, prefixes_to_decode
@@ -53,6 +53,7 @@ class Lane:
     Args:
         banned: tokens that are never drawn.
         row_costs: what rows of a batch cost, for guesses (see `lookup`); empty for none.
+        hook: of its contexts, see `Context`.
     """
 
     def __init__(
@@ -66,10 +67,11 @@ class Lane:
         bounds: CellBounds = ANY_SIZE,
         row_costs: RowCosts = (),
         make_pace: Callable[[int], Pace] = Pace,
+        hook: RowHook | None = None,
     ) -> None:
         self._model, self._store, self._banned, self._flash = model, store, banned, flash
         self._row_costs, self._grammars = row_costs, Grammars(model)
-        self._bounds, self._make_pace = bounds, make_pace
+        self._bounds, self._make_pace, self._hook = bounds, make_pace, hook
         self._threads = threads
         self._context: Context | None = None
         self._active: tuple[Adapter | None, float] = (None, 1.0)
@@ -90,6 +92,7 @@ class Lane:
                 threads=threads,
                 flash=self._flash,
                 make_pace=self._make_pace,
+                hook=self._hook,
             )
             self._active = (None, 1.0)
         elif threads != self._threads:
@@ -127,6 +130,16 @@ class Lane:
         rows = prefill_rows({0: encode(tokens)}, {})
         self._decode(rows, None)
         return self._live.logits(len(rows) - 1).copy()
+
+    def logits_of_slots(
+        self, tokens: Sequence[int], slots: Sequence[int], stack: Adapter
+    ) -> list[npt.NDArray[np.float32]]:
+        """The same in each of `slots`, which `stack` holds, all in one batch."""
+        self._use(stack, 1.0)
+        self._live.forget()
+        rows = prefill_rows({i: encode(tokens, slot) for i, slot in enumerate(slots)}, {})
+        self._decode(rows, None)
+        return [self._live.logits(i).copy() for i, row in enumerate(rows) if row.output]
 
     def remember(self, wave: Wave, should_stop: ShouldStop) -> None:
         """Decode a wave of base prefixes and keep each in the store.

@@ -2,6 +2,7 @@
 
     requests ──> jobs (tokens, adapter slot, where it begins)
       ├─ several activated adapters ──> pack plan ──> the pack's Runner   one batch for all of them
+      ├─ several adapters, no pack  ──> stacked plan ──> the base's Runner   one batch, on lanes of their own
       └─ everything else            ──> plan      ──> the base's Runner   a wave per adapter, waves side by side
 
 The model is loaded once; an adapter's file is loaded once and switched per wave, or is part of the pack. A pack (see
@@ -48,7 +49,17 @@ from pluralism_local.engine.lookup import CPU_ROW_COSTS, GPU_ROW_COSTS
 from pluralism_local.engine.model_safety import ModelSafety, Setup, Tell
 from pluralism_local.engine.packs.open_pack import OpenPack
 from pluralism_local.engine.packs.shelf import PackShelf
-from pluralism_local.engine.plan import BASE_SLOT, Job, Limits, Wave, make_pack_plan, make_plan
+from pluralism_local.engine.packs.stacked import Stack, Stacks
+from pluralism_local.engine.packs.together import Together
+from pluralism_local.engine.plan import (
+    BASE_SLOT,
+    Job,
+    Limits,
+    Wave,
+    make_pack_plan,
+    make_plan,
+    make_stacked_plan,
+)
 from pluralism_local.engine.planner import Planner, plan_model
 from pluralism_local.engine.prefix_files import PrefixFiles
 from pluralism_local.engine.prompter import Prompter
@@ -57,7 +68,7 @@ from pluralism_local.engine.runner import Runner, RunnerOptions, physical_cores
 from pluralism_local.engine.slots import Slots
 from pluralism_local.engine.spellings import Spellings
 from pluralism_local.engine.writer import Task
-from pluralism_local.errors import DamagedWeights, EngineFailure, InvalidInput, Refused
+from pluralism_local.errors import DamagedWeights, EngineFailure, InvalidInput
 from pluralism_local.gguf_file import GGUFHeader, read_header
 from pluralism_local.model_details import parts, whole
 from pluralism_local.types import (
@@ -75,11 +86,6 @@ __all__ = ["EngineStats", "LlamaEngine", "LlamaOptions"]
 
 _WAVE_CELLS = 4096
 """Cells of one wave at most, unless a single request needs more: bounds the memory of a large batch."""
-
-_NO_EFFECT = 1e-6
-"""An adapter that moves no logit by more than this does nothing."""
-
-Logits = npt.NDArray[np.float32]
 
 
 class LlamaEngine(LanguageModel):
@@ -129,6 +135,7 @@ class LlamaEngine(LanguageModel):
         )
         self._note = note
         self._slots = Slots(base)
+        self._ways = {"packed": 0, "stacked": 0, "apart": 0}
         self._busy = threading.Lock()
         self._closed = True
         self._load(header, ModelInfo(name, "llama.cpp", sha256, fingerprint), should_stop)
@@ -167,7 +174,10 @@ class LlamaEngine(LanguageModel):
             model=source.path,
             is_source_whole=lambda: not self._is_copy_damaged(),
         )
-        self._packs = OpenPack(shelf, self._runner.options, self._safety, gpu_layers=setup.gpu_layers)
+        packs = OpenPack(shelf, self._runner.options, self._safety, gpu_layers=setup.gpu_layers)
+        self._together = Together(
+            self.options.together, self._runner, packs, Stacks(model, source), self._slots, self._probe
+        )
         texts = source.metadata.get("tokenizer.ggml.tokens", ())
         self._recurring = Recurring(self._prompter)
         self._spellings = Spellings(model, self._prompter, texts if isinstance(texts, list) else ())
@@ -175,7 +185,7 @@ class LlamaEngine(LanguageModel):
             self._prompter,
             self._slots,
             self._runner.store,
-            self._packs,
+            packs,
             self._context,
             most=model.training_context,
         )
@@ -207,7 +217,7 @@ class LlamaEngine(LanguageModel):
 
         Raises: as `_load`; the engine is closed then.
         """
-        is_pack_damaged = self._packs.discard_damaged()
+        is_pack_damaged = self._together.packs.discard_damaged()
         if self._copy is None or not self._fast.is_damaged(self._copy):
             return is_pack_damaged
         self._fast.discard(self._copy)
@@ -279,10 +289,15 @@ class LlamaEngine(LanguageModel):
     def stats(self) -> EngineStats:
         """A snapshot of the counters."""
         total = EngineStats(
-            model_loads=1, pack_loads=self._packs.loads, adapter_loads=self._runner.adapter_loads
+            model_loads=1,
+            pack_loads=self._together.packs.loads,
+            stack_loads=self._together.stacks.loads,
+            adapter_loads=self._runner.adapter_loads,
+            apart_because=self._together.reason if self._ways["apart"] else "",
+            **self._ways,
         )
         self._runner.add_counts(total)
-        self._packs.add_counts(total)
+        self._together.packs.add_counts(total)
         return total
 
     def count_tokens(self, messages: Sequence[Message], adapter: AdapterRef | None = None) -> int:
@@ -310,7 +325,7 @@ class LlamaEngine(LanguageModel):
     def forget(self) -> None:
         """Drop every kept prefix and sequence."""
         self._runner.store.clear()
-        self._packs.forget()
+        self._together.packs.forget()
 
     def generate(
         self, requests: Sequence[Request], *, should_stop: ShouldStop = never
@@ -355,13 +370,34 @@ class LlamaEngine(LanguageModel):
             )
             for i, r in enumerate(requests)
         ]
-        packed = self._packed(jobs)
+        packed = self._together.packed(jobs)
         if packed:
+            self._ways["packed"] += len(packed)
             yield from self._generate_packed(packed, tasks, should_stop)
         taken = {job.index for job in packed}
         rest = [job for job in jobs if job.index not in taken]
-        if rest:
+        with_adapter = sum(job.slot != BASE_SLOT for job in rest)
+        stack = self._together.stack(rest) if with_adapter else None
+        self._ways["apart" if stack is None else "stacked"] += with_adapter
+        if stack is not None:
+            yield from self._generate_stacked(stack, rest, tasks, should_stop)
+        elif rest:
             yield from self._generate_apart(rest, tasks, should_stop)
+
+    def _generate_stacked(
+        self, stack: Stack, jobs: Sequence[Job], tasks: Mapping[int, Task], should_stop: ShouldStop
+    ) -> Iterator[EngineEvent]:
+        """All adapters in one batch per lane, on the model itself."""
+
+        def run(lane: Lane, wave: Wave, stop: ShouldStop) -> Iterator[EngineEvent]:
+            return lane.generate(wave, tasks, stack.adapter, 1.0, stop)
+
+        batch = self.planned.choices.batch_for(len(jobs))
+        plan = make_stacked_plan(jobs, batch.lanes, self._limits(jobs, batch.rows))
+        try:
+            yield from self._runner.carry_out(plan, run, should_stop, stack.hook)
+        finally:
+            self._runner.drop_masked()
 
     def _generate_apart(
         self, jobs: Sequence[Job], tasks: Mapping[int, Task], should_stop: ShouldStop
@@ -382,7 +418,7 @@ class LlamaEngine(LanguageModel):
         self, jobs: Sequence[Job], tasks: Mapping[int, Task], should_stop: ShouldStop
     ) -> Iterator[EngineEvent]:
         """All adapters in one batch per lane, on the open pack."""
-        pack, runner = self._packs.current()
+        pack, runner = self._together.packs.current()
 
         def run(lane: Lane, wave: Wave, stop: ShouldStop) -> Iterator[EngineEvent]:
             return lane.generate(wave, tasks, None, 1.0, stop)
@@ -440,7 +476,7 @@ class LlamaEngine(LanguageModel):
         if self._closed:
             return
         self._closed = True
-        self._packs.close()
+        self._together.close()
         self._runner.close()
 
     @contextmanager
@@ -464,8 +500,8 @@ class LlamaEngine(LanguageModel):
             Refused: one does not change the model's next-token distribution.
         """
         found: dict[int, tuple[Adapter | None, float]] = {BASE_SLOT: (None, 1.0)}
-        probe = self._probe
-        base: Logits | None = None
+        probe = self._probe()
+        base: npt.NDArray[np.float32] | None = None
         slots = {job.slot for job in jobs} - {BASE_SLOT}
         refs = [self._slots.ref(slot) for slot in slots]
         self._safety.check_adapters(self._runner.model.path, self._identity, refs)
@@ -474,45 +510,13 @@ class LlamaEngine(LanguageModel):
             if not self._slots.checked(slot):
                 if base is None:
                     base = self._runner.probe(probe)
-                self._check_effect(ref, base, self._runner.probe(probe, adapter, ref.scale))
-                self._slots.check(slot)
+                self._together.check(slot, base, self._runner.probe(probe, adapter, ref.scale))
             found[slot] = (adapter, ref.scale)
         return found
 
-    def _packed(self, jobs: Sequence[Job]) -> list[Job]:
-        """The jobs that a pack takes; it is open and its adapters are checked if there are any."""
-        wanted = [job for job in jobs if job.slot != BASE_SLOT and job.switch > 0]
-        slots = {job.slot for job in wanted}
-        stands_for = {job.tokens[job.switch] for job in wanted}
-        if len(stands_for) != 1:
-            return []
-        self._runner.stand_back()  # the pack holds the base's weights, too
-        opened = self._packs.open({slot: self._slots.ref(slot) for slot in slots}, *stands_for)
-        if opened is None:
-            return []
-        pack, runner = opened
-        controls = set(pack.controls.values())
-        # a template that writes a control token would switch an adapter by itself
-        wanted = [job for job in wanted if controls.isdisjoint(job.tokens)]
-        unchecked = [slot for slot in slots if not self._slots.checked(slot)]
-        last = self._probe[-1]
-        base = runner.probe([*stands_for, last]) if unchecked else np.empty(0, np.float32)
-        for slot in unchecked:
-            self._check_effect(self._slots.ref(slot), base, runner.probe([pack.controls[slot], last]))
-            self._slots.check(slot)
-        return wanted
-
-    @property
     def _probe(self) -> tuple[int, ...]:
         """Tokens that show whether an adapter does something: two, since one alone attends to nothing else."""
         return self._prompter.more_tokens(self._prompter.quote("The cat and the dog"))[:2]
-
-    def _check_effect(self, ref: AdapterRef, base: Logits, changed: Logits) -> None:
-        if float(np.abs(changed - base).max()) <= _NO_EFFECT:
-            raise Refused(
-                f"The adapter {ref.path.name} at scale {ref.scale:g} does not change this model at all.",
-                "It was probably never trained, or its weights are zero.",
-            )
 
 
 def _identity(path: Path) -> str:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pluralism_local.engine.counters import Counters
 from pluralism_local.engine.lookup import RowCosts
+from pluralism_local.engine.packs.together import Way
 from pluralism_local.errors import InvalidInput
 from pluralism_local.types import MAX_THREADS
 
@@ -35,6 +36,8 @@ class LlamaOptions:
         plan_dir: where is remembered how models run fastest on this machine, measured at their first use; None runs
             them by fixed rules. See `planner`.
         remeasure: measure anew, on a busy machine too.
+        together: how several adapters run in one call, see `packs.together`: "pack" and "stacked" in one batch, "apart"
+            one wave each; "auto" takes the first of these that the model allows.
         ignore_end: never draw a token that ends an answer, so that it runs to max_tokens: for measuring.
         log_file: llama.cpp's log is appended here; None keeps only its last lines, for error messages.
     """
@@ -53,6 +56,7 @@ class LlamaOptions:
     row_costs: RowCosts | None = None
     plan_dir: Path | None = None
     remeasure: bool = False
+    together: Way = "auto"
     ignore_end: bool = False
     log_file: Path | None = None
 
@@ -75,8 +79,23 @@ class LlamaOptions:
 
 @dataclass(slots=True)
 class EngineStats(Counters):
-    """Counts since the engine was opened; see `Counters` for the rest."""
+    """Counts since the engine was opened; see `Counters` for the rest.
+
+    `packed`, `stacked` and `apart` are requests with an adapter that ran in each way, `apart_because` why the last ones
+    that ran apart did, as a clause.
+    """
 
     model_loads: int = 0
     pack_loads: int = 0
+    stack_loads: int = 0
     adapter_loads: int = 0
+    packed: int = 0
+    stacked: int = 0
+    apart: int = 0
+    apart_because: str = ""
+
+    @property
+    def together(self) -> str:
+        """The ways that requests with adapters ran in, for people: "pack", "stacked, apart"; empty without any."""
+        counts = {"pack": self.packed, "stacked": self.stacked, "apart": self.apart}
+        return ", ".join(way for way, count in counts.items() if count)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 BASE_SLOT = 0
 _SLOT_SHIFT = 32
@@ -34,6 +35,11 @@ def encode(tokens: Sequence[int], slot: int = BASE_SLOT) -> tuple[Code, ...]:
 def token_of(code: Code) -> int:
     """The token in a code."""
     return code & ((1 << _SLOT_SHIFT) - 1)
+
+
+def slot_of(code: Code) -> int:
+    """The slot in a code."""
+    return code >> _SLOT_SHIFT
 
 
 def common_prefix(left: Sequence[Code], right: Sequence[Code]) -> int:
@@ -93,7 +99,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Wave:
-    """Jobs of one adapter slot that are decoded together in one context."""
+    """Jobs that are decoded together in one context: of one adapter slot, or of several where these are stacked."""
 
     slot: int
     jobs: tuple[Job, ...]
@@ -186,6 +192,22 @@ def make_pack_plan(jobs: Sequence[Job], controls: Mapping[int, int], lanes: int,
     return Plan(tuple(_fill_waves(BASE_SLOT, root_jobs, limits)), tuple(waves), lanes)
 
 
+def make_stacked_plan(jobs: Sequence[Job], lanes: int, limits: Limits) -> Plan:
+    """The plan for stacked adapters (see `packs.stacked`): jobs of all slots, the base's too, share waves.
+
+    The jobs are dealt out to `lanes` evenly, neighbours together; distinct roots become base jobs without room, and
+    distinct prefixes are listed.
+
+    Raises:
+        ValueError: a single job exceeds `limits`.
+    """
+    roots = dict.fromkeys(job.root for job in jobs if job.root)
+    root_jobs = [Job(index=i, tokens=tokens) for i, tokens in enumerate(roots)]
+    waves = _fill_waves(BASE_SLOT, jobs, _dealt(limits, len(jobs), lanes))
+    prefixes = dict.fromkeys(job.prefix for job in jobs if job.prefix)
+    return Plan(tuple(_fill_waves(BASE_SLOT, root_jobs, limits)), tuple(waves), lanes, tuple(prefixes))
+
+
 def _dealt(limits: Limits, jobs: int, lanes: int) -> Limits:
     """`limits` with an even share of the jobs as the most sequences."""
     share = -(-jobs // lanes)
@@ -228,12 +250,30 @@ class Row:
         position: place in its sequences.
         sequences: every sequence that this cell belongs to, sorted.
         output: whether its logits are wanted.
+        slot: of the adapter that it is decoded with.
     """
 
     token: int
     position: int
     sequences: list[int] = field(default_factory=list)
     output: bool = False
+    slot: int = BASE_SLOT
+
+
+class RowHook(Protocol):
+    """What a context asks around each decode; see `handles.Context`."""
+
+    def begin(self, rows: Sequence[Row], *, adapter: bool) -> None:
+        """These rows come next, with an adapter switched on or without one."""
+
+    def node(self, address: int, is_before: bool, data: object, /) -> bool:
+        """A node of the computation, before it; whether to stop behind it. Called from C: it must not raise."""
+
+    def end(self) -> None:
+        """The decode is over.
+
+        Raises: EngineFailure: its numbers must not be used.
+        """
 
 
 def prefill_rows(paths: Mapping[int, Sequence[Code]], ready: Mapping[int, tuple[object, int]]) -> list[Row]:
@@ -259,7 +299,7 @@ def prefill_rows(paths: Mapping[int, Sequence[Code]], ready: Mapping[int, tuple[
         for position in range(start, len(path)):
             node = node_of.setdefault((parent, path[position]), len(rows))
             if node == len(rows):
-                rows.append(Row(token_of(path[position]), position))
+                rows.append(Row(token_of(path[position]), position, slot=slot_of(path[position])))
             rows[node].sequences.append(sequence)
             parent = node
         rows[node].output = True

@@ -29,7 +29,7 @@ from pluralism_local.engine.kv_store import Entry, KVStore
 from pluralism_local.engine.lane import Lane
 from pluralism_local.engine.lookup import RowCosts
 from pluralism_local.engine.pace import Expected, Pace
-from pluralism_local.engine.plan import BASE_SLOT, Job, Plan, Prefix, Wave, encode
+from pluralism_local.engine.plan import BASE_SLOT, Job, Plan, Prefix, RowHook, Wave, encode
 from pluralism_local.engine.prefix_files import PrefixFiles
 from pluralism_local.engine.resident import give_back
 from pluralism_local.engine.rotation import ANY_SIZE, CellBounds
@@ -38,6 +38,8 @@ from pluralism_local.types import EngineEvent
 
 RunWave = Callable[[Lane, Wave, ShouldStop], Iterator[EngineEvent]]
 """What to do with a wave on a lane."""
+
+MakeHook = Callable[[], RowHook]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +78,11 @@ class Runner:
         self.model, self.options, self.files = model, options, files
         self.store = KVStore(options.cache_bytes, model.window)
         self._lanes = [self._new_lane()]
+        self._masked: list[Lane] = []
+        self._past = Counters()
         self._adapters: dict[str, Adapter] = {}
 
-    def _new_lane(self) -> Lane:
+    def _new_lane(self, hook: RowHook | None = None) -> Lane:
         options = self.options
         return Lane(
             self.model,
@@ -88,7 +92,10 @@ class Runner:
             flash=options.flash,
             bounds=options.bounds,
             row_costs=options.row_costs,
-            make_pace=self._pace,
+            make_pace=self._pace
+            if hook is None
+            else Pace,  # a stack's steps are not those that were measured
+            hook=hook,
         )
 
     def _pace(self, threads: int) -> Pace:
@@ -96,8 +103,24 @@ class Runner:
             return Pace(threads)
         return Pace(threads, expected=self.options.expected)
 
+    def _pool(self, count: int, make_hook: MakeHook | None) -> list[Lane]:
+        """So many lanes; with `make_hook` of those that have a hook."""
+        if make_hook is None:
+            self._lanes += [self._new_lane() for _ in range(count - len(self._lanes))]
+            return self._lanes[:count]
+        self._masked += [self._new_lane(make_hook()) for _ in range(count - len(self._masked))]
+        return self._masked[:count]
+
+    def drop_masked(self) -> None:
+        """Free the lanes with hooks; their counts stay."""
+        for lane in self._masked:
+            lane.close()
+            self._past.add(lane.counters)
+        self._masked.clear()
+
     def close(self) -> None:
         """Free contexts, then adapters, then the model, and what was kept of sequences."""
+        self.drop_masked()
         for lane in self._lanes:
             lane.close()
         for adapter in self._adapters.values():
@@ -125,8 +148,8 @@ class Runner:
 
     def add_counts(self, total: Counters) -> None:
         """Add what the lanes did to `total`."""
-        for lane in self._lanes:
-            total.add(lane.counters)
+        for counters in (self._past, *(lane.counters for lane in (*self._lanes, *self._masked))):
+            total.add(counters)
 
     def adapter(self, sha256: str, path: Path) -> Adapter:
         """The adapter of that hash, read from `path` the first time.
@@ -146,27 +169,44 @@ class Runner:
         lane.reserve(len(tokens), self.options.threads)
         return lane.next_token_logits(tokens, adapter, scale)
 
-    def carry_out(self, plan: Plan, run: RunWave, should_stop: ShouldStop) -> Iterator[EngineEvent]:
-        """Prefixes and roots, then waves; events as they come. `should_stop` is called from the lanes' threads."""
-        first = self._lanes[0]
+    def probe_slots(
+        self, tokens: Sequence[int], slots: Sequence[int], adapter: Adapter, make_hook: MakeHook
+    ) -> list[npt.NDArray[np.float32]]:
+        """Logits [vocabulary] after `tokens` in each of `slots`, all in one batch; fewer than `SEQUENCES`."""
+        lane = self._pool(1, make_hook)[0]
+        lane.reserve(len(tokens) * len(slots), self.options.threads)
+        return lane.logits_of_slots(tokens, slots, adapter)
+
+    def carry_out(
+        self, plan: Plan, run: RunWave, should_stop: ShouldStop, make_hook: MakeHook | None = None
+    ) -> Iterator[EngineEvent]:
+        """Prefixes and roots, then waves; events as they come. `should_stop` is called from the lanes' threads.
+
+        With `make_hook` the waves are on lanes of their own, each with a hook, which `drop_masked` frees.
+        """
+        first = self._pool(1, make_hook)[0]
         # a stop among these is seen again by the waves, which report it for each request
         with suppress(Cancelled):
             self._recall(plan.prefixes, should_stop)
             for roots in plan.roots:
                 self._remember(first, roots, should_stop)
-        yield from self._on_lanes(plan.waves, plan.lanes, run, should_stop)
+        yield from self._on_lanes(plan.waves, plan.lanes, run, should_stop, make_hook)
 
     def _on_lanes(
-        self, waves: Sequence[Wave], most: int, run: RunWave, should_stop: ShouldStop
+        self,
+        waves: Sequence[Wave],
+        most: int,
+        run: RunWave,
+        should_stop: ShouldStop,
+        make_hook: MakeHook | None = None,
     ) -> Iterator[EngineEvent]:
         """Waves side by side on `most` lanes, or one after the other."""
         count = min(self.options.most_lanes, most, len(waves))
-        while len(self._lanes) < count:
-            self._lanes.append(self._new_lane())
+        lanes = self._pool(max(1, count), make_hook)
         if count > 1:
-            yield from self._side_by_side(waves, count, run, should_stop)
+            yield from self._side_by_side(waves, lanes, run, should_stop)
             return
-        first = self._lanes[0]
+        first = lanes[0]
         for wave in waves:
             first.reserve(first.cells_for(wave), self.options.threads)
             yield from run(first, wave, should_stop)
@@ -233,16 +273,16 @@ class Runner:
         return found is not None and found[1] == len(job.tokens)
 
     def _side_by_side(
-        self, waves: Sequence[Wave], count: int, run: RunWave, should_stop: ShouldStop
+        self, waves: Sequence[Wave], lanes: Sequence[Lane], run: RunWave, should_stop: ShouldStop
     ) -> Iterator[EngineEvent]:
-        """Waves on `count` lanes, each taking the next wave as it becomes free."""
+        """Waves on `lanes`, each taking the next wave as it becomes free."""
         todo: queue.SimpleQueue[Wave] = queue.SimpleQueue()
         for wave in waves:
             todo.put(wave)
         events: queue.SimpleQueue[EngineEvent | BaseException | None] = queue.SimpleQueue()
         abandoned = threading.Event()
-        cells = max(self._lanes[0].cells_for(wave) for wave in waves)
-        threads = max(1, (self.options.cores or self.options.threads) // count)
+        cells = max(lanes[0].cells_for(wave) for wave in waves)
+        threads = max(1, (self.options.cores or self.options.threads) // len(lanes))
 
         def stop() -> bool:
             return abandoned.is_set() or should_stop()
@@ -262,12 +302,12 @@ class Runner:
 
         workers = [
             threading.Thread(target=work, args=(lane,), name=f"lane-{i}", daemon=True)
-            for i, lane in enumerate(self._lanes[:count])
+            for i, lane in enumerate(lanes)
         ]
         for worker in workers:
             worker.start()
         try:
-            running = count
+            running = len(lanes)
             while running:
                 event = events.get()
                 if event is None:

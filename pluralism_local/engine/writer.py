@@ -58,7 +58,7 @@ class Writer:
         """The last token and what is guessed to follow it."""
         first = self.length - 1
         following = enumerate((self.tokens[-1], *draft), start=first)
-        return [Row(token, position, [self.sequence], output=True) for position, token in following]
+        return [Row(token, position, [self.sequence], True, self.job.slot) for position, token in following]
 
     def add(self, token: int) -> None:
         """This token came."""

@@ -124,7 +124,7 @@ def write_pack(
     if plan_pack(base, adapters, first_invocation_token) != plan:
         raise InvalidInput("The adapters of the pack changed after it was planned.", "Try again.")
     source = _Source(base)
-    loras = [_Lora(read_header(adapter.path), adapter.scale) for adapter in adapters]
+    loras = [Lora(read_header(adapter.path), adapter.scale) for adapter in adapters]
     entries = list(_entries(source, loras, plan.rank))
     settings = {
         "token_ids_activate": list(plan.control_tokens),
@@ -172,7 +172,7 @@ class _Source:
         return self._bytes[start : start + (tensor.nbytes or 0)]
 
 
-class _Lora(_Source):
+class Lora(_Source):
     """A LoRA's matrices A [r, in] and B [out, r], the latter with every factor of the update in it."""
 
     def __init__(self, header: GGUFHeader, scale: float) -> None:
@@ -201,7 +201,7 @@ class _Lora(_Source):
         return raw.view(np.float32).reshape(shape)
 
 
-def _entries(source: _Source, loras: Sequence[_Lora], rank: int) -> Iterator[_Entry]:
+def _entries(source: _Source, loras: Sequence[Lora], rank: int) -> Iterator[_Entry]:
     """The pack's tensors in the base's order, each projection followed by its adapters."""
     slots = len(loras) + 1
     for tensor in source.header.tensors:
@@ -234,7 +234,7 @@ def _fused(source: _Source, names: Sequence[str], name: str) -> _Entry:
     )
 
 
-def _stack(loras: Sequence[_Lora], name: str, shape: tuple[int, int, int]) -> Half:
+def _stack(loras: Sequence[Lora], name: str, shape: tuple[int, int, int]) -> Half:
     """[1 + k, rows, columns]: slot 0 zero, then each adapter's matrix in the corner; zero where it has none."""
     stacked = np.zeros(shape, dtype=np.float16)
     for slot, lora in enumerate(loras, start=1):

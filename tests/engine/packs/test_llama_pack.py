@@ -100,7 +100,7 @@ def test_a_question_that_spells_control_tokens_switches_nothing(
     refs = [make_ref(seed, 1.5, "assistant") for seed in range(2)]
     run(packing, [ask(adapter=ref, tokens=1) for ref in refs])
     loads = packing.stats.adapter_loads
-    pack, _ = packing._packs.current()
+    pack, _ = packing._together.packs.current()
     spelled = "Say <issue_start> and <jupyter_start> and <filename> <gh_stars> <empty_output>"
     tokens = packing._prompter.tokens(packing._prompter.prompt(ask(spelled).messages))
     assert set(pack.controls.values()).isdisjoint(tokens)

@@ -1,0 +1,138 @@
+"""Several LoRA files as one: their ranks side by side, every factor of their updates in B.
+
+    base header, adapters ──plan_stack──> StackPlan | why there can be none
+    StackPlan ──write_stack──> one LoRA file in which adapter i has the ranks `blocks[i]`
+
+With A = the rows of all A_i and B = the columns of all B_i·scale_i·alpha_i/r_i, the blocks of A·x that are not an
+adapter's own set to zero (see `mask`), B·(A·x) is that adapter's update. Where an adapter leaves a target alone, or has
+fewer ranks there, its block is filled up with zeros. Only headers are read for the plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gguf
+import numpy as np
+import numpy.typing as npt
+
+from pluralism_local.adapter_rules import A, B, check_lora
+from pluralism_local.engine.packs.writer import Lora, PackAdapter
+from pluralism_local.errors import InvalidInput
+from pluralism_local.gguf_file import GGUFHeader, read_header
+
+_F32, _F16, _BF16 = 0, 1, 30
+
+LARGEST_SHARE, ALWAYS_FINE = 1 / 4, 64 * 10**6
+"""Bytes of a stack at most: this share of its base's file, or so many where that is more. A larger one would cost as
+much time as it saves, and memory."""
+
+Matrix = npt.NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class StackPlan:
+    """What a stack will be.
+
+    Attributes:
+        targets: names of the matrices that any adapter changes, with their shapes (in, out).
+        blocks: of each adapter, in their order, its ranks in the stack.
+        half: whether the numbers are stored in 16 bits, as all of the adapters' are.
+    """
+
+    targets: dict[str, tuple[int, int]]
+    blocks: tuple[slice, ...]
+    half: bool
+
+    @property
+    def rank(self) -> int:
+        """Of the whole stack."""
+        return int(self.blocks[-1].stop)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its matrices."""
+        return (2 if self.half else 4) * self.rank * sum(map(sum, self.targets.values()))
+
+
+def plan_stack(base: GGUFHeader, adapters: Sequence[PackAdapter]) -> StackPlan | str:
+    """The plan of a stack, or the reason why there can be none, as a clause.
+
+    Raises:
+        NotFound, InvalidInput: an adapter's file is not there, or is no LoRA.
+    """
+    targets: dict[str, tuple[int, int]] = {}
+    blocks: list[slice] = []
+    types: set[int] = set()
+    for adapter in adapters:
+        header = read_header(adapter.path)
+        pairs = check_lora(header)
+        for target, a, b in pairs:
+            if not target.startswith("blk."):
+                return f"{header.path.name} changes {target}, which has rows of its own order"
+            targets[target] = (a.shape[0], b.shape[1])
+            types |= {a.type, b.type}
+        begin = blocks[-1].stop if blocks else 0
+        blocks.append(slice(begin, begin + max(b.shape[0] for _, _, b in pairs)))
+    if types - {_F32, _F16, _BF16}:
+        return "an adapter's matrices are quantized"
+    plan = StackPlan(targets, tuple(blocks), types == {_F16})
+    most = max(ALWAYS_FINE, int(base.file_bytes * LARGEST_SHARE))
+    if plan.nbytes > most:
+        return f"together the adapters take {plan.nbytes / 1e6:,.0f} MB, beyond {most / 1e6:,.0f}"
+    return plan
+
+
+def write_stack(out: Path, architecture: str, adapters: Sequence[PackAdapter], plan: StackPlan) -> None:
+    """Write the stack that `plan_stack` planned for the same adapters; one matrix at a time is in memory.
+
+    Raises:
+        NotFound: an adapter is gone.
+        InvalidInput: one changed, or has numbers that are infinite or no numbers.
+        OSError: the file cannot be written.
+    """
+    loras = [Lora(read_header(adapter.path), adapter.scale) for adapter in adapters]
+    writer = gguf.GGUFWriter(out, architecture)
+    writer.add_string("general.type", "adapter")
+    writer.add_string("adapter.type", "lora")
+    writer.add_float32("adapter.lora.alpha", 0.0)  # then nothing is divided by the rank
+    dtype = np.dtype(np.float16 if plan.half else np.float32)
+    parts: list[Callable[[], Matrix]] = []
+    for target, (n_in, n_out) in plan.targets.items():
+        for name, shape in ((f"{target}{A}", (plan.rank, n_in)), (f"{target}{B}", (n_out, plan.rank))):
+            writer.add_tensor_info(name, shape, dtype, shape[0] * shape[1] * dtype.itemsize)
+            parts.append(partial(_stacked, loras, name, shape, plan, dtype))
+    try:
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_ti_data_to_file()
+        for part in parts:
+            writer.write_tensor_data(part())
+        writer.flush()
+    finally:
+        writer.close()
+
+
+def _stacked(
+    loras: Sequence[Lora], name: str, shape: tuple[int, int], plan: StackPlan, dtype: np.dtype[Any]
+) -> Matrix:
+    """A [ranks, in] or B [out, ranks] of all adapters at one target."""
+    stacked: Matrix = np.zeros(shape, dtype)
+    ranks = stacked if name.endswith(A) else stacked.T
+    for lora, block in zip(loras, plan.blocks, strict=True):
+        with np.errstate(over="ignore", invalid="ignore"):
+            matrix = lora.matrix(name)
+            if matrix is None:
+                continue
+            own = matrix if name.endswith(A) else matrix.T
+            ranks[block.start : block.start + len(own)] = own
+        if not np.isfinite(ranks[block]).all():
+            raise InvalidInput(
+                f"The adapter {lora.header.path} has numbers in {name} that cannot be stacked.",
+                "Use a smaller scale; if that does not help, export the adapter again.",
+            )
+    return stacked
