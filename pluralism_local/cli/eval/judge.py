@@ -259,6 +259,7 @@ def result(case: Case, heard: Sequence[Heard], left: Sequence[str], seed: int) -
 def result_text(found: Mapping[str, Any], folder: Path) -> str:
     """The table, with what it rests on."""
     from pluralism_local.evaluation.judging import HUMANS_KAPPA as HUMANS
+    from pluralism_local.evaluation.tasks import find_task
 
     rows, counts = [], []
     for one in found["judges"]:
@@ -285,4 +286,5 @@ def result_text(found: Mapping[str, Any], folder: Path) -> str:
         ]
     )
     shown = table(rows, ["judge", "against", "win", "tie", "lose", "pairs", "flipped", "says 1"])
-    return f"{facts}\n\n{shown}\n\n95 % intervals over situations; where the two orders disagree it is a tie."
+    clusters = find_task(found["task"]).clusters
+    return f"{facts}\n\n{shown}\n\n95 % intervals over {clusters}; where the two orders disagree it is a tie."

@@ -47,8 +47,8 @@ def _figure(run: RunView, judge: Mapping[str, Any], name: str, rows: Opponents) 
     return Figure(
         f"{a} against each opponent, judged by {name}",
         f"Share of pairs of responses that {a} wins, ties and loses, asked in both orders; where the orders disagree "
-        "it is a tie. n is the number of pairs. Intervals are 95 %, over situations. A judge is a model, too, and its "
-        f"preference is not the people's. {run.line}",
+        f"it is a tie. n is the number of pairs. Intervals are 95 %, over {run.groups}. A judge is a model, too, and "
+        f"its preference is not the people's. {run.line}",
         stacked_bars(
             [f"{a} against {opponent}" for opponent in rows],
             [Series(f"{a}: {one}", key, points[one]) for one, key in _OUTCOMES],
