@@ -236,6 +236,14 @@ def test_several_texts_at_once_are_not_guessed_at(pair: Pair) -> None:
     assert pair.guessing.stats.drafted == before
 
 
+def test_a_model_whose_state_cannot_be_cut_does_without(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pair.guessing._runner.model, "can_be_cut", False)
+    before = pair.guessing.stats.drafted
+    left, right = pair.both(ask(TEXT, tokens=20))
+    assert left == right
+    assert pair.guessing.stats.drafted == before
+
+
 def test_sampled_tokens_have_the_model_s_own_distribution(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
