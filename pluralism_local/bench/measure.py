@@ -16,14 +16,14 @@ from pathlib import Path
 
 from pluralism_local.bench import naive, server
 from pluralism_local.bench.memory import forget_peak, peak_rss_mb
-from pluralism_local.bench.report import AskTimes, Report, Workload
+from pluralism_local.bench.report import AskTimes, Guesses, Report, Workload
 from pluralism_local.bench.speeds import Lengths, speeds
 from pluralism_local.bench.voices import Note, has_own, speaking_by_adapter, speaking_by_persona
 from pluralism_local.communities import Pool
 from pluralism_local.engine import kernel_safety
 from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.engine.handles import gpu_available
-from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
+from pluralism_local.engine.llama import EngineStats, LlamaEngine, LlamaOptions
 from pluralism_local.errors import InvalidInput
 from pluralism_local.gguf_file import fingerprint, read_header
 from pluralism_local.model_details import parts
@@ -51,14 +51,14 @@ class _Noting(LlamaEngine):
 @dataclass(frozen=True, slots=True)
 class _Run:
     """An ask of ours: its result, the seconds the load took, the work that others are to do, the engine's threads and
-    plan, and how many tokens' cells were read from the disk."""
+    plan, and what it counted."""
 
     result: Result
     load: float
     works: tuple[naive.Work, ...]
     threads: int
     plan: str | None
-    restored: int
+    stats: EngineStats
 
     @property
     def times(self) -> naive.NaiveRun:
@@ -106,7 +106,7 @@ def bench(path: Path, name: str, pool: Pool, work: Workload, options: LlamaOptio
                 note(f"llama-server, {counted}")
                 others.setdefault("server", []).append(_one_server(path, warm, work.server, options))
         note("prefill and decode")
-        with LlamaEngine(path, name=name, options=options) as engine:
+        with LlamaEngine(path, name=name, options=replace(options, lookup=False)) as engine:
             rates = speeds(engine, work.repeats, Lengths())
     base = fingerprint(read_header(path))
     communities = len(pool.members)
@@ -133,7 +133,8 @@ def bench(path: Path, name: str, pool: Pool, work: Workload, options: LlamaOptio
         server=times("server"),
         model_mb=sum(part.stat().st_size for part in parts(path)) / 1e6,
         plan=warm.plan,
-        restored_tokens=next_one.restored,
+        restored_tokens=next_one.stats.restored_tokens,
+        guesses=Guesses(next_one.stats.drafted, next_one.stats.accepted),
     )
 
 
@@ -168,7 +169,7 @@ def _one_ask(path: Path, name: str, ask: Ask, options: LlamaOptions) -> _Run:
             )
             for request in engine.asked
         )
-        return _Run(last, loaded, works, engine.threads, engine.info.plan, engine.stats.restored_tokens)
+        return _Run(last, loaded, works, engine.threads, engine.info.plan, engine.stats)
 
 
 def _loops(

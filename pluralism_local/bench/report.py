@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -64,12 +64,20 @@ class AskTimes:
 
 
 @dataclass(frozen=True, slots=True)
+class Guesses:
+    """Tokens that were guessed before they were drawn (see `engine.lookup`), and those of them that came true."""
+
+    drafted: int = 0
+    accepted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """All figures. Rates are tokens per second; ratios are ours over theirs for rates, theirs over ours for time.
 
     `ask` is an ask of a pool that was not asked before, `second` the next one, by a fresh engine over
     the same cache, on another question; `restored_tokens` of it were read from
-    there. `kernels` says what both sides did without, since it faults on this machine.
+    there, and `guesses` are its own. `kernels` says what both sides did without, since it faults on this machine.
     """
 
     model: str
@@ -91,6 +99,7 @@ class Report:
     model_mb: float | None = None
     plan: str | None = None
     restored_tokens: int = 0
+    guesses: Guesses = Guesses()
 
     def ratio(self, other: AskTimes | None, ours: AskTimes | None = None) -> dict[str, float] | None:
         """How many times faster ours (by default the first ask) is than `other`: comments by rate, the ask by time."""
@@ -146,6 +155,7 @@ class Report:
             "ask": self.ask.record(),
             "second_ask": None if self.second is None else self.second.record(),
             "restored_tokens": self.restored_tokens,
+            "guesses": asdict(self.guesses),
             **compared,
             "peak_rss_mb": None if self.peak_rss_mb is None else round(self.peak_rss_mb, 1),
             "model_mb": None if self.model_mb is None else round(self.model_mb, 1),

@@ -39,6 +39,7 @@ the first one left on the disk.
 
 \b
 JSON (plocal.bench/1), seconds and tokens/s: ask, second_ask, naive, tuned_naive, server;
+guesses, of the next ask: drafted, accepted; an answer that runs on past its end has more of them;
 how many times as fast the first ask is: ratio, tuned_ratio, server_ratio; with second_ in front: the next ask;
 peak_rss_mb over model_mb is memory_over_model.
 """
@@ -287,6 +288,7 @@ def _text(report: Report) -> str:
             [
                 ("plocal", _ask_line(report.ask)),
                 ("  the next ask", None if report.second is None else _ask_line(report.second)),
+                ("  guesses", _guesses(report)),
                 ("naive loop", _versus(report, report.naive)),
                 ("tuned loop", _versus(report, report.tuned)),
                 ("llama-server", _versus(report, report.server)),
@@ -294,6 +296,14 @@ def _text(report: Report) -> str:
         ),
     ]
     return "\n".join(lines)
+
+
+def _guesses(report: Report) -> str:
+    """How many tokens of the answer cost a row of a batch instead of a step."""
+    guesses = report.guesses
+    if not guesses.drafted:
+        return "none: nothing promised to come true"
+    return f"{guesses.accepted:,} of {many(guesses.drafted, 'guessed token')} came true"
 
 
 def _memory(report: Report) -> str | None:

@@ -26,7 +26,7 @@ CPU_ROW_COSTS: RowCosts = (1.0, 2.0, 2.7, 3.4, 4.2, 5.0, 5.8, 6.5)
 GPU_ROW_COSTS: RowCosts = tuple(1 + 0.05 * more for more in range(12))
 """The same where the weights are on a GPU, which waits for its memory."""
 
-_LEAST_GAIN = 1.05
+_LEAST_GAIN = 1.1
 """Tokens a second, of those without guesses, that guesses must promise."""
 
 _GRAMS = (4, 3, 2, 1)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pluralism_local.bench import naive, voices
-from pluralism_local.bench.report import AskTimes, Report, Workload
+from pluralism_local.bench.report import AskTimes, Guesses, Report, Workload
 from pluralism_local.cli.bench import _text
 from pluralism_local.cli.main import main
 from pluralism_local.communities import Card, Community, Member, Pool
@@ -100,6 +100,13 @@ def test_the_second_ask_and_the_memory_are_reported() -> None:
     assert "10 MB during the ask, 1.25 times the model's file" in text
 
 
+def test_guesses_that_came_true_are_told() -> None:
+    assert "none: nothing promised to come true" in _text(report(times(10.0, 40.0)))
+    guessing = replace(report(times(10.0, 40.0)), guesses=Guesses(12, 9))
+    assert guessing.record()["guesses"] == {"drafted": 12, "accepted": 9}
+    assert "9 of 12 guessed tokens came true" in _text(guessing)
+
+
 @pytest.mark.slow
 def test_bench_reports_every_figure(starter_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     options = ["--compare", "both", "--repeats", "1", "--comment-tokens", "6", "--answer-tokens", "4"]
@@ -115,6 +122,7 @@ def test_bench_reports_every_figure(starter_path: Path, capfd: pytest.CaptureFix
         assert record[side]["seconds"] >= record[side]["comments_seconds"]
     ours, theirs = record["ask"], record["naive"]
     assert record["ratio"]["ask"] == pytest.approx(theirs["seconds"] / ours["seconds"], abs=0.01)
+    assert 0 <= record["guesses"]["accepted"] <= record["guesses"]["drafted"]
     assert "warming up" in err
 
 
