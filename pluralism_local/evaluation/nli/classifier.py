@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import softmax
 
 from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.errors import Cancelled, EngineFailure, InvalidInput, NotFound, Refused, Unsupported
@@ -162,10 +163,8 @@ class ClassifierNli:
             raise EngineFailure(
                 f"{self._reference} computes no scores, only NaN.", "Its weights are probably damaged."
             )
-        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-        weights /= weights.sum(axis=1, keepdims=True)
         scores = np.zeros((len(encoded), len(LABELS)))
-        scores[:, self._columns] = weights
+        scores[:, self._columns] = softmax(logits, axis=1)
         return scores
 
     def _found_device(self, device: str) -> str:
