@@ -5,9 +5,9 @@
 
 A small model that is asked whether a text is on topic says yes to nearly everything; how much likelier a text makes its
 question than other questions, it shows without being asked. The other three are of those that ship, the same for
-all comments on a question. A question that a comment quotes back is no answer and is taken out before. What asks share,
-the comment, is computed once. A judge is identified by its model, the prompts and how they are templated; what it said
-is journalled by that and the comment's text, so that the same text is judged once, whoever said it.
+all comments on a question. A question that a comment quotes back is no answer and is taken out before. A judge is
+identified by its model, the prompts and how they are templated; what it said is journalled by that and the comment's
+text, so that the same text is judged once, whoever said it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from pluralism_local.prompts import Prompt
 from pluralism_local.types import Message, OptionDistribution, OptionRequest
 
 CHUNK = 6
-"""Comments that are judged together: 18 prompts that share six beginnings."""
+"""Comments that are judged together, in 18 prompts."""
 OTHERS = 3
 """Questions beside the one that a comment was made on; chance is 1/4."""
 

@@ -13,7 +13,7 @@ from pluralism_local.engine.llama import LlamaEngine
 from pluralism_local.evaluation.voices.judgements import StanceJudge, Verdict
 from pluralism_local.gguf_file import sha256_of
 
-ROWS = [json.loads(line) for line in Path(__file__).with_name("on_topic.jsonl").read_text().splitlines()]
+ROWS = [json.loads(line) for line in Path(__file__).with_name("texts.jsonl").read_text().splitlines()]
 
 
 @contextmanager
@@ -55,3 +55,8 @@ def test_a_model_of_one_and_a_half_billion_parameters_tells_answers_from_other_t
 
     right = [(one.on_topic >= 0.5) is row["answers"] for one, row in zip(found, ROWS, strict=True)]
     assert sum(right) >= 32
+    # of one question the text for it against the text against it, as the figures compare left and right
+    yes = {row["question"]: one.yes for one, row in zip(found, ROWS, strict=True) if row["yes"] is True}
+    no = {row["question"]: one.yes for one, row in zip(found, ROWS, strict=True) if row["yes"] is False}
+    assert len(yes.keys() & no.keys()) == 9
+    assert sum(yes[question] > no[question] for question in yes.keys() & no.keys()) >= 7
