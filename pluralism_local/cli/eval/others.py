@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 FLAGS = {"model": "-m", "communities_model": "--communities-model"}
 _SPELLED = {"communities_model": "model of the communities", "pool": "pool's file"}
-_HARMLESS = {"starter", "scripted:", ADAPTER, NO_SCORER}
+_HARMLESS_SCORERS = {ADAPTER, NO_SCORER}
 
 
 def kept(wanted: Wanted) -> dict[str, Any]:
@@ -49,14 +49,24 @@ def named(wanted: Wanted) -> dict[str, str]:
     found = {
         kind: _absolute(name) if names_a_file(name) else without_credentials(name)
         for kind, name in models.items()
-        if name is not None and name not in _HARMLESS
+        if name is not None and not _is_harmless(name)
     }
     pool = wanted.settings["pool"]
     if is_pool_file(pool):
         found["pool"] = _absolute(pool)
-    if wanted.scorer not in _HARMLESS:
+    if wanted.scorer not in _HARMLESS_SCORERS:
         found["scorer"] = wanted.scorer
     return found
+
+
+def _is_harmless(model: str) -> bool:
+    """Whether nothing of a stranger's is opened: the starter, or a server without an address or a file."""
+    from pluralism_local.model_names import Served, Starter, parse
+
+    name = parse(model)
+    if name.tag is not None:
+        return False
+    return isinstance(name.place, Starter) or (isinstance(name.place, Served) and not name.place.rest)
 
 
 def remember(wanted: Wanted, settings: Settings) -> None:
