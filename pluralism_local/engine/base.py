@@ -39,7 +39,8 @@ class Capabilities:
         distribution: ``"exact"``, ``"bounded"`` (only the most probable tokens are seen) or ``"none"``.
         batched: many requests in one call are cheaper than one after the other.
         counts_tokens: `count_tokens` answers.
-        grammars: what `Request.grammar` may be: ``"gbnf"`` any, ``"json"`` one made from a JSON schema, ``"none"``.
+        grammars: what `Request.grammar` may be: ``"gbnf"`` any, ``"json"`` one made from a JSON schema, ``"none"``. A
+            server may turn out to take more, or less.
         only_continues: a base model: it was trained to go on with a text, and not to answer.
     """
 

@@ -23,7 +23,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
 from ssl import PROTOCOL_TLS_CLIENT, SSLContext, SSLError
@@ -31,6 +31,7 @@ from typing import Self
 
 import httpx2
 
+from pluralism_local.engine import gbnf
 from pluralism_local.engine.base import Capabilities, LanguageModel, ShouldStop, never
 from pluralism_local.engine.remote_environment import Fault, certificate_faults, goes_direct, proxy_faults
 from pluralism_local.engine.remote_fields import Dialect, Payload
@@ -44,7 +45,13 @@ from pluralism_local.engine.remote_protocol import (
     refuse_adapters,
     sampling_fields,
 )
-from pluralism_local.engine.remote_refusals import Server, no_first_token, no_logprobs, thinks_first
+from pluralism_local.engine.remote_refusals import (
+    Server,
+    no_first_token,
+    no_grammar,
+    no_logprobs,
+    thinks_first,
+)
 from pluralism_local.engine.remote_reply import Reply, ending
 from pluralism_local.engine.remote_secrets import Blotter
 from pluralism_local.engine.stream import TextStream
@@ -134,18 +141,27 @@ class RemoteEngine(LanguageModel):
     ) -> Iterator[EngineEvent]:
         """As `LanguageModel.generate`; closing the iterator closes the connection."""
         refuse_adapters(requests)
-        for request in requests:
-            grammar_fields(request.grammar)
+        for grammar in (request.grammar for request in requests):
+            if grammar is not None:
+                gbnf.check(grammar.gbnf)
         with self._connected(should_stop) as line:
+            if any(request.grammar and request.grammar.schema is None for request in requests):
+                self._require_grammars(line)
             for index, request in enumerate(requests):
                 yield from self._answer(line, index, request)
+
+    def _require_grammars(self, line: Line) -> None:
+        """Raises: Unsupported"""
+        with suppress(Stopped):  # the answers will say so
+            if not line.takes_grammars():
+                raise no_grammar(self._server)
 
     def _answer(self, line: Line, index: int, request: Request) -> Iterator[EngineEvent]:
         began = time.perf_counter()
         answer = _Answer(request, self._server)
         try:
-            form = grammar_fields(request.grammar)
-            payload = self._payload(line, request.messages) | sampling_fields(request.sampling) | form
+            payload = self._payload(line, request.messages) | sampling_fields(request.sampling)
+            payload |= grammar_fields(request.grammar)
             with closing(line.replies(payload)) as replies:
                 for reply in replies:
                     if answer.pieces == 0:
@@ -161,7 +177,8 @@ class RemoteEngine(LanguageModel):
             finish, remarks = "cancelled", ()
             if answer.pieces == 0:
                 yield TextStarted(index, 0, 0)
-        if request.grammar and finish == "stop" and not _is_json(answer.thoughts.answer):
+        has_schema = request.grammar is not None and request.grammar.schema is not None
+        if has_schema and finish == "stop" and not _is_json(answer.thoughts.answer):
             remarks = (*remarks, "The server did not keep to the JSON schema: its reply is no JSON.")
         warnings = (*self._remarks, *line.dialect.remarks(request.sampling), *remarks)
         completion = Completion(

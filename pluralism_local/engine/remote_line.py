@@ -89,6 +89,10 @@ class Line:
         """The name of the server's only model."""
         return read(self._text("GET", "models", {}), self._server).only_model(self._server)
 
+    def takes_grammars(self) -> bool:
+        """Whether the server is one that binds its replies to GBNF."""
+        return read(self._text("GET", "models", {}), self._server).takes_grammars
+
     def ask(self, payload: Payload) -> Reply:
         """One answer, whole."""
         text = self._text("POST", "chat/completions", payload)

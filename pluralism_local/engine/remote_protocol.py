@@ -44,19 +44,11 @@ def sampling_fields(sampling: Sampling) -> dict[str, Any]:
 
 
 def grammar_fields(grammar: Grammar | None) -> dict[str, Any]:
-    """The JSON schema that a reply is to follow, as a request says it.
-
-    Raises:
-        Unsupported: there is none: the protocol has no field for a grammar, and most servers pass over what they do not
-            know, so that nothing would tell whether it was kept to.
-    """
+    """What a reply must look like, as a request says it: by the JSON schema where there is one, else by GBNF."""
     if grammar is None:
         return {}
     if grammar.schema is None:
-        raise Unsupported(
-            "A server takes a JSON schema for the form of its reply, and no grammar.",
-            "Ask for JSON, or use a local model.",
-        )
+        return {"grammar": grammar.gbnf}
     schema = {"name": "reply", "strict": True, "schema": grammar.schema}
     return {"response_format": {"type": "json_schema", "json_schema": schema}}
 

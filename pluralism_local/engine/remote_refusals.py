@@ -137,6 +137,14 @@ def no_schema(server: Server, said: str) -> Unsupported:
     )
 
 
+def no_grammar(server: Server) -> Unsupported:
+    """The refusal where nothing would tell whether a grammar was kept to: most servers pass over unknown fields."""
+    return Unsupported(
+        f"The server {server.url} is no llama-server, and others take no grammar for the form of a reply.",
+        "Ask for JSON by a schema, or use a llama-server or a local model.",
+    )
+
+
 def no_logprobs(server: Server, said: str = "") -> Unsupported:
     """The refusal where a server shows no probabilities; `said` is its own sentence, if it said one."""
     reason = f" It says: {said}" if said else ""

@@ -115,6 +115,7 @@ class _Counts(BaseModel):
 
 class _Model(BaseModel):
     id: str
+    owned_by: Any = None
 
 
 class Reply(BaseModel):
@@ -175,6 +176,11 @@ class Reply(BaseModel):
         """The first token with its alternatives; None where the server shows none."""
         logprobs = self.choices[0].logprobs if self.choices else None
         return logprobs.content[0] if logprobs and logprobs.content else None
+
+    @property
+    def takes_grammars(self) -> bool:
+        """Whether the listed models are llama-server's, which takes GBNF; others may pass over the field in silence."""
+        return bool(self.data) and all(model.owned_by == "llamacpp" for model in self.data)
 
     def only_model(self, server: Server) -> str:
         """The name of the only model listed.

@@ -179,9 +179,34 @@ def test_a_server_that_does_not_take_it(server: Server, said: str) -> None:
     assert len(server.requests) == 1
 
 
-def test_a_server_gets_no_other_grammar(server: Server) -> None:
-    with pytest.raises(Unsupported, match="no grammar"):
-        list(server.engine().generate([under(JSON), under(Grammar('root ::= "a"'))]))
+GBNF = Grammar('root ::= "yes" | "no"')
+
+
+def models(*owners: str | None) -> dict[str, object]:
+    return {"data": [{"id": "m", **({"owned_by": owner} if owner else {})} for owner in owners]}
+
+
+def test_a_llama_server_gets_any_grammar(server: Server) -> None:
+    engine = server.engine(
+        answer(200, models("llamacpp")), stream(chunk("yes"), chunk(finish="stop"), "[DONE]")
+    )
+    done = only_answer(engine.generate([under(GBNF)]))
+    assert (done.text, done.warnings) == ("yes", ())
+    assert server.requests[1]["grammar"] == GBNF.gbnf
+    assert "response_format" not in server.requests[1]
+
+
+@pytest.mark.parametrize("owners", [("vllm",), (None,), (), ("llamacpp", "other")])
+def test_another_server_gets_none(server: Server, owners: tuple[str | None, ...]) -> None:
+    engine = server.engine(answer(200, models(*owners)))
+    with pytest.raises(Unsupported, match="no llama-server"):
+        list(engine.generate([under(JSON), under(GBNF)]))
+    assert len(server.requests) == 1
+
+
+def test_no_grammar_is_refused_before_a_server_is_asked(server: Server) -> None:
+    with pytest.raises(InvalidInput, match="grammar cannot be used"):
+        list(server.engine().generate([under(Grammar("root"))]))
     assert server.requests == []
 
 
