@@ -20,7 +20,8 @@ _JUDGEMENT = re.compile(
     r"(?i)\b(?:must(?: not)?|should(?:n't| not)?|ought to|cannot|can't|need(?:s)? to|has to|have to|deserves?|demands?"
     r"|oppose[sd]?|supports?|reject|defend|protect|threat(?:en|ens|ened)?|endanger\w*|undermine\w*|destroy\w*"
     r"|believe|urge|fail(?:s|ed|ure)?|wrong|right thing|unfair|fair|unjust|justice|moral\w*|immoral|dangerous|reckless"
-    r"|irresponsible|responsib\w+|better|worse|best|worst|freedom|liberty|rights?|equal\w*|burden\w*|harm\w*|hurt\w*"
+    r"|irresponsible"
+    r"|responsib\w+|better|worse|best|worst|freedom|liberty|rights?|equal\w*|burden\w*|harm\w*|hurt\w*"
     r"|crisis|waste\w*|sensible|common sense|unacceptable|shameful|outrag\w*|essential|vital)\b"
 )
 _REASON = re.compile(
@@ -29,11 +30,15 @@ _REASON = re.compile(
     r"|the question is)\b"
 )
 _PROCEDURE = re.compile(
-    r"(?i)\b(?:yield\w*|gentle(?:man|woman|lady)|amendments?|subcommittee|committee on|chair(?:man|woman)|ranking member"
-    r"|cosponsor\w*|introduc(?:ed|ing)|announced|awarded|grants?|unanimous|quorum|clerk|H\.R\.|S\. \d+|section|title [IVX]+"
-    r"|conference report|motion|markup|hearing|testif\w+|congratulat\w*|salute|honor(?:s|ed|ing)?|tribute|recogni[sz]e[sd]?"
+    r"(?i)\b(?:yield\w*|gentle(?:man|woman|lady)|amendments?|subcommittee|committee on|chair(?:man|woman)"
+    r"|ranking member"
+    r"|cosponsor\w*|introduc(?:ed|ing)|announced|awarded|grants?|unanimous|quorum|clerk|H\.R\.|S\. \d+|section"
+    r"|title [IVX]+"
+    r"|conference report|motion|markup|hearing|testif\w+|congratulat\w*|salute|honor(?:s|ed|ing)?|tribute"
+    r"|recogni[sz]e[sd]?"
     r"|birthday|retire\w*|thank\w*|colleagues?|senators?|congress(?:man|woman)|representatives?|joined|statement|letter"
-    r"|said|stated|added|continued|noted|today|yesterday|this week|last week|delegat\w+|excellenc\w+|session|debate|bill)\b"
+    r"|said|stated|added|continued|noted|today|yesterday|this week|last week|delegat\w+|excellenc\w+"
+    r"|session|debate|bill)\b"
 )
 _FIGURE = re.compile(r"\$?\d[\d,.]*")
 _NAME = re.compile(r"(?<![.!?] )(?<!^)\b[A-Z][a-z]+(?: [A-Z][a-z]+)+\b")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from communitylm.passages import Passage
-from communitylm.stances import stance_score, take_sides
 from hypothesis import given
 from hypothesis import strategies as st
 
+from communitylm.passages import Passage
+from communitylm.stances import stance_score, take_sides
+
 ARGUES = "We must protect the right to vote, because a country that fails its citizens cannot be just."
-ANNOUNCES = "Senator John Smith announced today that Grand Rapids was awarded grants of $1,200,000 and 14 new buses."
+ANNOUNCES = (
+    "Senator John Smith announced today that Grand Rapids was awarded grants of $1,200,000 and 14 new buses."
+)
 
 
 def test_an_argument_scores_higher_than_an_announcement():
@@ -22,7 +25,9 @@ def test_the_side_itself_does_not_matter():
 
 def test_the_best_come_first_and_no_speaker_fills_the_choice():
     loud = [Passage(f"{ARGUES} Reason {'really ' * n}.", speaker="Loud") for n in range(20)]
-    quiet = [Passage(f"We should pay teachers better. {'Again. ' * n}", speaker=f"Quiet {n}") for n in range(9)]
+    quiet = [
+        Passage(f"We should pay teachers better. {'Again. ' * n}", speaker=f"Quiet {n}") for n in range(9)
+    ]
     chosen = take_sides([*loud, *quiet], 10, most=0.1)
     assert [passage.speaker for passage in chosen].count("Loud") == 1
     assert len(chosen) == 10
