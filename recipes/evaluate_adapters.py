@@ -76,9 +76,10 @@ def evaluate(
         raise InvalidInput(f"--weights is 'auto' or 'file', not '{weights}'.", "Leave it away for auto.")
     found = find_base(base, Path.cwd())
     settings = [read_settings(path) for path in configs]
-    communities = [load_community(adapters / one.id) for one in settings]
+    fingerprint = found.fingerprint or ""
+    communities = [load_community(adapters / one.id).for_base(fingerprint) for one in settings]
     for one in communities:
-        check_base(one, found.fingerprint or "")
+        check_base(one, fingerprint)
     models = models_of(communities)
     texts = {one.id: held_out(path) for one, path in zip(settings, configs, strict=True)}
     wanted = {one.id: tokens or one.values.training.evaluate for one in settings}
@@ -176,7 +177,9 @@ def _write_figures(one: Community, matrix: Matrix) -> None:
         "All figures with their intervals: `recipes/results/adapter-perplexity.json`."
     )
     if one.folder is not None:
-        update_card(one.folder, Facts(evaluation=figures, sections={"figures": "\n".join(_wrap(section))}))
+        base = one.card.base.model_dump() if one.card.base else None
+        lines = "\n".join(_wrap(section))
+        update_card(one.folder, Facts(base=base, evaluation=figures, sections={"figures": lines}))
 
 
 def _wrap(text: str) -> list[str]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import datetime
 import json
 import re
+import shutil
 import tempfile
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
@@ -137,7 +138,7 @@ def _record(folder: Path) -> dict[str, Any]:
 
 def _refuse_twice(ids: list[str]) -> None:
     """Also refuse what is no id: it becomes a folder's name."""
-    from pluralism_local.communities.cards import ID_PATTERN
+    from pluralism_local.communities.card_parts import ID_PATTERN
 
     for id in ids:
         if re.fullmatch(ID_PATTERN, id) is None:
@@ -179,14 +180,16 @@ def _export(
     from communitylm.lora_gguf import write_lora_gguf
     from pluralism_local.files import write_atomic
 
-    name = f"{source.community}.gguf"
     draft, target = spare / source.community, to / source.community
+    name = _file_name(source, target)
     say(f"{source.community}: converting …")
     info = write_lora_gguf(lora, draft / name)
     found = prover.check(source.peft, draft / name) if prover is not None else None
     say(f"{source.community}: " + (f"parity {found.difference:.5f}" if found else "parity not checked"))
+    for other in _others(source, target):  # the card is checked beside all of its adapters
+        shutil.copyfile(other, draft / other.name)
     new = not (target / CARD).exists()
-    card = _card(source, info, draft, None if new else (target / CARD).read_text(encoding="utf-8"))
+    card = _card(source, info, draft / name, None if new else (target / CARD).read_text(encoding="utf-8"))
     if keep:
         write_lora_gguf(lora, target / name)
         write_atomic(target / CARD, card)
@@ -215,8 +218,38 @@ def _told(found: Parity | None) -> str:
     )
 
 
-def _card(source: Source, info: LoraInfo, draft: Path, earlier: str | None) -> str:
-    """The card with the export's facts, checked beside the adapter in `draft`.
+def _others(source: Source, target: Path) -> list[Path]:
+    """The files that the card in `target` names for other bases."""
+    from communitylm.card_file import CARD
+    from pluralism_local.communities.adapter_file import inside
+    from pluralism_local.communities.cards import read_card
+
+    if not (target / CARD).exists():
+        return []
+    pairs = read_card(target / CARD).every_adapter
+    return [inside(target, spec.file) for spec, base in pairs if base.fingerprint != source.base.fingerprint]
+
+
+def _file_name(source: Source, target: Path) -> str:
+    """The adapter's file in the community's folder: ID.gguf, ID.BASE.gguf beside a first one for another base.
+
+    Raises:
+        InvalidInput: the card in `target` is not valid.
+    """
+    from communitylm.card_file import CARD
+    from pluralism_local.communities.cards import read_card
+
+    if (target / CARD).exists():
+        pairs = read_card(target / CARD).every_adapter
+        own = [spec.file for spec, base in pairs if base.fingerprint == source.base.fingerprint]
+        if own or pairs:
+            slug = re.sub(r"[^a-z0-9]+", "-", source.base.name.lower()).strip("-")
+            return own[0] if own else f"{source.community}.{slug}.gguf"
+    return f"{source.community}.gguf"
+
+
+def _card(source: Source, info: LoraInfo, file: Path, earlier: str | None) -> str:
+    """The card with the export's facts, checked beside the adapter `file`, and beside the others that it names.
 
     Args:
         earlier: the community's card so far; None to begin one.
@@ -230,13 +263,14 @@ def _card(source: Source, info: LoraInfo, draft: Path, earlier: str | None) -> s
         name = record.get("name") or source.community
         described = record.get("description") or f"The community {source.community}."
         earlier = starting_card(source.community, name, described)
+    draft = file.parent
     write_atomic(draft / CARD, earlier)
     provenance: dict[str, Any] = {key: record[key] for key in PROVENANCE if key in record}
     if "date" in record:
         provenance["date"] = datetime.date.fromisoformat(record["date"])
     facts = Facts(
         adapter={
-            "file": f"{source.community}.gguf",
+            "file": file.name,
             "sha256": info.sha256,
             "rank": info.rank,
             "alpha": info.alpha,

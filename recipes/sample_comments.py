@@ -42,16 +42,19 @@ def sample(
 ) -> None:
     from communitylm.bases import find_base
     from communitylm.card_file import Facts, update_card
-    from pluralism_local.communities import load_community
+    from pluralism_local.communities import check_base, load_community
     from pluralism_local.engine.llama import LlamaEngine
 
     ids = sorted(path.parent.name for path in adapters.glob("*/README.md")) if every else communities or []
-    chosen = [one for one in (load_community(adapters / id) for id in ids) if one.card.adapter is not None]
-    if not chosen:
+    named = [one for one in (load_community(adapters / id) for id in ids) if one.card.adapter is not None]
+    if not named:
         raise InvalidInput("No community with an adapter was named.", "Give ids, or --all.")
     found = find_base(base, Path.cwd())
-    if found.gguf is None:
+    if found.gguf is None or found.fingerprint is None:
         raise InvalidInput(f"{base} is no GGUF.", "Give 'starter' or a .gguf file.")
+    chosen = [one.for_base(found.fingerprint) for one in named]
+    for one in chosen:
+        check_base(one, found.fingerprint)
     with LlamaEngine(found.gguf, name=base) as engine:
         say(f"Asking {found.name} itself …")
         plain = _answers(engine, None)

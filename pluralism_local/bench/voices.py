@@ -30,8 +30,7 @@ def speaking_by_persona(pool: Pool) -> Pool:
             raise InvalidInput(
                 f"The community {card.id} has no persona.", "Measure it with --voices adapters."
             )
-        spoken = Community(card.model_copy(update={"adapter": None, "base": None}), member.community.folder)
-        members.append(Member(spoken, member.weight, member.scale))
+        members.append(replace(member, community=member.community.without_adapters()))
     return replace(pool, members=tuple(members))
 
 
@@ -49,8 +48,8 @@ def speaking_by_adapter(pool: Pool, model: Path, folder: Path, note: Note) -> Po
             header_tokens = engine.answer_header()
     members = []
     for index, member in enumerate(pool.members):
-        card = member.community.card
-        home = member.community.folder
+        own = member.community.for_base(base.fingerprint)
+        card, home = own.card, own.folder
         if not has_own(member, base.fingerprint):
             note(f"writing a seeded adapter for {card.id}")
             file = write_lora(
@@ -66,7 +65,7 @@ def speaking_by_adapter(pool: Pool, model: Path, folder: Path, note: Note) -> Po
                 alpha=16.0,
                 activation="assistant" if header_tokens else "always",
             )
-            card, home = card.model_copy(update={"adapter": spec, "base": base}), folder
+            card, home = card.model_copy(update={"adapter": spec, "base": base, "adapters": ()}), folder
         spoken = Community(card.model_copy(update={"persona": None}), home)
         members.append(Member(spoken, member.weight, member.scale))
     return replace(pool, members=tuple(members))

@@ -17,8 +17,8 @@ from pluralism_local.errors import PlocalError
 from pluralism_local.figures import clean, many
 
 if TYPE_CHECKING:
-    from pluralism_local.communities import Card, Community, Library
-    from pluralism_local.communities.cards import JudgedVoice
+    from pluralism_local.communities import Community, Library
+    from pluralism_local.communities.card_parts import JudgedVoice
 
 _CARD = "README.md"
 
@@ -51,7 +51,7 @@ def ls(context: typer.Context, as_json: options.Json = False) -> None:
     out = options.output(context, as_json=as_json)
     shelf = library(options.load(out).settings)
     found = shelf.communities()
-    rows = [[one.id, one.name, made_of(one.card)] for one in found]
+    rows = [[one.id, one.name, one.card.made_of] for one in found]
     out.show([_record(one) for one in found], table(rows, ["id", "name", "made of"]))
     for problem in shelf.problems():
         out.warn(problem.error.message)
@@ -115,7 +115,7 @@ def check(shelf: Library, name: str) -> Check:
     try:
         if name.endswith((".yaml", ".yml")):
             return Check(name, f"pool of {len(shelf.pool(name).members)}")
-        return Check(name, made_of(_load(shelf, name).card))
+        return Check(name, _load(shelf, name).card.made_of)
     except PlocalError as error:
         return Check(name, "", describe(error))
 
@@ -131,14 +131,6 @@ def report(out: Output, results: list[Check]) -> None:
             lines += [f"      {found.failure.hint}"] if found.failure.hint else []
     out.show([found.record() for found in results], "\n".join(map(clean, lines)))
     out.exit = next((found.failure.exit for found in results if found.failure is not None), ExitCode.DONE)
-
-
-def made_of(card: Card) -> str:
-    """``persona``, ``adapter`` or both, the adapter with its rank."""
-    parts = ["persona"] if card.persona else []
-    if card.adapter is not None:
-        parts.append(f"adapter of rank {card.adapter.rank}")
-    return " + ".join(parts)
 
 
 def _judged(voice: JudgedVoice) -> str:
@@ -179,23 +171,30 @@ def _card_text(community: Community) -> str:
     facts: list[tuple[str, Any]] = [
         ("id", card.id),
         ("name", card.name),
-        ("made of", made_of(card)),
+        ("made of", card.made_of),
         ("weight", f"{prior.weight:g} of {prior.of} ({prior.source}{year})" if prior else "no claim"),
         ("folder", community.folder),
     ]
-    if card.adapter is not None:
+    for spec, base in card.every_adapter:
         facts += [
-            ("adapter", f"{card.adapter.file}, scale {card.adapter.scale:g}, {card.adapter.activation}"),
-            ("sha256", card.adapter.sha256),
+            ("adapter", f"{spec.file}, scale {spec.scale:g}, {spec.activation}"),
+            ("sha256", spec.sha256),
+            ("base", f"{base.model} ({base.fingerprint})"),
         ]
-    if card.base is not None:
-        facts.append(("base", f"{card.base.model} ({card.base.fingerprint})"))
     if card.provenance is not None:
         facts.append(("trained on", f"{card.provenance.corpus} ({card.provenance.licence})"))
     if card.limits is not None:
         facts.append(("not for", "; ".join(card.limits.not_for) or None))
         facts.append(("fails at", "; ".join(card.limits.known_failures) or None))
     facts += [(item.task, f"{item.metric} {item.value:g} (base {item.base:g})") for item in card.evaluation]
+    for one in card.adapters:
+        if one.provenance is not None:
+            origin = f"{one.provenance.corpus} ({one.provenance.licence})"
+            facts.append((f"trained on, {one.base.model}", origin))
+        facts += [
+            (f"{item.task}, {one.base.model}", f"{item.metric} {item.value:g} (base {item.base:g})")
+            for item in one.evaluation
+        ]
     facts += [("judged", _judged(item)) for item in card.judged]
     blocks = [key_values(facts), clean(card.description)]
     if card.persona:

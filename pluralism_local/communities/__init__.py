@@ -2,20 +2,23 @@
 
     folders ──Library──> Community | Pool ──> modes (persona, adapter, weight)
 
-`cards` reads one card, `adapter_file` checks its LoRA, `pools` reads one pool, `library` finds them all,
-`strict_yaml` reads YAML from strangers.
+`cards` reads one card (its parts are in `card_parts`), `adapter_file` checks its LoRAs, `pools` reads one pool,
+`library` finds them all, `strict_yaml` reads YAML from strangers.
 """
 
-from pluralism_local.communities.cards import (
+from pluralism_local.communities.card_parts import (
     AdapterSpec,
     BaseSpec,
-    Card,
-    Community,
     Evaluation,
-    Hub,
+    FurtherAdapter,
     Limits,
     Prior,
     Provenance,
+)
+from pluralism_local.communities.cards import (
+    Card,
+    Community,
+    Hub,
     check_base,
     load_community,
     made_for,
@@ -29,6 +32,7 @@ __all__ = [
     "Card",
     "Community",
     "Evaluation",
+    "FurtherAdapter",
     "Hub",
     "Library",
     "Limits",

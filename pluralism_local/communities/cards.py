@@ -4,29 +4,42 @@
     <id>/<adapter>.gguf ──adapter_file.check────────────────────┴──> Community(card, folder)
 
 A card is a Hub model card: YAML front matter with the Hub's keys as the Hub spells them and ours under
-`plocal:`, then text for people. It has a persona (a system prompt), an adapter (a LoRA), or both. Loading
-checks everything that can be known without the base model; `check_base` checks the base. What is wrong with a
-card is `InvalidInput`, a missing file `NotFound`, an adapter that is not the one described `Refused`.
+`plocal:`, then text for people. It has a persona (a system prompt), an adapter (a LoRA), or both. Its first
+adapter and base stand under `adapter` and `base`, those for further bases under `adapters`; the fingerprint of
+the model that runs chooses among them (`Community.for_base`). Loading checks everything that can be known
+without the base model; `check_base` checks the base. What is wrong with a card is `InvalidInput`, a missing
+file `NotFound`, an adapter that is not the one described `Refused`.
 """
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from pluralism_local.communities.adapter_file import check_adapter, inside
+from pluralism_local.communities.card_parts import (
+    AdapterSpec,
+    BaseSpec,
+    Evaluation,
+    FurtherAdapter,
+    Id,
+    JudgedVoice,
+    Limits,
+    OneOrMore,
+    Prior,
+    Provenance,
+    Texts,
+)
 from pluralism_local.communities.plain_text import Line, Text, plain
 from pluralism_local.communities.strict_yaml import Strict, parse, read_text, validate
 from pluralism_local.errors import InvalidInput, NotFound, Refused
-from pluralism_local.types import LLM_VOICE, Activation, AdapterRef, Message
+from pluralism_local.types import LLM_VOICE, AdapterRef, Message
 
 CARD_FILE = "README.md"
-ID_PATTERN = r"^[a-z0-9-]{2,64}$"
 QUESTION = "{question}"
 
 
@@ -51,111 +64,6 @@ def _of_nobody_else(id: str) -> str:
     return id
 
 
-def _as_tuple(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
-
-
-Texts = Annotated[tuple[Text, ...], Field(strict=False)]
-OneOrMore = Annotated[tuple[Text, ...], Field(strict=False), BeforeValidator(_as_tuple)]
-Id = Annotated[str, Field(pattern=ID_PATTERN)]
-Scale = Annotated[float, Field(ge=-100, le=100)]
-
-
-class AdapterSpec(Strict):
-    """The LoRA of a community.
-
-    Attributes:
-        file: path inside the card's folder.
-        sha256: hex digest of that file.
-        rank: rows of A, as in the file.
-        alpha: as in the file; the update is B·A·alpha/rank·scale.
-        activation: see `types.AdapterRef`.
-        scale: the strength recommended by the card.
-    """
-
-    file: Annotated[Text, Field(max_length=120)]
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    rank: Annotated[int, Field(ge=1, le=4096)]
-    alpha: Annotated[float, Field(gt=0)]
-    activation: Activation
-    scale: Scale = 1.0
-
-
-class BaseSpec(Strict):
-    """The base model that the adapter belongs to; `fingerprint` as of `gguf_file.fingerprint`."""
-
-    model: Line
-    fingerprint: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
-
-
-class Prior(Strict):
-    """The community's share, in (0, 1], of a named population, with the source of the figure."""
-
-    weight: Annotated[float, Field(gt=0, le=1)]
-    of: Text
-    source: Text
-    year: Annotated[int, Field(ge=1900, le=2100)] | None = None
-
-
-class Provenance(Strict):
-    """What the adapter was trained on and how."""
-
-    corpus: Text
-    licence: Text
-    documents: Annotated[int, Field(ge=0)] | None = None
-    tokens: Annotated[int, Field(ge=0)] | None = None
-    recipe: Text | None = None
-    seed: Annotated[int, Field(ge=0)] | None = None
-    date: datetime.date | None = None
-
-
-class Limits(Strict):
-    """What the community must not be used for, and where it is known to fail."""
-
-    not_for: Texts = ()
-    known_failures: Texts = ()
-
-
-class Evaluation(Strict):
-    """A measured figure with the bare base model's figure beside it; `hash` names the run."""
-
-    task: Text
-    metric: Text
-    value: float
-    base: float
-    hash: Text | None = None
-
-
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class JudgedVoice(Strict):
-    """What `plocal communities judge` found of this community's comments through one model.
-
-    Attributes:
-        model: that it spoke through; `form` says through what of the card.
-        judge: the model that read the comments.
-        questions: how many were asked.
-        on_topic, repeats, invents, ends: shares of the comments, as `plocal communities judge --help` says.
-        words: mean length of a comment.
-        opposite: the community on the other side of its register; None without one.
-        agrees: share of the questions with a known direction on which the two differ in it; .5 is chance.
-    """
-
-    model: Line
-    form: Literal["adapter", "persona"]
-    judge: Line
-    questions: Annotated[int, Field(ge=1)]
-    on_topic: Share
-    repeats: Share
-    invents: Share
-    ends: Share | None = None
-    words: Annotated[float, Field(ge=0)]
-    opposite: Id | None = None
-    agrees: Share | None = None
-    date: datetime.date | None = None
-
-
 class Block(Strict):
     """The `plocal:` block of a card."""
 
@@ -166,6 +74,7 @@ class Block(Strict):
     persona: Annotated[Text, Field(max_length=8000), AfterValidator(_persona)] | None = None
     adapter: AdapterSpec | None = None
     base: BaseSpec | None = None
+    adapters: Annotated[tuple[FurtherAdapter, ...], Field(strict=False)] = ()
     prior: Prior | None = None
     provenance: Provenance | None = None
     limits: Limits | None = None
@@ -178,7 +87,22 @@ class Block(Strict):
             raise ValueError("a card needs a persona, an adapter, or both")
         if self.adapter is not None and self.base is None:
             raise ValueError("a card with an adapter needs 'base' with the fingerprint of its model")
+        if self.adapters and self.adapter is None:
+            raise ValueError(
+                "the first adapter of a card stands under 'adapter' and 'base', others under 'adapters'"
+            )
+        pairs = self.every_adapter
+        if len({base.fingerprint for _, base in pairs}) < len(pairs):
+            raise ValueError("two adapters of the card are for the same base; a base has one adapter")
+        if len({spec.file for spec, _ in pairs}) < len(pairs):
+            raise ValueError("two adapters of the card have the same file; each base has its own")
         return self
+
+    @property
+    def every_adapter(self) -> tuple[tuple[AdapterSpec, BaseSpec], ...]:
+        """Each adapter with its base, the card's first one first; empty without any."""
+        first = () if self.adapter is None or self.base is None else ((self.adapter, self.base),)
+        return (*first, *((one, one.base) for one in self.adapters))
 
 
 class Hub(Strict):
@@ -207,6 +131,15 @@ class Card(Block):
     """A whole card: the `plocal:` block and, under `hub`, the Hub's keys."""
 
     hub: Hub = Hub()
+
+    @property
+    def made_of(self) -> str:
+        """``persona``, ``adapter of rank 4``, ``adapters of rank 4, 8``, or the persona with one of these."""
+        ranks = [str(spec.rank) for spec, _ in self.every_adapter]
+        parts = ["persona"] if self.persona else []
+        if ranks:
+            parts.append(f"{'adapter' if len(ranks) == 1 else 'adapters'} of rank {', '.join(ranks)}")
+        return " + ".join(parts)
 
 
 class _CardFile(Hub):
@@ -257,8 +190,33 @@ class Community:
         recurring = len((self.card.persona or "").partition(QUESTION)[0])
         return Message("system", text, recurring)
 
+    def for_base(self, fingerprint: str) -> Community:
+        """This community with its adapter for the model of this fingerprint as its first one, all others behind it.
+
+        Itself where the first one is for that model, or none is.
+        """
+        card = self.card
+        chosen = next((one for one in card.adapters if one.base.fingerprint == fingerprint), None)
+        if chosen is None or card.adapter is None or card.base is None:
+            return self
+        first = FurtherAdapter(
+            **dict(card.adapter), base=card.base, provenance=card.provenance, evaluation=card.evaluation
+        )
+        changed = {
+            "adapter": AdapterSpec(**{name: getattr(chosen, name) for name in AdapterSpec.model_fields}),
+            "adapters": (first, *(one for one in card.adapters if one is not chosen)),
+            **{name: getattr(chosen, name) for name in ("base", "provenance", "evaluation")},
+        }
+        return replace(self, card=card.model_copy(update=changed))
+
+    def without_adapters(self) -> Community:
+        """This community with nothing but its persona."""
+        return replace(
+            self, card=self.card.model_copy(update={"adapter": None, "base": None, "adapters": ()})
+        )
+
     def adapter_ref(self, scale: float | None = None) -> AdapterRef | None:
-        """The adapter at `scale`, None meaning the card's own; None for a community without an adapter.
+        """The card's first adapter at `scale`, None meaning the card's own; None for a community without an adapter.
 
         Raises:
             InvalidInput: a scale for a community that has no adapter, or not a number of -100 to 100.
@@ -280,63 +238,70 @@ class Community:
 
 
 def made_for(community: Community, fingerprint: str) -> bool:
-    """Whether nothing of `community` belongs to another model than the one with this fingerprint."""
-    base = community.card.base
-    return community.card.adapter is None or base is None or base.fingerprint == fingerprint
+    """Whether `community` has an adapter for the model with this fingerprint, or needs none."""
+    pairs = community.card.every_adapter
+    return not pairs or any(base.fingerprint == fingerprint for _, base in pairs)
 
 
 def load_community(path: Path, cache: Path | None = None) -> Community:
     """Read and check one card; `path` is its folder or its README.md.
 
-    The digest of its adapter is remembered in the JSON file `cache`, if there is one, while the adapter's size and
+    The digest of each adapter is remembered in the JSON file `cache`, if there is one, while the file's size and
     time stay.
 
     Raises:
-        NotFound: no card there, or its adapter's file is missing.
-        InvalidInput: the card, or the adapter as a GGUF file, is not valid.
-        Refused: the adapter's hash differs from the card's, or the adapter does nothing.
+        NotFound: no card there, or the file of an adapter is missing.
+        InvalidInput: the card, or an adapter as a GGUF file, is not valid.
+        Refused: an adapter's hash differs from the card's, or it does nothing.
     """
     file = path if path.name == CARD_FILE else path / CARD_FILE
     folder = file.parent
     if folder.is_dir() and not file.exists():
         raise NotFound(f"{folder} has no {CARD_FILE}, so it is no community.", "Give a card's folder.")
-    card = _read_card(file)
+    card = read_card(file)
     if card.id != folder.resolve().name:
         raise InvalidInput(
             f"{file}: the id is '{card.id}' but the folder is '{folder.resolve().name}'.",
             "Give the folder the card's id as its name.",
         )
-    if card.adapter is not None:
+    for spec, _ in card.every_adapter:
         check_adapter(
-            inside(folder, card.adapter.file),
-            sha256=card.adapter.sha256,
-            rank=card.adapter.rank,
-            alpha=card.adapter.alpha,
-            activation=card.adapter.activation,
+            inside(folder, spec.file),
+            sha256=spec.sha256,
+            rank=spec.rank,
+            alpha=spec.alpha,
+            activation=spec.activation,
             cache=cache,
         )
     return Community(card, folder)
 
 
 def check_base(community: Community, fingerprint: str, *, force: bool = False) -> list[str]:
-    """Whether `community`'s adapter belongs to the model with this fingerprint; returns warnings, if any.
+    """Whether `community` has an adapter for the model with this fingerprint; returns warnings, if any.
 
     Raises:
-        Refused: it belongs to another model. With `force` that is a warning instead.
+        Refused: all of its adapters belong to other models. With `force` that is a warning instead.
     """
-    base = community.card.base
-    if base is None or made_for(community, fingerprint):
+    if made_for(community, fingerprint):
         return []
+    bases = [base for _, base in community.card.every_adapter]
+    models = " or ".join(base.model for base in bases)
+    made = " and ".join(f"{base.model} ({base.fingerprint[:19]}…)" for base in bases)
     problem = (
-        f"The adapter of '{community.id}' was made for {base.model} "
-        f"({base.fingerprint[:19]}…), not for this model ({fingerprint[:19]}…)"
+        f"The {'adapter' if len(bases) == 1 else 'adapters'} of '{community.id}' "
+        f"{'was' if len(bases) == 1 else 'were'} made for {made}, not for this model ({fingerprint[:19]}…)"
     )
     if force:
-        return [f"{problem}; it is used because that was forced."]
-    raise Refused(f"{problem}.", f"Use it with {base.model}, or choose another pool.")
+        return [f"{problem}; that for {bases[0].model} is used because that was forced."]
+    raise Refused(f"{problem}.", f"Use it with {models}, or choose another pool.")
 
 
-def _read_card(file: Path) -> Card:
+def read_card(file: Path) -> Card:
+    """The card in `file`, without a look at its adapters.
+
+    Raises:
+        NotFound: no such file. InvalidInput: it is no valid card.
+    """
     text = read_text(file)
     lines = text.splitlines()
     ends = [number for number, line in enumerate(lines) if line.rstrip() == "---"]

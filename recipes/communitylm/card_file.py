@@ -29,7 +29,8 @@ class Facts:
 
     Attributes:
         adapter, base, provenance: blocks of the card's ``plocal:``, as `communities.cards` has them. An adapter without
-            a scale keeps the card's own, 1.0 in a new block.
+            a scale keeps the card's own, 1.0 in a new block. A base other than that of the card's first adapter has its
+            adapter, provenance and evaluation among the card's ``adapters``.
         base_model: the base's name on the Hub.
         evaluation: figures; one of the same task and metric replaces the earlier.
         sections: name -> Markdown for people.
@@ -49,7 +50,8 @@ def update_card(folder: Path, facts: Facts) -> None:
     """Write `facts` into the card of `folder`.
 
     Raises:
-        InvalidInput: the card has no front matter with a ``plocal:`` block. OSError: it cannot be written.
+        InvalidInput: the card has no front matter with a ``plocal:`` block, or no adapter for the base of figures.
+        OSError: it cannot be written.
     """
     path = folder / CARD
     text = path.read_text(encoding="utf-8-sig")
@@ -62,18 +64,16 @@ def update_card(folder: Path, facts: Facts) -> None:
     if not isinstance(data, dict) or "plocal" not in data:
         raise InvalidInput(f"{path} has no 'plocal' block.", "See adapters/README.md for the form of a card.")
     block = data["plocal"]
+    further = facts.base is not None and _is_further(block, facts.base)
     if facts.adapter is not None:
         _place(data, "tags", _tags(data.get("tags")), before="base_model", otherwise="plocal")
         if facts.base_model is not None:
-            _place(data, "base_model", facts.base_model, before="plocal")
+            _place(data, "base_model", _models(data, facts.base_model, further=further), before="plocal")
             _place(data, "base_model_relation", "adapter", before="plocal")
-        scale = (block.get("adapter") or {}).get("scale", 1.0)
-        _fill(block, "adapter", {**facts.adapter, "scale": facts.adapter.get("scale", scale)})
-    if facts.base is not None:
-        _fill(block, "base", facts.base)
-    if facts.provenance is not None:
-        _fill(block, "provenance", facts.provenance)
-    _replace_rows(block, "evaluation", facts.evaluation, ("task", "metric"))
+    if further:
+        _put_further(block, facts, path)
+    else:
+        _put_first(block, facts)
     _replace_rows(block, "judged", facts.judged, ("model", "form"))
     head = _dumped(data)
     body = parts[2]
@@ -148,6 +148,53 @@ def _place(mapping: Any, key: str, value: Any, *, before: str, otherwise: str = 
         mapping[key] = value
     else:
         mapping.insert(list(mapping).index(there), key, value)
+
+
+def _is_further(block: Any, base: Mapping[str, Any]) -> bool:
+    """Whether the card has a first adapter, for another base than `base`."""
+    first = block.get("base") or {}
+    return block.get("adapter") is not None and first.get("fingerprint") != base["fingerprint"]
+
+
+def _put_first(block: Any, facts: Facts) -> None:
+    if facts.adapter is not None:
+        scale = (block.get("adapter") or {}).get("scale", 1.0)
+        _fill(block, "adapter", {**facts.adapter, "scale": facts.adapter.get("scale", scale)})
+    if facts.base is not None:
+        _fill(block, "base", facts.base)
+    if facts.provenance is not None:
+        _fill(block, "provenance", facts.provenance)
+    _replace_rows(block, "evaluation", facts.evaluation, ("task", "metric"))
+
+
+def _put_further(block: Any, facts: Facts, path: Path) -> None:
+    """The facts into that entry of ``adapters`` which is for their base, a new one at the end."""
+    base = dict(facts.base or {})
+    there = block.get("adapters") or []
+    entry = next((one for one in there if one["base"]["fingerprint"] == base["fingerprint"]), None)
+    if entry is None:
+        if facts.adapter is None:
+            raise InvalidInput(f"{path} has no adapter for {base['model']}.", "Export the adapter first.")
+        if "adapters" not in block:
+            _place(block, "adapters", [], before="limits")
+        entry = {}
+        block["adapters"].append(entry)
+    if facts.adapter is not None:
+        entry.update({**facts.adapter, "scale": facts.adapter.get("scale", entry.get("scale", 1.0))})
+    entry["base"] = base
+    if facts.provenance is not None:
+        entry["provenance"] = dict(facts.provenance)
+    _replace_rows(entry, "evaluation", facts.evaluation, ("task", "metric"))
+
+
+def _models(data: Any, own: str, *, further: bool) -> Any:
+    """``base_model`` of the Hub: a name, or a list where the card has adapters for several bases."""
+    earlier = data.get("base_model") or []
+    names = [earlier] if isinstance(earlier, str) else list(earlier)
+    if not further:  # it is the first adapter's, which stands first
+        names = names[1:]
+        return own if not names else _flow([own, *names])
+    return _flow(list(dict.fromkeys([*names, own])))
 
 
 def _fill(block: Any, key: str, values: Mapping[str, Any]) -> None:

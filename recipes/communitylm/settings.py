@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from pluralism_local.communities.cards import ID_PATTERN
+from pluralism_local.communities.card_parts import ID_PATTERN
 from pluralism_local.errors import InvalidInput, NotFound, did_you_mean
 
 HELD_OUT = 0.1

@@ -140,3 +140,31 @@ def test_what_is_no_card_is_left_alone(card: Path, text: str) -> None:
     with pytest.raises(InvalidInput):
         update_card(card, Facts(evaluation=[ROW]))
     assert (card / "README.md").read_text() == text
+
+
+def test_an_adapter_for_another_base_stands_beside_the_first(card: Path, starter_path: Path) -> None:
+    first = adapter(card, starter_path)
+    update_card(card, Facts(first, BASE, {"corpus": "letters", "licence": "CC0-1.0"}, "org/Some-Base", [ROW]))
+    (card / "more.gguf").write_bytes((card / "trams.gguf").read_bytes())
+    more = {**first, "file": "more.gguf"}
+    other = {"model": "Other-Base", "fingerprint": f"sha256:{'1' * 64}"}
+    update_card(card, Facts(more, other, {"corpus": "poems", "licence": "CC0-1.0"}, "org/Other", [ROW]))
+    update_card(card, Facts(base=other, evaluation=[{**ROW, "value": 5.0}]))
+    update_card(card, Facts(base=BASE, evaluation=[{**ROW, "value": 6.0}]))
+    community = load_community(card)
+    assert community.card.hub.base_model == ("org/Some-Base", "org/Other")
+    for base, corpus, value in ((BASE, "letters", 6.0), (other, "poems", 5.0)):
+        own = community.for_base(base["fingerprint"]).card
+        assert own.provenance is not None and own.provenance.corpus == corpus
+        assert [row.value for row in own.evaluation] == [value]
+    again = (card / "README.md").read_text()
+    update_card(card, Facts(more, other, {"corpus": "poems", "licence": "CC0-1.0"}, "org/Other"))
+    update_card(card, Facts(first, BASE, base_model="org/Some-Base"))
+    assert (card / "README.md").read_text() == again
+
+
+def test_figures_for_a_base_without_an_adapter_are_refused(card: Path, starter_path: Path) -> None:
+    update_card(card, Facts(adapter(card, starter_path), BASE, None, "org/Some-Base"))
+    other = {"model": "Other-Base", "fingerprint": f"sha256:{'1' * 64}"}
+    with pytest.raises(InvalidInput, match="has no adapter for Other-Base"):
+        update_card(card, Facts(base=other, evaluation=[ROW]))

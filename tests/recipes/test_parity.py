@@ -205,6 +205,18 @@ def test_runs_and_bare_folders_become_communities(
     assert (again["parity"], again["parity_text"]) == (None, "parity not checked")
     assert again["sha256"] == summary["sha256"] and "scale: 0.5  # by ear" in written.read_text()
 
+    text = written.read_text()
+    own = f"sha256:{'3' * 64}"
+    written.write_text(
+        text.replace(str(loaded.base.fingerprint), own).replace(summary["sha256"], again["sha256"])
+    )
+    (beside,) = export(finished_run, "--to", to, "--no-parity")
+    assert Path(beside["file"]).name.startswith("trams.") and beside["file"] != summary["file"]
+    both = load_community(to / "trams")
+    assert [base.fingerprint for _, base in both.card.every_adapter] == [own, loaded.base.fingerprint]
+    (repeated,) = export(finished_run, "--to", to, "--no-parity")
+    assert repeated["file"] == beside["file"] and load_community(to / "trams") == both
+
     export(peft_folder, "--id", "bare", "--base", loaded.base.gguf, "--to", to)
     assert load_community(to / "bare").card.provenance is None
 

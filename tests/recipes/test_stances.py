@@ -14,16 +14,16 @@ ANNOUNCES = (
 )
 
 
-def test_an_argument_scores_higher_than_an_announcement():
+def test_an_argument_scores_higher_than_an_announcement() -> None:
     assert stance_score(ARGUES) > 0 > stance_score(ANNOUNCES)
 
 
-def test_the_side_itself_does_not_matter():
+def test_the_side_itself_does_not_matter() -> None:
     other = ARGUES.replace("protect", "oppose")
     assert stance_score(other) == stance_score(ARGUES)
 
 
-def test_the_best_come_first_and_no_speaker_fills_the_choice():
+def test_the_best_come_first_and_no_speaker_fills_the_choice() -> None:
     loud = [Passage(f"{ARGUES} Reason {'really ' * n}.", speaker="Loud") for n in range(20)]
     quiet = [
         Passage(f"We should pay teachers better. {'Again. ' * n}", speaker=f"Quiet {n}") for n in range(9)
@@ -33,12 +33,12 @@ def test_the_best_come_first_and_no_speaker_fills_the_choice():
     assert len(chosen) == 10
 
 
-def test_where_there_are_too_few_speakers_they_fill_up():
+def test_where_there_are_too_few_speakers_they_fill_up() -> None:
     assert len(take_sides([Passage(f"{ARGUES} {n}", speaker="One") for n in range(6)], 4, most=0.25)) == 4
 
 
 @given(st.lists(st.text(min_size=1, max_size=80), max_size=20, unique=True), st.integers(1, 10))
-def test_a_choice_is_of_what_was_given_and_the_same_in_any_order(texts: list[str], count: int):
+def test_a_choice_is_of_what_was_given_and_the_same_in_any_order(texts: list[str], count: int) -> None:
     passages = [Passage(text, speaker=str(len(text) % 3)) for text in texts]
     chosen = take_sides(passages, count)
     assert len(chosen) == min(count, len(passages))

@@ -16,7 +16,7 @@ DIGITS = 3
 def card_blocks(
     report: Report, pool: Pool, *, model: str, judge: str, date: datetime.date
 ) -> dict[str, dict[str, Any]]:
-    """By community of the pool, an entry for ``plocal: judged:``, as `communities.cards.JudgedVoice` reads it.
+    """By community of the pool, an entry for ``plocal: judged:``, as `communities.card_parts.JudgedVoice` reads it.
 
     A voice none of whose comments has a verdict has none. Figures are rounded; what is not known is left out.
     """

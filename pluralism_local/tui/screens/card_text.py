@@ -16,17 +16,20 @@ Block = tuple[str, list[str]]
 def misfit(community: Community, fingerprint: str | None) -> str:
     """Why its adapter is not used with the model of this fingerprint; empty if it is, or nobody knows."""
     card = community.card
-    if fingerprint is None or card.base is None or made_for(community, fingerprint):
+    if fingerprint is None or made_for(community, fingerprint):
         return ""
+    pairs = card.every_adapter
+    models = " and ".join(base.model for _, base in pairs)
+    are = f"Its {'adapter is' if len(pairs) == 1 else 'adapters are'} for {models}"
     if card.persona is not None:
-        return f"Its adapter is for {card.base.model}, so it speaks through its persona alone."
-    return f"Its adapter is for {card.base.model}, so it cannot speak with this model."
+        return f"{are}, so it speaks through its persona alone."
+    return f"{are}, so it cannot speak with this model."
 
 
 def about(community: Community, reason: str = "") -> Content:
     """The card; `reason` (of `misfit`) stands first."""
     card = community.card
-    head = [Content.assemble((one_line(card.name), "bold")), Content(f"{card.id} · {made_of(card)}")]
+    head = [Content.assemble((one_line(card.name), "bold")), Content(f"{card.id} · {card.made_of}")]
     if reason:
         head.append(Content.assemble((f"! {one_line(reason)}", "bold")))
     head += [Content(""), Content(one_line(card.description))]
@@ -45,14 +48,6 @@ def broken(problem: Problem) -> Content:
         f"\n\n{one_line(problem.error.message)}",
         f"\n\n{one_line(problem.error.hint)}" if problem.error.hint else "",
     )
-
-
-def made_of(card: Card) -> str:
-    """``persona``, ``adapter of rank 4``, or both."""
-    parts = ["persona"] if card.persona else []
-    if card.adapter is not None:
-        parts.append(f"adapter of rank {card.adapter.rank}")
-    return " + ".join(parts)
 
 
 def _blocks(card: Card) -> Iterator[Block]:
@@ -106,8 +101,7 @@ def _prior(card: Card) -> Iterator[str]:
 
 
 def _adapter(card: Card) -> Iterator[str]:
-    if card.adapter is not None:
-        yield f"{card.adapter.file}, scale {card.adapter.scale:g}, {card.adapter.activation}"
-        yield f"sha256 {card.adapter.sha256}"
-    if card.base is not None:
-        yield f"for {card.base.model}"
+    for spec, base in card.every_adapter:
+        yield f"{spec.file}, scale {spec.scale:g}, {spec.activation}"
+        yield f"sha256 {spec.sha256}"
+        yield f"for {base.model}"

@@ -115,8 +115,8 @@ class CommunitiesScreen(Frame[Pool | None]):
         wide, narrow = (f"{share:.1f} %", f"{share:.0f}%") if taken else ("", "")
         tail = tails[one.id].rjust(max(map(len, tails.values())))
         unfit = bool(misfit(one, self._fingerprint))
-        base = one.card.base
-        text = f"{one.id} · {f'for {base.model}' if unfit and base else one.name}"
+        bases = " and ".join(base.model for _, base in one.card.every_adapter)
+        text = f"{one.id} · {f'for {bases}' if unfit else one.name}"
         right = (f"{wide:>7}  {tail}", f"{narrow:>4} {tail}")
         return Row(one.id, one_line(text), "[x] " if taken else "[ ] ", right, faint=unfit)
 
@@ -124,7 +124,7 @@ class CommunitiesScreen(Frame[Pool | None]):
         """The scale of its adapter; or in a word why that is not used."""
         if misfit(one, self._fingerprint):
             return "persona" if one.persona else "unfit"
-        scale = self._draft.scale(one)
+        scale = self._draft.scale(self._speaking(one))
         if scale is None:
             return ""
         return f"×{scale:.1f}" if round(scale, 1) == scale else f"×{scale:g}"
@@ -170,7 +170,7 @@ class CommunitiesScreen(Frame[Pool | None]):
             one = self._here()
             if reason := misfit(one, self._fingerprint):
                 raise InvalidInput(reason)
-            self._draft.change_scale(one, direction * STEP)
+            self._draft.change_scale(self._speaking(one), direction * STEP)
             self._show()
 
     @work
@@ -222,6 +222,10 @@ class CommunitiesScreen(Frame[Pool | None]):
 
     def _community(self, key: str) -> Community | None:
         return next((one for one in self._found.communities if one.id == key), None)
+
+    def _speaking(self, one: Community) -> Community:
+        """With the adapter for this model as its first one."""
+        return one if self._fingerprint is None else one.for_base(self._fingerprint)
 
     def _problem(self, key: str) -> Problem | None:
         return next((one for one in self._found.problems if str(one.path) == key), None)
