@@ -26,7 +26,7 @@ from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.engine.kernel_safety import machine_key
 from pluralism_local.engine.pace import OtherWork
 from pluralism_local.engine.planner.choices import Choices, choose
-from pluralism_local.engine.planner.measure import NotMeasured, Steps, Turn, measure
+from pluralism_local.engine.planner.measure import LIMIT_SECONDS, NotMeasured, Steps, Turn, measure
 from pluralism_local.engine.planner.table import Table
 from pluralism_local.errors import EngineFailure, PlocalError
 from pluralism_local.files import write_atomic
@@ -174,10 +174,12 @@ class Planner:
                     opened,
                     # who asked for it wants to see it, whatever it is worth
                     disturbed=(lambda: "") if self._again else disturbed,
+                    limit=LIMIT_SECONDS * (2 if self._again else 1),
                     should_stop=self._should_stop,
                 )
         except NotMeasured as error:
-            return self._failed(name, error.reason, lasting=error.lasting)
+            busy = disturbed()
+            return self._failed(name, busy or error.reason, lasting=error.lasting and not busy)
         except EngineFailure as error:
             return self._failed(name, error.message.rstrip("."))
         reason = disturbed()

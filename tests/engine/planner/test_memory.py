@@ -54,6 +54,7 @@ class Desk:
     load: float = 0.0
     now: float = 1e9
     ends: Table | Exception = TABLE
+    others: float = 0.0
     notes: list[str] = field(default_factory=list)
     measured: int = 0
 
@@ -61,7 +62,7 @@ class Desk:
         return self.plan(identity, rules).choices or rules
 
     def plan(self, identity: str = "id", rules: Choices = RULES, *, again: bool = False) -> Remembered:
-        machine = Machine(lambda: self.load, lambda: lambda: 0.0, 2, lambda: self.now)
+        machine = Machine(lambda: self.load, lambda: lambda: self.others, 2, lambda: self.now)
         planner = Planner(
             self.folder, again=again, note=self.notes.append, machine=machine, measuring=self._measure
         )
@@ -124,6 +125,15 @@ def test_a_model_that_takes_too_long_is_never_measured_again(desk: Desk) -> None
     desk.choices()
     desk.now += 100 * DAY
     assert desk.choices() == RULES and desk.measured == 1
+
+
+def test_what_seems_too_slow_beside_other_work_is_not_given_up_for_good(desk: Desk) -> None:
+    desk.ends, desk.others = NotMeasured("a step takes too long", lasting=True), 1.5
+    assert desk.plan().reason == "other work took 1.5 cores"
+    desk.ends, desk.others, desk.now = TABLE, 0.0, desk.now + 2 * DAY
+    assert desk.choices() == choose(TABLE, RULES, 2)
+    desk.others = 1.5
+    assert desk.plan(again=True).reason == "other work took 1.5 cores", "what was timed beside it is no truth"
 
 
 def test_whoever_stops_it_is_not_asked_to_wait_again(desk: Desk) -> None:
