@@ -135,6 +135,7 @@ def bench(path: Path, name: str, pool: Pool, work: Workload, options: LlamaOptio
         plan=warm.plan,
         restored_tokens=next_one.stats.restored_tokens,
         guesses=Guesses(next_one.stats.drafted, next_one.stats.accepted),
+        together=warm.stats.way,
     )
 
 

@@ -77,7 +77,9 @@ class Report:
 
     `ask` is an ask of a pool that was not asked before, `second` the next one, by a fresh engine over
     the same cache, on another question; `restored_tokens` of it were read from
-    there, and `guesses` are its own. `kernels` says what both sides did without, since it faults on this machine.
+    there, and `guesses` are its own. `together` names the ways that several adapters ran in (see
+    `engine.packs.together`), with the reason where they ran apart; empty without adapters. `kernels` says what both
+    sides did without, since it faults on this machine.
     """
 
     model: str
@@ -100,6 +102,7 @@ class Report:
     plan: str | None = None
     restored_tokens: int = 0
     guesses: Guesses = Guesses()
+    together: str = ""
 
     def ratio(self, other: AskTimes | None, ours: AskTimes | None = None) -> dict[str, float] | None:
         """How many times faster ours (by default the first ask) is than `other`: comments by rate, the ask by time."""
@@ -140,6 +143,7 @@ class Report:
             "communities": self.communities,
             "voices": self.workload.voices,
             "adapters": self.adapters,
+            "together": self.together,
             "threads": self.threads,
             "plan": self.plan,
             "comment_tokens": self.workload.comment_tokens,

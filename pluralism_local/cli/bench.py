@@ -276,6 +276,7 @@ def _text(report: Report) -> str:
                 ("eight answers", f"{report.batch_tok_s:.0f} tokens/s together"),
                 ("peak memory", _memory(report)),
                 ("plan", report.plan),
+                ("adapters ran", report.together or None),
                 ("kernels", report.kernels.sentence() if report.kernels.dropped else None),
             ]
         ),

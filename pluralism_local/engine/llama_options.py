@@ -99,3 +99,8 @@ class EngineStats(Counters):
         """The ways that requests with adapters ran in, for people: "pack", "stacked, apart"; empty without any."""
         counts = {"pack": self.packed, "stacked": self.stacked, "apart": self.apart}
         return ", ".join(way for way, count in counts.items() if count)
+
+    @property
+    def way(self) -> str:
+        """`together`, with the reason where requests ran apart: "apart (an adapter's matrices are quantized)"."""
+        return f"{self.together} ({self.apart_because})" if self.apart_because else self.together

@@ -115,6 +115,7 @@ def test_bench_reports_every_figure(starter_path: Path, capfd: pytest.CaptureFix
     record = json.loads(out)
     assert record["schema"] == "plocal.bench/1"
     assert (record["communities"], record["adapters"], record["comment_tokens"]) == (6, "own", 6)
+    assert record["together"] == "pack"
     for rate in ("prefill_tok_s", "decode_tok_s", "batch_tok_s", "peak_rss_mb"):
         assert record[rate] > 0
     for side in ("ask", "naive", "tuned_naive"):

@@ -301,6 +301,7 @@ def test_a_library_that_computes_otherwise_runs_them_apart(
     with LlamaEngine(qwen2.path, name="tiny", options=STACKED) as engine:
         assert texts(engine, requests) == apart
         assert (engine.stats.stacked, engine.stats.apart) == (0, 4)
+        assert engine.stats.way.startswith("apart (llama.cpp computes stacked adapters in another way")
         assert "nodes of their own places" in engine.stats.apart_because
         run(engine, requests)
         assert engine.stats.stack_loads == 1, "not tried again"
