@@ -107,6 +107,19 @@ def test_comments_made_elsewhere_are_judged_in_the_known_direction(
     assert found["invents"]["value"] == 0.25
     assert found["ends"]["value"] is None
     assert (found["model"], found["pool"], found["base"], found["cards"]) == (None, None, None, None)
+    assert "hardly reads" not in ran.err
+
+
+def test_a_judge_who_looks_at_the_place_of_an_option_more_than_at_the_comments_is_warned_about(
+    run: Run, questions: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "script.json"
+    file.write_text(json.dumps({"distributions": [{"match": "support?", "mass": {"A": 0.9, "B": 0.1}}]}))
+
+    ran = run(*JUDGE, "village", "--questions", questions, "--judge", f"scripted:{file}", "--no-controls")
+
+    assert ran.code == 0
+    assert "two orders differ by 0.80 on average, the voices by 0.00" in ran.err
 
 
 def test_a_larger_limit_only_adds(run: Run, questions: str) -> None:
