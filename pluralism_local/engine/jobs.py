@@ -16,13 +16,18 @@ from pluralism_local.engine.markers import Marked
 from pluralism_local.engine.packs.open_pack import OpenPack
 from pluralism_local.engine.plan import BASE_SLOT, Job, Prefix, common_prefix, token_of
 from pluralism_local.engine.prompter import Prompter
+from pluralism_local.engine.recurring import Recurring
 from pluralism_local.engine.slots import Slots
 from pluralism_local.errors import ContextOverflow, InvalidInput, Unsupported
-from pluralism_local.types import AdapterRef
+from pluralism_local.types import AdapterRef, Message
 
 
 class JobMaker:
-    """Makes jobs of at most `context` tokens, of `most` that are possible; `store` and `packs` know what is kept."""
+    """Makes jobs of at most `context` tokens, of `most` that are possible; `store` and `packs` know what is kept.
+
+    Attributes:
+        recurring: finds what recurs of prompts.
+    """
 
     def __init__(
         self,
@@ -35,12 +40,18 @@ class JobMaker:
         most: int | None = None,
     ) -> None:
         self._prompter, self._slots, self._store, self._packs = prompter, slots, store, packs
+        self.recurring = Recurring(prompter)
         self._context, self._most = context, most or context
 
     def job(
-        self, index: int, prompt: Marked, ref: AdapterRef | None, room: int, prefix: Prefix | None = None
+        self,
+        index: int,
+        prompt: Marked,
+        ref: AdapterRef | None,
+        room: int,
+        messages: Sequence[Message] = (),
     ) -> Job:
-        """The prompt as tokens, with its adapter's slot and starting point; `prefix` is what recurs of the prompt.
+        """The prompt as tokens, with its adapter's slot and starting point, and what recurs of its `messages`.
 
         Raises:
             InvalidInput: the prompt is empty.
@@ -61,7 +72,9 @@ class JobMaker:
         slot = self._slots.number(ref)
         switch = self._switch(prompt, tokens, ref, slot)
         of_the_base = len(tokens) if slot == BASE_SLOT else switch
-        return Job(index, tokens, slot, switch, room, _fitting(prefix, tokens[:of_the_base]))
+        return Job(
+            index, tokens, slot, switch, room, _fitting(self.recurring.prefix(messages), tokens[:of_the_base])
+        )
 
     def check(self, prompt: Marked, tokens: Sequence[int], ref: AdapterRef | None) -> None:
         """Refuse an adapter that would act nowhere in the prompt.

@@ -63,7 +63,6 @@ from pluralism_local.engine.plan import (
 from pluralism_local.engine.planner import Planner, plan_model
 from pluralism_local.engine.prefix_files import PrefixFiles
 from pluralism_local.engine.prompter import Prompter
-from pluralism_local.engine.recurring import Recurring
 from pluralism_local.engine.runner import Runner, RunnerOptions, physical_cores
 from pluralism_local.engine.slots import Slots
 from pluralism_local.engine.spellings import Spellings
@@ -179,7 +178,6 @@ class LlamaEngine(LanguageModel):
             self.options.together, self._runner, packs, Stacks(model, source), self._slots, self._probe
         )
         texts = source.metadata.get("tokenizer.ggml.tokens", ())
-        self._recurring = Recurring(self._prompter)
         self._spellings = Spellings(model, self._prompter, texts if isinstance(texts, list) else ())
         self._jobs = JobMaker(
             self._prompter,
@@ -365,9 +363,7 @@ class LlamaEngine(LanguageModel):
             tasks[index] = Task(request.sampling, request.keep, prompt, self._prompter.quote, stops, gbnf)
         check_all(self._runner.model, (task.grammar for task in tasks.values()))
         jobs = [
-            self._jobs.job(
-                i, tasks[i].prompt, r.adapter, r.sampling.max_tokens, self._recurring.prefix(r.messages)
-            )
+            self._jobs.job(i, tasks[i].prompt, r.adapter, r.sampling.max_tokens, r.messages)
             for i, r in enumerate(requests)
         ]
         packed = self._together.packed(jobs)
@@ -453,8 +449,7 @@ class LlamaEngine(LanguageModel):
             prompt = self._prompter.prompt(request.messages)
             paths[index] = [self._spellings.paths(prompt, option) for option in request.options]
             room = sum(len(path) - 1 for option in paths[index] for path in option)
-            prefix = self._recurring.prefix(request.messages)
-            jobs.append(self._jobs.job(index, prompt, request.adapter, room, prefix))
+            jobs.append(self._jobs.job(index, prompt, request.adapter, room, request.messages))
         # half of the sequences are left for the branches of long options
         plan = make_plan(jobs, self._limits(jobs, SEQUENCES // 2))
         adapters = self._adapters(jobs)

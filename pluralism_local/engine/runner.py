@@ -187,7 +187,7 @@ class Runner:
         first = self._pool(1, make_hook)[0]
         # a stop among these is seen again by the waves, which report it for each request
         with suppress(Cancelled):
-            self._recall(plan.prefixes, should_stop)
+            self._recall(plan, should_stop)
             for roots in plan.roots:
                 self._remember(first, roots, should_stop)
         yield from self._on_lanes(plan.waves, plan.lanes, run, should_stop, make_hook)
@@ -211,23 +211,23 @@ class Runner:
             first.reserve(first.cells_for(wave), self.options.threads)
             yield from run(first, wave, should_stop)
 
-    def _recall(self, prefixes: Sequence[Prefix], should_stop: ShouldStop) -> None:
-        """Have the store hold `prefixes`, as many as it has room for.
+    def _recall(self, plan: Plan, should_stop: ShouldStop) -> None:
+        """Have the store hold the plan's prefixes, as many as it has room for; on no more lanes than its waves take.
 
         Raises:
             Cancelled: `should_stop` turned true.
         """
         missing: list[Prefix] = []
         cells = 0
-        for prefix in prefixes:
+        for prefix in plan.prefixes:
             cells += len(prefix.tokens)
             if cells * self.model.cell_bytes > self.store.lasting_budget:
                 break
             if not self._known(Job(0, prefix.tokens)) and not self._found_on_disk(prefix):
                 missing.append(prefix)
         heads = dict.fromkeys(prefix.tokens[: prefix.head] for prefix in missing if prefix.head)
-        self._read([Prefix(head) for head in heads if self._kept(head) is None], should_stop)
-        self._read(missing, should_stop)
+        self._read([Prefix(head) for head in heads if self._kept(head) is None], plan.lanes, should_stop)
+        self._read(missing, plan.lanes, should_stop)
         if self.files is not None:
             for prefix in missing:
                 if (entry := self._kept(prefix.tokens)) is not None:
@@ -246,8 +246,8 @@ class Runner:
         self._lanes[0].counters.restored_tokens += len(prefix.tokens)
         return True
 
-    def _read(self, prefixes: Sequence[Prefix], should_stop: ShouldStop) -> None:
-        """Decode each prefix alone, on as many lanes as there are, and put it into the store."""
+    def _read(self, prefixes: Sequence[Prefix], lanes: int, should_stop: ShouldStop) -> None:
+        """Decode each prefix alone, side by side on so many lanes at most, and put it into the store."""
         waves = [Wave(BASE_SLOT, (Job(i, prefix.tokens),)) for i, prefix in enumerate(prefixes)]
 
         def run(lane: Lane, wave: Wave, stop: ShouldStop) -> Iterator[EngineEvent]:
@@ -257,7 +257,7 @@ class Runner:
                 self.store.put(entry)
             return iter(())
 
-        for _ in self._on_lanes(waves, self.options.most_lanes, run, should_stop):
+        for _ in self._on_lanes(waves, lanes, run, should_stop):
             pass
 
     def _remember(self, lane: Lane, roots: Wave, should_stop: ShouldStop) -> None:

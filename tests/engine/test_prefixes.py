@@ -69,7 +69,7 @@ def open_engine(path: Path, folder: Path | None, options: LlamaOptions = TWO_LAN
 
 
 def prefixes(engine: LlamaEngine, question: str = QUESTION) -> list[tuple[int, ...]]:
-    found = [engine._recurring.prefix(asked(persona, question)) for persona in PERSONAS]
+    found = [engine._jobs.recurring.prefix(asked(persona, question)) for persona in PERSONAS]
     return [prefix.tokens for prefix in found if prefix is not None]
 
 
@@ -91,7 +91,7 @@ def test_a_second_process_reads_only_the_question(model: Path, folder: Path) -> 
     with open_engine(model, folder) as engine:
         decoded, first = prompt_tokens(engine, comments(QUESTION))
         recurring = sum(map(len, prefixes(engine)))
-        prefix = engine._recurring.prefix(asked(PERSONAS[0], QUESTION))
+        prefix = engine._jobs.recurring.prefix(asked(PERSONAS[0], QUESTION))
         assert prefix is not None
         head = prefix.head * (len(PERSONAS) - 1)  # read once
         least = recurring - head + rests(engine, QUESTION)
