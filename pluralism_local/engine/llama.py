@@ -84,7 +84,7 @@ from pluralism_local.types import (
 __all__ = ["EngineStats", "LlamaEngine", "LlamaOptions"]
 
 _WAVE_CELLS = 4096
-"""Cells of one wave at most, unless a single request needs more: bounds the memory of a large batch."""
+"""Cells of the waves side by side at most, unless single requests need more: bounds the memory of a large batch."""
 
 
 class LlamaEngine(LanguageModel):
@@ -229,18 +229,9 @@ class LlamaEngine(LanguageModel):
         choices, most_lanes = self.planned.choices, self.planned.rules.apart[0]
         usual = GPU_ROW_COSTS if on_gpu else CPU_ROW_COSTS
         costs = (self.options.row_costs or choices.row_costs[:8] or usual) if self.options.lookup else ()
-        cache, bounds = self.options.cache_bytes, self._bounds
-        return RunnerOptions(
-            choices.threads,
-            most_lanes,
-            cache,
-            banned,
-            choices.flash,
-            bounds,
-            costs,
-            choices.cores,
-            choices.seconds_of,
-        )
+        cache = self.options.cache_bytes
+        plain = RunnerOptions(choices.threads, most_lanes, cache, banned, choices.flash, self._bounds, costs)
+        return replace(plain, cores=choices.cores, expected=choices.seconds_of)
 
     def _context_size(self, trained: int, factors_switch: int | None) -> int:
         """As asked for; else all that it was trained with, or what it reads by its shorter factors of rotation."""
@@ -252,9 +243,9 @@ class LlamaEngine(LanguageModel):
             )
         return wanted or min(trained, factors_switch or trained)
 
-    def _limits(self, jobs: Sequence[Job], sequences: int) -> Limits:
+    def _limits(self, jobs: Sequence[Job], sequences: int, lanes: int = 1) -> Limits:
         longest = max((len(job.tokens) + job.room for job in jobs), default=1)
-        return Limits(max(longest, self._bounds.clamp(_WAVE_CELLS)), sequences)
+        return Limits(max(longest, self._bounds.clamp(_WAVE_CELLS // lanes)), sequences)
 
     @property
     def info(self) -> ModelInfo:
@@ -389,7 +380,7 @@ class LlamaEngine(LanguageModel):
             return lane.generate(wave, tasks, stack.adapter, 1.0, stop)
 
         batch = self.planned.choices.batch_for(len(jobs))
-        plan = make_stacked_plan(jobs, batch.lanes, self._limits(jobs, batch.rows))
+        plan = make_stacked_plan(jobs, batch.lanes, self._limits(jobs, batch.rows, batch.lanes))
         try:
             yield from self._runner.carry_out(plan, run, should_stop, stack.hook)
         finally:
@@ -407,7 +398,7 @@ class LlamaEngine(LanguageModel):
         choices = self.planned.choices
         batch = choices.batch_for(len(jobs))
         rows = batch.rows if len({job.slot for job in jobs}) == 1 else SEQUENCES
-        plan = make_plan(jobs, self._limits(jobs, rows), batch.lanes, choices.lanes_apart)
+        plan = make_plan(jobs, self._limits(jobs, rows, batch.lanes), batch.lanes, choices.lanes_apart)
         yield from self._runner.carry_out(plan, run, should_stop)
 
     def _generate_packed(
@@ -422,7 +413,7 @@ class LlamaEngine(LanguageModel):
         lanes = self.planned.rules.batch_for(
             len(jobs)
         ).lanes  # a pack's steps are not those that were measured
-        plan = make_pack_plan(jobs, pack.controls, lanes, self._limits(jobs, SEQUENCES))
+        plan = make_pack_plan(jobs, pack.controls, lanes, self._limits(jobs, SEQUENCES, lanes))
         try:
             yield from runner.carry_out(plan, run, should_stop)
         finally:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pluralism_local.engine.handles import Context, Model, install_log
+from pluralism_local.engine.lane import Lane
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 from pluralism_local.errors import EngineFailure, InvalidInput
 from tests.engine.llama_util import ask, texts
@@ -45,3 +47,19 @@ def test_a_context_beyond_the_memory_is_refused(tiny_path: Path) -> None:
 def test_hundreds_of_communities_are_asked_in_waves(tiny_path: Path) -> None:
     with LlamaEngine(tiny_path, name="tiny", options=LlamaOptions(threads=1)) as engine:
         assert len(texts(engine, [ask(f"Community {number}?", tokens=1) for number in range(300)])) == 300
+
+
+def test_batches_side_by_side_share_their_cells_out(
+    engine: LlamaEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Six texts that may fill 1,000 cells each: two contexts hold 4,096 cells together, not each."""
+    made: list[int] = []
+    real = Lane.reserve
+
+    def note(lane: Lane, cells: int, threads: int, *more: Any, **others: Any) -> None:
+        made.append(cells)
+        real(lane, cells, threads, *more, **others)
+
+    monkeypatch.setattr(Lane, "reserve", note)
+    list(engine.generate([ask(f"Say {i}.", tokens=1000) for i in range(6)], should_stop=lambda: bool(made)))
+    assert made and max(made) <= 2048 + 64
