@@ -29,7 +29,8 @@ def test_every_setting_has_a_field_or_a_place_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("name", [name for names in fields.groups().values() for name in names])
-def test_what_is_shown_means_the_value_and_can_be_saved(name: str) -> None:
+def test_what_is_shown_means_the_value_and_can_be_saved(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PLOCAL_PLAN")  # which all tests are run with
     value = getattr(Settings(), name)
     text = fields.spelled(value)
     assert fields.value_of(name, text) == value
