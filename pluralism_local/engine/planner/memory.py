@@ -161,6 +161,7 @@ class Planner:
         turns: Callable[[], Sequence[Turn]],
         steps: Callable[[], Steps],
     ) -> Remembered:
+        plan = turns()  # may try something in a child process, which would count as somebody else's work
         others = self._machine.others()
         others()
 
@@ -170,7 +171,7 @@ class Planner:
         try:
             with closing(steps()) as opened:
                 table = self._measuring(
-                    turns(),
+                    plan,
                     opened,
                     # who asked for it wants to see it, whatever it is worth
                     disturbed=(lambda: "") if self._again else disturbed,

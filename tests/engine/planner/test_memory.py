@@ -136,6 +136,29 @@ def test_what_seems_too_slow_beside_other_work_is_not_given_up_for_good(desk: De
     assert desk.plan(again=True).reason == "other work took 1.5 cores", "what was timed beside it is no truth"
 
 
+def test_a_child_that_tries_what_is_timed_is_nobody_elses_work(tmp_path: Path) -> None:
+    """Processor seconds of others since the last look, as the system tells them: the child's are among them."""
+    used = 0.0
+
+    def others() -> Callable[[], float]:
+        looked: list[float] = []
+
+        def cores() -> float:
+            looked.append(used)
+            return looked[-1] - looked[-2] if len(looked) > 1 else 0.0
+
+        return cores
+
+    def what() -> list[Turn]:
+        nonlocal used
+        used += 8.0
+        return turns(2, 2, flash=False, other_flash=True)
+
+    machine = Machine(lambda: 0.0, others, 2)
+    planner = Planner(tmp_path, machine=machine, measuring=lambda *_, **__: TABLE)
+    assert planner.plan("id", "m.gguf", RULES, 2, what, Nothing).choices is not None
+
+
 def test_whoever_stops_it_is_not_asked_to_wait_again(desk: Desk) -> None:
     desk.ends = Cancelled("stopped")
     with pytest.raises(Cancelled):
