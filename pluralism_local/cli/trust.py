@@ -127,11 +127,11 @@ def _is_run(path: Path) -> bool:
 
 def _run(out: Output, store: Trust, path: Path, *, dry_run: bool, revoke: bool) -> None:
     """The same for a run's folder, which is trusted for what it names, wherever it lies."""
-    from pluralism_local.cli.eval.folders import find_run, wanted_of
+    from pluralism_local.cli.eval.folders import find_run
     from pluralism_local.cli.eval.others import named
 
-    folder, record = find_run(path)
-    names = named(wanted_of(record))
+    run = find_run(path)
+    folder, names = run.path, named(run.spec)
     if revoke:
         store.revoke_run(names, folder)
         out.note(f"{folder} is not trusted any more.")

@@ -57,7 +57,7 @@ def test_somebody_elses_run_is_shown(run: Run, begun: Path, monkeypatch: pytest.
         raise PermissionError(13, "Permission denied", str(path))
 
     before = run("eval", "show", str(begun), "--json").json()
-    monkeypatch.setattr("pluralism_local.files.write_atomic", refuse)
+    monkeypatch.setattr("pluralism_local.evaluation.run_folder.write_atomic", refuse)
     shown = run("eval", "show", str(begun), "--json")
     assert shown.code == 0 and shown.json() == before
     assert "not kept" in shown.err

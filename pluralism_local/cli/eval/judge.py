@@ -20,7 +20,7 @@ import typer
 
 from pluralism_local import wiring
 from pluralism_local.cli import options
-from pluralism_local.cli.eval.folders import RunName, find_run, samples_of, settings_of, wanted_of
+from pluralism_local.cli.eval.folders import RunName, find_run, settings_of
 from pluralism_local.cli.eval.others import allow
 from pluralism_local.cli.eval.remarks import Telling, once
 from pluralism_local.cli.eval.text import cell
@@ -111,13 +111,13 @@ def judge(
     from pluralism_local.evaluation.runner import check_answers, read_results
     from pluralism_local.files import write_atomic
 
-    folder, record = find_run(run)
-    task, samples = samples_of(record)
+    begun = find_run(run)
+    folder = begun.path
+    task, samples = begun.read_samples()
     given = {"ctx_size": ctx_size, "gpu_layers": gpu_layers, "threads": threads, "offline": offline}
-    begun = wanted_of(record)
-    settings = settings_of(out, begun, given)
+    settings = settings_of(out, begun.spec, given)
     if not judges:
-        _, settings = allow(begun, folder, settings, ("model",), how="name the judge with --judge")
+        _, settings = allow(begun.spec, folder, settings, ("model",), how="name the judge with --judge")
     results, _ = read_results(folder)
     check_answers(folder, task, samples, results)
     case = make_case(task, samples, results, a, b or [], limit, settings.seed)
@@ -126,7 +126,7 @@ def judge(
         interrupt = stack.enter_context(catching(out))
         stack.enter_context(locked(folder))
         heard, left = _hear(out, settings, case, names, folder, interrupt, words=words, retry=retry_failed)
-        found = {"schema": SCHEMA, "run": record["id"], "task": task.name}
+        found = {"schema": SCHEMA, "run": begun.record["id"], "task": task.name}
         found |= result(case, heard, left, settings.seed)
         write_atomic(folder / JUDGE_FILE, json.dumps(found, ensure_ascii=False, indent=1) + "\n")
     _report(out, case, found, folder, stopped=interrupt.requested)

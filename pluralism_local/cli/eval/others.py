@@ -1,7 +1,7 @@
 """Runs that others began: what a run.json names is opened only if this user names it, too, or allowed it once.
 
-    Wanted ──named──> {"model": …, "scorer": …} ──allow──> Wanted and Settings to go on with | Refused
-                           └──remember──> data/trusted.json, for a run that is begun here
+    RunSpec ──named──> {"model": …, "scorer": …} ──allow──> RunSpec and Settings to go on with | Refused
+                            └──remember──> data/trusted.json, for a run that is begun here
 
 A model or a server, cards and adapters (a pool's file), and a scorer to be loaded count; the starter, made-up text,
 pools by their id and the scorer that comes with the package do not. Named by the user is what an option or the
@@ -13,49 +13,39 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pluralism_local.cli.eval.scorers import ADAPTER, NO_SCORER
 from pluralism_local.errors import Refused
 from pluralism_local.remote_url import without_credentials
 
 if TYPE_CHECKING:
-    from pluralism_local.cli.eval.work import Wanted
     from pluralism_local.config import Settings
+    from pluralism_local.evaluation.run_folder import RunSpec
 
 FLAGS = {"model": "-m", "communities_model": "--communities-model"}
 _SPELLED = {"communities_model": "model of the communities", "pool": "pool's file"}
 _HARMLESS_SCORERS = {ADAPTER, NO_SCORER}
 
 
-def kept(wanted: Wanted) -> dict[str, Any]:
-    """As a run.json has it: without credentials."""
-    record = asdict(wanted)
-    settings = record["settings"]
-    record["settings"] = {**settings, "model": without_credentials(settings["model"])}
-    if wanted.communities_model is not None:
-        record["communities_model"] = without_credentials(wanted.communities_model)
-    return record
-
-
-def named(wanted: Wanted) -> dict[str, str]:
+def named(spec: RunSpec) -> dict[str, str]:
     """What the run names and is opened, by kind; files by their absolute path, servers without credentials."""
     from pluralism_local.model_names import names_a_file
     from pluralism_local.trust import is_pool_file
 
-    models = {"model": wanted.settings["model"], "communities_model": wanted.communities_model}
+    models = {"model": spec.settings["model"], "communities_model": spec.communities_model}
     found = {
         kind: _absolute(name) if names_a_file(name) else without_credentials(name)
         for kind, name in models.items()
         if name is not None and not _is_harmless(name)
     }
-    pool = wanted.settings["pool"]
+    pool = spec.settings["pool"]
     if is_pool_file(pool):
         found["pool"] = _absolute(pool)
-    if wanted.scorer not in _HARMLESS_SCORERS:
-        found["scorer"] = wanted.scorer
+    if spec.scorer not in _HARMLESS_SCORERS:
+        found["scorer"] = spec.scorer
     return found
 
 
@@ -69,27 +59,27 @@ def _is_harmless(model: str) -> bool:
     return isinstance(name.place, Starter) or (isinstance(name.place, Served) and not name.place.rest)
 
 
-def remember(wanted: Wanted, settings: Settings) -> None:
+def remember(spec: RunSpec, settings: Settings) -> None:
     """This run is begun here; not remembered if it is on a server that no key goes to, which stays so."""
     from pluralism_local import config
     from pluralism_local.model_names import follow
     from pluralism_local.settings import servers
     from pluralism_local.trust import Trust
 
-    names = named(wanted)
+    names = named(spec)
     models = [follow(name, settings.aliases).text for kind, name in names.items() if kind in FLAGS]
     if names and not servers(models) & settings.keyless:
         Trust(config.paths().data_dir).remember_run(names)
 
 
 def allow(
-    wanted: Wanted,
+    spec: RunSpec,
     folder: Path,
     settings: Settings,
     what: Collection[str],
     given: Mapping[str, str | None] | None = None,
     how: str = "",
-) -> tuple[Wanted, Settings]:
+) -> tuple[RunSpec, Settings]:
     """The run and its settings to go on with, where `what` of it may be opened.
 
     Args:
@@ -105,13 +95,13 @@ def allow(
     from pluralism_local.trust import Trust
 
     given = given or {}
-    names = named(wanted)
+    names = named(spec)
     state = Trust(config.paths().data_dir).run_state(names)
     run = {
-        "model": wanted.settings["model"],
-        "communities_model": wanted.communities_model,
-        "pool": wanted.settings["pool"],
-        "scorer": wanted.scorer,
+        "model": spec.settings["model"],
+        "communities_model": spec.communities_model,
+        "pool": spec.settings["pool"],
+        "scorer": spec.scorer,
     }
     for kind in what:
         option = given.get(kind)
@@ -133,7 +123,7 @@ def allow(
             settings = settings.without_key_for([names[kind]])
         run[kind] = spelling or run[kind]
     settings = settings.model_copy(update={kind: run[kind] for kind in ("model", "pool") if kind in what})
-    return replace(wanted, communities_model=run["communities_model"]), settings
+    return replace(spec, communities_model=run["communities_model"]), settings
 
 
 def _spelling(kind: str, name: str | None, option: str | None, settings: Settings) -> str | None:

@@ -17,10 +17,10 @@ import typer
 
 from pluralism_local import wiring
 from pluralism_local.cli import options
-from pluralism_local.cli.eval.folders import find_run, samples_of, settings_of, wanted_of
+from pluralism_local.cli.eval.folders import find_run, settings_of
 from pluralism_local.cli.eval.others import allow
 from pluralism_local.cli.eval.scorers import ADAPTER, NO_SCORER, ScorerName, open_scorer
-from pluralism_local.cli.eval.work import Wanted, summarise_folder
+from pluralism_local.cli.eval.work import summarise_folder
 from pluralism_local.cli.interrupt import Interrupt, catching
 from pluralism_local.cli.output import Output
 from pluralism_local.errors import Cancelled, InvalidInput, NotFound, PlocalError
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from pluralism_local.evaluation.report.analyses import MessageFaithfulness
     from pluralism_local.evaluation.report.views import RunView
-    from pluralism_local.evaluation.runner import Results
+    from pluralism_local.evaluation.run_folder import RunFolder, RunSpec
 
 EPILOG = """
 \b
@@ -71,11 +71,11 @@ def report(
         out.warn(f"Files are no runs' folders, and are left out: {', '.join(map(str, files))}.")
     if len(files) == len(runs):
         raise NotFound("There is no run's folder among these.", "plocal eval ls lists runs.")
-    folders = dict(find_run(run) for run in runs if run not in files)
+    folders = {folder.path: folder for folder in map(find_run, (run for run in runs if run not in files))}
     views = []
     with catching(out) as interrupt:
-        for folder, record in folders.items():
-            view = _view(out, folder, record, scorer if faithfulness else None, interrupt)
+        for folder in folders.values():
+            view = _view(out, folder, scorer if faithfulness else None, interrupt)
             for note in view.notes:
                 out.warn(f"{view.name}: {note}")
             views.append(view)
@@ -99,33 +99,36 @@ def _is_empty(view: RunView) -> bool:
     return not view.methods and view.judge is None and view.faithfulness is None
 
 
-def _view(
-    out: Output, folder: Path, run: dict[str, Any], scorer: str | None, interrupt: Interrupt
-) -> RunView:
+def _view(out: Output, folder: RunFolder, scorer: str | None, interrupt: Interrupt) -> RunView:
     """A run with everything that can be said of it; what cannot is a note."""
     from pluralism_local.evaluation.judging import SCHEMA as JUDGE
     from pluralism_local.evaluation.report.views import RunView
+    from pluralism_local.evaluation.run_folder import RESULTS_FILE
     from pluralism_local.evaluation.runner import read_results
+    from pluralism_local.evaluation.service import comparable
     from pluralism_local.evaluation.stored import StoredJudgement, StoredResults
     from pluralism_local.evaluation.summary import SCHEMA as RESULTS
 
-    view = RunView(folder.name, run, judge=_read(folder / "judge.json", JUDGE, StoredJudgement))
+    path = folder.path
+    view = RunView(path.name, folder.record, judge=_read(path / "judge.json", JUDGE, StoredJudgement))
     notes = []
     try:
-        results, _ = read_results(folder)
-        wanted, remarks = _shown(wanted_of(run), results)
+        results, _ = read_results(path)
+        methods, remarks = comparable(folder.spec.methods, results)
         notes += remarks
         view = replace(view, results=results)
-        view = _scored(out, view, folder, wanted, interrupt)
+        view = _scored(out, view, folder, replace(folder.spec, methods=methods), interrupt)
     except Cancelled:
         raise
     except PlocalError as error:
-        kept = _read(folder / "results.json", RESULTS, StoredResults)
+        stored = _read(path / RESULTS_FILE, RESULTS, StoredResults)
         what = (
-            "shown as results.json has it, without paired differences" if kept else "it has no scores to show"
+            "shown as results.json has it, without paired differences"
+            if stored
+            else "it has no scores to show"
         )
         notes.append(f"{what}: {error.message}")
-        view = replace(view, record=kept)
+        view = replace(view, record=stored)
     if scorer is not None:
         try:
             view = replace(view, faithfulness=_faithfulness(out, view, folder, scorer, interrupt))
@@ -136,58 +139,40 @@ def _view(
     return replace(view, notes=tuple(notes))
 
 
-def _scored(out: Output, view: RunView, folder: Path, wanted: Wanted, interrupt: Interrupt) -> RunView:
-    task, samples = samples_of(dict(view.run))
+def _scored(out: Output, view: RunView, folder: RunFolder, spec: RunSpec, interrupt: Interrupt) -> RunView:
+    task, samples = folder.read_samples()
     if not view.results:
         raise InvalidInput("it has no answers yet.", "Go on with plocal eval resume.")
-    if task.answers == "text" and wanted.scorer == NO_SCORER:
+    if task.answers == "text" and spec.scorer == NO_SCORER:
         raise InvalidInput("it was run with --scorer none.", "Run it again with a scorer.")
     interrupt.graceful = task.answers == "text"
-    settings = settings_of(out, wanted)
+    settings = settings_of(out, spec)
     if task.answers == "text":
-        wanted, settings = allow(wanted, folder, settings, ("scorer",))
-    summary = summarise_folder(out, settings, task, samples, folder, wanted, interrupt)
+        spec, settings = allow(spec, folder.path, settings, ("scorer",))
+    summary = summarise_folder(out, settings, task, samples, folder.path, spec, interrupt)
     out.clear_status()
-    return replace(view, summary=summary, record=summary.record(view.identity, view.id))
-
-
-def _shown(wanted: Wanted, results: Results) -> tuple[Wanted, list[str]]:
-    """With the methods that can be compared: those of the run that have answers, and later ones that caught up."""
-    from pluralism_local.evaluation.methods import CONTROLS, find_methods
-
-    own = [name for name in wanted.methods if name in results]
-    late = [name for name in results if name not in wanted.methods]
-    common = set.intersection(*(set(results[name]) for name in own)) if own else set()
-    ready = [name for name in late if common <= results[name].keys()]
-    remarks = [
-        f"{name} has no answers yet and is left out."
-        for name in wanted.methods
-        if name not in CONTROLS and name not in results
-    ] + [f"{name} has not come to every sample and is left out." for name in late if name not in ready]
-    controls = [name for name in wanted.methods if name in CONTROLS]
-    return replace(wanted, methods=tuple(find_methods([*own, *ready, *controls]))), remarks
+    return replace(view, summary=summary, record=folder.results_of(summary))
 
 
 def _faithfulness(
-    out: Output, view: RunView, folder: Path, name: str, interrupt: Interrupt
+    out: Output, view: RunView, folder: RunFolder, name: str, interrupt: Interrupt
 ) -> MessageFaithfulness | None:
     """None for a task that is not answered by text."""
     from pluralism_local.evaluation.journal import locked
     from pluralism_local.evaluation.report.analyses import faithfulness_of
     from pluralism_local.evaluation.report.heard import comments_of
 
-    task, samples = samples_of(dict(view.run))
+    task, samples = folder.read_samples()
     if task.answers != "text":
         return None
-    wanted = wanted_of(dict(view.run))
-    wanted, settings = allow(wanted, folder, settings_of(out, wanted), ("pool",))
-    pool = wiring.find_pool(wiring.library(settings), settings.pool, list(wanted.communities))
+    spec, settings = allow(folder.spec, folder.path, settings_of(out, folder.spec), ("pool",))
+    pool = wiring.find_pool(wiring.library(settings), settings.pool, list(spec.communities))
     interrupt.graceful = True
-    with locked(folder):
-        comments = comments_of(folder, view.identity, task, samples, pool)
+    with locked(folder.path):
+        comments = comments_of(folder.path, view.identity, task, samples, pool)
         with open_scorer(name, settings, out.status) as scorer:
             found = faithfulness_of(
-                folder,
+                folder.path,
                 samples,
                 view.results,
                 comments,

@@ -4,34 +4,33 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pluralism_local.cli import options
-from pluralism_local.cli.eval.folders import RunName, find_run, samples_of, settings_of, wanted_of
+from pluralism_local.cli.eval.folders import RunName, find_run, runs_folder, settings_of
 from pluralism_local.cli.eval.others import allow
 from pluralism_local.cli.eval.text import differences_table
-from pluralism_local.cli.eval.work import results_text, summarise_folder, tell_void, write_results
+from pluralism_local.cli.eval.work import results_text, summarise_folder, tell_void
 from pluralism_local.cli.interrupt import catching
 from pluralism_local.cli.output import Output, table
 from pluralism_local.errors import InvalidInput, PlocalError
 from pluralism_local.figures import many
 
 if TYPE_CHECKING:
+    from pluralism_local.evaluation.run_folder import RunFolder
     from pluralism_local.evaluation.summary import Summary
 
 
 def ls(context: typer.Context, as_json: options.Json = False) -> None:
     """The runs in the data folder."""
     out = options.output(context, as_json=as_json)
-    from pluralism_local import config
     from pluralism_local.evaluation.identity import read_run
     from pluralism_local.evaluation.runner import read_results
 
-    root = config.paths().data_dir / "eval"
     found, rows = [], []
-    for folder in sorted(path for path in root.glob("*") if path.is_dir()):
+    for folder in sorted(path for path in runs_folder().glob("*") if path.is_dir()):
         try:
             record = read_run(folder)
             if record is None:
@@ -59,14 +58,14 @@ def show(
 ) -> None:
     """A run's scores, computed from its answers."""
     out = options.output(context, as_json=as_json)
-    folder, record, summary = _summary(out, run)
+    folder, summary = _summary(out, run)
     try:
-        results = write_results(summary, record["identity"], record["id"], folder)
+        results = folder.write_results(summary)
     except PermissionError as error:  # somebody else's run
-        out.warn(f"The scores are not kept: {folder} cannot be written ({error.strerror}).")
-        results = summary.record(record["identity"], record["id"])
+        out.warn(f"The scores are not kept: {folder.path} cannot be written ({error.strerror}).")
+        results = folder.results_of(summary)
     tell_void(out, summary.void)
-    out.show(results, results_text(results, folder, everything=everything))
+    out.show(results, results_text(results, folder.path, everything=everything))
 
 
 def compare(
@@ -80,7 +79,7 @@ def compare(
     out = options.output(context, as_json=as_json)
     from pluralism_local.evaluation.basis import remarks, void
 
-    _, record, summary = _summary(out, run)
+    folder, summary = _summary(out, run)
     found = {name: one.record() for name, one in summary.difference(a, b).items()}
     bases = {name: basis for name, basis in summary.bases.items() if name in (a, b)}
     said = remarks(summary.task, bases)
@@ -90,7 +89,7 @@ def compare(
     )
     shown = {
         "schema": "plocal.eval.compare/1",
-        "run": record["id"],
+        "run": folder.record["id"],
         "a": a,
         "b": b,
         "n": len(summary.samples),
@@ -114,10 +113,10 @@ def export(
     from pluralism_local.evaluation.runner import check_answers, read_results
     from pluralism_local.evaluation.samples import Prediction
 
-    folder, record = find_run(run)
-    task, samples = samples_of(record)
-    results, _ = read_results(folder)
-    check_answers(folder, task, samples, results)
+    folder = find_run(run)
+    task, samples = folder.read_samples()
+    results, _ = read_results(folder.path)
+    check_answers(folder.path, task, samples, results)
     if method not in results:
         raise InvalidInput(f"The run has no answers of '{method}'.", f"It has: {', '.join(results)}.")
     rows = []
@@ -132,14 +131,14 @@ def export(
         out.note(f"Wrote {many(len(rows), 'row')} to {file}.")
 
 
-def _summary(out: Output, run: Path) -> tuple[Path, dict[str, Any], Summary]:
-    folder, record = find_run(run)
-    task, samples = samples_of(record)
-    wanted = wanted_of(record)
-    settings = settings_of(out, wanted)
+def _summary(out: Output, run: Path) -> tuple[RunFolder, Summary]:
+    folder = find_run(run)
+    task, samples = folder.read_samples()
+    spec = folder.spec
+    settings = settings_of(out, spec)
     if task.answers == "text":
-        wanted, settings = allow(wanted, folder, settings, ("scorer",))
+        spec, settings = allow(spec, folder.path, settings, ("scorer",))
     with catching(out) as interrupt:
         interrupt.graceful = task.answers == "text"
-        summary = summarise_folder(out, settings, task, samples, folder, wanted, interrupt)
-    return folder, record, summary
+        summary = summarise_folder(out, settings, task, samples, folder.path, spec, interrupt)
+    return folder, summary

@@ -10,10 +10,10 @@ import typer
 
 from pluralism_local import wiring
 from pluralism_local.cli import options
-from pluralism_local.cli.eval.folders import find_run, settings_of, wanted_of
+from pluralism_local.cli.eval.folders import find_run, settings_of
 from pluralism_local.cli.eval.score import TaskName
 from pluralism_local.cli.eval.scorers import ADAPTER
-from pluralism_local.cli.eval.work import SETTINGS, Wanted, carry_out
+from pluralism_local.cli.eval.work import carry_out
 from pluralism_local.mode_specs import SPECS
 
 _BASELINES = tuple(spec.name for spec in SPECS.values() if spec.baseline)
@@ -106,6 +106,7 @@ def run(
     out = options.output(context, as_json=as_json)
     from pluralism_local import models
     from pluralism_local.evaluation.methods import find_methods
+    from pluralism_local.evaluation.run_folder import SETTINGS, RunSpec
 
     options.pool_or_communities(pool, community)
     overrides: dict[str, object] = {
@@ -122,7 +123,7 @@ def run(
     }
     settings = options.load(out, overrides).settings
     file = models.data_file(data)
-    wanted = Wanted(
+    spec = RunSpec(
         task=task,
         data=str(file.resolve()),
         methods=tuple(find_methods(method or DEFAULT_METHODS)),
@@ -136,7 +137,7 @@ def run(
         force=force,
     )
     default_local = wiring.local_default(overrides)
-    carry_out(out, settings, wanted, default_local, retry=retry_failed, dry_run=dry_run)
+    carry_out(out, settings, spec, default_local, retry=retry_failed, dry_run=dry_run)
 
 
 def resume(
@@ -176,15 +177,17 @@ def resume(
     from pluralism_local.cli.eval.others import allow
     from pluralism_local.evaluation.methods import find_methods
 
-    folder, record = find_run(run)
-    begun = wanted_of(record)
+    folder = find_run(run)
+    begun = folder.spec
     given = {"gpu_layers": gpu_layers, "threads": threads, "offline": offline}
-    wanted, settings = allow(
-        replace(begun, methods=tuple(find_methods([*begun.methods, *(method or ())])), output=str(folder)),
-        folder,
+    spec, settings = allow(
+        replace(
+            begun, methods=tuple(find_methods([*begun.methods, *(method or ())])), output=str(folder.path)
+        ),
+        folder.path,
         settings_of(out, begun, given),
         ("model", "communities_model", "pool", "scorer"),
         {"model": model, "communities_model": communities_model},
     )
     default_local = wiring.local_default({})
-    carry_out(out, settings, wanted, default_local, retry=retry_failed, dry_run=False)
+    carry_out(out, settings, spec, default_local, retry=retry_failed, dry_run=False)

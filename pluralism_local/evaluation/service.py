@@ -1,0 +1,185 @@
+"""An evaluation from its engines to its figures, for every front end: the command, its benchmark, a script.
+
+    Setup, RunSpec ──prepare──> Evaluation ──begin──> RUN locked and claimed ──carry_out──> RUN/samples.jsonl
+    RUN/samples.jsonl ──summarise_run──> Summary ──RunFolder.write_results──> RUN/results.json
+
+A run goes on where it stopped by the same three calls. Nothing is printed here: `Hooks` tell the front end what happens
+and ask it whether to stop. Engines are opened, and closed, by the caller, who also decides what may be opened.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pluralism_local.engine.base import ShouldStop, never
+from pluralism_local.errors import InvalidInput
+from pluralism_local.evaluation import runner
+from pluralism_local.evaluation.beside import kept_beside
+from pluralism_local.evaluation.coverage import Coverage, cover
+from pluralism_local.evaluation.identity import Identity, claim, identify, read_run
+from pluralism_local.evaluation.journal import Journal, locked
+from pluralism_local.evaluation.methods import CONTROLS, METHODS, find_methods
+from pluralism_local.evaluation.nli import NliScorer
+from pluralism_local.evaluation.remembered import RememberedNli, nli_file
+from pluralism_local.evaluation.run_folder import RunFolder, RunSpec
+from pluralism_local.evaluation.samples import Sample
+from pluralism_local.evaluation.stored import StoredEntailment
+from pluralism_local.evaluation.summary import Summary, failures, summarise
+from pluralism_local.evaluation.tasks import Task
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What a front end is told, and how it stops the work.
+
+    Attributes:
+        warn: told a sentence about what is not as it should be.
+        progress: told where the answers are, after every batch.
+        entailment: given the scorer's name, returns what is told (pairs scored, pairs to score).
+        should_stop: asked after every batch; what was finished stays.
+    """
+
+    warn: Callable[[str], None] = lambda _: None
+    progress: Callable[[runner.Progress], None] = lambda _: None
+    entailment: Callable[[str], Callable[[int, int], None]] = lambda _: lambda *_: None
+    should_stop: ShouldStop = never
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A run that can be begun, or gone on with.
+
+    Attributes:
+        identity: everything that the figures depend on.
+        path: the run's folder, which may not be there yet.
+    """
+
+    setup: runner.Setup
+    spec: RunSpec
+    identity: Identity
+    path: Path
+
+    @property
+    def asked(self) -> list[str]:
+        """The methods that ask models, which is all but the controls."""
+        return [name for name in self.spec.methods if name in METHODS]
+
+
+def prepare(setup: runner.Setup, spec: RunSpec, root: Path) -> Evaluation:
+    """See what the run is; nothing is written.
+
+    Args:
+        root: where runs lie that were given no folder; theirs is called after the task and the identity.
+    """
+    identity = identify(
+        setup.task,
+        setup.samples,
+        setup.pool,
+        llm=setup.llm.info,
+        communities=setup.communities.info,
+        comment=setup.comment,
+        answer=setup.answer,
+        template=setup.template,
+    )
+    path = Path(spec.output) if spec.output else root / f"{setup.task.name}-{identity.id}"
+    return Evaluation(setup, spec, identity, path)
+
+
+@contextmanager
+def begin(evaluation: Evaluation) -> Iterator[RunFolder]:
+    """Make the folder the run's, or go on in it, and be its only writer while the block runs.
+
+    Raises:
+        Refused: another process writes there, or it belongs to another run. InvalidInput: its run.json is damaged.
+    """
+    with locked(evaluation.path):
+        begun = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        claim(evaluation.path, evaluation.identity, {"wanted": evaluation.spec.record(), "begun": begun})
+        record = read_run(evaluation.path)
+        assert record is not None  # claimed
+        yield RunFolder(evaluation.path, record)
+
+
+def carry_out(evaluation: Evaluation, *, retry: bool = False, hooks: Hooks | None = None) -> bool:
+    """Ask what is missing, in the block of `begin`; whether all is done.
+
+    Args:
+        retry: do failed samples again.
+
+    Raises:
+        As `runner.run`; nothing finished is lost.
+    """
+    hooks = hooks or Hooks()
+    return runner.run(
+        evaluation.setup,
+        evaluation.path,
+        evaluation.asked,
+        retry=retry,
+        should_stop=hooks.should_stop,
+        progress=hooks.progress,
+    )
+
+
+def summarise_run(
+    path: Path,
+    task: Task,
+    samples: Sequence[Sample],
+    methods: Sequence[str],
+    *,
+    seed: int,
+    open_scorer: Callable[[], AbstractContextManager[NliScorer]] | None = None,
+    hooks: Hooks | None = None,
+) -> Summary:
+    """Score the answers of the run in the folder `path`; entailment is kept there.
+
+    Args:
+        methods: to be summarised, controls among them.
+        seed: of the intervals' resampling and of the controls.
+        open_scorer: opens what judges entailment; needed where the task is answered by texts.
+
+    Raises:
+        InvalidInput: no sample was answered by all methods, an answer is none to its sample, or a scorer is missing.
+        Refused: a journal is damaged. Cancelled: stopped while entailment was scored.
+    """
+    hooks = hooks or Hooks()
+    if task.answers == "text" and open_scorer is None:
+        raise InvalidInput(
+            f"{path} was run with --scorer none, so its answers have no scores.",
+            "Give its plocal eval run command again with a scorer, or without --scorer none: the answers stay.",
+        )
+    results, records = runner.read_results(path)
+    runner.check_answers(path, task, samples, results)
+    for name, (count, message) in failures(results, methods).items():
+        hooks.warn(f"{name} failed on {count} of {len(samples)} samples, first with: {message}")
+    if task.answers != "text" or open_scorer is None:
+        return summarise(task, samples, results, methods, records, seed=seed)
+    with open_scorer() as scorer, Journal(nli_file(path, scorer)) as journal:
+        beside = kept_beside(journal.path, StoredEntailment)
+        remembered = RememberedNli(scorer, journal, hooks.entailment(scorer.name), beside)
+
+        def covering(answered: Sequence[tuple[Sample, str]]) -> list[Coverage]:
+            return cover(answered, remembered, should_stop=hooks.should_stop)
+
+        return summarise(task, samples, results, methods, records, cover=covering, seed=seed)
+
+
+def comparable(methods: Sequence[str], results: runner.Results) -> tuple[tuple[str, ...], list[str]]:
+    """The methods that a report can compare, and a sentence about each that it cannot.
+
+    They are those of the run that have answers, others that have come as far as these, and the run's controls.
+    """
+    own = [name for name in methods if name in results]
+    late = [name for name in results if name not in methods]
+    common = set.intersection(*(set(results[name]) for name in own)) if own else set()
+    ready = [name for name in late if common <= results[name].keys()]
+    remarks = [
+        f"{name} has no answers yet and is left out."
+        for name in methods
+        if name not in CONTROLS and name not in results
+    ] + [f"{name} has not come to every sample and is left out." for name in late if name not in ready]
+    controls = [name for name in methods if name in CONTROLS]
+    return tuple(find_methods([*own, *ready, *controls])), remarks
