@@ -28,6 +28,8 @@ from tests.engine.llama_util import BATCH_TOLERANCE, ask, letters, run, texts, u
 from tests.tiny.families import FAMILIES
 from tests.tiny.model import write_tiny
 
+pytestmark = pytest.mark.skipif(not tensors.runs_on_cpu_alone(), reason="other devices compute here")
+
 TINY_TOLERANCE = 1e-5
 """Of probabilities where all numbers are in F32. Seen: 1e-6 at most."""
 
