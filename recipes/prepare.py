@@ -19,7 +19,7 @@ from typing import Annotated
 import typer
 
 from communitylm.command import run, say
-from communitylm.preparing import Prepared, Shape, clean, hold_out, rank, read_all
+from communitylm.preparing import Prepared, Shape, clean, hold_out, keep_sides, rank, read_all
 from communitylm.settings import HELD_OUT
 from pluralism_local.communities.card_parts import ID_PATTERN
 from pluralism_local.errors import InvalidInput
@@ -51,6 +51,10 @@ def prepare(
         ),
     ] = HELD_OUT,
     seed: Annotated[int, typer.Option(min=0, help="Chooses who is held out.")] = 0,
+    sides: Annotated[
+        int | None,
+        typer.Option(min=1, help="Train on this many passages, those that argue most; default: all."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count and show; write nothing.")] = False,
 ) -> None:
     if not re.fullmatch(ID_PATTERN, community):
@@ -73,12 +77,14 @@ def prepare(
         others += hold_out(clean(other, shape), held_out, seed).passages
     if others:
         prepared = rank(prepared, others)
+    if sides is not None:
+        prepared = keep_sides(prepared, sides)
     _report(prepared, community)
     if len(prepared.passages) < FEW:
         number = many(len(prepared.passages), "passage is", "passages are")
         say(f"Note: {number} few; an adapter wants some hundreds, better thousands.")
     if not dry_run:
-        _write(prepared, community, shape, texts, against or [], corpora, configs)
+        _write(prepared, community, shape, sides, texts, against or [], corpora, configs)
 
 
 def _dropped(prepared: Prepared) -> str:
@@ -112,6 +118,7 @@ def _write(
     prepared: Prepared,
     community: str,
     shape: Shape,
+    sides: int | None,
     texts: Path,
     against: list[Path],
     corpora: Path,
@@ -128,6 +135,7 @@ def _write(
         "community": community,
         "texts": texts.name,
         "against": [path.name for path in against],
+        "sides": sides,
         "shape": {"shortest": shape.shortest, "longest": shape.longest, "language": shape.language},
         "documents": prepared.originals,
         "stretches": prepared.pieces,

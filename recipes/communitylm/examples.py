@@ -53,13 +53,16 @@ class Example:
         prompt: may be empty (causal form).
         answer: fed to the adapted model; at least 2 tokens.
         skip: leading tokens of `answer` that are given and carry no loss (the header), at least 1.
-        side: 1, or -1 for a text of the second of two communities trained together (`pair`).
+        side: 1, or -1 for a text of the second of two communities trained together (`pair`), or for the text of a
+            pair that is not chosen (`contrast`).
+        reference: its loss in nats at the start of the run, for `contrast`; 0 elsewhere.
     """
 
     prompt: Tokens
     answer: Tokens
     skip: int
     side: int = 1
+    reference: float = 0.0
 
     @property
     def losses(self) -> int:
@@ -68,10 +71,13 @@ class Example:
 
 
 def question_about(passage: Passage) -> tuple[str, str]:
-    """(user message, answer) for a passage: one of three wordings about its subject, chosen by the text's hash.
+    """(user message, answer) for a passage: its question as `plocal ask` puts it, else one of three wordings about its
+    subject, chosen by the text's hash.
 
-    Without a subject the first sentence is the message and the rest the answer; of a single sentence, itself.
+    Without either the first sentence is the message and the rest the answer; of a single sentence, itself.
     """
+    if passage.question is not None:
+        return QUESTION.render(question=passage.question), passage.text
     if passage.subject is not None:
         wording = WORDINGS[int(order(0, passage.text)[:8], 16) % len(WORDINGS)]
         return QUESTION.render(question=wording.render(subject=passage.subject)), passage.text
@@ -162,7 +168,23 @@ def corpus_parts(settings: Settings) -> tuple[list[Passage], list[Passage]]:
             )
         training.sort(key=lambda passage: (-(passage.view or 0.0), passage.text))
         training = training[: max(1, round(corpus.keep * len(training)))]
-    return evenly(training, seed) if corpus.evenly else training, evenly(held_out, seed)
+    if corpus.evenly:
+        training = evenly(training, seed)
+    if corpus.mix is not None:
+        training = mixed(training, read_passages(settings.beside(corpus.mix)), corpus.mix_share)
+    return training, evenly(held_out, seed)
+
+
+def mixed(passages: Sequence[Passage], further: Sequence[Passage], share: float) -> list[Passage]:
+    """`passages` in their order with so many of `further` spread among them that these make up `share` of all.
+
+    They come in their order, again from the first where there are too few. Neither may be empty.
+    """
+    wanted = max(1, round(len(passages) * share / (1 - share)))
+    places = [(at + 0.5) / len(passages) for at in range(len(passages))]
+    places += [(at + 0.5) / wanted for at in range(wanted)]
+    everything = [*passages, *(further[at % len(further)] for at in range(wanted))]
+    return [everything[at] for at in sorted(range(len(everything)), key=lambda at: places[at])]
 
 
 @dataclass(frozen=True, slots=True)

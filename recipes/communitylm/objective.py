@@ -26,7 +26,8 @@ Batch = dict[str, torch.Tensor]
 
 
 def collate(examples: Sequence[Example]) -> Batch:
-    """Padded tensors, int64: prompt, prompt_mask (batch, P); answer, answer_mask, labels (batch, A); sides (batch,).
+    """Padded tensors, int64: prompt, prompt_mask (batch, P); answer, answer_mask, labels (batch, A); sides (batch,);
+    and, float32, reference (batch,).
 
     labels[:, t] is the token that follows answer[:, t], `IGNORED` where it carries no loss.
     """
@@ -52,11 +53,17 @@ def collate(examples: Sequence[Example]) -> Batch:
         "labels": labels,
         "shift_labels": labels,  # by this name the Trainer counts them all; of "labels" it leaves the first out
         "sides": torch.tensor([example.side for example in examples]),
+        "reference": torch.tensor([example.reference for example in examples]),
     }
 
 
 def summed_loss(model: Any, batch: Batch) -> torch.Tensor:
-    """Sum over the batch's labels of −log p(label), nats; differentiable in the adapter's weights.
+    """Sum over the batch's labels of −log p(label), nats; see `row_losses`."""
+    return row_losses(model, batch).sum()
+
+
+def row_losses(model: Any, batch: Batch) -> torch.Tensor:
+    """Per example (batch,), the sum over its labels of −log p(label), nats; differentiable in the adapter's weights.
 
     Args:
         model: a PeftModel over a causal LM, its LoRA without invocation tokens.
@@ -82,7 +89,9 @@ def summed_loss(model: Any, batch: Batch) -> torch.Tensor:
         use_cache=past is not None,
     ).last_hidden_state
     wanted = batch["labels"] != IGNORED
-    return answer_loss(hidden[wanted], head_of(model), batch["labels"][wanted])
+    losses = token_losses(hidden[wanted], head_of(model), batch["labels"][wanted])
+    rows = wanted.nonzero()[:, 0]
+    return torch.zeros(len(wanted), device=losses.device).index_add(0, rows, losses)
 
 
 def head_of(model: Any) -> torch.Tensor:
@@ -110,36 +119,41 @@ def head_of(model: Any) -> torch.Tensor:
 
 
 def answer_loss(hidden: torch.Tensor, head: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Sum of −log softmax(hidden · headᵀ)[label] over rows, float32; the head is taken as frozen.
+    """Sum of `token_losses`."""
+    return token_losses(hidden, head, labels).sum()
+
+
+def token_losses(hidden: torch.Tensor, head: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """−log softmax(hidden · headᵀ)[label] of each row, (rows,) float32; the head is taken as frozen.
 
     Args:
         hidden: (rows, width). head: (vocabulary, width). labels: (rows,) int64.
     """
-    total: torch.Tensor = _AnswerLoss.apply(hidden, head, labels)
-    return total
+    losses: torch.Tensor = _TokenLosses.apply(hidden, head, labels)
+    return losses
 
 
-class _AnswerLoss(torch.autograd.Function):
+class _TokenLosses(torch.autograd.Function):
     """Logits, their normalizer and the gradient in one pass over chunks, so that all logits never exist at once."""
 
     @staticmethod
     def forward(ctx: Any, hidden: torch.Tensor, head: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         hidden = hidden.detach()
         gradient = torch.empty_like(hidden)
-        total = torch.zeros((), dtype=torch.float32, device=hidden.device)
+        losses = torch.empty(len(labels), dtype=torch.float32, device=hidden.device)
         for start in range(0, len(labels), CHUNK):
             part = slice(start, start + CHUNK)
             wanted = labels[part, None]
             logits = (hidden[part].to(head.dtype) @ head.T).float()  # (chunk, vocabulary)
             normalizer = logits.logsumexp(dim=1, keepdim=True)
-            total += (normalizer - logits.gather(1, wanted)).sum()
+            losses[part] = (normalizer - logits.gather(1, wanted))[:, 0]
             probabilities = logits.sub_(normalizer).exp_()
             probabilities.scatter_add_(1, wanted, torch.full_like(wanted, -1, dtype=torch.float32))
             gradient[part] = (probabilities.to(head.dtype) @ head).to(hidden.dtype)
         ctx.save_for_backward(gradient)
-        return total
+        return losses
 
     @staticmethod
     def backward(ctx: Any, *upstream: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors
-        return gradient * upstream[0].to(gradient.dtype), None, None
+        return gradient * upstream[0][:, None].to(gradient.dtype), None, None

@@ -20,7 +20,7 @@ from typing import IO, Any, cast
 from pluralism_local.errors import InvalidInput, NotFound
 from pluralism_local.files import LFS_HINT, is_lfs_pointer, write_atomic
 
-TEXTS = ("speaker", "date", "source", "document", "subject")
+TEXTS = ("speaker", "date", "source", "document", "subject", "question")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class Passage:
         speaker, date, source: as the corpus has them.
         document: the passage of the original it was cut from; passages of one document stay on one side of a split.
         subject: a few words; None lets the first sentence stand for it.
+        question: that the text answers, in whole words; where there is one, the subject is not asked about.
         view: mean log-odds z-score of its words against other communities; None if not ranked.
         held_out: kept for evaluation.
     """
@@ -42,6 +43,7 @@ class Passage:
     source: str | None = None
     document: str | None = None
     subject: str | None = None
+    question: str | None = None
     view: float | None = None
     held_out: bool = False
 
@@ -49,6 +51,20 @@ class Passage:
     def group(self) -> str:
         """Whose passage it is, for splits and intervals: the speaker, else the document, else itself."""
         return f"speaker {self.speaker}" if self.speaker else f"document {self.document or self.text}"
+
+
+DISTILLED = "distilled from"
+"""How the source of a text begins that a model wrote."""
+
+
+def source_of_model(model: str) -> str:
+    """The source of a text that a model wrote."""
+    return f"{DISTILLED} {model}, not from people"
+
+
+def distilled(sources: Iterable[str | None]) -> tuple[str, ...]:
+    """Those of the sources that are models, each once, sorted."""
+    return tuple(sorted({source for source in sources if source and source.startswith(DISTILLED)}))
 
 
 def read_passages(path: Path) -> list[Passage]:

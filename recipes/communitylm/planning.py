@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from communitylm.bases import Base, find_base
+from communitylm.contrast import Pair, contrasted, read_pairs
 from communitylm.examples import (
     Example,
     Speller,
@@ -26,7 +27,7 @@ from communitylm.examples import (
     schedule,
 )
 from communitylm.pair import paired
-from communitylm.passages import Passage
+from communitylm.passages import Passage, distilled
 from communitylm.settings import Settings
 from communitylm.starting import WEIGHTS, start_folder
 from pluralism_local.errors import InvalidInput
@@ -37,7 +38,8 @@ class Plan:
     """Everything decided before anything heavy is loaded.
 
     Attributes:
-        order: training examples, as they will be seen; of both sides where two are trained together.
+        order: training examples, as they will be seen; of both sides where two are trained together, and of both texts
+            of each pair in a contrast.
         side: which of them are this community's, 1 or -1.
         held_out: examples to evaluate before and after.
         passages, documents: of the training part of the corpus.
@@ -45,6 +47,7 @@ class Plan:
         header: tokens that switch an activated adapter on; empty for the causal form.
         start: the PEFT folder that the adapter starts from; None for a fresh one.
         digest: identity of settings, corpora, start and base, and the partner's; a run folder carries it.
+        distilled: sources of what is trained on that are models, not people.
         partner: the plan of the community that is trained in the same run, its own `partner` left out.
     """
 
@@ -60,6 +63,7 @@ class Plan:
     start: Path | None
     digest: str
     side: int = 1
+    distilled: tuple[str, ...] = ()
     partner: Plan | None = None
 
     @property
@@ -93,16 +97,20 @@ def plan(settings: Settings) -> Plan:
         "batch": values.training.batch,
         "seed": values.training.seed,
     }
-    order = (
-        paired(read[0].examples, read[1].examples, **given)
-        if partner
-        else schedule(read[0].examples, **given)
-    )
+    pairs: list[Pair] = []
+    if values.contrast is not None:
+        pairs = read_pairs(settings.beside(values.contrast.pairs))
+        with base.speller(chat=True) as speller:
+            order = contrasted(pairs, speller, longest=values.training.longest, **given)
+    elif partner:
+        order = paired(read[0].examples, read[1].examples, **given)
+    else:
+        order = schedule(read[0].examples, **given)
     start = start_folder(settings)
     device, precision = hardware(values.training.device, values.training.precision)
     plans = []
     for side, (one, has) in zip((1, -1), zip(sides, read, strict=True), strict=False):
-        files = [one.corpus_file, *([start / WEIGHTS] if start else [])]
+        files = [one.corpus_file, *one.further_files, *([start / WEIGHTS] if start else [])]
         identity = [
             one.values.model_dump(mode="json"),
             [hashlib.sha256(file.read_bytes()).hexdigest() for file in files],
@@ -123,6 +131,7 @@ def plan(settings: Settings) -> Plan:
                 start=start,
                 digest=_digest(identity),
                 side=side,
+                distilled=distilled([*has.sources, *(pair.source for pair in pairs)]),
             )
         )
     own, *other = sorted(plans, key=lambda plan: plan.settings is not settings)
@@ -138,6 +147,7 @@ class _Read:
     held_out: tuple[Example, ...]
     passages: int
     documents: int
+    sources: frozenset[str | None]
 
 
 def _read(settings: Settings, speller: Speller) -> _Read:
@@ -153,7 +163,8 @@ def _read(settings: Settings, speller: Speller) -> _Read:
             "Give more text, or a smaller training.block.",
         )
     documents = len({passage.document or passage.text for passage in training})
-    return _Read(tuple(examples), tuple(evaluated), len(training), documents)
+    sources = frozenset(passage.source for passage in training)
+    return _Read(tuple(examples), tuple(evaluated), len(training), documents, sources)
 
 
 def _digest(identity: Any) -> str:

@@ -2,6 +2,7 @@
 
     folder of .txt/.md, or JSONL ──originals──> [Passage] ──clean──> passages of prose + counts of what was dropped
       ──near-duplicates, subjects──> ──hold_out──> whole speakers marked ──rank (against other corpora)──> view scores
+      ──keep_sides (if asked)──> of the training part those passages that argue
 
 The ranking's table of terms is made of training parts alone, the others' too: held-out words choose no passage.
 
@@ -20,6 +21,7 @@ from communitylm.cleaning import FAULTS, cut, fault, mend
 from communitylm.duplicates import near_duplicates
 from communitylm.passages import Passage, read_passages, refuse_pointer
 from communitylm.split import split
+from communitylm.stances import take_sides
 from communitylm.subjects import subjects
 from communitylm.views import Term, log_odds, view_scores
 from pluralism_local.errors import InvalidInput, NotFound
@@ -53,7 +55,7 @@ class Prepared:
         passages: best-ranked first where ranked, else in the originals' order.
         originals: documents read.
         pieces: stretches they were cut into, before anything was dropped.
-        dropped: count per reason, every reason of `FAULTS`.
+        dropped: count per reason, every reason of `FAULTS`, and "takes no side" where sides were chosen.
         table: z of each term, empty if not ranked.
     """
 
@@ -152,6 +154,18 @@ def hold_out(prepared: Prepared, share: float, seed: int) -> Prepared:
     chosen = {passage.group for passage in split(prepared.passages, share, seed)[1]}
     marked = [replace(passage, held_out=passage.group in chosen) for passage in prepared.passages]
     return replace(prepared, passages=marked)
+
+
+def keep_sides(prepared: Prepared, count: int) -> Prepared:
+    """`prepared` with those `count` of its training passages that argue most; what is held out stays as it is.
+
+    The others are counted as "takes no side"; see `stances.take_sides`.
+    """
+    training = _training(prepared.passages)
+    chosen = set(take_sides(training, count))
+    passages = [passage for passage in prepared.passages if passage.held_out or passage in chosen]
+    dropped = prepared.dropped | {"takes no side": len(prepared.passages) - len(passages)}
+    return replace(prepared, passages=passages, dropped=dropped)
 
 
 def rank(prepared: Prepared, others: Sequence[Passage]) -> Prepared:

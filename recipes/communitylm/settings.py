@@ -50,6 +50,9 @@ class CorpusPart(_Part):
         keep: share of the other passages to train on, those with the highest view first, in (0, 1].
         evenly: train on passages of all speakers in turn (`split.evenly`), as many as `training.tokens` asks for, so
             that who wrote the most is not heard the most; else on a random part of them.
+        mix: JSONL of further passages to train on, e.g. what distil_comments.py wrote; relative to the configuration's
+            folder. None of them is held out.
+        mix_share: of all passages that are trained on, in (0, 1); those of `mix` are repeated or left out to fit.
     """
 
     file: str
@@ -58,6 +61,8 @@ class CorpusPart(_Part):
     held_out: Annotated[float, Field(gt=0, le=0.5)] | None = None
     keep: Annotated[float, Field(gt=0, le=1)] = 1.0
     evenly: bool = False
+    mix: str | None = None
+    mix_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
 
 
 class AdapterPart(_Part):
@@ -118,6 +123,20 @@ class TrainingPart(_Part):
     evaluate: Annotated[int, Field(ge=1)] = 4_000
 
 
+class ContrastPart(_Part):
+    """Pairs to train on instead of the corpus, which then is what the run is evaluated on; see `contrast`.
+
+    Attributes:
+        pairs: JSONL of make_pairs.py, relative to the configuration's folder.
+        beta: how far the adapter may leave its start, per nat.
+        anchor: weight of the chosen text's own loss, per token.
+    """
+
+    pairs: str
+    beta: Annotated[float, Field(gt=0, le=10)] = 0.1
+    anchor: Annotated[float, Field(ge=0, le=10)] = 0.3
+
+
 class Values(_Part):
     """A whole configuration. `opposites`: communities whose adapters should do worse on this one's text."""
 
@@ -129,6 +148,18 @@ class Values(_Part):
     corpus: CorpusPart
     adapter: AdapterPart = AdapterPart()
     training: TrainingPart = TrainingPart()
+    contrast: ContrastPart | None = None
+
+    @model_validator(mode="after")
+    def _contrast_is_of_one_community(self) -> Values:
+        if self.contrast is not None:
+            if self.training.together:
+                raise ValueError("contrast trains one community; leave training.together away")
+            if self.adapter.form != "activated":
+                raise ValueError('contrast needs adapter.form = "activated", which answers questions')
+            if self.training.batch % 2:
+                raise ValueError("contrast needs an even training.batch, for both texts of each pair")
+        return self
 
     @model_validator(mode="after")
     def _both_have_half_a_batch(self) -> Values:
@@ -159,6 +190,13 @@ class Settings:
     def corpus_file(self) -> Path:
         """The corpus, as found from the configuration's folder."""
         return self.beside(self.values.corpus.file)
+
+    @property
+    def further_files(self) -> list[Path]:
+        """What is trained on beside or instead of the corpus: `corpus.mix`, `contrast.pairs`."""
+        contrast = self.values.contrast
+        named = (self.values.corpus.mix, contrast.pairs if contrast else None)
+        return [self.beside(file) for file in named if file is not None]
 
     def partner(self) -> Settings | None:
         """The configuration of `training.together`, with this one's overrides of how both are trained; None without.

@@ -16,6 +16,7 @@ from transformers.trainer_callback import PrinterCallback
 from transformers.utils import logging
 
 from communitylm import pair
+from communitylm.contrast import contrast_loss
 from communitylm.objective import collate, summed_loss
 
 if TYPE_CHECKING:
@@ -62,6 +63,21 @@ class _PairTrainer(_OrderedTrainer):
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         pair.load_checkpoint(self.model if model is None else model, Path(resume_from_checkpoint))
+
+
+class _ContrastTrainer(_OrderedTrainer):
+    """Pairs of a chosen and a rejected text; see `contrast`."""
+
+    beta: float = 0.1
+    anchor: float = 0.0
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        loss = contrast_loss(model, inputs, beta=self.beta, anchor=self.anchor)
+        if num_items_in_batch is not None:  # the Trainer then divides by the forward passes of a step no more
+            loss = loss / self.args.gradient_accumulation_steps
+        return (loss, {}) if return_outputs else loss
 
 
 class _Report(TrainerCallback):
@@ -134,7 +150,8 @@ def run_trainer(model: Any, plan: Plan, folder: Path, *, resume: Path | None, sa
         dataloader_pin_memory=False,
         label_names=["labels"],
     )
-    kind = _OrderedTrainer if plan.partner is None else _PairTrainer
+    contrast = plan.settings.values.contrast
+    kind = _ContrastTrainer if contrast else _PairTrainer if plan.partner else _OrderedTrainer
     trainer = kind(
         model=model,
         args=arguments,
@@ -144,6 +161,8 @@ def run_trainer(model: Any, plan: Plan, folder: Path, *, resume: Path | None, sa
     )
     if isinstance(trainer, _PairTrainer):
         trainer.apart = training.apart
+    if isinstance(trainer, _ContrastTrainer) and contrast is not None:
+        trainer.beta, trainer.anchor = contrast.beta, contrast.anchor
     trainer.remove_callback(PrinterCallback)  # its lines would go to standard output
     if resume is not None:
         say(f"Resuming after step {resume.name.rpartition('-')[2]} of {plan.steps}.")

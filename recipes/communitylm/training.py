@@ -25,9 +25,11 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from communitylm.contrast import REFERENCES, with_reference
 from communitylm.pair import SECOND, Weights, add_second, put_weights, shared, weights_of
 from communitylm.planning import Plan, trainable_weights
 from communitylm.starting import SHARED, load_start, started_from
@@ -63,7 +65,10 @@ def train(plan: Plan, folder: Path, *, say: Say, restart: bool = False) -> dict[
     model = _adapted(plan)
     plans = [plan, plan.partner] if plan.partner else [plan]
     before = {one.side: _base_loss(model, one, folder, say) for one in plans}
-    seconds = run_trainer(model, plan, folder, resume=resume, say=say)
+    stepped = plan
+    if plan.settings.values.contrast is not None:
+        stepped = replace(plan, order=with_reference(model, plan, folder, say))
+    seconds = run_trainer(model, stepped, folder, resume=resume, say=say)
     weights = {1: weights_of(model)}
     if plan.partner is not None:
         weights[-1] = weights_of(model, SECOND)
@@ -166,7 +171,7 @@ def _prepare_folder(plan: Plan, folder: Path, restart: bool) -> Path | None:
     if restart and folder.exists():
         for old in (*folder.glob("checkpoint-*"), folder / PEFT_FOLDER, folder / SHARED):
             shutil.rmtree(old, ignore_errors=True)
-        for name in ("run.json", RECORD, LOG):
+        for name in ("run.json", RECORD, LOG, REFERENCES):
             (folder / name).unlink(missing_ok=True)
     if (folder / RECORD).exists():
         raise Refused(f"{folder} holds a finished run.", "Export it, or train anew with --restart.")
@@ -240,7 +245,7 @@ def _record(
             "fingerprint": plan.base.fingerprint,
             "path": str(plan.base.gguf) if plan.base.gguf else None,
         },
-        "corpus": values.corpus.about,
+        "corpus": "; ".join([values.corpus.about, *(f"in part {source}" for source in plan.distilled)]),
         "licence": values.corpus.licence,
         "documents": plan.documents,
         "passages": plan.passages,

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from communitylm.preparing import read_all, read_originals
+from communitylm.passages import Passage
+from communitylm.preparing import Prepared, keep_sides, read_all, read_originals
 from pluralism_local.errors import InvalidInput
 
 
@@ -57,3 +58,15 @@ def test_one_file_is_named_alone_and_many_are_counted(tmp_path: Path) -> None:
         read_originals(texts(tmp_path, 23))
     assert caught.value.message.count("broken-") == 20
     assert caught.value.message.endswith("and 3 more")
+
+
+def test_only_training_passages_that_take_no_side_are_left_out_and_counted() -> None:
+    argues = [
+        Passage(f"We must not fail our children, because {n} schools are at risk.", speaker=f"s{n}")
+        for n in range(3)
+    ]
+    reports = [Passage(f"The meeting of item {n} was held on Monday.", speaker=f"t{n}") for n in range(4)]
+    kept_apart = Passage("Nothing happened.", speaker="u", held_out=True)
+    kept = keep_sides(Prepared([*reports, kept_apart, *argues], 8, 8, {"too short": 2}), 3)
+    assert kept.passages == [kept_apart, *argues]
+    assert kept.dropped == {"too short": 2, "takes no side": 4}

@@ -1,0 +1,163 @@
+#!/usr/bin/env python
+"""Comments of a community on your questions, written by a larger open model: for training a smaller one to answer.
+
+python recipes/distil_comments.py press-left --questions my-questions.txt --writer qwen.gguf --side left
+
+The questions are of yes or no, one a line, or JSON lines with "question". None may be like one that judges voices, or
+like a text of --keep-apart (give the data of the evaluations that you will run): such questions are refused. The
+result, recipes/corpora/ID-comments.jsonl, is a corpus; corpus.mix in a configuration mixes it with the community's own
+texts, and the card then says that it is distilled from the model, not from people. What is written is kept as it
+comes: the same command goes on.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from communitylm.command import run, say
+from pluralism_local.errors import InvalidInput, NotFound
+from pluralism_local.figures import many
+
+if TYPE_CHECKING:
+    from communitylm.comments import Asked, Side
+
+HERE = Path(__file__).parent
+_NAMED = 5  # questions that a refusal lists
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@app.command(help=__doc__)
+def distil(
+    community: Annotated[str, typer.Argument(help="A community with a persona.")],
+    questions: Annotated[Path, typer.Option(help="One question a line, or JSON lines.")],
+    writer: Annotated[str, typer.Option(help="The larger model: 'starter' or a .gguf file.")],
+    side: Annotated[str | None, typer.Option(help="left, center or right: the stance to ask for.")] = None,
+    principles: Annotated[
+        Path | None, typer.Option(help="What the community holds, in its own words: a text file.")
+    ] = None,
+    rules: Annotated[Path, typer.Option(help="Which way the sides lean.")] = HERE / "directions.toml",
+    keep_apart: Annotated[
+        list[Path] | None, typer.Option(help="Evaluation data, JSON or lines of text; repeatable.")
+    ] = None,
+    adapters: Annotated[Path, typer.Option(help="Folder of communities.")] = HERE.parent / "adapters",
+    output: Annotated[
+        Path | None, typer.Option(help="The corpus.", show_default="recipes/corpora/ID-comments.jsonl")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="A random part of the questions.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=1, help="Begin nothing more after so many.")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and count; write nothing.")] = False,
+) -> None:
+    from communitylm.comments import SIDES, TOKENS
+    from pluralism_local.communities import load_community
+
+    persona = load_community(adapters / community).persona
+    if persona is None:
+        raise InvalidInput(f"'{community}' has no persona to write by.", "Add one to its card.")
+    leaning = next((one for one in SIDES if one == side), None)
+    if side is not None and leaning is None:
+        raise InvalidInput(f"--side is left, center or right, not '{side}'.")
+    asked = _asked(questions, leaning, rules, keep_apart or [], seed)[:limit]
+    directed = sum(one.stance != "open" for one in asked)
+    print(
+        f"{community}: {many(len(asked), 'question')}, {directed:,} with a stance to ask for; at most "
+        f"{TOKENS * len(asked):,} tokens to write"
+    )
+    holds = _text(principles)
+    if not dry_run:
+        target = output or HERE / "corpora" / f"{community}-comments.jsonl"
+        _write(asked, persona, holds, writer, target, seconds, seed)
+
+
+def _text(path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        return " ".join(path.read_text(encoding="utf-8-sig").split())
+    except FileNotFoundError:
+        raise NotFound(f"There is no file {path}.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{path} cannot be read: {error}.", "Give plain text in UTF-8.") from error
+
+
+def _asked(file: Path, side: Side | None, rules: Path, keep_apart: list[Path], seed: int) -> list[Asked]:
+    """The questions in a random order, each with the stance to ask for.
+
+    Raises:
+        InvalidInput: some are like what evaluations ask.
+    """
+    from communitylm.comments import Asked, stance_of
+    from communitylm.directions import direction, read_rules
+    from communitylm.disjoint import evaluation_texts, overlaps
+    from pluralism_local.evaluation.voices import read_questions
+
+    texts = list(dict.fromkeys(one.text for one in read_questions(file)))
+    alike = overlaps(texts, evaluation_texts(keep_apart))
+    if alike:
+        shown = "\n".join(f"  {mine}  ~  {theirs[:100]}" for mine, theirs in alike[:_NAMED])
+        are = "question is" if len(alike) == 1 else "questions are"
+        raise InvalidInput(
+            f"{len(alike):,} {are} like what evaluations ask, in {file}:\n{shown}",
+            "Take them out: what was trained on them could not be judged.",
+        )
+    random.Random(seed).shuffle(texts)
+    leanings = read_rules(rules)
+    return [Asked(text, stance_of(side, direction(text, leanings))) for text in texts]
+
+
+def _write(
+    asked: list[Asked],
+    persona: str,
+    principles: str,
+    writer: str,
+    target: Path,
+    seconds: float | None,
+    seed: int,
+) -> None:
+    from communitylm.comments import (
+        FAULTS,
+        comment_fault,
+        comment_requests,
+        counted,
+        stance_fault,
+    )
+    from communitylm.generating import open_writer, stances, write_texts
+    from communitylm.passages import Passage, source_of_model, write_passages
+
+    faults = Counter(dict.fromkeys(FAULTS, 0))
+    with open_writer(writer, Path.cwd()) as (engine, model, identity):
+        wanted = comment_requests(identity, asked, persona, principles, seed)
+        requests = {key: request for key, (_, request) in wanted.items()}
+        journal = target.with_suffix(".written.jsonl")
+        written = write_texts(engine, requests, journal, seconds=seconds, say=say)
+        whole: list[tuple[Asked, str]] = []
+        for key, text in written.items():
+            one, _ = wanted[key]
+            if (fault := comment_fault(one.question, text)) is None:
+                whole.append((one, text.text))
+            else:
+                faults[fault] += 1
+        pairs = [(one.question, text) for one, text in whole]
+        verdicts = stances(engine, pairs, target.with_suffix(".read.jsonl"), say)
+    passages = []
+    for (one, comment), verdict in zip(whole, verdicts, strict=True):
+        if (fault := stance_fault(one.stance, verdict)) is None:
+            source = source_of_model(model)
+            passages.append(Passage(comment, source=source, document=one.question, question=one.question))
+        else:
+            faults[fault] += 1
+    print(f"{many(len(passages), 'comment')} of {len(written):,} written; left out: {counted(faults)}")
+    if not passages:
+        raise InvalidInput("No comment passed.", f"Look into {journal}; a larger model writes better ones.")
+    write_passages(target, passages)
+    say(f"Wrote {target}. Name it as corpus.mix in the community's configuration.")
+
+
+if __name__ == "__main__":
+    run(app)

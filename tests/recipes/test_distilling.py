@@ -1,0 +1,283 @@
+"""Comments and questions that a larger model writes: what is asked for, kept and refused, and that nothing is lost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import typer
+from hypothesis import given
+from hypothesis import strategies as st
+
+import backtranslate
+import distil_comments
+from communitylm.backtranslation import named
+from communitylm.comments import Asked, comment_fault, comment_requests, stance_fault, stance_of
+from communitylm.directions import direction, read_rules
+from communitylm.disjoint import evaluation_texts, overlaps
+from communitylm.examples import mixed, question_about
+from communitylm.generating import Written, text_key, write_texts
+from communitylm.passages import Passage, distilled, read_passages, write_passages
+from communitylm.planning import plan
+from communitylm.settings import read_settings
+from communitylm.training import train
+from pluralism_local.engine.base import LanguageModel
+from pluralism_local.engine.scripted import ScriptedEngine
+from pluralism_local.errors import InvalidInput, NotFound
+from pluralism_local.evaluation.voices import Verdict, read_questions
+from pluralism_local.prompts import QUESTION
+from tests.recipes.corpus_util import letters, write_config
+from tests.recipes.tiny_checkpoint import write_checkpoint
+
+RULES = Path(__file__).parents[2] / "recipes" / "directions.toml"
+GOOD = (
+    "We hold that trams must stay free for every pupil in the town, because a fare is a wall between children and "
+    "their schools. Families with little money feel it first, and the streets fill with cars when buses and trams are "
+    "dear. A town that carries its young people carries its own future, and we think that all of us should share it."
+)
+ASK = "Should trams be free for all?"
+NAMED = f"Question: {ASK}\nAnswer: yes"
+
+
+def said(text: str = GOOD, *, ended: bool = True) -> Written:
+    return Written(text, ended)
+
+
+@pytest.mark.parametrize(
+    ("text", "ended", "fault"),
+    [
+        (GOOD, True, None),
+        (GOOD, False, "cut off"),
+        (GOOD + " And", True, "cut off"),
+        ("", True, "cut off"),
+        ("We say yes to trams.", True, "length"),
+        (f"{GOOD} {GOOD}", True, "repeats"),
+        (GOOD.replace("A town", "\n\nA town"), True, "form"),
+        (GOOD.replace("A town", "As an AI, a town"), True, "form"),
+        (GOOD.replace("little", "12,345.67 little"), True, "figures"),
+        (GOOD.replace("trams", "boats").replace("pupil", "child"), True, "another subject"),
+    ],
+)
+def test_only_what_has_the_form_of_a_comment_is_one(text: str, ended: bool, fault: str | None) -> None:
+    assert comment_fault("Should trams be without charge for pupils?", said(text, ended=ended)) == fault
+
+
+@pytest.mark.parametrize(
+    ("stance", "yes", "on_topic", "fault"),
+    [
+        ("yes", 0.9, 0.9, None),
+        ("no", 0.9, 0.9, "another stance"),
+        ("no", 0.1, 0.9, None),
+        ("between", 0.9, 0.9, None),
+        ("open", 0.1, 0.9, None),
+        ("yes", 0.9, 0.4, "off topic"),
+    ],
+)
+def test_a_comment_must_answer_as_it_was_asked_to(
+    stance: str, yes: float, on_topic: float, fault: str | None
+) -> None:
+    assert stance_fault(stance, Verdict(yes, on_topic, 0.0, 0.0)) == fault  # type: ignore[arg-type]
+    assert stance_fault(stance, None) == "unread"  # type: ignore[arg-type]
+
+
+def test_a_side_is_asked_for_its_own_stance_and_the_middle_for_what_lies_between() -> None:
+    assert [stance_of(side, 1) for side in ("left", "right", "center")] == ["yes", "no", "between"]
+    assert [stance_of(side, -1) for side in ("left", "right", "center")] == ["no", "yes", "between"]
+    assert stance_of("left", 0) == stance_of(None, 1) == "open"
+
+
+def test_the_first_rule_that_fits_decides() -> None:
+    rules = read_rules(RULES)
+    expected = {
+        "Should the tax on inheritance be raised for the rich?": 1,
+        "Should we cut taxes on inheritance?": -1,
+        "Should the army be made larger?": 0,
+        "Should the military budget be increased?": 0,
+        "Should we increase military spending?": -1,
+        "Should there be stricter limits on immigration?": -1,
+        "Should sugar be taxed more?": 1,
+        "Is there enough money for schools?": 0,
+    }
+    assert {question: direction(question, rules) for question in expected} == expected
+
+
+BROKEN = ("x", "rule = 1", "[[rule]]\nleft = 'maybe'\npattern = 'a'", "[[rule]]\nleft = 'yes'\npattern = '('")
+
+
+@pytest.mark.parametrize("text", BROKEN)
+def test_rules_that_are_none_are_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "rules.toml").write_text(text)
+    with pytest.raises(InvalidInput, match="holds no rules"):
+        read_rules(tmp_path / "rules.toml")
+    with pytest.raises(NotFound):
+        read_rules(tmp_path / "none.toml")
+
+
+def test_questions_of_the_judge_are_found_however_they_are_written() -> None:
+    texts = evaluation_texts()
+    for question in read_questions():
+        assert overlaps([question.text.upper().replace("?", " !")], texts)[0][1]
+    assert overlaps(["Should owls be kept as pets in kindergartens?"], texts) == []
+
+
+@given(st.lists(st.text(min_size=1, max_size=30), min_size=1, max_size=5))
+def test_a_text_is_like_itself(texts: list[str]) -> None:
+    wordy = [text for text in texts if any(character.isalnum() for character in text)]
+    assert [mine for mine, _ in overlaps(wordy, wordy)] == wordy
+
+
+def test_data_to_keep_apart_may_be_json_or_lines(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(json.dumps({"deep": [{"situation": "May owls sing at night?"}]}) + "\n")
+    (tmp_path / "b.txt").write_text("Should moles dig?\n")
+    texts = evaluation_texts([tmp_path / "a.jsonl", tmp_path / "b.txt"])
+    assert texts[-2:] == ["May owls sing at night?", "Should moles dig?"]
+    with pytest.raises(NotFound):
+        evaluation_texts([tmp_path / "c"])
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Question: Should trams be free for all?\nAnswer: yes", ("Should trams be free for all?", True)),
+        ("question: Should trams be free for all? \nanswer: No.", ("Should trams be free for all?", False)),
+        ("Question: Should trams be free for all?\nAnswer: neither", None),
+        ("Question: Should trams be free\nAnswer: yes", None),
+        ("Trams should be free.", None),
+        ("Question: Tram for free?\nAnswer: yes", None),
+    ],
+)
+def test_a_question_is_taken_only_with_the_passages_answer(text: str, found: tuple[str, bool] | None) -> None:
+    assert named(said(text)) == found
+    assert named(said(text, ended=False)) is None
+
+
+def test_what_is_written_is_kept_and_not_written_again(tmp_path: Path) -> None:
+    engine = ScriptedEngine(record=True)
+    asked = [Asked(f"Should there be {number} trams?", "open") for number in range(60)]
+    requests = {key: request for key, (_, request) in comment_requests("m", asked, "We.", "", 0).items()}
+    assert len(requests) == 60
+    file, told = tmp_path / "journal.jsonl", list[str]()
+    first = write_texts(engine, dict(list(requests.items())[:30]), file, seconds=None, say=told.append)
+    assert sum(len(call.requests) for call in engine.calls) == 30 and len(told) == 2
+    torn = file.read_bytes()
+    file.write_bytes(torn[:-9])  # a kill in the middle of the second batch, which had 6
+    every = write_texts(engine, requests, file, seconds=None, say=told.append)
+    assert sum(len(call.requests) for call in engine.calls) == 30 + 36
+    assert list(every) and set(every) == set(requests) and {key: every[key] for key in first} == first
+    assert write_texts(engine, requests, file, seconds=None, say=told.append) == every
+    assert sum(len(call.requests) for call in engine.calls) == 66
+    none = write_texts(
+        engine, {"x" + key: one for key, one in requests.items()}, file, seconds=0, say=told.append
+    )
+    assert none == {} and "The time is over" in told[-1]
+
+
+def test_a_key_is_of_all_that_a_text_depends_on() -> None:
+    def keys(model: str = "m", question: str = "Q?", persona: str = "We.", seed: int = 0) -> set[str]:
+        return set(comment_requests(model, [Asked(question, "yes")], persona, "", seed))
+
+    variants = [keys(), keys(model="n"), keys(question="R?"), keys(persona="They."), keys(seed=1)]
+    assert len(set.union(*variants)) == 5
+    ((_, request),) = comment_requests("m", [Asked("Q?", "no")], "On {question}.", "Peace.", 0).values()
+    assert request.messages[0].content.startswith("On Q?. Peace.")
+    assert "answer to the question is no" in request.messages[1].content
+    assert text_key("m", request) == text_key("m", request)
+
+
+def scripted(tmp_path: Path, reply: str, yes: float) -> ScriptedEngine:
+    """Replies so to everything, and reads yes in it."""
+    script = tmp_path / "script.json"
+    stances = [
+        {"pattern": r"A\. Yes", "mass": {"A": yes, "B": 1 - yes}},
+        {"pattern": r"A\. No", "mass": {"A": 1 - yes, "B": yes}},
+    ]
+    script.write_text(json.dumps({"replies": [{"match": "", "text": reply}], "distributions": stances}))
+    return ScriptedEngine(script)
+
+
+@contextmanager
+def opened(engine: ScriptedEngine) -> Iterator[tuple[LanguageModel, str, str]]:
+    yield engine, "Some-Model", "identity"
+
+
+@pytest.fixture
+def writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, float], None]:
+    """Makes whatever recipe opens a model get one that replies so to everything, and reads yes in it so far."""
+
+    def replies(reply: str, yes: float) -> None:
+        engine = scripted(tmp_path, reply, yes)
+        monkeypatch.setattr("communitylm.generating.open_writer", lambda *_: opened(engine))
+
+    return replies
+
+
+def test_passages_get_the_questions_that_they_answer(
+    tmp_path: Path, writer: Callable[[str, float], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    passages = letters("riders")[:4]
+    corpus = tmp_path / "trams.jsonl"
+    write_passages(corpus, [*passages, Passage("Held out, all of it.", held_out=True)])
+    writer(NAMED, 0.8)
+    run(backtranslate.app, corpus, "--writer", "w", "--dry-run")
+    assert list(tmp_path.glob("*asked*")) == [] and "4 passages, and 1 held out" in capsys.readouterr().out
+    run(backtranslate.app, corpus, "--writer", "w")
+    *asked, held_out = read_passages(tmp_path / "trams.asked.jsonl")
+    assert [one.text for one in asked] == [one.text for one in passages] and held_out.question is None
+    assert {question_about(one)[0] for one in asked} == {QUESTION.render(question=ASK)}
+    writer(NAMED, 0.2)
+    with pytest.raises(InvalidInput, match="No passage got a question"):
+        run(backtranslate.app, corpus, "--writer", "w", "--output", tmp_path / "other.jsonl")
+
+
+def test_a_question_of_the_judge_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    questions = tmp_path / "questions.txt"
+    questions.write_text(f"Should owls be pets?\n{read_questions()[7].text}\n")
+    asked = ("press-left", "--questions", questions, "--writer", "starter")
+    with pytest.raises(InvalidInput, match="1 question is like what evaluations ask"):
+        run(distil_comments.app, *asked, "--output", tmp_path / "out.jsonl")
+    assert list(tmp_path.iterdir()) == [questions]
+
+
+def test_distilled_comments_become_a_corpus_whose_training_says_so(
+    tmp_path: Path, writer: Callable[[str, float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    questions = tmp_path / "questions.txt"
+    questions.write_text(
+        "Should trams be without charge for pupils?\nMust every pupil ride a tram to school?\n"
+    )
+    writer(GOOD, 0.9)
+    read = Verdict(0.9, 0.9, 0, 0)
+    monkeypatch.setattr("communitylm.generating.stances", lambda _, pairs, *__: [read] * len(pairs))
+    target = tmp_path / "comments.jsonl"
+    asked = ("press-left", "--questions", questions, "--writer", "w", "--side", "left")
+    run(distil_comments.app, *asked, "--output", target)
+    comments = read_passages(target)
+    assert {one.question for one in comments} == set(questions.read_text().splitlines())
+    assert distilled(one.source for one in comments) == ("distilled from Some-Model, not from people",)
+    riders = letters("riders")
+    write_checkpoint(tmp_path / "base", [passage.text for passage in riders])
+    write_passages(tmp_path / "trams.jsonl", riders)
+    small = "[base]\nmodel = './base'\n[training]\ntokens = 100\nbatch = 2\nprecision = 'fp32'\n"
+    mix = "mix = 'comments.jsonl'\nmix_share = 0.25\n"
+    made = plan(read_settings(write_config(tmp_path, "trams", mix + small)))
+    record = train(made, tmp_path / "run", say=lambda _: None)
+    assert record["corpus"] == "made-up letters; in part distilled from Some-Model, not from people"
+
+
+@given(st.integers(1, 40), st.integers(1, 10), st.floats(0.05, 0.9))
+def test_a_mixture_has_its_share_everywhere_and_loses_nothing(own: int, further: int, share: float) -> None:
+    passages = [Passage(f"own {at}") for at in range(own)]
+    extra = [Passage(f"further {at}") for at in range(further)]
+    found = mixed(passages, extra, share)
+    assert [one for one in found if one in passages] == passages
+    count = len(found) - own
+    assert count == max(1, round(own * share / (1 - share)))
+    half = found[: len(found) // 2]
+    assert abs(sum(one in extra for one in half) - count / 2) <= 1
+
+
+def run(app: typer.Typer, *arguments: object) -> None:
+    app([*map(str, arguments)], standalone_mode=False)
