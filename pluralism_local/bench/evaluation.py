@@ -2,11 +2,11 @@
 
     model, pool, samples ──bench_eval──> EvalReport(seconds of both sides, ratio)
 
-Ours is the runner itself on distributional-globalopinionqa with the method ours: all comments, then the options'
-probabilities after each. The naive side asks the very same prompts one by one: per community the model is opened once
-with its adapter and comments on every question; then the bare model reads every (comment, question) and gives one
-token. It is spared the probabilities, whose `logits_all` would slow it further. Comments have a fixed number of tokens
-on both sides; ours are read by both.
+Ours is what plocal eval run does (`evaluation.service`) on distributional-globalopinionqa with the method ours: all
+comments, then the options' probabilities after each. The naive side asks the very same prompts one by one: per
+community the model is opened once with its adapter and comments on every question; then the bare model reads every
+(comment, question) and gives one token. It is spared the probabilities, whose `logits_all` would slow it further.
+Comments have a fixed number of tokens on both sides; ours are read by both.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ from pluralism_local.bench.memory import peak_rss_mb
 from pluralism_local.bench.voices import speaking_by_adapter
 from pluralism_local.communities import Pool
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
+from pluralism_local.evaluation import service
 from pluralism_local.evaluation.journal import read_journal
 from pluralism_local.evaluation.methods import voices_for
-from pluralism_local.evaluation.runner import Progress, Setup, comments_file, run
+from pluralism_local.evaluation.run_folder import SETTINGS, RunSpec
+from pluralism_local.evaluation.runner import Progress, Setup, comments_file
 from pluralism_local.evaluation.samples import Sample, Where
 from pluralism_local.evaluation.tasks import TASKS
 from pluralism_local.types import Message, Sampling
@@ -136,10 +138,12 @@ def bench_eval(
             def tell(now: Progress) -> None:
                 note(f"ours: {now.done} of {now.total} questions")
 
-            run(setup, Path(folder) / "run", ["ours"], progress=tell)
+            evaluation = service.prepare(setup, _spec(name, pool), Path(folder))
+            with service.begin(evaluation) as run:
+                service.carry_out(evaluation, hooks=service.Hooks(progress=tell))
             ours = time.perf_counter() - began
             peak, threads = peak_rss_mb(), engine.threads
-            said = read_journal(comments_file(Path(folder) / "run", engine.info))
+            said = read_journal(comments_file(run.path, engine.info))
             texts = {(one["sample"], one["community"]): one["text"] for one in said}
             comments, answers = _prompts(setup, engine, texts)
         theirs = None
@@ -163,6 +167,12 @@ def bench_eval(
         threads if tuned else None,
         peak,
     )
+
+
+def _spec(model: str, pool: Pool) -> RunSpec:
+    """A run that nobody goes on with: only what its record must have is named."""
+    settings = dict.fromkeys(SETTINGS) | {"model": model, "pool": pool.id}
+    return RunSpec(TASK.name, "", ("ours",), None, None, "none", (), None, settings)
 
 
 def _prompts(

@@ -5,7 +5,7 @@
     PARENT/comments-MODEL.jsonl          of earlier versions, which wrote beside their runs: the same
 
 So a run's folder is whole wherever it is moved, its parent holds nothing but runs, and runs beside each other may be
-written at the same time.
+written at the same time. Comments are found wherever their run lies, too (see `shared_comments`).
 """
 
 from __future__ import annotations

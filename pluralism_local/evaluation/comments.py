@@ -17,6 +17,7 @@ from pluralism_local.evaluation.asking import Asker, Failure
 from pluralism_local.evaluation.identity import digest, model_key
 from pluralism_local.evaluation.journal import Journal, Record
 from pluralism_local.evaluation.samples import Sample
+from pluralism_local.evaluation.shared_comments import SharedComments
 from pluralism_local.evaluation.stored import StoredComment, check_records
 from pluralism_local.evaluation.tasks import Task
 from pluralism_local.modes.comments import comment_seed
@@ -56,7 +57,8 @@ class CommentStore:
         sampling: of comments; its seed is the run's.
         template: how prompts are templated; part of a comment's key.
         asker: asks that model; None for a store that only finds what is there.
-        beside: records that other runs kept (see `beside`).
+        beside: records of the runs that lie beside this one (see `beside`).
+        shared: where any run's comments are found, and this one's are left; not used for a model without a file.
         again: generate failed ones anew (once per store).
     """
 
@@ -70,6 +72,7 @@ class CommentStore:
         asker: Asker | None = None,
         *,
         beside: Sequence[Record] = (),
+        shared: SharedComments | None = None,
         again: bool = False,
     ) -> None:
         self._journal, self._info, self._asker = journal, info, asker
@@ -79,6 +82,7 @@ class CommentStore:
             check_records(StoredComment, journal.records, journal.path)
             self._known = {record["key"]: _read(record) for record in journal.records}
         self._beside = {one["key"]: one for one in beside if "error" not in one}
+        self._shared = shared if info.sha256 else None
         if again:
             self._known = {key: said for key, said in self._known.items() if isinstance(said, Said)}
 
@@ -115,7 +119,10 @@ class CommentStore:
 
     def _take_over(self, keys: Sequence[str]) -> None:
         """Make what other runs kept of these this run's own."""
-        used = {key: self._beside[key] for key in keys if key not in self._known and key in self._beside}
+        absent = [key for key in dict.fromkeys(keys) if key not in self._known]
+        used = {key: self._beside[key] for key in absent if key in self._beside}
+        if self._shared is not None:
+            used |= self._shared.find([key for key in absent if key not in used])
         if used and self._journal is not None:
             self._journal.append(list(used.values()))
         self._known |= {key: _read(record) for key, record in used.items()}
@@ -133,6 +140,8 @@ class CommentStore:
                 record["max_tokens"] = one.max_tokens  # so that readers find it who cannot count tokens
             records.append(record)
         self._journal.append(records)
+        if self._shared is not None:
+            self._shared.add(records)
 
     def _key(self, wanted: Wanted) -> str:
         request = self.request(wanted)

@@ -5,7 +5,7 @@
 
     RUN/run.json        identity and how it was begun
     RUN/samples.jsonl   {"id", "method", "pred_distribution" | "output" | "error", how they came about, "usage"} …
-    RUN/comments-MODEL.jsonl    what communities said, found by the runs beside it, too (see `beside`)
+    RUN/comments-MODEL.jsonl    what communities said, for other runs, too (see `shared_comments`)
 
 All methods finish a chunk before the next begins, so a run that was stopped compares its methods on the same samples.
 Chunks are cut from the whole list, never from what is missing, so a run that goes on asks the models in the very
@@ -29,6 +29,7 @@ from pluralism_local.evaluation.comments import CommentStore
 from pluralism_local.evaluation.journal import Journal, read_journal
 from pluralism_local.evaluation.methods import METHODS, mode_of, voices_for
 from pluralism_local.evaluation.samples import Prediction, Sample
+from pluralism_local.evaluation.shared_comments import SharedComments
 from pluralism_local.evaluation.stored import StoredAnswer, StoredComment, check_records
 from pluralism_local.evaluation.tasks import Task
 from pluralism_local.types import ModelInfo, Sampling
@@ -79,6 +80,7 @@ def run(
     methods: Sequence[str],
     *,
     retry: bool = False,
+    shared: SharedComments | None = None,
     should_stop: ShouldStop = never,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> bool:
@@ -88,6 +90,7 @@ def run(
 
     Args:
         retry: do failed samples again.
+        shared: where comments of other runs are found, and this one's are left for them.
         should_stop: asked after every batch; what was finished stays.
 
     Raises:
@@ -102,7 +105,7 @@ def run(
         Journal(folder / SAMPLES_FILE) as journal,
         Journal(comments_file(folder, setup.communities.info)) as said,
     ):
-        store = _comments(setup, said, retry=retry)
+        store = _comments(setup, said, shared, retry=retry)
         driver = BatchDriver(setup.task, setup.llm, store, setup.comment, setup.answer)
         check_records(StoredAnswer, journal.records, journal.path)
         known = results(journal.records)
@@ -180,7 +183,7 @@ def results(records: Sequence[Mapping[str, Any]]) -> Results:
     return found
 
 
-def _comments(setup: Setup, journal: Journal, *, retry: bool) -> CommentStore:
+def _comments(setup: Setup, journal: Journal, shared: SharedComments | None, *, retry: bool) -> CommentStore:
     return CommentStore(
         journal,
         setup.communities.info,
@@ -189,6 +192,7 @@ def _comments(setup: Setup, journal: Journal, *, retry: bool) -> CommentStore:
         setup.template,
         Asker(setup.communities),
         beside=kept_beside(journal.path, StoredComment),
+        shared=shared,
         again=retry,
     )
 

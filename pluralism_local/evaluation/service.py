@@ -27,6 +27,7 @@ from pluralism_local.evaluation.nli import NliScorer
 from pluralism_local.evaluation.remembered import RememberedNli, nli_file
 from pluralism_local.evaluation.run_folder import RunFolder, RunSpec
 from pluralism_local.evaluation.samples import Sample
+from pluralism_local.evaluation.shared_comments import COMMENTS_FILE, SharedComments
 from pluralism_local.evaluation.stored import StoredEntailment
 from pluralism_local.evaluation.summary import Summary, failures, summarise
 from pluralism_local.evaluation.tasks import Task
@@ -56,12 +57,14 @@ class Evaluation:
     Attributes:
         identity: everything that the figures depend on.
         path: the run's folder, which may not be there yet.
+        root: where runs lie that were given no folder, and the comments that all runs share.
     """
 
     setup: runner.Setup
     spec: RunSpec
     identity: Identity
     path: Path
+    root: Path
 
     @property
     def asked(self) -> list[str]:
@@ -73,7 +76,8 @@ def prepare(setup: runner.Setup, spec: RunSpec, root: Path) -> Evaluation:
     """See what the run is; nothing is written.
 
     Args:
-        root: where runs lie that were given no folder; theirs is called after the task and the identity.
+        root: where runs lie that were given no folder, called after the task and the identity; comments that all runs
+            share are there, too.
     """
     identity = identify(
         setup.task,
@@ -86,7 +90,7 @@ def prepare(setup: runner.Setup, spec: RunSpec, root: Path) -> Evaluation:
         template=setup.template,
     )
     path = Path(spec.output) if spec.output else root / f"{setup.task.name}-{identity.id}"
-    return Evaluation(setup, spec, identity, path)
+    return Evaluation(setup, spec, identity, path, root)
 
 
 @contextmanager
@@ -119,6 +123,7 @@ def carry_out(evaluation: Evaluation, *, retry: bool = False, hooks: Hooks | Non
         evaluation.path,
         evaluation.asked,
         retry=retry,
+        shared=SharedComments(evaluation.root / COMMENTS_FILE, hooks.warn),
         should_stop=hooks.should_stop,
         progress=hooks.progress,
     )

@@ -30,8 +30,8 @@ Examples:
   plocal eval run --task steerable-vk --data vk.json --pool cultures --method ours --method vanilla --limit 50
 
 Everything finished is kept at once: the same command, or plocal eval resume RUN, goes on after an interruption
-with the same numbers. Comments are kept in the run's folder, and runs that lie beside it do not ask for
-them again.
+with the same numbers. Comments are kept in the run's folder, and other runs of this data folder do not
+ask for them again.
 """
 
 DEFAULT_METHODS = ("ours", *_BASELINES, "uniform", "shuffled")
