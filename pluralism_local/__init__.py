@@ -4,4 +4,4 @@ The package is a core (types, communities, engine, modes) and thin front ends ov
 need from the room it lives in; nothing is imported here, so that `plocal --help` stays fast.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
