@@ -38,6 +38,9 @@ def train(
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: torch's choice.")] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Throw away what the folder holds.")] = False,
+    seconds: Annotated[
+        float | None, typer.Option(min=1, help="Train so long at most, then stop with exit code 130.")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, show the plan, stop.")
     ] = False,
@@ -66,7 +69,7 @@ def train(
     say(f"{'folder':<{width}}  {folder}")
     if dry_run:
         return
-    record = carry_out(plan, folder, say=say, restart=restart)
+    record = carry_out(plan, folder, say=say, restart=restart, seconds=seconds)
     say(f"Done in {record['minutes']} minutes. Next:\n  python recipes/export_gguf.py {folder}")
     if as_json:
         json.dump(record, sys.stdout, ensure_ascii=False, indent=1)

@@ -18,6 +18,7 @@ from transformers.utils import logging
 from communitylm import pair
 from communitylm.contrast import contrast_loss
 from communitylm.objective import collate, summed_loss
+from pluralism_local.errors import Cancelled
 
 if TYPE_CHECKING:
     from communitylm.planning import Plan
@@ -124,8 +125,25 @@ class _Report(TrainerCallback):
         self._last, self._reported = now, step
 
 
-def run_trainer(model: Any, plan: Plan, folder: Path, *, resume: Path | None, say: Say) -> float:
-    """Train `model` in place through the plan's order, from a checkpoint if given; seconds it took."""
+class _Clock(TrainerCallback):
+    """Ends a run after `seconds`, with a checkpoint of its last step; never after the last step of all."""
+
+    def __init__(self, seconds: float) -> None:
+        self._until = time.monotonic() + seconds
+
+    def on_step_end(self, _args: Any, state: Any, control: Any, **_: Any) -> None:
+        if time.monotonic() >= self._until and state.global_step < state.max_steps:
+            control.should_save = control.should_training_stop = True
+
+
+def run_trainer(
+    model: Any, plan: Plan, folder: Path, *, resume: Path | None, say: Say, seconds: float | None = None
+) -> float:
+    """Train `model` in place through the plan's order, from a checkpoint if given; seconds it took.
+
+    Raises:
+        Cancelled: `seconds` are over before the last step; a checkpoint is there to resume from.
+    """
     training = plan.settings.values.training
     logging.set_verbosity_error()
     arguments = TrainingArguments(
@@ -157,7 +175,10 @@ def run_trainer(model: Any, plan: Plan, folder: Path, *, resume: Path | None, sa
         args=arguments,
         train_dataset=list(plan.order),
         data_collator=collate,
-        callbacks=[_Report(plan, folder / "log.jsonl", say)],
+        callbacks=[
+            _Report(plan, folder / "log.jsonl", say),
+            *([] if seconds is None else [_Clock(seconds)]),
+        ],
     )
     if isinstance(trainer, _PairTrainer):
         trainer.apart = training.apart
@@ -170,6 +191,11 @@ def run_trainer(model: Any, plan: Plan, folder: Path, *, resume: Path | None, sa
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # hints of torch and transformers about hardware that is not there
         trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    if trainer.state.global_step < plan.steps:
+        raise Cancelled(
+            f"The time is over after step {trainer.state.global_step} of {plan.steps}.",
+            "The same command goes on.",
+        )
     return time.monotonic() - began
 
 

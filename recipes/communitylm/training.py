@@ -45,7 +45,9 @@ _SPARE_BYTES = 50 * 2**20
 Say = Callable[[str], None]
 
 
-def train(plan: Plan, folder: Path, *, say: Say, restart: bool = False) -> dict[str, Any]:
+def train(
+    plan: Plan, folder: Path, *, say: Say, restart: bool = False, seconds: float | None = None
+) -> dict[str, Any]:
     """Carry out a plan in `folder`, resuming what is there; returns the record.
 
     A partner's run is written beside `folder`, under the partner's id.
@@ -53,6 +55,7 @@ def train(plan: Plan, folder: Path, *, say: Say, restart: bool = False) -> dict[
     Raises:
         Refused: the folder holds a finished run, or one of another configuration (`restart` clears it); likewise the
             partner's.
+        Cancelled: `seconds` of training are over before the last step; what is there resumes.
         EngineFailure: too little space.
     """
     resume = _prepare_folder(plan, folder, restart)
@@ -68,7 +71,7 @@ def train(plan: Plan, folder: Path, *, say: Say, restart: bool = False) -> dict[
     stepped = plan
     if plan.settings.values.contrast is not None:
         stepped = replace(plan, order=with_reference(model, plan, folder, say))
-    seconds = run_trainer(model, stepped, folder, resume=resume, say=say)
+    seconds = run_trainer(model, stepped, folder, resume=resume, say=say, seconds=seconds)
     weights = {1: weights_of(model)}
     if plan.partner is not None:
         weights[-1] = weights_of(model, SECOND)

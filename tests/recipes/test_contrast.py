@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from communitylm.contrast import REFERENCES, Pair, contrast_loss, contrasted, read_pairs, write_pairs
 from communitylm.examples import Example
@@ -18,7 +19,7 @@ from communitylm.passages import Passage, write_passages
 from communitylm.planning import Plan, plan
 from communitylm.settings import read_settings
 from communitylm.training import train
-from pluralism_local.errors import InvalidInput, NotFound
+from pluralism_local.errors import Cancelled, InvalidInput, NotFound
 from tests.recipes.corpus_util import letters, write_config
 from tests.recipes.tiny_checkpoint import write_checkpoint
 
@@ -80,6 +81,28 @@ def test_a_run_makes_the_chosen_text_likelier_than_the_rejected(tmp_path: Path) 
     assert len(json.loads((tmp_path / "run" / REFERENCES).read_text())) == len(dict.fromkeys(made.order))
     found = margins(tmp_path / "run", config)
     assert sum(margin > 0 for margin in found) >= 7 and sum(found) / len(found) > 1
+
+
+def test_a_run_whose_time_is_over_goes_on_to_what_an_uninterrupted_one_gives(tmp_path: Path) -> None:
+    config = folder_of(tmp_path, tokens=300)
+    made = plan(read_settings(config))
+    assert made.steps > 2
+    whole = train(made, tmp_path / "whole", say=lambda _: None)
+    with pytest.raises(Cancelled, match=f"after step 1 of {made.steps}"):
+        train(made, tmp_path / "run", say=lambda _: None, seconds=0)
+    references = (tmp_path / "run" / REFERENCES).read_bytes()
+    with pytest.raises(Cancelled, match=f"after step 2 of {made.steps}"):
+        train(made, tmp_path / "run", say=lambda _: None, seconds=0)
+    told: list[str] = []
+    record = train(made, tmp_path / "run", say=told.append)
+    assert any("Resuming after step 2" in line for line in told)
+    assert not any("as the run starts" in line for line in told)
+    assert (tmp_path / "run" / REFERENCES).read_bytes() == references
+    assert record["held_out"] == whole["held_out"]
+    weights = [
+        load_file(tmp_path / run / "adapter" / "adapter_model.safetensors") for run in ("whole", "run")
+    ]
+    assert all(torch.allclose(weights[0][name], weights[1][name], atol=1e-5) for name in weights[0])
 
 
 def test_a_run_can_start_from_another_which_is_then_the_reference(tmp_path: Path) -> None:
