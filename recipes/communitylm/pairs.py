@@ -65,7 +65,7 @@ def _nearest(mine: Sequence[Passage], theirs: Sequence[Passage], least: float) -
     alike = (weights[: len(mine)] @ weights[len(mine) :].T).toarray()
     best = alike.argmax(axis=1)
     return [
-        Pair(one.question or question_about(one)[0], one.text, theirs[at].text, one.source)
+        Pair(*question_about(one), theirs[at].text, one.source)
         for row, (one, at) in enumerate(zip(mine, best, strict=True))
         if alike[row, at] >= least and one.text != theirs[at].text
     ]

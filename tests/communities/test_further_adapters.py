@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import yaml
 
 from pluralism_local.bench.seeded import write_lora
+from pluralism_local.cli.main import main
 from pluralism_local.communities import (
     Community,
     ad_hoc_pool,
@@ -135,3 +137,24 @@ def test_without_adapters_there_are_none(folder: Path) -> None:
     assert community.card.made_of == "persona + adapters of rank 8, 4, 4"
     plain: Community = community.without_adapters()
     assert plain.card.made_of == "persona" and plain.adapter_ref() is None and made_for(plain, THIRD)
+
+
+def test_the_commands_show_every_adapter(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["communities", "show", str(folder)]) == 0
+    out = capsys.readouterr().out
+    for text in (
+        "several.gguf",
+        "several.ab.gguf",
+        "several.cd.gguf",
+        "base ab",
+        SECOND,
+        "perplexity 9 (base 12)",
+    ):
+        assert text in out
+    assert main(["communities", "show", str(folder), "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["adapter"]["file"] == "several.gguf" and shown["base"]["fingerprint"] == FINGERPRINT
+    assert [one["base"]["fingerprint"] for one in shown["adapters"]] == [SECOND, THIRD]
+    assert shown["adapters"][0]["evaluation"][0]["value"] == 9.0
+    assert main(["communities", "validate", str(folder)]) == 0
+    assert "persona + adapters of rank 8, 4, 4" in capsys.readouterr().out

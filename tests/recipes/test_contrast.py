@@ -154,6 +154,7 @@ def test_pairs_share_a_question_or_telling_words() -> None:
     assert found.same_question == 2
     assert [pair.rejected for pair in found.pairs] == [one.text for one in others]
     assert [pair.chosen for pair in found.pairs] == [one.text for one in own[:3]]
+    assert found.pairs[0].question == ask and "lanes" in found.pairs[2].question
     assert len(pair_up(own, others, least=1, longest=50).pairs) == 2
     assert len(pair_up(own, others, least=1, longest=3).pairs) == 0
 
