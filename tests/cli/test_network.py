@@ -44,6 +44,11 @@ WALK: dict[str, list[tuple[str, ...]]] = {
     "communities ls": [("communities", "ls")],
     "communities show": [("communities", "show", "farmers")],
     "communities validate": [("communities", "validate", "farmers")],
+    "communities judge": [
+        ("communities", "judge", "village", *SCRIPTED, "--limit", "1", "--output", "judged"),
+        ("communities", "judge", "village", *SCRIPTED, "--judge", "hf:nobody/nothing"),
+        ("communities", "judge", "village", "-m", FAR),
+    ],
     "pools ls": [("pools", "ls")],
     "pools show": [("pools", "show", "village")],
     "pools validate": [("pools", "validate", "village")],
@@ -188,7 +193,7 @@ def test_nothing_beyond_this_machine_is_reached_for(
         assert code in ((2,) if asks else range(7)), line
 
 
-TAKING = {("eval", name) for name in ("run", "resume", "judge", "score", "nli")}
+TAKING = {("eval", name) for name in ("run", "resume", "judge", "score", "nli")} | {("communities", "judge")}
 """Commands of two words with an --offline of their own; the others reach for nothing whatever is said."""
 
 
