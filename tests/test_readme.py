@@ -1,6 +1,7 @@
 """README.md keeps its word: its examples run as written, and what it names exists.
 
     ```console   lines after ``$ `` are run, in order, in one empty folder with a home of its own
+    ```python    run as a script, in the same way
     ```sh        commands that a test cannot run; each begins with one of `NOT_RUN`
 
 A console command succeeds, unless it ends in ``; echo $?``: then its output ends as shown. Output is compared
@@ -153,6 +154,15 @@ def test_examples_run_as_written(block: list[Example], starter_path: Path, tmp_p
             assert [sum(p) for p in found] == pytest.approx([1.0] * len(found), abs=1e-9)
 
 
+@pytest.mark.parametrize("block", blocks("python"))
+def test_scripts_run_as_written(block: str, starter_path: Path, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(block, encoding="utf-8")
+    for _ in range(2):  # the second time it goes on with its folder
+        done = run(f"python {tmp_path / 'script.py'}", tmp_path, tmp_path / "home")
+        assert done.returncode == 0, done.stderr
+        assert "Should phones be banned in schools? " in done.stdout
+
+
 def on_terminal(done: subprocess.CompletedProcess[str], example: Example) -> str:
     """Both streams as a terminal shows them; what `echo $?` printed comes last."""
     out, said = done.stdout.splitlines(), done.stderr.splitlines()
@@ -189,7 +199,7 @@ def test_what_is_not_run_is_of_few_kinds() -> None:
         assert line.startswith(NOT_RUN), f"put it into a console block: {line}"
         assert not re.search(r"&&|;|\||\$\(|`", line), f"one command a line: {line}"
     assert {start for start in NOT_RUN if any(line.startswith(start) for line in others)} == set(NOT_RUN)
-    assert set(re.findall(r"^```(\w+)", README, re.MULTILINE)) == {"sh", "console"}
+    assert set(re.findall(r"^```(\w+)", README, re.MULTILINE)) == {"sh", "console", "python"}
 
 
 def test_there_are_examples_of_every_mode() -> None:

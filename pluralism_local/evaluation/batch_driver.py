@@ -23,22 +23,37 @@ from pluralism_local.evaluation.asking import Asker, Failure, failure_of
 from pluralism_local.evaluation.basis import ALREADY_CLEAR
 from pluralism_local.evaluation.comments import CommentStore, Said, Wanted
 from pluralism_local.evaluation.samples import Prediction, Sample
-from pluralism_local.evaluation.tasks import Task
+from pluralism_local.evaluation.tasks.base import SampleWordings
 from pluralism_local.mode_specs import SPECS, ModeName, Stage
 from pluralism_local.modes import algorithm
 from pluralism_local.modes.aggregate import STAND_IN, is_stand_in, most_probable
 from pluralism_local.modes.budget import fit_comments
 from pluralism_local.modes.options import letters
-from pluralism_local.modes.steps import Answered, Case, Consult, Reserve, Steps, Voice, Weigh, Write
+from pluralism_local.modes.steps import Answered, Case, Consult, Reserve, Steps, Voice, Warn, Weigh, Write
+from pluralism_local.prompts import Prompt
 from pluralism_local.types import Aggregate, Completion, Message, OptionRequest, Request, Sampling, Usage
+
+Role = Literal["communities", "llm"]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a sample. `usage` by role, "communities" and "llm", comments included whoever paid for them."""
+    """What became of a sample.
+
+    Attributes:
+        usage: by role, "communities" and "llm", comments included whoever paid for them.
+        answered: the mode's own end; None for a failure, and where nobody was asked.
+        comments: by community id, those that the sample got.
+        warnings: of the mode.
+        prompts: that were used, in order.
+    """
 
     result: Prediction | Failure
-    usage: dict[str, Usage] = field(default_factory=dict)
+    usage: dict[Role, Usage] = field(default_factory=dict)
+    answered: Answered | None = None
+    comments: dict[str, Said] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    prompts: list[Prompt] = field(default_factory=list)
 
 
 @dataclass
@@ -50,9 +65,13 @@ class _Running:
     step: Consult | Weigh | Write | None = None
     comment_tokens: int | None = None
     result: Prediction | Failure | None = None
-    usage: dict[str, Usage] = field(default_factory=dict)
+    usage: dict[Role, Usage] = field(default_factory=dict)
+    answered: Answered | None = None
+    comments: dict[str, Said] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    prompts: list[Prompt] = field(default_factory=list)
 
-    def spend(self, role: Literal["communities", "llm"], usage: Usage) -> None:
+    def spend(self, role: Role, usage: Usage) -> None:
         self.usage[role] = self.usage.get(role, Usage()) + usage
 
     def end(self, result: Prediction | Failure) -> None:
@@ -72,7 +91,12 @@ class BatchDriver:
     """
 
     def __init__(
-        self, task: Task, llm: LanguageModel, comments: CommentStore, comment: Sampling, answer: Sampling
+        self,
+        task: SampleWordings,
+        llm: LanguageModel,
+        comments: CommentStore,
+        comment: Sampling,
+        answer: Sampling,
     ) -> None:
         self._probabilities = llm.capabilities.distribution
         self._no_probabilities: Unsupported | None = None
@@ -108,7 +132,7 @@ class BatchDriver:
             first = min(place for place, _ in waiting)
             self._carry_out([one for place, one in waiting if place == first])
         return [
-            Outcome(one.result, one.usage)
+            Outcome(one.result, one.usage, one.answered, one.comments, one.warnings, one.prompts)
             if (one := running.get(sample.id)) is not None and one.result is not None
             else Outcome(self._already_clear())
             for sample in samples
@@ -135,9 +159,14 @@ class BatchDriver:
                 if isinstance(step, Reserve):
                     sampling = fit_comments(self._comment, step.rooms, self._llm, _prompt)
                     one.comment_tokens = sampling.max_tokens
+                elif isinstance(step, Warn):
+                    one.warnings.append(step.sentence)
                 step = one.steps.send(None)
             one.step = step
+            wordings = step.wordings if isinstance(step, Weigh) else (step.wording,)
+            one.prompts += [wording.prompt for wording in wordings]
         except StopIteration as end:
+            one.answered = end.value
             one.end(self._prediction(end.value))
         except ContextOverflow as error:
             one.end(failure_of(error))
@@ -161,13 +190,13 @@ class BatchDriver:
         found = iter(self._comments.find([comment for row in wanted for comment in row]))
         for one, row in zip(batch, wanted, strict=True):
             comments = {comment.voice.id: next(found) for comment in row}
-            for comment in comments.values():
-                if isinstance(comment, Said):
-                    one.spend("communities", comment.usage)
+            one.comments = {id: comment for id, comment in comments.items() if isinstance(comment, Said)}
+            for comment in one.comments.values():
+                one.spend("communities", comment.usage)
             self._reply(
                 one,
                 comments.values(),
-                {id: comment.text for id, comment in comments.items() if isinstance(comment, Said)},
+                {id: comment.text for id, comment in one.comments.items()},
             )
 
     def _weigh(self, batch: Sequence[_Running]) -> None:

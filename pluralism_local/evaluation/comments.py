@@ -19,10 +19,10 @@ from pluralism_local.evaluation.journal import Journal, Record
 from pluralism_local.evaluation.samples import Sample
 from pluralism_local.evaluation.shared_comments import SharedComments
 from pluralism_local.evaluation.stored import StoredComment, check_records
-from pluralism_local.evaluation.tasks import Task
+from pluralism_local.evaluation.tasks.base import SampleWordings
 from pluralism_local.modes.comments import comment_seed
 from pluralism_local.modes.steps import Voice
-from pluralism_local.types import Message, ModelInfo, Request, Sampling, Usage
+from pluralism_local.types import Finish, Message, ModelInfo, Request, Sampling, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Said:
     """A comment. `text` may be empty; `usage` is what it cost when it was generated."""
 
     text: str
-    finish: str
+    finish: Finish
     usage: Usage
 
 
@@ -51,7 +51,7 @@ class CommentStore:
     """The journal of one communities' model.
 
     Args:
-        journal: open for writing; None for a store that keeps nothing.
+        journal: open for writing; None for a store that remembers for as long as it lives.
         info: the communities' model.
         task: whose questions are commented on.
         sampling: of comments; its seed is the run's.
@@ -66,7 +66,7 @@ class CommentStore:
         self,
         journal: Journal | None,
         info: ModelInfo,
-        task: Task,
+        task: SampleWordings,
         sampling: Sampling,
         template: str,
         asker: Asker | None = None,
@@ -128,7 +128,7 @@ class CommentStore:
         self._known |= {key: _read(record) for key, record in used.items()}
 
     def _generate(self, missing: Mapping[str, Wanted]) -> None:
-        if self._asker is None or self._journal is None:
+        if self._asker is None:
             raise ValueError(f"{len(missing)} comments are missing")
         found = self._asker.texts([self.request(one) for one in missing.values()])
         records = []
@@ -139,7 +139,8 @@ class CommentStore:
             if one.max_tokens not in (None, self._sampling.max_tokens):
                 record["max_tokens"] = one.max_tokens  # so that readers find it who cannot count tokens
             records.append(record)
-        self._journal.append(records)
+        if self._journal is not None:
+            self._journal.append(records)
         if self._shared is not None:
             self._shared.add(records)
 

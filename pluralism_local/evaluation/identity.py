@@ -71,12 +71,12 @@ def identify(
             "task": task.name,
             "task_version": task.version,
             "samples": {"n": len(samples), "sha256": digest([sample.id for sample in samples])},
-            "pool": {"id": pool.id, "members": [_member(member) for member in pool.members]},
+            "pool": {"id": pool.id, "members": [member_record(member) for member in pool.members]},
             "llm": _model(llm),
             "communities_model": _model(communities),
             "prompts": rendered(task, samples),
-            "comment": _sampling(comment),
-            "answer": _sampling(answer),
+            "comment": sampling_record(comment),
+            "answer": sampling_record(answer),
             "template": template,
             "version": __version__,
         }
@@ -187,7 +187,8 @@ def _differences(a: Any, b: Any, path: str = "") -> Iterator[str]:
         yield path
 
 
-def _member(member: Any) -> dict[str, Any]:
+def member_record(member: Any) -> dict[str, Any]:
+    """What a member's comments depend on, and its weight; JSON-ready."""
     ref = member.adapter
     persona = member.community.persona or ""
     return {
@@ -204,7 +205,8 @@ def _model(info: ModelInfo) -> dict[str, Any]:
     return known if info.weights is None else {**known, "weights": info.weights}
 
 
-def _sampling(sampling: Sampling) -> dict[str, Any]:
+def sampling_record(sampling: Sampling) -> dict[str, Any]:
+    """How texts are drawn; JSON-ready."""
     return {
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,

@@ -22,7 +22,7 @@ from pluralism_local.modes.driver import carry_out, prepared
 from pluralism_local.modes.steps import Case, Steps
 from pluralism_local.types import ModeEvent
 
-__all__ = ["MODES", "Ask", "algorithm", "run"]
+__all__ = ["MODES", "Ask", "algorithm", "check", "run"]
 
 
 def algorithm(mode: ModeName) -> Callable[[Case[Any]], Steps]:
@@ -46,13 +46,22 @@ def run(
         PlocalError: as the engines raise, while there are no comments to keep. Once there are, a failure of
             the LLM ends in a Result with ``complete=False`` and the failure among its warnings.
     """
+    return _run(check(ask), ask, llm, communities, should_stop)
+
+
+def check(ask: Ask) -> ModeSpec:
+    """What the ask's mode is.
+
+    Raises:
+        InvalidInput: a blank prompt or an unknown mode.
+    """
     if not ask.question:
         raise InvalidInput(
             "The prompt is empty.", "Ask something, e.g. 'Should phones be banned in schools?'."
         )
     if ask.mode not in SPECS:
         raise InvalidInput(f"There is no mode '{ask.mode}'.", did_you_mean(ask.mode, MODES))
-    return _run(SPECS[ask.mode], ask, llm, communities, should_stop)
+    return SPECS[ask.mode]
 
 
 def _run(

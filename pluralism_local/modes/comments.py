@@ -125,6 +125,12 @@ def write_comments(
         draft.stop()
 
 
+def add_comments(draft: Draft, completions: Sequence[tuple[Voice, Completion]]) -> None:
+    """Take comments that somebody else asked for, in the voices' order, and warn of what is wrong with them."""
+    draft.comments = [_comment(voice, completion) for voice, completion in completions]
+    _report(draft, draft.comment_sampling or draft.ask.comment)
+
+
 def _messages(ask: Ask, voice: Voice, text: str, left_out: int) -> tuple[Message, ...]:
     persona = None if voice.adapter else voice.member.community.message(ask.opening)
     return ask.thread(voice.id, text, persona, left_out)

@@ -20,7 +20,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from pluralism_local.engine.base import LanguageModel, ShouldStop
+from pluralism_local.engine.base import LanguageModel, ShouldStop, never
 from pluralism_local.errors import (
     Cancelled,
     ContextOverflow,
@@ -137,7 +137,7 @@ def carry_out(
     finally:
         steps.close()
     if answered is not None and answered.distribution is not None:
-        _settle(draft, answered.distribution, answered.asked.text, should_stop)
+        settle(draft, answered.distribution, answered.asked.text, should_stop)
     yield draft.result()
 
 
@@ -296,7 +296,7 @@ def _weigh(draft: Draft, step: Weigh, should_stop: ShouldStop) -> list[OptionDis
     return distributions
 
 
-def _settle(draft: Draft, found: Aggregate, asked: str, should_stop: ShouldStop) -> None:
+def settle(draft: Draft, found: Aggregate, asked: str, should_stop: ShouldStop = never) -> None:
     """Take a distribution as the answer; say so if little of the model's probability stands behind it.
 
     If no option had any probability there is no answer: the result is incomplete, and a warning says why.

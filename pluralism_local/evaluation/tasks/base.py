@@ -19,7 +19,13 @@ from pluralism_local.modes.steps import Answers
 from pluralism_local.modes.wordings import Wordings
 
 
-class Task(Wordings[Sample]):
+class SampleWordings(Wordings[Sample]):
+    """How samples are put. `answers`: the form of their answers, see `modes.steps`."""
+
+    answers: ClassVar[Answers]
+
+
+class Task(SampleWordings):
     """One of the paper's tasks.
 
     Attributes:
@@ -27,7 +33,6 @@ class Task(Wordings[Sample]):
         version: raised with every change of what is asked or read; since 2 a stand-in is no label, and a number said
             in words is read as `modes.choosing` does; since 3 a method is the mode that people run: where nobody
             comments the attribute stays, and comments that may not fit the LLM's context are shortened.
-        answers: its form, see `modes.steps`.
         mode: how the communities' comments come together on it.
         about: one line for people.
         headline: the figures it is about; the first is a mean over samples, on which methods and pools are paired.
@@ -42,7 +47,6 @@ class Task(Wordings[Sample]):
 
     name: ClassVar[str]
     version: ClassVar[int] = 3
-    answers: ClassVar[Answers]
     mode: ClassVar[ModeName]
     about: ClassVar[str]
     headline: ClassVar[tuple[str, ...]]

@@ -1,0 +1,224 @@
+"""Asking from a notebook or a script: the drivers of `plocal ask` and `plocal eval`, without a command line.
+
+    plural.open(model, pool=…) ──> Session ──ask──> Answer
+                                         └──ask_many──> Answers, a batch at a time ──> Answer… | to_frame
+
+`import pluralism_local as plural` gives these names and loads nothing until one is used. The user's settings hold, as
+on the command line; what is given here wins. Nothing goes into the history of `plocal logs`. What cannot be done is a
+`PlocalError` of `pluralism_local.errors`, with a sentence, a hint and a code; a bug is any other exception.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pluralism_local import config, modes, wiring
+from pluralism_local.answers import Answer, Answers, record_of
+from pluralism_local.communities import Pool
+from pluralism_local.errors import InvalidInput
+from pluralism_local.evaluation.questions import Batch
+from pluralism_local.mode_specs import DEFAULT, SPECS
+from pluralism_local.types import Result, Sampling
+
+
+class Session:
+    """Open engines and a pool; use it as a context manager, or `close` it. Made by `open`."""
+
+    def __init__(
+        self,
+        model: str | Path | None,
+        pool: str | Path | None,
+        communities: Sequence[str],
+        communities_model: str | None,
+        *,
+        force: bool,
+        settings: dict[str, object],
+    ) -> None:
+        overrides = {
+            **settings,
+            "model": None if model is None else str(model),
+            "pool": None if pool is None else str(pool),
+        }
+        loaded = config.load(overrides)
+        if loaded.withheld is not None:
+            names = " and ".join(loaded.withheld.values)
+            warnings.warn(
+                f"{names} of ./plocal.toml ignored; allow it with: plocal config trust", stacklevel=3
+            )
+        self._settings, self._closed = loaded.settings, False
+        with ExitStack() as stack:
+            self._handles = stack.enter_context(
+                wiring.open_handles(
+                    self._settings,
+                    communities=communities_model,
+                    default_local=wiring.local_default(overrides),
+                    needed=True,
+                    status=lambda _: None,
+                )
+            )
+            chosen = wiring.find_pool(wiring.library(self._settings), self._settings.pool, list(communities))
+            self._pool, self._warnings = wiring.fitting(chosen, self._handles.communities, force=force)
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the engines; answers that were not computed yet never are."""
+        self._closed = True
+        self._stack.close()
+
+    @property
+    def pool(self) -> Pool:
+        """The communities, as they speak through the open model."""
+        return self._pool
+
+    def ask(
+        self,
+        question: str,
+        *,
+        mode: str = DEFAULT,
+        options: Sequence[str] = (),
+        attribute: str | None = None,
+        system: str | None = None,
+    ) -> Answer:
+        """Ask one question, as `plocal ask` does.
+
+        Args:
+            mode: overton (the default), steerable, distributional, vanilla, prompting or moe; a unique beginning is
+                enough.
+            options: 2 to 26 answers to weigh (distributional, vanilla and the other baselines).
+            attribute: what steerable steers towards, e.g. ``"rural voters"``.
+            system: system message of the LLM.
+
+        Raises:
+            InvalidInput: a blank question, or something the mode needs is missing. Unsupported: the model cannot do it.
+            RemoteFailure, EngineFailure: a model failed before there was anything to keep.
+
+        Example:
+            >>> import pluralism_local as plural
+            >>> with plural.open("starter", pool="perspectives", max_tokens=16, comment_max_tokens=16) as p:
+            ...     result = p.ask("Should phones be banned?", mode="distributional", options=["Yes", "No"])
+            >>> result.answer in ("Yes", "No"), len(result.comments), round(sum(result.distribution.p), 6)
+            (True, 6, 1.0)
+        """
+        if self._closed:
+            raise _closed()
+        ask = self._batch(mode, options, attribute).ask(question)
+        events = modes.run(
+            replace(ask, system=system), llm=self._handles.llm, communities=self._handles.communities
+        )
+        results = [event for event in events if isinstance(event, Result)]
+        return Answer(record_of(results[-1], self._warnings), question)
+
+    def ask_many(
+        self,
+        questions: Iterable[str],
+        *,
+        mode: str = DEFAULT,
+        options: Sequence[str] = (),
+        attribute: str | None = None,
+        folder: str | Path | None = None,
+    ) -> Answers:
+        """Ask many questions alike, 16 together, as answers are taken from what comes back.
+
+        Every question draws comments of its own. One that fails is an `Answer` with an `error`; the others go on.
+
+        Args:
+            questions: taken 16 at a time; may be a generator.
+            mode, options, attribute: as in `ask`.
+            folder: where answers are kept as they come. The same call with the same folder goes on where it stopped;
+                another question, model, pool or setting there is asked anew, and failures are asked again.
+
+        Raises:
+            InvalidInput: an unknown mode, or `questions` is a single text. While iterating: as `ask`; Refused for a
+                folder that another process writes or whose file is damaged.
+
+        Example:
+            >>> import pluralism_local as plural
+            >>> with plural.open("starter", comment_max_tokens=16) as p:
+            ...     many = p.ask_many(["Is tea good?", "Is rain bad?"], mode="distributional", options=["Yes", "No"])
+            ...     answers = [one.answer for one in many]
+            >>> [answer in ("Yes", "No") for answer in answers], len(many.to_frame())
+            ([True, True], 2)
+        """
+        if self._closed:
+            raise _closed()
+        if isinstance(questions, str):
+            raise InvalidInput("ask_many takes several questions.", "Give a list of them, or use ask.")
+        answers = Answers(
+            self._batch(mode, options, attribute),
+            self._warnings,
+            questions,
+            None if folder is None else Path(folder),
+        )
+        self._stack.callback(answers.close)
+        return answers
+
+    def _batch(self, mode: str, options: Sequence[str], attribute: str | None) -> Batch:
+        settings, name = self._settings, wiring.find_mode(mode)
+        return Batch(
+            self._handles.llm,
+            self._handles.communities,
+            self._pool if SPECS[name].communities else None,
+            name,
+            tuple(options),
+            attribute,
+            Sampling(
+                settings.comment_temperature,
+                settings.comment_top_p,
+                settings.comment_max_tokens,
+                settings.seed,
+            ),
+            Sampling(settings.temperature, settings.top_p, settings.max_tokens, settings.seed),
+            settings.template,
+        )
+
+
+def open(
+    model: str | Path | None = None,
+    *,
+    pool: str | Path | None = None,
+    communities: Sequence[str] = (),
+    communities_model: str | None = None,
+    force: bool = False,
+    **settings: object,
+) -> Session:
+    """Open a model and a pool of communities.
+
+    Args:
+        model: as for ``plocal -m``: "starter", a path, an alias, ``hf:…``, ``remote:…``. None: as the settings say.
+        pool: its id or file. None: as the settings say.
+        communities: ids in place of a pool, each maybe with a scale, ``"press-left:0.8"``.
+        communities_model: the model that the communities run on, if another than `model`.
+        force: let adapters of other bases speak.
+        settings: as in config.toml: seed, temperature and comment_temperature (≥ 0), max_tokens and comment_max_tokens
+            (tokens), ctx_size (tokens), threads, gpu_layers, offline …
+
+    Raises:
+        NotFound: no such model, pool or community. InvalidInput: a setting is unknown or out of range.
+        Refused: an adapter is of another base, or a file is not what its card says.
+        RemoteFailure: a server does not answer.
+
+    Example:
+        >>> import pluralism_local as plural
+        >>> with plural.open("starter", pool="perspectives") as p:
+        ...     len(p.pool.members)
+        6
+    """
+    return Session(model, pool, communities, communities_model, force=force, settings=settings)
+
+
+def _closed() -> InvalidInput:
+    return InvalidInput("This session is closed.", "Ask within its with block, or open another.")

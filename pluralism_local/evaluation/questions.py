@@ -1,0 +1,192 @@
+"""Free questions in batches: what `modes.run` answers one by one, by the driver that evaluations use.
+
+    questions ──prepared──> a Draft and a Case each ──BatchDriver──> Outcome ──> Draft ──> Result | Failure
+
+Wordings, checks and the result's form are those of a single ask. What differs: equal steps of all questions go to the
+engine together, and every question draws comments of its own (their seeds are of the run's seed, the community and the
+question), so that a survey does not repeat one draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from pluralism_local import __version__, modes
+from pluralism_local.communities import Pool
+from pluralism_local.engine.base import LanguageModel
+from pluralism_local.evaluation.asking import Asker, Failure
+from pluralism_local.evaluation.batch_driver import BatchDriver, Outcome
+from pluralism_local.evaluation.comments import CommentStore
+from pluralism_local.evaluation.identity import digest, member_record, model_key, sampling_record
+from pluralism_local.evaluation.samples import Sample, content_id
+from pluralism_local.evaluation.tasks.base import SampleWordings
+from pluralism_local.mode_specs import ModeName
+from pluralism_local.modes import Ask
+from pluralism_local.modes.comments import add_comments
+from pluralism_local.modes.draft import Draft
+from pluralism_local.modes.driver import prepared, settle
+from pluralism_local.modes.steps import Answers, Case
+from pluralism_local.modes.wordings import AskQuestion, AskWordings, Wording
+from pluralism_local.types import Completion, Result, Sampling
+
+
+class StoredResult(BaseModel):
+    """A line of a file of answers."""
+
+    model_config = ConfigDict(strict=True)
+
+    key: str
+    result: dict[str, Any]
+
+
+class _Written(SampleWordings):
+    """Free questions as samples, whose data has the question under "asked"."""
+
+    name = "this mode"
+    answers: ClassVar[Answers] = "text"
+    _wordings = AskWordings()
+
+    def comment(self, question: Sample) -> Wording:
+        return self._wordings.comment(_asked(question))
+
+    def prompting(self, question: Sample) -> Wording:
+        return self._wordings.prompting(_asked(question))
+
+    def alone(self, question: Sample) -> Wording:
+        return self._wordings.alone(_asked(question))
+
+    def select(self, question: Sample, comments: Sequence[str]) -> Wording:
+        return self._wordings.select(_asked(question), comments)
+
+    def answer(self, question: Sample, comment: str) -> Wording:
+        return self._wordings.answer(_asked(question), comment)
+
+    def synthesis(self, question: Sample, comments: Sequence[str]) -> Wording:
+        return self._wordings.synthesis(_asked(question), comments)
+
+
+class _Weighed(_Written):
+    """The same with options to weigh."""
+
+    answers: ClassVar[Answers] = "distribution"
+
+
+def _asked(sample: Sample) -> AskQuestion:
+    asked: AskQuestion = sample.data["asked"]
+    return asked
+
+
+@dataclass(frozen=True)
+class Batch:
+    """How questions are answered; all alike.
+
+    Attributes:
+        pool: as it can speak through `communities`; None for a mode without communities.
+        options: answers to weigh; empty to read them from each question, or to answer in words.
+        comment, answer: sampling; `comment.seed` is the seed of all comments.
+        template: how the engines template prompts, "auto" or "none".
+    """
+
+    llm: LanguageModel
+    communities: LanguageModel
+    pool: Pool | None
+    mode: ModeName
+    options: tuple[str, ...]
+    attribute: str | None
+    comment: Sampling
+    answer: Sampling
+    template: str = "auto"
+
+    def key(self, question: str) -> str:
+        """24 hex digits of all that the answer to `question` depends on but the batch that it was computed in."""
+        members = () if self.pool is None else self.pool.members
+        return digest(
+            [
+                __version__,
+                model_key(self.llm.info),
+                None if self.pool is None else model_key(self.communities.info),
+                [member_record(member) for member in members],
+                [self.mode, self.options, self.attribute, self.template],
+                [sampling_record(self.comment), sampling_record(self.answer)],
+                question,
+            ]
+        )[:24]
+
+    def ask(self, question: str) -> Ask:
+        """The same as a single ask."""
+        return Ask(
+            question,
+            self.mode,
+            pool=self.pool,
+            attribute=self.attribute,
+            options=self.options,
+            comment=self.comment,
+            answer=self.answer,
+        )
+
+    def answer_all(self, questions: Sequence[str]) -> list[Result | Failure]:
+        """A result or a failure per question, in order; equal steps of all go to the engine together.
+
+        Raises:
+            InvalidInput, Unsupported: a question is blank, or lacks what the mode needs; before anything is asked.
+            PlocalError: a remote server is down.
+        """
+        if not questions:
+            return []
+        started = [self._started(question) for question in questions]
+        samples = {question: _sample(case) for question, (_, case) in zip(questions, started, strict=True)}
+        weighed = started[0][1].answers == "distribution"
+        wordings = _Weighed() if weighed else _Written()
+        store = CommentStore(
+            None, self.communities.info, wordings, self.comment, self.template, Asker(self.communities)
+        )
+        driver = BatchDriver(wordings, self.llm, store, self.comment, self.answer)
+        outcomes = driver.run(self.mode, started[0][1].voices, list(samples.values()))
+        by_question = dict(zip(samples, outcomes, strict=True))  # equal questions are asked once
+        return [
+            _result(draft, case, by_question[question])
+            for question, (draft, case) in zip(questions, started, strict=True)
+        ]
+
+    def _started(self, question: str) -> tuple[Draft, Case[AskQuestion]]:
+        ask = self.ask(question)
+        return prepared(modes.check(ask), ask, self.llm, self.communities)
+
+
+def _sample(case: Case[AskQuestion]) -> Sample:
+    text = case.question.question
+    return Sample(
+        content_id("", text, case.options), 0, text, text, case.options, (), None, {"asked": case.question}
+    )
+
+
+def _result(draft: Draft, case: Case[AskQuestion], outcome: Outcome) -> Result | Failure:
+    if isinstance(outcome.result, Failure):
+        return outcome.result
+    for role, usage in outcome.usage.items():
+        draft.spend(role, usage)
+    voices = [voice for voice in case.voices if voice.id in outcome.comments]
+    comments = [outcome.comments[voice.id] for voice in voices]
+    add_comments(
+        draft,
+        [
+            (voice, Completion(said.text, said.finish, said.usage, float("nan")))
+            for voice, said in zip(voices, comments, strict=True)
+        ],
+    )
+    for prompt in outcome.prompts:
+        draft.used(prompt)
+    draft.warn_all(outcome.warnings)
+    answered = outcome.answered
+    if answered is None:
+        raise TypeError("an answer without its steps' end")
+    draft.selection = answered.selection
+    if answered.distribution is None:
+        draft.answer = answered.text
+    else:
+        settle(draft, answered.distribution, answered.asked.text)
+    return replace(draft.result(), seconds={})  # a batch has times, a question in it has none
