@@ -220,6 +220,7 @@ def help_texts() -> str:
         ["eval", "judge"],
         ["eval", "report"],
         ["bench", "eval"],
+        ["communities", "judge"],
         ["chat"],
     ]
     done = [run(" ".join(["plocal", *noun, "--help"]), ROOT, ROOT / "none") for noun in nouns]
