@@ -12,7 +12,8 @@ import pytest
 
 from pluralism_local.communities import load_community
 
-pytest.importorskip("ruamel.yaml")  # the recipe is another process, whose missing library skips nothing by itself
+# the recipe is another process, whose missing library skips nothing by itself
+pytest.importorskip("ruamel.yaml")
 
 ROOT = Path(__file__).parents[2]
 ENTRY = {
