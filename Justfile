@@ -49,6 +49,10 @@ export +names:
 evaluate *args:
     python recipes/evaluate_adapters.py recipes/configs/press-*.toml recipes/configs/speech-*.toml recipes/configs/culture-*.toml --cards {{args}}
 
+# docs/commands.md, from what --help prints; a test holds that it is up to date.
+docs:
+    python -m tests.commands_page
+
 # The pictures of README.md, made anew with the starter model.
 screenshots:
     python -m tests.tui.screenshots

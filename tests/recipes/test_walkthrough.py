@@ -1,4 +1,4 @@
-"""README's way from a folder of texts to an answer: the same four commands in both documents, of scripts that exist."""
+"""From a folder of texts to an answer: the same four commands in both documents, of scripts that exist."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def commands(document: Path) -> list[str]:
 
 
 def test_both_documents_give_the_same_four() -> None:
-    found = commands(ROOT / "README.md")
+    found = commands(ROOT / "docs" / "communities.md")
     assert found == commands(ROOT / "recipes" / "README.md")
     assert len(found) == 4
     for command in found[:3]:

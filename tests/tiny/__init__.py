@@ -1,1 +1,1 @@
-"""Models of some 100 kB that llama.cpp loads and runs: seeded noise in the shape of every family that README names."""
+"""Models of some 100 kB that llama.cpp loads and runs: seeded noise in the shape of all families in docs/speed.md."""

@@ -1,4 +1,4 @@
-"""The families of models that README names, each as a tiny one: what is particular about it, and its own template."""
+"""The families of models in docs/speed.md, each as a tiny one: what is particular about it, and its own template."""
 
 from __future__ import annotations
 

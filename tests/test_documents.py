@@ -1,8 +1,9 @@
-"""README.md keeps its word: its examples run as written, and what it names exists.
+"""README.md and docs/ keep their word: their examples run as written, and what they name exists.
 
     ```console   lines after ``$ `` are run, in order, in one empty folder with a home of its own
     ```python    run as a script, in the same way
     ```sh        commands that a test cannot run; each begins with one of `NOT_RUN`
+    ```text      only in docs/commands.md, which `commands_page` makes from the command line itself
 
 A console command succeeds, unless it ends in ``; echo $?``: then its output ends as shown. Output is compared
 where no model wrote it; there ``…`` stands for the rest of a line, or on a line of its own for any lines.
@@ -18,16 +19,25 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+import pluralism_local
 from pluralism_local.config import Settings
+from pluralism_local.types import ModeEvent, Result
+from tests import commands_page
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [
+    ROOT / "README.md",
+    *sorted(page for page in (ROOT / "docs").glob("*.md") if page != commands_page.PAGE),
+]
+TEXTS = {page.name: page.read_text(encoding="utf-8") for page in PAGES}
+WHOLE = "\n".join(TEXTS.values())
+LONGEST_TOUR = 200
 
 # the two commands of the installation, and what needs a server, a download or minutes
 INSTALL = 'pip install -e ".[starter]" && plocal ask --mode overton "Should phones be banned in schools?"'
@@ -44,9 +54,10 @@ NOT_RUN = (
     "plocal communities judge ",
     "plocal chat",
     'pip install "pluralism-local[web]"',
+    'pip install -e ".[starter]" --extra-index-url ',
 )
 
-# words of ours around a model's text: what the README shows of them must still be there
+# words of ours around a model's text: what a page shows of them must still be there
 LABELS = (
     "Heard (pool ",
     "Chosen: ",
@@ -77,8 +88,8 @@ class Example:
         return self.command.endswith("; echo $?")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+def blocks(language: str, text: str = WHOLE) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
 
 def examples(block: str) -> Iterator[Example]:
@@ -174,7 +185,8 @@ def test_the_two_commands_are_where_ci_takes_them_from() -> None:
         ["bash", ".ci/run", "--commands"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines() == [INSTALL, TEST]
-    assert INSTALL in SHELL and TEST in SHELL
+    in_readme = "".join(blocks("sh", README)).splitlines()
+    assert INSTALL in in_readme and TEST in in_readme
 
 
 def test_ci_refuses_a_readme_without_them(tmp_path: Path) -> None:
@@ -199,7 +211,7 @@ def test_what_is_not_run_is_of_few_kinds() -> None:
         assert line.startswith(NOT_RUN), f"put it into a console block: {line}"
         assert not re.search(r"&&|;|\||\$\(|`", line), f"one command a line: {line}"
     assert {start for start in NOT_RUN if any(line.startswith(start) for line in others)} == set(NOT_RUN)
-    assert set(re.findall(r"^```(\w+)", README, re.MULTILINE)) == {"sh", "console", "python"}
+    assert set(re.findall(r"^```(\w+)", WHOLE, re.MULTILINE)) == {"sh", "console", "python"}
 
 
 def test_there_are_examples_of_every_mode() -> None:
@@ -209,44 +221,101 @@ def test_there_are_examples_of_every_mode() -> None:
     assert any("--mode" not in example.command for example in CONSOLE[0])  # overton is the default
 
 
-@cache
-def help_texts() -> str:
-    """The help of every command, one after the other."""
-    nouns = [[], ["ask"], ["bench"], ["doctor"], ["models", "show"], ["communities", "ls"], ["config", "set"]]
-    nouns += [
-        ["eval", "run"],
-        ["eval", "score"],
-        ["eval", "resume"],
-        ["eval", "judge"],
-        ["eval", "report"],
-        ["bench", "eval"],
-        ["communities", "judge"],
-        ["chat"],
-    ]
-    done = [run(" ".join(["plocal", *noun, "--help"]), ROOT, ROOT / "none") for noun in nouns]
-    assert [it.returncode for it in done] == [0] * len(done), [it.stderr for it in done]
-    return "".join(it.stdout for it in done)
+def test_the_tour_is_short_and_names_every_page() -> None:
+    assert README.count("\n") <= LONGEST_TOUR
+    assert [page.name for page in (ROOT / "docs").glob("*.md") if f"(docs/{page.name})" not in README] == []
+
+
+def test_the_page_of_commands_is_what_the_command_line_says() -> None:
+    assert commands_page.PAGE.read_text(encoding="utf-8") == commands_page.page(), "run: just docs"
 
 
 def test_every_option_named_exists() -> None:
     foreign = {"--include", "--list", "--extra-index-url"}  # of hf, just and pip
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - foreign
-    known = set(re.findall(r"--[a-z][a-z-]+", help_texts()))
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", WHOLE)) - foreign
+    known = set(re.findall(r"--[a-z][a-z-]+", commands_page.PAGE.read_text(encoding="utf-8")))
     assert len(named) > 15 and named <= known, named - known
 
 
+def test_every_command_named_exists() -> None:
+    known = {words for words in commands_page.commands() if words}
+    groups = {words[0] for words in known if len(words) > 1} - {"bench"}  # which is a command, too
+    named = set(re.findall(r"(?:^|`|\$ |&& )plocal ([a-z]+)(?: ([a-z]+))?", WHOLE, re.MULTILINE))
+    wrong = {
+        words for words in named if (words if words[0] in groups and words[1] else words[:1]) not in known
+    }
+    assert len(named) > 20 and wrong == set()
+
+
 def test_every_variable_named_exists() -> None:
-    named = set(re.findall(r"PLOCAL_[A-Z_]+[A-Z]", README))
+    named = set(re.findall(r"PLOCAL_[A-Z_]+[A-Z]", WHOLE))
     known = {f"PLOCAL_{field.upper()}" for field in Settings.model_fields}
+    known |= set(re.findall(r"env var: (PLOCAL_[A-Z_]+[A-Z])", commands_page.PAGE.read_text("utf-8")))
     source = "".join(file.read_text("utf-8") for file in (ROOT / "pluralism_local").rglob("*.py"))
     unknown = {name for name in named - known if f'"{name}"' not in source}
     assert named and unknown == set()
 
 
-def test_links_lead_somewhere() -> None:
-    headings = re.findall(r"^#+ (.*)$", README, re.MULTILINE)
-    anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-    targets = re.findall(r"\]\(([^)]+)\)", README)
-    assert targets
+def first_cells(text: str, heading: str) -> list[list[str]]:
+    """What stands in code in the first cell of every row of the table under a heading."""
+    section = text.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    return [re.findall(r"`([^`]+)`", cell) for cell in rows]
+
+
+def test_every_setting_is_explained_with_its_built_in_value() -> None:
+    named = [name for row in first_cells(TEXTS["settings.md"], "What can be set") for name in row]
+    assert named == list(Settings.model_fields)
+    values = {None: "auto", False: "false", True: "true"}
+    for row, line in zip(
+        first_cells(TEXTS["settings.md"], "What can be set"),
+        re.findall(r"^\| `.*$", TEXTS["settings.md"], re.MULTILINE),
+        strict=False,
+    ):
+        fields = [Settings.model_fields[name].get_default(call_default_factory=True) for name in row]
+        shown = ["none" if it in ({}, []) else f"{it:g}" if isinstance(it, float) else it for it in fields]
+        told = [str(values[it] if it is None or isinstance(it, bool) else it) for it in shown]
+        assert line.split("|")[2].strip() == ", ".join(told), line
+
+
+def test_every_key_of_a_result_is_explained(starter_path: Path, tmp_path: Path) -> None:
+    del starter_path  # the shipped communities are asked
+    command = 'plocal ask --json -m scripted: --mode dist --option Yes --option No -p press-left "Is it?"'
+    result = json.loads(run(command, tmp_path, tmp_path / "home").stdout)
+    text = TEXTS["formats.md"]
+    named = [name for row in first_cells(text, "plocal.result/1") for name in row]
+    assert sorted(named) == sorted(result)
+    (comment,) = result["comments"]
+    inside = [*comment, *result["distribution"], *result["model"], *result["sampling"]["answer"]]
+    assert [key for key in [*inside, *result["turn"]] if f"`{key}`" not in text] == []
+
+
+def test_every_event_is_named() -> None:
+    section = TEXTS["formats.md"].split("\n## Events\n", 1)[1].split("\n## ", 1)[0]
+    kinds = [kind.__name__ for kind in get_args(ModeEvent) if kind is not Result]
+    names = [re.sub(r"(?<!^)(?=[A-Z])", "_", kind).lower() for kind in kinds]
+    assert len(names) > 4 and [name for name in names if f"`{name}`" not in section] == []
+
+
+def test_every_name_of_the_python_page_exists() -> None:
+    names = set(re.findall(r"`plural\.([A-Za-z]\w*)`|`([A-Z][a-z]+[A-Z]?\w*)`", TEXTS["python.md"]))
+    exported = {name for pair in names for name in pair if name}
+    assert len(exported) >= 7 and [name for name in exported if not hasattr(pluralism_local, name)] == []
+
+
+def anchors(page: Path) -> set[str]:
+    """What a link may name after '#': a page's headings, as GitHub spells them."""
+    prose = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ (.*)$", prose, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", [*PAGES, commands_page.PAGE], ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8"))
+    assert page.name == "README.md" or "../README.md#all-pages" in targets
     for target in targets:
-        assert target[1:] in anchors if target.startswith("#") else (ROOT / target).is_file(), target
+        file, _, anchor = target.partition("#")
+        to = page if not file else page.parent / file
+        assert to.is_file(), target
+        assert not anchor or anchor in anchors(to), target
