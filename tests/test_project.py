@@ -76,6 +76,13 @@ def test_a_wheel_carries_the_cards() -> None:
     assert {"README.md", "pools"} <= {path.name for path in (ROOT / "adapters").iterdir()}
 
 
+def test_what_the_source_distribution_takes_is_there() -> None:
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]
+    included = build["sdist"]["include"]
+    assert {"README.md", "docs", "tests"} <= set(included)
+    assert [path for path in included if not (ROOT / path).exists()] == []
+
+
 def test_the_licence_is_there_and_is_the_one_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["license"] == "Apache-2.0"
