@@ -51,14 +51,20 @@ def help_of(words: tuple[str, ...]) -> str:
 
 
 def page() -> str:
-    """The whole page as Markdown: a list of commands with links, then a section for each."""
-    names = [" ".join(["plocal", *words]) for words in commands()]
-    lines = [_INTRODUCTION]
-    for name, words in zip(names, commands(), strict=True):
-        lines.append(f"{'  ' * max(0, len(words) - 1)}- [`{name}`](#{name.replace(' ', '-')})\n")
-    for name, words in zip(names, commands(), strict=True):
-        lines.append(f"\n## {name}\n\n```text\n{help_of(words)}```\n")
-    return "".join([lines[0], "\n", *lines[1:]])
+    """The whole page as Markdown: the commands of the first level with links to theirs, then a section for each."""
+    every = commands()
+    lines = [_INTRODUCTION, "\n"]
+    for name, sentence in SENTENCES.items():
+        lines.append(f"- {_link((name,))}: {sentence}\n")
+        members = [_link(words) for words in every if words[:1] == (name,) and len(words) > 1]
+        lines += [f"  {', '.join(members)}\n"] if members else []
+    for words in every:
+        lines.append(f"\n## {' '.join(['plocal', *words])}\n\n```text\n{help_of(words)}```\n")
+    return "".join(lines)
+
+
+def _link(words: tuple[str, ...]) -> str:
+    return f"[`{words[-1]}`](#{'-'.join(['plocal', *words])})"
 
 
 if __name__ == "__main__":
