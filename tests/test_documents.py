@@ -25,6 +25,7 @@ from typing import Any, get_args
 import pytest
 
 import pluralism_local
+from pluralism_local.cache import KINDS
 from pluralism_local.config import Settings
 from pluralism_local.types import ModeEvent, Result
 from tests import commands_page
@@ -288,6 +289,10 @@ def test_every_key_of_a_result_is_explained(starter_path: Path, tmp_path: Path) 
     (comment,) = result["comments"]
     inside = [*comment, *result["distribution"], *result["model"], *result["sampling"]["answer"]]
     assert [key for key in [*inside, *result["turn"]] if f"`{key}`" not in text] == []
+
+
+def test_every_kind_of_the_cache_is_explained() -> None:
+    assert first_cells(TEXTS["privacy.md"], "The cache") == [[kind] for kind in KINDS]
 
 
 def test_every_event_is_named() -> None:
