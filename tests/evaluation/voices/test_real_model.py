@@ -47,6 +47,7 @@ def test_a_small_model_gives_probabilities_that_hardly_depend_on_the_batch(start
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # some 12,000 tokens of prompts, on whatever else the machine has to do
 def test_a_model_of_one_and_a_half_billion_parameters_tells_answers_from_other_texts(
     fetched_model: Callable[[str], Path],
 ) -> None:
