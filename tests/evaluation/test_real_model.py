@@ -34,7 +34,9 @@ def start(folder: Path, output: Path, *extra: str) -> subprocess.Popen[bytes]:
         *extra,
     ]
     command = [sys.executable, "-c", "from pluralism_local.cli.main import entry; entry()", *arguments]
-    return subprocess.Popen(command, env=dict(os.environ), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    # runs of one data folder would share their comments, and the second run nothing but take them over
+    environment = {**os.environ, "PLOCAL_HOME": str(output.parent / "home")}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def finish(process: subprocess.Popen[bytes]) -> dict[str, Any]:
