@@ -28,7 +28,7 @@ def show(out: Output, settings: Settings, *, remeasure: bool, note: Callable[[st
 def _record(name: str, planned: Planned) -> dict[str, Any]:
     measured = planned.remembered.table
     return {
-        "schema": "plocal.plan/1",
+        "schema": "plocal.bench-plan/1",
         "model": name,
         "plan": planned.choices.plan_id,
         "measured": planned.remembered.choices is not None,

@@ -25,7 +25,7 @@ def test_a_plan_is_measured_shown_and_kept(tiny: str, capsys: pytest.CaptureFixt
     assert main(["bench", "--plan", "-m", tiny, "--threads", "2", "--json"]) == 0
     out, err = capsys.readouterr()
     record = json.loads(out)
-    assert record["schema"] == "plocal.plan/1" and record["measured"] and record["reason"] is None
+    assert record["schema"] == "plocal.bench-plan/1" and record["measured"] and record["reason"] is None
     assert {way["lanes"] for way in record["table"]["ways"]} == {1, 2}
     assert "measuring once how this machine runs the model fastest" in err
     assert main(["bench", "--plan", "-m", tiny, "--threads", "2"]) == 0
