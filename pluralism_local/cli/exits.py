@@ -120,6 +120,7 @@ def _usage(error: TyperException) -> Failure:
         hint = f"Put -- before a text that begins with a dash: {path} -- '{option.strip()} …'"
     else:
         hint = f"Run '{path} --help' for what it takes."
+    message = message.replace("Value error, ", "", 1)  # pydantic's own words, by which Typer checks choices
     return Failure(ExitCode.USAGE, "usage", _one_line(message), hint)
 
 

@@ -46,6 +46,8 @@ plocal:
         (["ask", "-ngl", "some", QUESTION], 2, "--gpu-layers must be 'auto', 'all' or a whole number"),
         (["ask", "--threads", "0", QUESTION], 2, "--threads must be"),
         (["ask", "--format", "xml", QUESTION], 2, "'--format'"),
+        (["bench", "--voices", "persona"], 2, "'--voices': 'persona' is not one of 'adapters', 'personas'"),
+        (["cache", "clear", "prefixs"], 2, "'[KIND]': 'prefixs' is not one of"),
         (["ask", "--mode", "dist", "--option", "Yes", QUESTION], 2, "At least 2 options"),
         (["ask", "--mode", "dist", QUESTION], 2, "At least 2 options are needed, got 0."),
         (["ask", "--mode", "dist", *(f"--option=o{n}" for n in range(27)), QUESTION], 2, "At most 26"),
