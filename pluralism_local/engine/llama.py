@@ -163,8 +163,9 @@ class LlamaEngine(LanguageModel):
         self._info = replace(info, context=self._context, weights=weights, plan=self.planned.choices.plan_id)
         banned = model.end_tokens() if self.options.ignore_end else ()
         self._bounds = rotation.cell_bounds(factors_switch, self._context)
-        parts = (self._identity, weights, replace(setup, flash=self.planned.choices.flash), self._bounds)
-        files = PrefixFiles.of(self.options.prefix_dir, parts, source.path)
+        runs_as = replace(setup, flash=self.planned.choices.flash)
+        cells_are_of = (self._identity, weights, runs_as, self._bounds)
+        files = PrefixFiles.of(self.options.prefix_dir, cells_are_of, source.path)
         self._runner = Runner(model, self._runner_options(banned, model.on_gpu), files)
         shelf = PackShelf(
             header,
@@ -410,9 +411,8 @@ class LlamaEngine(LanguageModel):
         def run(lane: Lane, wave: Wave, stop: ShouldStop) -> Iterator[EngineEvent]:
             return lane.generate(wave, tasks, None, 1.0, stop)
 
-        lanes = self.planned.rules.batch_for(
-            len(jobs)
-        ).lanes  # a pack's steps are not those that were measured
+        # a pack's steps are not those that were measured
+        lanes = self.planned.rules.batch_for(len(jobs)).lanes
         plan = make_pack_plan(jobs, pack.controls, lanes, self._limits(jobs, SEQUENCES, lanes))
         try:
             yield from runner.carry_out(plan, run, should_stop)
