@@ -146,7 +146,7 @@ def judge(
 ) -> None:
     """Judge a pool's voices on contested questions: on topic, stance, repetition, invented figures."""
     out = options.output(context, as_json=as_json)
-    from pluralism_local.cli.voices.work import Wanted, carry_out
+    from pluralism_local.cli.voices.work import JudgeOptions, carry_out
     from pluralism_local.errors import InvalidInput
 
     options.pool_or_communities(pool, community)
@@ -167,7 +167,7 @@ def judge(
         "offline": offline,
     }
     settings = options.load(out, overrides).settings
-    wanted = Wanted(
+    judge_options = JudgeOptions(
         judge=judge or settings.model,
         communities=tuple(community or ()),
         questions=questions,
@@ -181,4 +181,4 @@ def judge(
         output=None if output is None else output.expanduser().resolve(),
         force=force,
     )
-    carry_out(out, settings, wanted, dry_run=dry_run)
+    carry_out(out, settings, judge_options, dry_run=dry_run)

@@ -24,17 +24,17 @@ PROBE_TOKENS = 24
 def show_plan(work: Judging) -> None:
     """Print the plan; nothing is kept."""
     record = estimate(work)
-    wanted = work.wanted
+    options = work.options
     text = key_values(
         [
-            ("pool", work.pool.id if wanted.comments is None else None),
-            ("model", work.settings.model if wanted.comments is None else None),
-            ("judge", wanted.judge),
+            ("pool", work.pool.id if options.comments is None else None),
+            ("model", work.settings.model if options.comments is None else None),
+            ("judge", options.judge),
             ("questions", f"{len(work.questions):,}"),
             (
                 "comments",
                 f"{record['comments']:,} to write, of at most {work.settings.comment_max_tokens:,} tokens"
-                if wanted.comments is None
+                if options.comments is None
                 else f"{len(work.comments):,} given",
             ),
             ("judge reads", f"{many(record['judged'], 'comment')}, with three questions about each"),
@@ -51,20 +51,20 @@ def show_plan(work: Judging) -> None:
 
 def estimate(work: Judging) -> dict[str, Any]:
     """Counts, and minutes at most; what was kept by an earlier run is counted again."""
-    wanted, voices = work.wanted, len(work.pool.members)
-    asked = len(work.questions) * (1 + wanted.controls) + len(work.survey)
-    comments = 0 if wanted.comments is not None else asked * voices
-    judged = len(work.comments) or len(work.questions) * (1 + wanted.controls) * voices
-    pairs = 0 if wanted.scorer == NO_SCORER else len(work.questions) * voices * (voices - 1)
+    options, voices = work.options, len(work.pool.members)
+    asked = len(work.questions) * (1 + options.controls) + len(work.survey)
+    comments = 0 if options.comments is not None else asked * voices
+    judged = len(work.comments) or len(work.questions) * (1 + options.controls) * voices
+    pairs = 0 if options.scorer == NO_SCORER else len(work.questions) * voices * (voices - 1)
     writing = reading = 0.0
-    if wanted.comments is None:
+    if options.comments is None:
         with opened(work, work.settings.model, "model") as engine:
             fit(work, engine)
             writing = _seconds_of_writing(work, engine)
             if work.same:
                 reading = _seconds_of_reading(work, engine)
     if not work.same:
-        with opened(work, wanted.judge, "judge") as engine:
+        with opened(work, options.judge, "judge") as engine:
             reading = _seconds_of_reading(work, engine)
     seconds = comments * writing + (judged + len(work.survey) * voices) * reading
     return {

@@ -47,10 +47,10 @@ def finish(work: Judging, *, stopped: bool) -> None:
     record = {
         "schema": SCHEMA,
         "complete": not stopped,
-        "pool": None if work.wanted.comments is not None else work.pool.id,
+        "pool": None if work.options.comments is not None else work.pool.id,
         "model": _about(work.models.get("model")),
         "judge": _about(work.models.get("judge")),
-        "scorer": None if work.positions is None else work.wanted.scorer,
+        "scorer": None if work.positions is None else work.options.scorer,
         "comment": _sampling(work.settings),
         "pairs_asked": [[one.left, one.right] for one in work.pairs],
         **voices.record(),
@@ -74,7 +74,7 @@ def _cards(work: Judging, voices: Report) -> dict[str, Any] | None:
     """Entries for the cards of the pool's communities; None for comments made elsewhere."""
     from pluralism_local.evaluation.voices.card_block import card_blocks
 
-    if work.wanted.comments is not None:
+    if work.options.comments is not None:
         return None
     names = {role: Path(info.id).stem if "/" in info.id else info.id for role, info in work.models.items()}
     today = datetime.datetime.now(datetime.UTC).date()

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class JudgeOptions:
     """What to judge; see the options of the same names. `judge` is a model's name."""
 
     judge: str
@@ -55,11 +55,11 @@ class Wanted:
 
 @dataclass
 class Judging:
-    """A judging on its way: what is asked, and what there is so far. Parts not wanted stay empty."""
+    """A judging on its way: what is asked, and what there is so far. Parts not asked for stay empty."""
 
     out: Output
     settings: Settings
-    wanted: Wanted
+    options: JudgeOptions
     interrupt: Interrupt
     pool: Pool
     questions: Sequence[Question]
@@ -79,16 +79,16 @@ class Judging:
     @property
     def same(self) -> bool:
         """Model and judge are one."""
-        return self.wanted.comments is None and self.wanted.judge == self.settings.model
+        return self.options.comments is None and self.options.judge == self.settings.model
 
 
-def carry_out(out: Output, settings: Settings, wanted: Wanted, *, dry_run: bool) -> None:
+def carry_out(out: Output, settings: Settings, options: JudgeOptions, *, dry_run: bool) -> None:
     """Do what is missing, and show the figures of what there is."""
     from pluralism_local.evaluation.journal import locked
 
     with ExitStack() as stack:
         interrupt = stack.enter_context(catching(out))
-        work = prepare(out, settings, wanted, interrupt)
+        work = prepare(out, settings, options, interrupt)
         if dry_run:
             from pluralism_local.cli.voices.plan import show_plan
 
@@ -105,7 +105,7 @@ def carry_out(out: Output, settings: Settings, wanted: Wanted, *, dry_run: bool)
         finish(work, stopped=stopped or interrupt.requested)
 
 
-def prepare(out: Output, settings: Settings, wanted: Wanted, interrupt: Interrupt) -> Judging:
+def prepare(out: Output, settings: Settings, options: JudgeOptions, interrupt: Interrupt) -> Judging:
     """Everything that is read before a model is opened.
 
     Raises:
@@ -122,33 +122,33 @@ def prepare(out: Output, settings: Settings, wanted: Wanted, interrupt: Interrup
     from pluralism_local.evaluation.voices.opinions import read_survey
     from pluralism_local.evaluation.voices.questions import Question
 
-    pool = wiring.find_pool(wiring.library(settings), settings.pool, list(wanted.communities))
-    questions = read_questions(wanted.questions)
+    pool = wiring.find_pool(wiring.library(settings), settings.pool, list(options.communities))
+    questions = read_questions(options.questions)
     comments: Sequence[VoiceComment] = ()
-    if wanted.comments is not None:
-        comments = read_comments(wanted.comments)
+    if options.comments is not None:
+        comments = read_comments(options.comments)
         known = {one.text: one for one in questions}
         texts = dict.fromkeys(one.question for one in comments)
         questions = [known.get(text, Question(text)) for text in texts]
-    questions = balanced(questions, wanted.limit)
+    questions = balanced(questions, options.limit)
     texts = dict.fromkeys(one.text for one in questions)
     comments = [one for one in comments if one.question in texts]
     ids = list(dict.fromkeys(one.community for one in comments)) or [one.community.id for one in pool.members]
     place = (
-        f"comments-{digest(str(wanted.comments.resolve()))[:12]}"
-        if wanted.comments is not None
+        f"comments-{digest(str(options.comments.resolve()))[:12]}"
+        if options.comments is not None
         else f"{pool.id}-{digest([settings.model, settings.template])[:12]}"
     )
     return Judging(
         out,
         settings,
-        wanted,
+        options,
         interrupt,
         pool,
         questions,
-        [parse_pair(one, ids) for one in wanted.pairs] or find_pairs(ids),
-        wanted.output or config.paths().data_dir / "voices" / place,
-        survey=() if wanted.opinions is None else read_survey(wanted.opinions)[: wanted.limit],
+        [parse_pair(one, ids) for one in options.pairs] or find_pairs(ids),
+        options.output or config.paths().data_dir / "voices" / place,
+        survey=() if options.opinions is None else read_survey(options.opinions)[: options.limit],
         comments=comments,
     )
 
@@ -165,7 +165,7 @@ def opened(work: Judging, name: str, role: str) -> Iterator[LanguageModel]:
 
 def fit(work: Judging, engine: LanguageModel) -> None:
     """The pool as it can speak through the model; warnings are told."""
-    work.pool, warnings = wiring.fitting(work.pool, engine, force=work.wanted.force)
+    work.pool, warnings = wiring.fitting(work.pool, engine, force=work.options.force)
     for warning in warnings:
         work.out.warn(warning)
 
@@ -190,7 +190,7 @@ def pace(work: Judging, about: str) -> Callable[[int, int], None]:
 
 def _models(work: Judging) -> None:
     """What the models do; Cancelled where a stop leaves nothing to judge."""
-    if work.wanted.comments is None:
+    if work.options.comments is None:
         with opened(work, work.settings.model, "model") as engine:
             fit(work, engine)
             _write(work, engine)
@@ -199,7 +199,7 @@ def _models(work: Judging) -> None:
                 return
         if work.interrupt.requested:
             raise Cancelled
-    with opened(work, work.wanted.judge, "judge") as engine:
+    with opened(work, work.options.judge, "judge") as engine:
         _judge(work, engine)
 
 
@@ -221,15 +221,15 @@ def _write(work: Judging, engine: LanguageModel) -> None:
             )
 
         work.comments = write(voices, texts, "comments")
-        if work.wanted.controls:
+        if work.options.controls:
             work.base = write(replace(voices, form="base"), texts, "comments of the bare model")
         work.on_survey = write(voices, [one.text for one in work.survey], "comments on survey questions")
-    if work.wanted.held_out is not None:
+    if work.options.held_out is not None:
         with Journal(work.folder / "held-out.jsonl") as journal:
             work.agreement = agreement(
                 work.pool,
                 engine,
-                work.wanted.held_out,
+                work.options.held_out,
                 journal,
                 template=work.settings.template,
                 should_stop=work.interrupt,
@@ -273,14 +273,14 @@ def _judge(work: Judging, engine: LanguageModel) -> None:
 
 def _entailment(work: Judging) -> None:
     """Positions per ask, where a scorer was chosen and nothing was stopped."""
-    if work.wanted.scorer == NO_SCORER or work.interrupt.requested:
+    if work.options.scorer == NO_SCORER or work.interrupt.requested:
         return
     from pluralism_local.evaluation.journal import Journal
     from pluralism_local.evaluation.remembered import RememberedNli, nli_file
     from pluralism_local.evaluation.voices.positions import positions
 
     with (
-        open_scorer(work.wanted.scorer, work.settings, work.out.status) as scorer,
+        open_scorer(work.options.scorer, work.settings, work.out.status) as scorer,
         Journal(nli_file(work.folder, scorer)) as journal,
     ):
         remembered = RememberedNli(scorer, journal, entailment_pace(work.out, scorer.name))
