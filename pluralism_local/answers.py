@@ -26,7 +26,7 @@ from pluralism_local.evaluation.runner import CHUNK
 from pluralism_local.evaluation.stored import check_records
 from pluralism_local.modes.record import to_record
 from pluralism_local.recorded import from_record
-from pluralism_local.types import Aggregate, Comment, Result, Selection
+from pluralism_local.results import Aggregate, Comment, Result, Selection
 
 ANSWERS_FILE = "answers.jsonl"
 

@@ -24,7 +24,8 @@ from pluralism_local.communities import Pool
 from pluralism_local.errors import InvalidInput
 from pluralism_local.evaluation.questions import Batch
 from pluralism_local.mode_specs import DEFAULT, SPECS
-from pluralism_local.types import Result, Sampling
+from pluralism_local.results import Result
+from pluralism_local.types import Sampling
 
 
 class Session:

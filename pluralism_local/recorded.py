@@ -12,16 +12,9 @@ import math
 from dataclasses import dataclass
 from typing import Any, cast, get_args
 
-from pluralism_local.figures import finite
-from pluralism_local.types import (
-    Aggregate,
-    Comment,
-    DistributionMethod,
-    Finish,
-    Selection,
-    Turn,
-    Usage,
-)
+from pluralism_local.display.figures import finite
+from pluralism_local.results import Aggregate, Comment, Selection, Turn
+from pluralism_local.types import DistributionMethod, Finish, Usage
 
 UNKNOWN = "unknown"
 """A community or a method that a record does not name."""

@@ -166,7 +166,8 @@ def open_local(
 
     Raises: as the engine and `models.resolve` do.
     """
-    from pluralism_local import config, models
+    from pluralism_local import config
+    from pluralism_local.models import store as models
 
     file = models.resolve(name, settings)
     where = config.paths()

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from communitylm.command import run, say
+from pluralism_local.display.figures import many
 from pluralism_local.errors import InvalidInput, NotFound
-from pluralism_local.figures import many
 
 if TYPE_CHECKING:
     from communitylm.comments import Asked, Side

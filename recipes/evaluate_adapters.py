@@ -70,7 +70,7 @@ def evaluate(
     from pluralism_local.communities import check_base, load_community
     from pluralism_local.engine.runner import physical_cores
     from pluralism_local.errors import InvalidInput
-    from pluralism_local.gguf_file import sha256_of
+    from pluralism_local.models.gguf_file import sha256_of
 
     if weights not in ("auto", "file"):
         raise InvalidInput(f"--weights is 'auto' or 'file', not '{weights}'.", "Leave it away for auto.")
@@ -124,7 +124,7 @@ def _write(
     from communitylm.heatmap import draw
     from pluralism_local import __version__
     from pluralism_local.files import write_atomic
-    from pluralism_local.gguf_file import sha256_of
+    from pluralism_local.models.gguf_file import sha256_of
 
     record = {
         **matrix.record(),

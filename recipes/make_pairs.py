@@ -15,8 +15,8 @@ from typing import Annotated
 import typer
 
 from communitylm.command import run, say
+from pluralism_local.display.figures import many
 from pluralism_local.errors import InvalidInput
-from pluralism_local.figures import many
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 

@@ -22,8 +22,8 @@ from communitylm.command import run, say
 from communitylm.preparing import Prepared, Shape, clean, hold_out, keep_sides, rank, read_all
 from communitylm.settings import HELD_OUT
 from pluralism_local.communities.card_parts import ID_PATTERN
+from pluralism_local.display.figures import many
 from pluralism_local.errors import InvalidInput
-from pluralism_local.figures import many
 from pluralism_local.files import write_atomic
 
 HERE = Path(__file__).parent

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from communitylm.command import run, say
+from pluralism_local.display.figures import many
 from pluralism_local.errors import InvalidInput
-from pluralism_local.figures import many
 
 if TYPE_CHECKING:
     from communitylm.reading import Comments

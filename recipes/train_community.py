@@ -20,7 +20,7 @@ import typer
 
 from communitylm.command import run, say
 from communitylm.settings import read_settings
-from pluralism_local.figures import many
+from pluralism_local.display.figures import many
 
 HERE = Path(__file__).parent
 

@@ -16,7 +16,10 @@ import hypothesis
 import pytest
 
 # No test is a race: on a busy machine any example may take long. pytest-timeout ends what hangs.
-hypothesis.settings.register_profile("untimed", deadline=None)
+# `.ci/run` takes the same examples every time, so that it tells about the change alone; other runs go on searching.
+hypothesis.settings.register_profile(
+    "untimed", deadline=None, derandomize="PLOCAL_SAME_EXAMPLES" in os.environ
+)
 hypothesis.settings.load_profile("untimed")
 
 # A shell starts what it puts in the background with Ctrl-C ignored; every process of the tests would inherit that.

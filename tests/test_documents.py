@@ -27,7 +27,7 @@ import pytest
 import pluralism_local
 from pluralism_local.cache import KINDS
 from pluralism_local.config import Settings
-from pluralism_local.types import ModeEvent, Result
+from pluralism_local.results import ModeEvent, Result
 from tests import commands_page
 
 ROOT = Path(__file__).parents[1]

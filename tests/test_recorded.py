@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pluralism_local.engine.scripted import ScriptedEngine
+from pluralism_local.mode_specs import ModeName
 from pluralism_local.modes import MODES, Ask
 from pluralism_local.modes.record import to_record
 from pluralism_local.recorded import UNKNOWN, Recorded, from_record
-from pluralism_local.types import Aggregate, ModeName, Selection
+from pluralism_local.results import Aggregate, Selection
 from tests.modes.helpers import THREE, answer
 
 

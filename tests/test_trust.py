@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pluralism_local.config import LOCAL_FILE, Settings, load, paths
 from pluralism_local.engine.remote import RemoteEngine
 from pluralism_local.errors import InvalidInput, NotFound
-from pluralism_local.models import resolve
+from pluralism_local.models.store import resolve
 from pluralism_local.trust import Trust
 from pluralism_local.wiring import open_engine
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pluralism_local.config import Settings
     from pluralism_local.history import Conversation
     from pluralism_local.modes import Ask
-    from pluralism_local.types import ModeEvent, Result
+    from pluralism_local.results import ModeEvent, Result
 
 EPILOG = """
 \b
@@ -268,7 +268,7 @@ def _run(
 
 def _follow(events: Iterator[ModeEvent], show: Show, log: Log) -> Result:
     """Show and keep each event, and return the last, the result. Whatever happens, the mode ends before its engines."""
-    from pluralism_local.types import Result
+    from pluralism_local.results import Result
 
     with ExitStack() as stack:
         stack.callback(getattr(events, "close", lambda: None))

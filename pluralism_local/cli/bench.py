@@ -11,15 +11,15 @@ import typer
 from pluralism_local import wiring
 from pluralism_local.cli import options
 from pluralism_local.cli.output import Output, key_values
+from pluralism_local.display.figures import many
 from pluralism_local.errors import InvalidInput, Unsupported
-from pluralism_local.figures import many
 from pluralism_local.remote_url import without_credentials
 
 if TYPE_CHECKING:
     from pluralism_local.bench.report import AskTimes, Report
     from pluralism_local.config import Settings
     from pluralism_local.engine.llama import LlamaOptions
-    from pluralism_local.models import ModelFile
+    from pluralism_local.models.store import ModelFile
 
 EPILOG = """
 \b
@@ -227,7 +227,7 @@ def bench_eval(
 
 
 def _local_model(settings: Settings) -> ModelFile:
-    from pluralism_local import models
+    from pluralism_local.models import store as models
 
     if wiring.server_of(settings.model, settings) is not None:
         raise Unsupported(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pluralism_local import wiring
 from pluralism_local.cli.output import Output, key_values, table
-from pluralism_local.figures import many
+from pluralism_local.display.figures import many
 
 if TYPE_CHECKING:
     from pluralism_local.config import Settings

@@ -13,8 +13,8 @@ from pluralism_local.cli.exits import ExitCode, Failure, describe
 from pluralism_local.cli.output import Output, key_values, table
 from pluralism_local.cli.voices.judge import EPILOG as JUDGE_EPILOG
 from pluralism_local.cli.voices.judge import judge
+from pluralism_local.display.figures import clean, many
 from pluralism_local.errors import PlocalError
-from pluralism_local.figures import clean, many
 
 if TYPE_CHECKING:
     from pluralism_local.communities import Community, Library

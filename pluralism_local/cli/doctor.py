@@ -18,8 +18,8 @@ import typer
 from pluralism_local import __version__
 from pluralism_local.cli import options
 from pluralism_local.cli.exits import ExitCode
+from pluralism_local.display.figures import clean
 from pluralism_local.errors import PlocalError, did_you_mean
-from pluralism_local.figures import clean
 from pluralism_local.remote_url import without_credentials
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def _installation() -> Iterator[Finding]:
 
 
 def _model(settings: Settings) -> Iterator[Finding]:
-    from pluralism_local import models
+    from pluralism_local.models import store as models
     from pluralism_local.wiring import server_of
 
     if server_of(settings.model, settings) is not None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pluralism_local.cli.output import Output
 from pluralism_local.errors import Cancelled, HistoryReplaced, InvalidInput, NotFound, PlocalError
-from pluralism_local.types import AnswerDelta, AnswerWithdrawn, Comment, CommentDone, ModeEvent, Result
+from pluralism_local.results import AnswerDelta, AnswerWithdrawn, Comment, CommentDone, ModeEvent, Result
 
 if TYPE_CHECKING:
     from pluralism_local.config import Settings

@@ -15,8 +15,8 @@ import typer
 
 from pluralism_local.cli import options
 from pluralism_local.cli.output import Output, key_values, table
+from pluralism_local.display.figures import one_line
 from pluralism_local.errors import InvalidInput, NotFound
-from pluralism_local.figures import one_line
 
 if TYPE_CHECKING:
     from pluralism_local.history import Conversation, History, Summary

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from pluralism_local.cli.render import HEADING, chosen, facts, first_words, nothing, share, shares, whose
-from pluralism_local.figures import percent
-from pluralism_local.markdown_text import closing, inline, quote
+from pluralism_local.display.figures import percent
+from pluralism_local.display.markdown import closing, inline, quote
 from pluralism_local.modes.aggregate import is_stand_in
-from pluralism_local.types import Aggregate, Comment, Result, Selection
+from pluralism_local.results import Aggregate, Comment, Result, Selection
 
 if TYPE_CHECKING:
     from pluralism_local.communities import Pool

@@ -17,7 +17,7 @@ from pluralism_local.remote_url import without_credentials
 
 if TYPE_CHECKING:
     from pluralism_local.config import Settings
-    from pluralism_local.models import ModelDetails, ModelFile
+    from pluralism_local.models.store import ModelDetails, ModelFile
 
 app = typer.Typer(help="Models: list, inspect, verify, optimize, choose the default.", rich_markup_mode=None)
 app.command(epilog=OPTIMIZE_EPILOG)(optimize)
@@ -37,7 +37,7 @@ def ls(context: typer.Context, as_json: options.Json = False) -> None:
 
     A file that cannot be read is listed with what is wrong with it.
     """
-    from pluralism_local import models
+    from pluralism_local.models import store as models
 
     out = options.output(context, as_json=as_json)
     settings = options.load(out).settings
@@ -70,7 +70,7 @@ def show(
     """
     from dataclasses import asdict
 
-    from pluralism_local import models
+    from pluralism_local.models import store as models
 
     out = options.output(context, as_json=as_json)
     settings = options.load(out, {"ctx_size": ctx_size}).settings
@@ -94,8 +94,10 @@ def verify(context: typer.Context, name: Name, as_json: options.Json = False) ->
     Last, a process of its own loads the model and decodes a few tokens, plainly and with the kernels that are
     fastest here; how it runs is remembered (exit 4 if llama.cpp does not survive it).
     """
-    from pluralism_local import config, model_check, models
+    from pluralism_local import config
     from pluralism_local.engine.model_safety import TRIALS, ModelSafety, Setup
+    from pluralism_local.models import check as model_check
+    from pluralism_local.models import store as models
 
     out = options.output(context, as_json=as_json)
     file = models.resolve(name, options.load(out).settings)
@@ -149,8 +151,8 @@ def default(
     ] = None,
 ) -> None:
     """Print the default model, or set it."""
-    from pluralism_local import models
     from pluralism_local.cli.config import save
+    from pluralism_local.models import store as models
     from pluralism_local.wiring import server_of
 
     out = options.output(context)
@@ -188,7 +190,7 @@ def _all_tensors(count: object) -> str:
 
 
 def _summary(file: ModelFile, settings: Settings) -> dict[str, Any]:
-    from pluralism_local import models
+    from pluralism_local.models import store as models
 
     record: dict[str, Any] = {"name": file.name, "source": file.source, "path": str(file.path)}
     try:

@@ -10,16 +10,16 @@ import typer
 from pluralism_local.cli import options
 from pluralism_local.cli.exits import ExitCode
 from pluralism_local.cli.output import Output, table
+from pluralism_local.display.figures import bar
 from pluralism_local.errors import Cancelled, PlocalError
-from pluralism_local.figures import bar
 
 if TYPE_CHECKING:
     from pluralism_local.bench.copies import Figures, Report, Subject
     from pluralism_local.bench.optimizing import Optimizer, Tell
     from pluralism_local.config import Settings
     from pluralism_local.engine.llama import LlamaOptions
-    from pluralism_local.models import ModelFile
-    from pluralism_local.optimized import Kept
+    from pluralism_local.models.optimized import Kept
+    from pluralism_local.models.store import ModelFile
 
 EPILOG = """
 \b
@@ -95,12 +95,14 @@ def optimize(
 ) -> None:
     """Try other quantizations of a model on this machine, and keep the fastest that is near enough as MODEL@fast."""
     out = options.output(context, as_json=as_json)
-    from pluralism_local import config, models, optimized
+    from pluralism_local import config
     from pluralism_local.bench.candidates import find_kind
     from pluralism_local.bench.copies import Work
     from pluralism_local.bench.optimizing import Optimizer
     from pluralism_local.cli.interrupt import catching
     from pluralism_local.model_names import COPY_TYPES
+    from pluralism_local.models import optimized
+    from pluralism_local.models import store as models
 
     tried = tuple(dict.fromkeys(map(find_kind, kinds or ())))
     work = Work(tried, None if keep is None else find_kind(keep), most_kl, repeats)
@@ -154,10 +156,11 @@ def _keep(out: Output, optimizer: Optimizer, report: Report, place: Path) -> Kep
 
 
 def _subject(out: Output, name: str, file: ModelFile) -> Subject:
-    from pluralism_local import config, models
+    from pluralism_local import config
     from pluralism_local.bench.copies import Subject
     from pluralism_local.errors import InvalidInput
-    from pluralism_local.optimized import is_copy
+    from pluralism_local.models import store as models
+    from pluralism_local.models.optimized import is_copy
 
     if file.source == "plocal" or is_copy(file.path):
         raise InvalidInput(f"'{name}' was made by optimize itself.", "Give the model it was made of.")

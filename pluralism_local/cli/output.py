@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, Literal, TextIO
 
 from pluralism_local.cli.exits import ExitCode, Failure, ReaderGone
+from pluralism_local.display.figures import cells, clean, flat, one_line, padded
 from pluralism_local.errors import InvalidInput
-from pluralism_local.figures import cells, clean, flat, one_line, padded
 
 Format = Literal["text", "md", "json", "jsonl"]
 

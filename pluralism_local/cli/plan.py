@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pluralism_local.cli.output import Output, key_values, table
 from pluralism_local.cli.rehearsal import Step, rehearse
-from pluralism_local.figures import clean
+from pluralism_local.display.figures import clean
 from pluralism_local.types import ModelInfo, Sampling
 
 if TYPE_CHECKING:

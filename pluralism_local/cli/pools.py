@@ -9,8 +9,8 @@ import typer
 from pluralism_local.cli import options
 from pluralism_local.cli.exits import describe
 from pluralism_local.cli.output import key_values, table
+from pluralism_local.display.figures import many
 from pluralism_local.errors import PlocalError
-from pluralism_local.figures import many
 
 if TYPE_CHECKING:
     from pluralism_local.communities import Pool

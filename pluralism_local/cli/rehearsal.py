@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pluralism_local.engine.base import LanguageModel, ShouldStop, never
 from pluralism_local.engine.borrowed import Borrowed
+from pluralism_local.results import Result
 from pluralism_local.types import (
     AdapterRef,
     Completion,
@@ -23,7 +24,6 @@ from pluralism_local.types import (
     OptionDistribution,
     OptionRequest,
     Request,
-    Result,
     TextDelta,
     TextDone,
     TextStarted,

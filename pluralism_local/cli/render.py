@@ -11,9 +11,10 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from pluralism_local.cli.output import Output, table
-from pluralism_local.figures import BLOCK, bar, cells, clean, many, one_line, padded, percent
+from pluralism_local.display.figures import BLOCK, bar, cells, clean, many, one_line, padded, percent
 from pluralism_local.modes.aggregate import NO_ESTIMATE, is_stand_in
-from pluralism_local.types import Aggregate, Comment, Result, Selection, Usage
+from pluralism_local.results import Aggregate, Comment, Result, Selection
+from pluralism_local.types import Usage
 
 if TYPE_CHECKING:
     from pluralism_local.communities import Pool

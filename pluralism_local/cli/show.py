@@ -16,8 +16,8 @@ from dataclasses import asdict
 from typing import Any, Protocol
 
 from pluralism_local.cli.output import Output
-from pluralism_local.figures import clean
-from pluralism_local.types import (
+from pluralism_local.display.figures import clean
+from pluralism_local.results import (
     AnswerDelta,
     AnswerWithdrawn,
     CommentDelta,

@@ -37,7 +37,8 @@ from pluralism_local.communities.card_parts import (
 from pluralism_local.communities.plain_text import Line, Text, plain
 from pluralism_local.communities.strict_yaml import Strict, parse, read_text, validate
 from pluralism_local.errors import InvalidInput, NotFound, Refused
-from pluralism_local.types import LLM_VOICE, AdapterRef, Message
+from pluralism_local.results import LLM_VOICE
+from pluralism_local.types import AdapterRef, Message
 
 CARD_FILE = "README.md"
 QUESTION = "{question}"

@@ -35,10 +35,7 @@ from pluralism_local.engine.stream import TextStream
 from pluralism_local.engine.thoughts import Splitter, is_tag
 from pluralism_local.engine.writer import Task, Writer
 from pluralism_local.errors import Cancelled, EngineFailure
-from pluralism_local.types import (
-    EngineEvent,
-    TextStarted,
-)
+from pluralism_local.types import EngineEvent, TextStarted
 
 SEQUENCES = 16
 """Sequences per context: batches beyond this gain little on a CPU, and each costs a row of logits."""

@@ -68,8 +68,8 @@ from pluralism_local.engine.slots import Slots
 from pluralism_local.engine.spellings import Spellings
 from pluralism_local.engine.writer import Task
 from pluralism_local.errors import DamagedWeights, EngineFailure, InvalidInput
-from pluralism_local.gguf_file import GGUFHeader, read_header
-from pluralism_local.model_details import parts, whole
+from pluralism_local.models.details import parts, whole
+from pluralism_local.models.gguf_file import GGUFHeader, read_header
 from pluralism_local.types import (
     AdapterRef,
     EngineEvent,

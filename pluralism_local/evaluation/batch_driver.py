@@ -31,7 +31,8 @@ from pluralism_local.modes.budget import fit_comments
 from pluralism_local.modes.options import letters
 from pluralism_local.modes.steps import Answered, Case, Consult, Reserve, Steps, Voice, Warn, Weigh, Write
 from pluralism_local.prompts import Prompt
-from pluralism_local.types import Aggregate, Completion, Message, OptionRequest, Request, Sampling, Usage
+from pluralism_local.results import Aggregate
+from pluralism_local.types import Completion, Message, OptionRequest, Request, Sampling, Usage
 
 Role = Literal["communities", "llm"]
 

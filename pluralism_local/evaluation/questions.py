@@ -31,7 +31,8 @@ from pluralism_local.modes.draft import Draft
 from pluralism_local.modes.driver import prepared, settle
 from pluralism_local.modes.steps import Answers, Case
 from pluralism_local.modes.wordings import AskQuestion, AskWordings, Wording
-from pluralism_local.types import Completion, Result, Sampling
+from pluralism_local.results import Result
+from pluralism_local.types import Completion, Sampling
 
 
 class StoredResult(BaseModel):

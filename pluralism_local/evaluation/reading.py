@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pluralism_local.display.figures import many
 from pluralism_local.errors import InvalidInput
 from pluralism_local.evaluation.samples import Prediction, Sample, Where
 from pluralism_local.evaluation.tasks import Task
 from pluralism_local.evaluation.tasks.rows import distribution, name, rounded_sum, share
-from pluralism_local.figures import many
 from pluralism_local.files import open_regular
 
 FORMAT = (

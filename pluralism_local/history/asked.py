@@ -15,9 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pluralism_local.mode_specs import SPECS
+from pluralism_local.mode_specs import SPECS, ModeName
 from pluralism_local.remote_url import without_credentials
-from pluralism_local.types import ModeName
 
 if TYPE_CHECKING:
     from pluralism_local.communities import Member, Pool

@@ -43,8 +43,8 @@ from pluralism_local.history.values import (
     to_datetime,
     to_milliseconds,
 )
+from pluralism_local.mode_specs import ModeName
 from pluralism_local.recorded import turn_of
-from pluralism_local.types import ModeName
 
 SCHEMA = "plocal.history/1"
 

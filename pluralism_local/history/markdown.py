@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pluralism_local.figures import clean, percent
+from pluralism_local.display.figures import clean, percent
+from pluralism_local.display.markdown import closing, inline, quote
 from pluralism_local.history.reading import Bar, comments, distribution, state, unreadable, when
 from pluralism_local.history.values import Conversation, StoredTurn
-from pluralism_local.markdown_text import closing, inline, quote
 
 
 def dump(conversations: Sequence[Conversation]) -> str:

@@ -6,17 +6,13 @@ text and stray direction marks of one do not turn another around.
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Sequence
 
-from pluralism_local.figures import percent
+from pluralism_local.display.figures import percent
+from pluralism_local.display.html import escape
 from pluralism_local.history.reading import Bar, comments, distribution, state, unreadable, when
 from pluralism_local.history.values import Conversation, StoredTurn
-from pluralism_local.types import Comment
-
-# C0 and C1 controls but for tab and line feed, lone surrogates, noncharacters
-_FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+from pluralism_local.results import Comment
 
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -37,20 +33,20 @@ def dump(conversations: Sequence[Conversation]) -> str:
         '<!doctype html>\n<html lang="und">\n<head>\n<meta charset="utf-8">\n'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{_escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n{articles}\n</body>\n</html>\n"
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n{articles}\n</body>\n</html>\n"
     )
 
 
 def _article(conversation: Conversation) -> str:
     turns = "\n".join(map(_turn, conversation.turns))
     return (
-        f'<article id="{_escape(conversation.id)}">\n<h1 dir="auto">{_escape(conversation.title)}</h1>\n'
-        f'<p class="quiet">{_escape(conversation.id)}, {when(conversation.created)}</p>\n{turns}\n</article>'
+        f'<article id="{escape(conversation.id)}">\n<h1 dir="auto">{escape(conversation.title)}</h1>\n'
+        f'<p class="quiet">{escape(conversation.id)}, {when(conversation.created)}</p>\n{turns}\n</article>'
     )
 
 
 def _turn(turn: StoredTurn) -> str:
-    parts = [f"<h2>{when(turn.created)}, {_escape(turn.mode)}<bdi>{_escape(state(turn))}</bdi></h2>"]
+    parts = [f"<h2>{when(turn.created)}, {escape(turn.mode)}<bdi>{escape(state(turn))}</bdi></h2>"]
     parts.append(_text(turn.prompt, "prompt"))
     if turn.answer.strip():
         parts.append(_text(turn.answer.strip(), "answer"))
@@ -58,17 +54,17 @@ def _turn(turn: StoredTurn) -> str:
         parts.append(_bars(bars))
     parts += map(_comment, comments(turn))
     if remark := unreadable(turn):
-        parts.append(f'<p class="quiet">{_escape(remark)}</p>')
+        parts.append(f'<p class="quiet">{escape(remark)}</p>')
     return "<section>\n" + "\n".join(parts) + "\n</section>"
 
 
 def _text(text: str, kind: str) -> str:
-    return f'<div class="text {kind}" dir="auto">{_escape(text)}</div>'
+    return f'<div class="text {kind}" dir="auto">{escape(text)}</div>'
 
 
 def _bars(bars: Sequence[Bar]) -> str:
     rows = (
-        f'<tr><td dir="auto">{_escape(bar.option)}</td>'
+        f'<tr><td dir="auto">{escape(bar.option)}</td>'
         f'<td><meter value="{bar.p:.4f}"></meter></td><td>{percent(bar.p)}</td></tr>'
         for bar in bars
     )
@@ -78,9 +74,4 @@ def _bars(bars: Sequence[Bar]) -> str:
 def _comment(comment: Comment) -> str:
     problem = f" ({comment.problem})" if comment.problem else ""
     text = _text(comment.text.strip(), "comment")
-    return f"<details><summary><bdi>{_escape(comment.community)}</bdi>{problem}</summary>{text}</details>"
-
-
-def _escape(text: str) -> str:
-    """`text` as markup that shows it; U+FFFD stands for what an HTML file cannot have."""
-    return html.escape(_FORBIDDEN.sub("\ufffd", text))
+    return f"<details><summary><bdi>{escape(comment.community)}</bdi>{problem}</summary>{text}</details>"

@@ -8,7 +8,7 @@ from datetime import datetime
 from pluralism_local.history.values import StoredTurn
 from pluralism_local.modes.aggregate import is_stand_in
 from pluralism_local.recorded import from_record
-from pluralism_local.types import Comment
+from pluralism_local.results import Comment
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,8 @@ from pluralism_local.history.values import (
     storable,
 )
 from pluralism_local.history.writers import Writer, is_alive
-from pluralism_local.types import Comment, ModeName, Result
+from pluralism_local.mode_specs import ModeName
+from pluralism_local.results import Comment, Result
 
 
 class History:

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from pluralism_local.types import ModeName, Turn
+from pluralism_local.mode_specs import ModeName
+from pluralism_local.results import Turn
 
 Status = Literal["running", "done", "failed", "stopped"]
 TITLE_LENGTH = 80

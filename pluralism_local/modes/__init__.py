@@ -20,7 +20,7 @@ from pluralism_local.mode_specs import MODES, SPECS, ModeName, ModeSpec
 from pluralism_local.modes.ask import Ask
 from pluralism_local.modes.driver import carry_out, prepared
 from pluralism_local.modes.steps import Case, Steps
-from pluralism_local.types import ModeEvent
+from pluralism_local.results import ModeEvent
 
 __all__ = ["MODES", "Ask", "algorithm", "check", "run"]
 

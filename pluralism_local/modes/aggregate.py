@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from pluralism_local.types import Aggregate, DistributionMethod, OptionDistribution
+from pluralism_local.results import Aggregate
+from pluralism_local.types import DistributionMethod, OptionDistribution
 
 STAND_IN: DistributionMethod = "uniform"
 """The method of a distribution in which no option had any probability; its even shares are nobody's answer."""

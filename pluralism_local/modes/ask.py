@@ -19,8 +19,10 @@ from dataclasses import dataclass
 
 from pluralism_local.communities import Pool
 from pluralism_local.errors import InvalidInput
+from pluralism_local.mode_specs import ModeName
 from pluralism_local.prompts import recurring
-from pluralism_local.types import LLM_VOICE, Message, ModeName, Sampling, Turn
+from pluralism_local.results import LLM_VOICE, Turn
+from pluralism_local.types import Message, Sampling
 
 PUBLISHED_ANSWER = Sampling(temperature=0.0, max_tokens=512)
 PUBLISHED_COMMENT = Sampling(temperature=1.0, top_p=0.9, max_tokens=200)

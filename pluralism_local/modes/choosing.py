@@ -23,7 +23,8 @@ from pluralism_local.modes.aggregate import STAND_IN
 from pluralism_local.modes.steps import Case, Step, Voice, Warn, Write, weigh
 from pluralism_local.modes.thinking import only_thought
 from pluralism_local.modes.wordings import Q, Wording
-from pluralism_local.types import Completion, Sampling, Selected, Selection
+from pluralism_local.results import Selected, Selection
+from pluralism_local.types import Completion, Sampling
 
 MOST_WEIGHED_BY_ONE_TOKEN = 9
 _DIGITS = r"[0-9]+(?:[.,][0-9]+)*(?!\w)"

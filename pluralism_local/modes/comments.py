@@ -25,11 +25,8 @@ from pluralism_local.modes.draft import Draft
 from pluralism_local.modes.steps import Voice
 from pluralism_local.modes.thinking import only_thought
 from pluralism_local.modes.threads import generated, leave_out
+from pluralism_local.results import Comment, CommentDelta, CommentDone, CommentStarted
 from pluralism_local.types import (
-    Comment,
-    CommentDelta,
-    CommentDone,
-    CommentStarted,
     Completion,
     Message,
     Request,

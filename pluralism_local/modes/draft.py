@@ -21,18 +21,8 @@ from pluralism_local.mode_specs import SPECS, steering
 from pluralism_local.modes.ask import Ask
 from pluralism_local.modes.options import Posed
 from pluralism_local.prompts import Prompt
-from pluralism_local.types import (
-    LLM_VOICE,
-    Aggregate,
-    Comment,
-    Finish,
-    Message,
-    Result,
-    Sampling,
-    Selection,
-    Turn,
-    Usage,
-)
+from pluralism_local.results import LLM_VOICE, Aggregate, Comment, Result, Selection, Turn
+from pluralism_local.types import Finish, Message, Sampling, Usage
 
 Stage = Literal["comments", "selection", "answer"]
 ModelRole = Literal["communities", "llm"]

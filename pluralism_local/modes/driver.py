@@ -20,6 +20,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from pluralism_local.display.figures import many
 from pluralism_local.engine.base import LanguageModel, ShouldStop, never
 from pluralism_local.errors import (
     Cancelled,
@@ -29,7 +30,6 @@ from pluralism_local.errors import (
     RemoteFailure,
     Unsupported,
 )
-from pluralism_local.figures import many
 from pluralism_local.mode_specs import ModeSpec
 from pluralism_local.modes.aggregate import is_stand_in, most_probable
 from pluralism_local.modes.ask import Ask
@@ -54,18 +54,13 @@ from pluralism_local.modes.thinking import only_thought
 from pluralism_local.modes.threads import generated, leave_out, until_it_fits
 from pluralism_local.modes.wordings import AskQuestion, AskWordings, Wording, read_attribute
 from pluralism_local.prompts import QUESTION
+from pluralism_local.results import LLM_VOICE, Aggregate, AnswerDelta, AnswerWithdrawn, ModeEvent, Selected
 from pluralism_local.types import (
-    LLM_VOICE,
-    Aggregate,
-    AnswerDelta,
-    AnswerWithdrawn,
     Completion,
-    ModeEvent,
     OptionDistribution,
     OptionRequest,
     Request,
     Sampling,
-    Selected,
     TextDelta,
     TextDone,
     TextWithdrawn,

@@ -12,7 +12,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from pluralism_local.types import Aggregate, Comment, ModelInfo, Result, Sampling, Selection, Turn, Usage
+from pluralism_local.results import Aggregate, Comment, Result, Selection, Turn
+from pluralism_local.types import ModelInfo, Sampling, Usage
 
 SCHEMA = "plocal.result/1"
 

@@ -21,15 +21,8 @@ from pluralism_local.errors import Unsupported
 from pluralism_local.modes.aggregate import single
 from pluralism_local.modes.options import letters
 from pluralism_local.modes.wordings import Q, Wording, Wordings
-from pluralism_local.types import (
-    AdapterRef,
-    Aggregate,
-    Completion,
-    OptionDistribution,
-    Sampling,
-    Selected,
-    Selection,
-)
+from pluralism_local.results import Aggregate, Selected, Selection
+from pluralism_local.types import AdapterRef, Completion, OptionDistribution, Sampling
 
 if TYPE_CHECKING:
     from pluralism_local.communities import Member

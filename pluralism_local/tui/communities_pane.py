@@ -14,7 +14,7 @@ from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from pluralism_local.figures import one_line
+from pluralism_local.display.figures import one_line
 from pluralism_local.tui.exchange import Exchange, Voice
 
 MOST_LINES = 5

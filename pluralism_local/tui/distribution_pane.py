@@ -13,9 +13,9 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from pluralism_local.figures import bar, one_line, padded, percent
+from pluralism_local.display.figures import bar, one_line, padded, percent
+from pluralism_local.results import Aggregate, Selection
 from pluralism_local.tui.exchange import Exchange
-from pluralism_local.types import Aggregate, Selection
 
 HEADING = "model estimate, not a survey"
 

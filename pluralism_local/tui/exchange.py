@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from itertools import chain, count
 from typing import TYPE_CHECKING, Literal
 
-from pluralism_local.mode_specs import SPECS
+from pluralism_local.mode_specs import SPECS, ModeName
 from pluralism_local.recorded import from_record
-from pluralism_local.types import (
+from pluralism_local.results import (
     Aggregate,
     AnswerDelta,
     AnswerWithdrawn,
@@ -24,7 +24,6 @@ from pluralism_local.types import (
     CommentDone,
     CommentStarted,
     ModeEvent,
-    ModeName,
     Result,
     Selected,
     Selection,

@@ -17,14 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pluralism_local.display.figures import one_line
 from pluralism_local.errors import HistoryReplaced, NotFound, PlocalError
-from pluralism_local.figures import one_line
 
 if TYPE_CHECKING:
     from pluralism_local.config import Settings
     from pluralism_local.history import History
+    from pluralism_local.mode_specs import ModeName
     from pluralism_local.modes import Ask
-    from pluralism_local.types import Comment, ModeName, Result
+    from pluralism_local.results import Comment, Result
 
 _Write = Callable[["History", int], object]
 """Writes to the turn of that number."""

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from pluralism_local.types import ModeEvent, ModelInfo
+from pluralism_local.results import ModeEvent
+from pluralism_local.types import ModelInfo
 
 if TYPE_CHECKING:
     from pluralism_local.communities import Library, Pool

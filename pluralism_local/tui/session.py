@@ -14,8 +14,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from pluralism_local.mode_specs import MODES, SPECS
+from pluralism_local.mode_specs import MODES, SPECS, ModeName
 from pluralism_local.remote_url import without_credentials
+from pluralism_local.results import Result, Turn
 from pluralism_local.tui.exchange import Exchange, from_stored
 from pluralism_local.tui.messages import (
     Failed,
@@ -29,7 +30,7 @@ from pluralism_local.tui.messages import (
 )
 from pluralism_local.tui.state import ENGINE_SETTINGS, ChatState, Start
 from pluralism_local.tui.work import Job
-from pluralism_local.types import ModelInfo, ModeName, Result, Turn
+from pluralism_local.types import ModelInfo
 
 if TYPE_CHECKING:
     from pluralism_local.communities import Library, Pool

@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pluralism_local.mode_specs import ModeName
 from pluralism_local.model_names import STARTER
+from pluralism_local.results import Turn
 from pluralism_local.tui.exchange import Exchange
-from pluralism_local.types import ModeName, Sampling, Turn
+from pluralism_local.types import Sampling
 
 if TYPE_CHECKING:
     from pluralism_local.communities import Pool

@@ -10,7 +10,7 @@ import time
 
 from textual.widgets import Static
 
-from pluralism_local.figures import one_line, tokens
+from pluralism_local.display.figures import one_line, tokens
 from pluralism_local.mode_specs import SPECS
 from pluralism_local.remote_url import without_credentials
 from pluralism_local.tui.exchange import Exchange

@@ -19,11 +19,10 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
-from pluralism_local.figures import beginning, clean, one_line, percent
-from pluralism_local.mode_specs import SPECS
+from pluralism_local.display.figures import beginning, clean, one_line, percent
+from pluralism_local.mode_specs import SPECS, ModeName
 from pluralism_local.tui.distribution_pane import HEADING, distribution_lines
 from pluralism_local.tui.exchange import Exchange
-from pluralism_local.types import ModeName
 
 MOST_VIEWS = 60
 """Exchanges on the screen; older ones are in the history."""

@@ -15,7 +15,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from pluralism_local.figures import clean, one_line
+from pluralism_local.display.figures import clean, one_line
 from pluralism_local.tui.exchange import Voice
 from pluralism_local.tui.trace import Traced
 

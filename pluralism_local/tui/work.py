@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pluralism_local.errors import Cancelled, PlocalError
 from pluralism_local.mode_specs import SPECS
+from pluralism_local.results import LLM_VOICE, AnswerDelta, AnswerWithdrawn, CommentDone, Result
 from pluralism_local.tui.messages import (
     Failed,
     Happened,
@@ -33,7 +34,7 @@ from pluralism_local.tui.messages import (
     Ready,
     WorkEvent,
 )
-from pluralism_local.types import LLM_VOICE, AnswerDelta, AnswerWithdrawn, CommentDone, Message, Result
+from pluralism_local.types import Message
 
 if TYPE_CHECKING:
     from pluralism_local.config import Settings

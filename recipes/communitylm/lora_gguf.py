@@ -28,7 +28,7 @@ import numpy.typing as npt
 
 from pluralism_local.errors import InvalidInput, NotFound, Refused
 from pluralism_local.files import LFS_HINT, is_lfs_pointer
-from pluralism_local.gguf_file import sha256_of
+from pluralism_local.models.gguf_file import sha256_of
 
 CONFIG, WEIGHTS, PICKLED = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
 ARCHITECTURES = {

@@ -215,6 +215,6 @@ def _common(prompts: Sequence[Tokens]) -> int:
 
 def file_digests(paths: Iterable[Path]) -> list[str]:
     """Hex sha256 of each file."""
-    from pluralism_local.gguf_file import sha256_of
+    from pluralism_local.models.gguf_file import sha256_of
 
     return [sha256_of(path) for path in paths]

@@ -164,7 +164,7 @@ def agreement(base: Base, folder: Path, scorer: AdapterNli, say: Say = lambda _:
 
 def _engine(base: Base, threads: int | None) -> LanguageModel:
     from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
-    from pluralism_local.gguf_file import sha256_of
+    from pluralism_local.models.gguf_file import sha256_of
 
     path = base.gguf or Path(base.reference)
     return LlamaEngine(

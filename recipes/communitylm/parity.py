@@ -219,7 +219,7 @@ class ParityBase:
 def _refuse_another_start(peft_folder: Path, gguf: Path) -> None:
     """One token early or late may move probabilities by no more than rounding does, so the tokens are compared."""
     from communitylm.lora_gguf import read_config
-    from pluralism_local.gguf_file import read_header
+    from pluralism_local.models.gguf_file import read_header
 
     theirs = list(read_config(peft_folder).get("alora_invocation_tokens") or ())
     ours = read_header(gguf).metadata.get("adapter.alora.invocation_tokens") or []

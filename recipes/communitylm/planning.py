@@ -173,7 +173,7 @@ def _digest(identity: Any) -> str:
 
 def trainable_weights(plan: Plan) -> int:
     """Weights of the adapter, from the GGUF's header; 0 where there is none to read."""
-    from pluralism_local.gguf_file import read_header
+    from pluralism_local.models.gguf_file import read_header
 
     if plan.base.gguf is None:
         return 0

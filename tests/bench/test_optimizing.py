@@ -9,16 +9,16 @@ import gguf
 import pytest
 from gguf.scripts.gguf_new_metadata import copy_with_new_metadata
 
-from pluralism_local import optimized
 from pluralism_local.bench.copies import Subject, Work
 from pluralism_local.bench.optimizing import Optimizer
 from pluralism_local.bench.speeds import Speeds
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 from pluralism_local.engine.quantizer import quantize
 from pluralism_local.errors import Cancelled, EngineFailure, InvalidInput
-from pluralism_local.gguf_file import fingerprint, read_header, sha256_of
-from pluralism_local.model_details import parts
-from pluralism_local.models import ModelFile, identity
+from pluralism_local.models import optimized
+from pluralism_local.models.details import parts
+from pluralism_local.models.gguf_file import fingerprint, read_header, sha256_of
+from pluralism_local.models.store import ModelFile, identity
 from pluralism_local.types import AdapterRef
 from tests.engine.llama_util import ask, texts
 from tests.tiny.model import write_tiny, write_tiny_adapter

@@ -14,7 +14,7 @@ import pytest
 
 from pluralism_local.cli import interrupt
 from pluralism_local.history import Conversation, History, default_path
-from pluralism_local.types import Result
+from pluralism_local.results import Result
 from tests.cli.conftest import Run, plocal
 from tests.cli.test_ask import script
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from pluralism_local.display.markdown import inline
 from pluralism_local.history import markdown
-from pluralism_local.markdown_text import inline
 from tests.cli.conftest import Run
 from tests.cli.test_ask import script
 from tests.cli.test_logs import kept
-from tests.test_markdown_text import OPEN, heads
+from tests.display.test_markdown import OPEN, heads
 
 
 @pytest.mark.parametrize("answer", OPEN)

@@ -35,7 +35,7 @@ def test_verify_tells_it_apart_from_a_model_that_runs(
     deadly: Path, starter_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As if no rule for headers knew its fault, as there may be none for the next one."""
-    monkeypatch.setattr("pluralism_local.model_details.check_model", lambda header: None)
+    monkeypatch.setattr("pluralism_local.models.details.check_model", lambda header: None)
     ran = run("models", "verify", str(deadly), "--json")
     assert ran.code == 4 and ran.json()["runs"].startswith("llama.cpp ends its process on it (ended by SIG")
     ran = run("models", "verify", str(starter_path), "--json")

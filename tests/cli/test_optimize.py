@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pluralism_local.errors import Cancelled
-from pluralism_local.gguf_file import fingerprint, read_header
+from pluralism_local.models.gguf_file import fingerprint, read_header
 from tests.cli.conftest import Run, plocal
 from tests.tiny.model import write_tiny
 
@@ -84,7 +84,7 @@ def test_a_copy_that_was_altered_is_refused_by_verify(run: Run, tiny: Path) -> N
 def test_the_starters_copy_lies_in_the_data_folder(
     run: Run, tiny: Path, village: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pluralism_local.models._starter_path", lambda: tiny)
+    monkeypatch.setattr("pluralism_local.models.store._starter_path", lambda: tiny)
     ran = run("models", "optimize", "starter", "--try", "Q8_0", "--keep", "Q8_0", "--json", *QUICK)
     kept = Path(ran.json()["kept"]["path"])
     assert kept.parent == village / "data" / "optimized" and len(list(tiny.parent.iterdir())) == 1
@@ -122,7 +122,7 @@ def test_stopped_while_the_copy_goes_to_another_disk(
     def stopped(*_: object) -> None:
         raise Cancelled
 
-    monkeypatch.setattr("pluralism_local.optimized.keep", stopped)
+    monkeypatch.setattr("pluralism_local.models.optimized.keep", stopped)
     ran = run("models", "optimize", str(tiny), "--try", "Q8_0", "--keep", "Q8_0", "--json", *QUICK)
     assert ran.code == 6 and ran.json()["kept"] is None and "nothing is kept" in ran.err
     assert len(list((village / "cache" / "candidates").glob("*.gguf"))) == 1

@@ -18,7 +18,8 @@ from pluralism_local.cli.render import TextLayout, chosen, first_words, share, w
 from pluralism_local.communities import Card, Community, Member, Pool
 from pluralism_local.config import Settings
 from pluralism_local.engine.scripted import ScriptedEngine
-from pluralism_local.types import Aggregate, ModelInfo, Result, Sampling, Selection
+from pluralism_local.results import Aggregate, Result, Selection
+from pluralism_local.types import ModelInfo, Sampling
 
 
 def test_tables_are_aligned_and_hold_one_line_per_row() -> None:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from pluralism_local.bench.seeded import write_lora
-from pluralism_local.gguf_file import GGUFHeader, Tensor
+from pluralism_local.models.gguf_file import GGUFHeader, Tensor
 
 MakeCard = Callable[..., Path]
 FINGERPRINT = "sha256:" + "5e" * 32

@@ -11,7 +11,7 @@ import pytest
 from pluralism_local.bench.seeded import write_lora
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 from pluralism_local.engine.packs.writer import PackAdapter
-from pluralism_local.gguf_file import GGUFHeader, read_header, sha256_of
+from pluralism_local.models.gguf_file import GGUFHeader, read_header, sha256_of
 from pluralism_local.types import Activation, AdapterRef
 
 ASSISTANT_HEADER = (1, 520, 9531, 198)

@@ -14,7 +14,7 @@ from pluralism_local.bench.naive import open_llama
 from pluralism_local.bench.seeded import write_lora
 from pluralism_local.engine.llama import LlamaEngine
 from pluralism_local.errors import Cancelled, ContextOverflow
-from pluralism_local.gguf_file import read_header, sha256_of
+from pluralism_local.models.gguf_file import read_header, sha256_of
 from pluralism_local.types import AdapterRef, Message, OptionRequest, Request, Sampling, TextDelta, TextDone
 from tests.engine.conftest import ONE_THREAD_EACH
 from tests.engine.llama_util import LETTERS, ask, close, letters, run, texts, user

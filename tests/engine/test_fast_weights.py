@@ -13,7 +13,7 @@ import pytest
 from pluralism_local.engine import fast_weights
 from pluralism_local.engine.fast_weights import COPY_TYPE, FastWeights, slow_type
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
-from pluralism_local.gguf_file import GGML_TYPES, read_header
+from pluralism_local.models.gguf_file import GGML_TYPES, read_header
 from tests.engine.llama_util import ask, letters, texts
 
 

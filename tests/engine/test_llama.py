@@ -19,7 +19,7 @@ from pluralism_local.errors import (
     Refused,
     Unsupported,
 )
-from pluralism_local.gguf_file import read_header
+from pluralism_local.models.gguf_file import read_header
 from pluralism_local.types import Message, Request, Sampling, TextDelta, TextDone, TextStarted
 from tests.engine.conftest import MakeRef
 from tests.engine.llama_util import BATCH_TOLERANCE, QUESTION, ask, close, letters, run, texts, user

@@ -22,7 +22,7 @@ from pluralism_local.engine.prompter import Prompter
 from pluralism_local.engine.runner import RunnerOptions
 from pluralism_local.engine.slots import Slots
 from pluralism_local.engine.spellings import Spellings
-from pluralism_local.gguf_file import read_header
+from pluralism_local.models.gguf_file import read_header
 from pluralism_local.types import AdapterRef, Message
 
 FETCHED = {"qwen2": "qwen25-coder-0.5b", "gemma": "gemma-3-270m"}

@@ -11,7 +11,8 @@ import pytest
 from pluralism_local.engine.llama import LlamaEngine
 from pluralism_local.engine.plain_form import STOPS, plain_form
 from pluralism_local.modes import Ask, run
-from pluralism_local.types import Message, Sampling, Turn
+from pluralism_local.results import Turn
+from pluralism_local.types import Message, Sampling
 from tests.engine.conftest import ONE_THREAD_EACH
 from tests.engine.llama_util import ask, texts, user
 from tests.modes.helpers import last

@@ -18,10 +18,11 @@ from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 from pluralism_local.engine.plan import common_prefix
 from pluralism_local.engine.prefix_files import entries
 from pluralism_local.errors import DamagedWeights
-from pluralism_local.gguf_file import read_header, sha256_of
+from pluralism_local.models.gguf_file import read_header, sha256_of
 from pluralism_local.modes import Ask
 from pluralism_local.modes import run as run_mode
-from pluralism_local.types import AdapterRef, Message, OptionRequest, Request, Result, Sampling, TextStarted
+from pluralism_local.results import Result
+from pluralism_local.types import AdapterRef, Message, OptionRequest, Request, Sampling, TextStarted
 from tests.communities.conftest import plocal
 from tests.engine.conftest import ONE_THREAD_EACH
 from tests.engine.llama_util import LETTER_QUESTION, LETTERS, ask, run, texts

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pluralism_local.engine.rotation import ANY_SIZE, cell_bounds, switch
-from pluralism_local.gguf_file import read_header
+from pluralism_local.models.gguf_file import read_header
 from tests.tiny.families import FAMILIES, SHORT_CONTEXT
 from tests.tiny.model import write_tiny
 

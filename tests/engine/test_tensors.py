@@ -10,7 +10,7 @@ from pluralism_local.engine import tensors
 from pluralism_local.engine.handles import Model, install_log
 from pluralism_local.engine.packs.stacked import Stacks
 from pluralism_local.errors import EngineFailure
-from pluralism_local.gguf_file import read_header, sha256_of
+from pluralism_local.models.gguf_file import read_header, sha256_of
 from pluralism_local.types import AdapterRef
 from tests.tiny.model import write_tiny, write_tiny_adapter
 

@@ -14,20 +14,19 @@ import pytest
 from pluralism_local.communities import Library, Pool, ad_hoc_pool, default_paths
 from pluralism_local.engine.base import Capabilities, ShouldStop, never
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
+from pluralism_local.mode_specs import ModeName
 from pluralism_local.modes import Ask, run
+from pluralism_local.results import Result, Turn
 from pluralism_local.types import (
     AdapterRef,
     EngineEvent,
     Message,
     ModelInfo,
-    ModeName,
     OptionDistribution,
     OptionRequest,
     Request,
-    Result,
     Sampling,
     TextDone,
-    Turn,
 )
 from tests.engine.llama_util import BATCH_TOLERANCE, close
 from tests.modes.helpers import community, last, pool

@@ -28,14 +28,8 @@ from pluralism_local.evaluation.tasks import TASKS, Task
 from pluralism_local.mode_specs import SPECS
 from pluralism_local.modes import Ask, algorithm
 from pluralism_local.modes.driver import carry_out, prepared
-from pluralism_local.types import (
-    OptionDistribution,
-    OptionRequest,
-    Request,
-    Result,
-    Sampling,
-    Usage,
-)
+from pluralism_local.results import Result
+from pluralism_local.types import OptionDistribution, OptionRequest, Request, Sampling, Usage
 from tests.evaluation import rows
 from tests.evaluation.test_runner import MAKERS, read
 from tests.modes.helpers import (

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from pluralism_local.history import History
-from pluralism_local.types import LLM_VOICE, Aggregate, Comment, ModelInfo, Result, Sampling, Turn, Usage
+from pluralism_local.results import LLM_VOICE, Aggregate, Comment, Result, Turn
+from pluralism_local.types import ModelInfo, Sampling, Usage
 
 
 def result(

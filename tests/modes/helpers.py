@@ -14,14 +14,8 @@ from pluralism_local.engine.base import Capabilities, ShouldStop, never
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.errors import PlocalError, Unsupported
 from pluralism_local.modes import Ask, run
-from pluralism_local.types import (
-    EngineEvent,
-    ModeEvent,
-    OptionDistribution,
-    OptionRequest,
-    Request,
-    Result,
-)
+from pluralism_local.results import ModeEvent, Result
+from pluralism_local.types import EngineEvent, OptionDistribution, OptionRequest, Request
 
 FULL = Capabilities(adapters=True, distribution="exact", batched=True, counts_tokens=True)
 NO_PROBABILITIES = Capabilities(adapters=True, distribution="none", batched=True, counts_tokens=True)

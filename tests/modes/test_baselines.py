@@ -8,17 +8,10 @@ import pytest
 
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.errors import InvalidInput, PlocalError
+from pluralism_local.mode_specs import ModeName
 from pluralism_local.modes import MODES, Ask
-from pluralism_local.types import (
-    AnswerDelta,
-    CommentDone,
-    Message,
-    ModeName,
-    Request,
-    Sampling,
-    Selected,
-    Selection,
-)
+from pluralism_local.results import AnswerDelta, CommentDone, Selected, Selection
+from pluralism_local.types import Message, Request, Sampling
 from tests.modes.helpers import NO_PROBABILITIES, THREE, answer, events_of, last, script
 
 QUESTION = "Should phones be banned?"

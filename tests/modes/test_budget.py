@@ -7,8 +7,9 @@ import pytest
 from pluralism_local.engine.base import Capabilities
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.errors import ContextOverflow
+from pluralism_local.mode_specs import ModeName
 from pluralism_local.modes import Ask
-from pluralism_local.types import ModeName, Request, Sampling
+from pluralism_local.types import Request, Sampling
 from tests.modes.helpers import THREE, answer
 
 PROMPT = "Should phones be banned? A. Yes B. No"

@@ -10,14 +10,8 @@ from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.errors import InvalidInput, Unsupported
 from pluralism_local.modes import Ask
 from pluralism_local.modes.comments import comment_seed
-from pluralism_local.types import (
-    CommentDelta,
-    CommentDone,
-    CommentStarted,
-    Message,
-    Request,
-    Sampling,
-)
+from pluralism_local.results import CommentDelta, CommentDone, CommentStarted
+from pluralism_local.types import Message, Request, Sampling
 from tests.modes.helpers import NO_ADAPTERS, THREE, answer, community, events_of, pool, script
 
 ASK = Ask("Should phones be banned?", "overton", THREE)

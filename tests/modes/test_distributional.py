@@ -8,9 +8,10 @@ import pytest
 
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.errors import InvalidInput, Unsupported
+from pluralism_local.mode_specs import ModeName
 from pluralism_local.modes import Ask
 from pluralism_local.modes.aggregate import is_stand_in
-from pluralism_local.types import AnswerDelta, ModeName
+from pluralism_local.results import AnswerDelta
 from tests.modes.helpers import NO_PROBABILITIES, THREE, NoLogprobs, answer, events_of, script
 
 QUESTION = "Should phones be banned?"

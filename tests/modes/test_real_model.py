@@ -11,7 +11,8 @@ import pytest
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 from pluralism_local.modes import Ask, run
 from pluralism_local.prompts import DISTRIBUTIONAL_ANSWER
-from pluralism_local.types import OptionRequest, Result, Sampling
+from pluralism_local.results import Result
+from pluralism_local.types import OptionRequest, Sampling
 from tests.modes.helpers import last, pool
 
 POSED = "Should phones be banned in schools?\nA. Yes\nB. No\nAnswer:"

@@ -10,19 +10,11 @@ from typing import Any
 import pytest
 
 from pluralism_local.engine.scripted import ScriptedEngine
+from pluralism_local.mode_specs import ModeName
 from pluralism_local.modes import MODES, Ask
 from pluralism_local.modes.record import to_record
-from pluralism_local.types import (
-    Aggregate,
-    Comment,
-    ModelInfo,
-    ModeName,
-    Result,
-    Sampling,
-    Selection,
-    Turn,
-    Usage,
-)
+from pluralism_local.results import Aggregate, Comment, Result, Selection, Turn
+from pluralism_local.types import ModelInfo, Sampling, Usage
 from tests.modes.helpers import THREE, after, answer
 
 RENAMED = {"llm": "model", "seconds": "timing", "answer_sampling": "sampling", "comment_sampling": "sampling"}

@@ -7,16 +7,10 @@ import pytest
 from pluralism_local.engine.base import ShouldStop
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.errors import ContextOverflow, EngineFailure, InvalidInput, PlocalError, RemoteFailure
+from pluralism_local.mode_specs import ModeName
 from pluralism_local.modes import MODES, Ask, run
-from pluralism_local.types import (
-    AnswerDelta,
-    CommentDelta,
-    CommentDone,
-    ModeEvent,
-    ModeName,
-    Result,
-    Sampling,
-)
+from pluralism_local.results import AnswerDelta, CommentDelta, CommentDone, ModeEvent, Result
+from pluralism_local.types import Sampling
 from tests.modes.helpers import THREE, FailingEngine, after, answer, events_of, last
 
 PROMPT = "Should phones be banned? A. Yes B. No"

@@ -14,18 +14,10 @@ from hypothesis import strategies as st
 from pluralism_local.engine.base import Capabilities
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.errors import ContextOverflow, EngineFailure
+from pluralism_local.mode_specs import ModeName
 from pluralism_local.modes import MODES, Ask
-from pluralism_local.types import (
-    LLM_VOICE,
-    AdapterRef,
-    Message,
-    ModeName,
-    OptionRequest,
-    Request,
-    Result,
-    Sampling,
-    Turn,
-)
+from pluralism_local.results import LLM_VOICE, Result, Turn
+from pluralism_local.types import AdapterRef, Message, OptionRequest, Request, Sampling
 from tests.modes.helpers import THREE, FailingEngine, after, answer, community, pool, script
 
 NAMES = ("left", "center", "right", "north")

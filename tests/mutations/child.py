@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 from pluralism_local.errors import PlocalError
-from pluralism_local.gguf_file import read_header, sha256_of
+from pluralism_local.models.gguf_file import read_header, sha256_of
 from pluralism_local.types import AdapterRef, Message, Request, Sampling
 
 OPTIONS = LlamaOptions(threads=1, lanes=1)

@@ -25,8 +25,8 @@ from tempfile import TemporaryDirectory
 
 from pluralism_local.communities.adapter_file import check_adapter
 from pluralism_local.errors import InvalidInput, PlocalError, Refused
-from pluralism_local.gguf_file import read_header, sha256_of
-from pluralism_local.model_details import read_model_header
+from pluralism_local.models.details import read_model_header
+from pluralism_local.models.gguf_file import read_header, sha256_of
 from tests.mutations.draft import take_apart
 from tests.mutations.mutants import mutant
 from tests.tiny.model import NORMS_BEHIND, NORMS_OF_HEADS, Tiny, write_tiny, write_tiny_adapter

@@ -12,7 +12,7 @@ from communitylm.card_file import Facts, starting_card, update_card
 from pluralism_local.communities import load_community
 from pluralism_local.communities.adapter_file import inside
 from pluralism_local.errors import InvalidInput
-from pluralism_local.gguf_file import read_header, sha256_of
+from pluralism_local.models.gguf_file import read_header, sha256_of
 
 CARD = """\
 ---

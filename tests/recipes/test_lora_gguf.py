@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 from communitylm.lora_gguf import CONFIG, PICKLED, WEIGHTS, read_config, read_lora, write_lora_gguf
 from pluralism_local.communities.adapter_file import check_adapter
 from pluralism_local.errors import InvalidInput, NotFound, PlocalError, Refused
-from pluralism_local.gguf_file import read_header, sha256_of
+from pluralism_local.models.gguf_file import read_header, sha256_of
 
 torch = pytest.importorskip("torch")
 

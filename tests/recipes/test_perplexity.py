@@ -23,7 +23,7 @@ from communitylm.passages import write_passages
 from communitylm.perplexity import AdapterFile, Scorer, late_interrupts
 from pluralism_local.bench.seeded import write_lora
 from pluralism_local.errors import ContextOverflow
-from pluralism_local.gguf_file import read_header
+from pluralism_local.models.gguf_file import read_header
 from tests.engine.conftest import ASSISTANT_HEADER, f16_path  # noqa: F401 - a fixture
 from tests.recipes.corpus_util import letters, write_config
 
@@ -217,7 +217,7 @@ def evaluate(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
 def add_adapter(folder: Path, starter_path: Path) -> None:
     """Give the community "trams" a seeded adapter."""
     from communitylm.card_file import Facts, update_card
-    from pluralism_local.gguf_file import fingerprint, sha256_of
+    from pluralism_local.models.gguf_file import fingerprint, sha256_of
 
     header = read_header(starter_path)
     lora = write_lora(

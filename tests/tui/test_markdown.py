@@ -12,7 +12,7 @@ from textual.app import App, ComposeResult
 from textual.containers import VerticalScroll
 from textual.pilot import Pilot
 
-from pluralism_local.figures import clean
+from pluralism_local.display.figures import clean
 from pluralism_local.tui.markdown import DEEPEST, MOST_COLUMNS, Answer, parser
 from tests.tui.helpers import play
 

@@ -13,6 +13,17 @@ from rich.cells import cell_len
 from pluralism_local import config
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.errors import EngineFailure, NotFound
+from pluralism_local.results import (
+    Aggregate,
+    AnswerDelta,
+    Comment,
+    CommentDelta,
+    CommentDone,
+    CommentStarted,
+    Result,
+    Selected,
+    Selection,
+)
 from pluralism_local.tui.communities_pane import row
 from pluralism_local.tui.distribution_pane import distribution_lines, selection_lines
 from pluralism_local.tui.engines import Engines
@@ -20,22 +31,7 @@ from pluralism_local.tui.exchange import Exchange, Voice
 from pluralism_local.tui.messages import Warned, WorkEvent
 from pluralism_local.tui.outbox import Outbox
 from pluralism_local.tui.transcript import foot
-from pluralism_local.types import (
-    Aggregate,
-    AnswerDelta,
-    Comment,
-    CommentDelta,
-    CommentDone,
-    CommentStarted,
-    Message,
-    ModelInfo,
-    Request,
-    Result,
-    Sampling,
-    Selected,
-    Selection,
-    Usage,
-)
+from pluralism_local.types import Message, ModelInfo, Request, Sampling, Usage
 from tests.tui.helpers import opener
 
 

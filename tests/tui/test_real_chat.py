@@ -12,10 +12,10 @@ import pytest
 from textual import events
 
 from pluralism_local.history import History, default_path
+from pluralism_local.results import Result
 from pluralism_local.tui.app import ChatApp
 from pluralism_local.tui.exchange import Exchange
 from pluralism_local.tui.prompt import Prompt
-from pluralism_local.types import Result
 from tests.tui.helpers import QUESTION, ask, play, running, screen, start, until, write
 
 pytestmark = pytest.mark.usefixtures("starter_path")

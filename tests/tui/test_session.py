@@ -14,7 +14,9 @@ from pluralism_local.communities import Card, Community, Library, Pool, ad_hoc_p
 from pluralism_local.engine.base import Capabilities
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.history import Conversation, History, asked_with, default_path, weighed
+from pluralism_local.mode_specs import ModeName
 from pluralism_local.modes import Ask
+from pluralism_local.results import AnswerDelta, Result, Turn
 from pluralism_local.tui.engines import Engines
 from pluralism_local.tui.memory import Log
 from pluralism_local.tui.messages import (
@@ -30,7 +32,7 @@ from pluralism_local.tui.messages import (
 from pluralism_local.tui.session import Session
 from pluralism_local.tui.transcript import welcome
 from pluralism_local.tui.work import Job, Worker
-from pluralism_local.types import AnswerDelta, ModelInfo, ModeName, Result, Sampling, Turn
+from pluralism_local.types import ModelInfo, Sampling
 from tests.tui.helpers import start
 
 MODEL = ModelInfo("first", "scripted", context=100)

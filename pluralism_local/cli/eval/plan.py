@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pluralism_local.cli.output import Output, key_values
-from pluralism_local.figures import many
+from pluralism_local.display.figures import many
 from pluralism_local.mode_specs import SPECS, ModeSpec
 
 if TYPE_CHECKING:

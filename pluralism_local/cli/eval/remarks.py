@@ -9,13 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from pluralism_local.engine.base import LanguageModel, ShouldStop, never
 from pluralism_local.engine.borrowed import Borrowed
-from pluralism_local.types import (
-    EngineEvent,
-    OptionDistribution,
-    OptionRequest,
-    Request,
-    TextDone,
-)
+from pluralism_local.types import EngineEvent, OptionDistribution, OptionRequest, Request, TextDone
 
 
 def once(tell: Callable[[str], None]) -> Callable[[str], None]:

@@ -15,8 +15,8 @@ from pluralism_local.cli.eval.text import differences_table
 from pluralism_local.cli.eval.work import results_text, summarise_folder, tell_void
 from pluralism_local.cli.interrupt import catching
 from pluralism_local.cli.output import Output, table
+from pluralism_local.display.figures import many
 from pluralism_local.errors import InvalidInput, PlocalError
-from pluralism_local.figures import many
 
 if TYPE_CHECKING:
     from pluralism_local.evaluation.run_folder import RunFolder

@@ -104,9 +104,9 @@ def run(
 ) -> None:
     """Run methods on a task, keep every answer, and show the scores."""
     out = options.output(context, as_json=as_json)
-    from pluralism_local import models
     from pluralism_local.evaluation.methods import find_methods
     from pluralism_local.evaluation.run_folder import SETTINGS, RunSpec
+    from pluralism_local.models import store as models
 
     options.pool_or_communities(pool, community)
     overrides: dict[str, object] = {

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pluralism_local.cli.eval.scorers import NO_SCORER
 from pluralism_local.cli.output import key_values
 from pluralism_local.cli.voices.work import fit, opened, speakers
-from pluralism_local.figures import many
+from pluralism_local.display.figures import many
 
 if TYPE_CHECKING:
     from pluralism_local.cli.voices.work import Judging

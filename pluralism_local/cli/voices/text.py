@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pluralism_local.cli.eval.text import cell
 from pluralism_local.cli.output import key_values, table
-from pluralism_local.figures import many
+from pluralism_local.display.figures import many
 
 if TYPE_CHECKING:
     from pluralism_local.evaluation.voices import Report

@@ -39,8 +39,8 @@ from pluralism_local.evaluation.nli.base import (
     distinct,
     parts,
 )
-from pluralism_local.gguf_file import sha256_of
-from pluralism_local.models import hub_silent
+from pluralism_local.models.gguf_file import sha256_of
+from pluralism_local.models.store import hub_silent
 
 BATCH = 32
 _MEANINGS = (

@@ -16,7 +16,7 @@ from typing import Any
 from pluralism_local.errors import InvalidInput, NotFound, Refused
 from pluralism_local.evaluation.nli.prompts import NLI_PAIR, NLI_WORDS
 from pluralism_local.files import open_regular
-from pluralism_local.gguf_file import sha256_of
+from pluralism_local.models.gguf_file import sha256_of
 from pluralism_local.types import AdapterRef, ModelInfo
 
 NAME = "starter-nli"

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from importlib import resources
 from itertools import count
 
+from pluralism_local.display.html import element, escape
 from pluralism_local.evaluation.report import sections
 from pluralism_local.evaluation.report.blocks import (
     Block,
@@ -23,7 +24,6 @@ from pluralism_local.evaluation.report.blocks import (
     Section,
     Table,
 )
-from pluralism_local.evaluation.report.markup import element, escape
 from pluralism_local.evaluation.report.views import RunView
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"

@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pluralism_local.evaluation.report.markup import clean, element, escape
+from pluralism_local.display.html import clean, element, escape
 
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 _NARROW, _WIDE = 7.4, 12.0  # of a character at 12 px, on the safe side

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pluralism_local.display.figures import finite, many
 from pluralism_local.evaluation.metrics import Estimate
 from pluralism_local.evaluation.report.analyses import MessageFaithfulness
 from pluralism_local.evaluation.report.measures import CONTROLS
@@ -19,7 +20,6 @@ from pluralism_local.evaluation.report.plots import Point
 from pluralism_local.evaluation.runner import Results
 from pluralism_local.evaluation.summary import Summary
 from pluralism_local.evaluation.tasks import TASKS, Task
-from pluralism_local.figures import finite, many
 
 ABSENT = "–"
 INTERVAL = "Intervals are 95 %, from a bootstrap over questions or situations."

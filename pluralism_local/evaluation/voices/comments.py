@@ -28,7 +28,8 @@ from pluralism_local.evaluation.reading import read_rows
 from pluralism_local.evaluation.stored import Text, check_records
 from pluralism_local.modes.comments import comment_seed
 from pluralism_local.prompts import QUESTION
-from pluralism_local.types import CommentDone, Message, ModeEvent, Request, Sampling, TextDone
+from pluralism_local.results import CommentDone, ModeEvent
+from pluralism_local.types import Message, Request, Sampling, TextDone
 
 Form = Literal["voice", "base"]
 FILE = "comments.jsonl"

@@ -11,8 +11,8 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from pluralism_local.display.figures import one_line
 from pluralism_local.errors import PlocalError
-from pluralism_local.figures import one_line
 
 Check = Callable[[str], object]
 """Raises a `PlocalError` for a text that will not do."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from textual.content import Content
 
 from pluralism_local.communities import Card, Community, Problem, made_for
-from pluralism_local.figures import one_line
+from pluralism_local.display.figures import one_line
 
 Block = tuple[str, list[str]]
 """A heading and its lines; a heading without lines is left out."""

@@ -22,8 +22,8 @@ from textual.widgets import Input
 
 from pluralism_local.communities import Community, Library, Pool, Problem, made_for
 from pluralism_local.communities.cards import CARD_FILE
+from pluralism_local.display.figures import one_line
 from pluralism_local.errors import InvalidInput
-from pluralism_local.figures import one_line
 from pluralism_local.tui.screens.ask_line import AskLine
 from pluralism_local.tui.screens.card_text import about, broken, misfit
 from pluralism_local.tui.screens.confirm import Confirm

@@ -13,7 +13,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-from pluralism_local.figures import one_line
+from pluralism_local.display.figures import one_line
 
 T = TypeVar("T")
 

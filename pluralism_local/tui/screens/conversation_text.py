@@ -8,7 +8,7 @@ from datetime import datetime
 
 from textual.content import Content
 
-from pluralism_local.figures import beginning, one_line, percent
+from pluralism_local.display.figures import beginning, one_line, percent
 from pluralism_local.history import Conversation, StoredTurn
 from pluralism_local.history.reading import comments, distribution, state, unreadable
 

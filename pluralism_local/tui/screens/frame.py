@@ -22,8 +22,8 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from pluralism_local.display.figures import one_line
 from pluralism_local.errors import PlocalError
-from pluralism_local.figures import one_line
 from pluralism_local.tui.screens.help import HelpScreen
 from pluralism_local.tui.screens.keys import Key, KeyLine, help_rows
 

@@ -19,8 +19,8 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input
 
+from pluralism_local.display.figures import one_line
 from pluralism_local.errors import InvalidInput, PlocalError
-from pluralism_local.figures import one_line
 from pluralism_local.tui.screens.ask_line import AskLine
 from pluralism_local.tui.screens.confirm import Confirm
 from pluralism_local.tui.screens.conversation_text import local, preview, turns

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from textual.content import Content
 
-from pluralism_local import models
 from pluralism_local.config import Settings
+from pluralism_local.display.figures import one_line
 from pluralism_local.errors import PlocalError
-from pluralism_local.figures import one_line
-from pluralism_local.models import ModelDetails, ModelFile
+from pluralism_local.models import store as models
+from pluralism_local.models.store import ModelDetails, ModelFile
 from pluralism_local.remote_url import without_credentials
 from pluralism_local.wiring import engine_name, server_of
 

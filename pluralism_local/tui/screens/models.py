@@ -21,9 +21,9 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from pluralism_local.config import Settings
+from pluralism_local.display.figures import one_line
 from pluralism_local.errors import Cancelled, InvalidInput
-from pluralism_local.figures import one_line
-from pluralism_local.model_check import Checked, verify
+from pluralism_local.models.check import Checked, verify
 from pluralism_local.remote_url import without_credentials
 from pluralism_local.tui.screens.frame import BACK, DETAILS, HELP, Details, Frame
 from pluralism_local.tui.screens.keys import Key, bindings

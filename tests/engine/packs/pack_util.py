@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pluralism_local.engine.packs.writer import PackAdapter, PackPlan, plan_pack
-from pluralism_local.gguf_file import GGUFHeader
+from pluralism_local.models.gguf_file import GGUFHeader
 from tests.engine.conftest import ASSISTANT_HEADER
 
 START = ASSISTANT_HEADER[0]

@@ -14,7 +14,7 @@ import pytest
 from pluralism_local.engine.packs.rules import spare_tokens
 from pluralism_local.engine.packs.writer import PackAdapter, PackPlan, plan_pack
 from pluralism_local.errors import NotFound
-from pluralism_local.gguf_file import GGUFHeader, Tensor, read_header
+from pluralism_local.models.gguf_file import GGUFHeader, Tensor, read_header
 from tests.engine.packs.pack_util import START, planned
 from tests.gguf_util import write_model
 

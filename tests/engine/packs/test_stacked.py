@@ -22,7 +22,7 @@ from pluralism_local.engine.packs.stacked import Stacks
 from pluralism_local.engine.packs.writer import PackAdapter
 from pluralism_local.engine.plan import Row, encode, prefill_rows
 from pluralism_local.errors import EngineFailure, InvalidInput, Refused
-from pluralism_local.gguf_file import read_header, sha256_of
+from pluralism_local.models.gguf_file import read_header, sha256_of
 from pluralism_local.types import AdapterRef, Message, TextDelta, TextStarted
 from tests.engine.llama_util import BATCH_TOLERANCE, ask, letters, run, texts, user
 from tests.tiny.families import FAMILIES

@@ -18,7 +18,7 @@ from pluralism_local.engine.handles import Adapter, Context, Model, install_log
 from pluralism_local.engine.packs.writer import PackAdapter, PackPlan, plan_pack, write_pack
 from pluralism_local.engine.plan import encode, prefill_rows
 from pluralism_local.errors import InvalidInput
-from pluralism_local.gguf_file import GGUFHeader, read_header
+from pluralism_local.models.gguf_file import GGUFHeader, read_header
 from tests.engine.conftest import ASSISTANT_HEADER
 from tests.engine.packs.pack_util import START, planned
 

@@ -20,7 +20,7 @@ from pluralism_local.errors import Cancelled, ContextOverflow, InvalidInput, Ref
 from pluralism_local.evaluation.nli.adapter import AdapterNli
 from pluralism_local.evaluation.nli.base import Pair
 from pluralism_local.evaluation.nli.prompts import NLI_PAIR, NLI_WORDS, nli_message
-from pluralism_local.gguf_file import read_header, sha256_of
+from pluralism_local.models.gguf_file import read_header, sha256_of
 from pluralism_local.types import AdapterRef, Message, OptionDistribution, OptionRequest
 
 ADAPTER = AdapterRef(Path("nli.gguf"), "ab" * 32)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pluralism_local.display.html import clean, element, escape
 from pluralism_local.evaluation.report import svg
-from pluralism_local.evaluation.report.markup import clean, element, escape
 from pluralism_local.evaluation.report.plots import Point, Series, dot_plot, paired_bars, stacked_bars
 
 NUMBERS = st.floats(-1e6, 1e6).map(lambda value: round(value, 6))

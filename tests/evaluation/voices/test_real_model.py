@@ -11,7 +11,7 @@ import pytest
 
 from pluralism_local.engine.llama import LlamaEngine
 from pluralism_local.evaluation.voices.judgements import StanceJudge, Verdict
-from pluralism_local.gguf_file import sha256_of
+from pluralism_local.models.gguf_file import sha256_of
 
 ROWS = [json.loads(line) for line in Path(__file__).with_name("texts.jsonl").read_text().splitlines()]
 

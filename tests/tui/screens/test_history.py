@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from pluralism_local.history import History, Summary
+from pluralism_local.results import Aggregate, Comment, Result
 from pluralism_local.tui.screens.history import HistoryScreen
-from pluralism_local.types import Aggregate, Comment, ModelInfo, Result, Sampling, Usage
+from pluralism_local.types import ModelInfo, Sampling, Usage
 from tests.tui.screens.hosting import NARROW, PENDING, WIDE, Driver, play, shown
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pluralism_local import model_check
 from pluralism_local.config import Settings
+from pluralism_local.models import check as model_check
 from pluralism_local.tui.screens.models import ModelsScreen
 from tests.tui.screens.hosting import NARROW, PENDING, WIDE, Driver, play, shown
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from pluralism_local.display.figures import finite
 from pluralism_local.evaluation.report.blocks import Block, Figure, Heading, Table
 from pluralism_local.evaluation.report.plots import Point, Series, stacked_bars
 from pluralism_local.evaluation.report.views import RunView, with_scores
-from pluralism_local.figures import finite
 
 _ROLES = {"communities": "communities", "llm": "LLM"}
 _PARTS = (("read", 0), ("reused", 2), ("written", 1))

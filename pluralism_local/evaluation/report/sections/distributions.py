@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pluralism_local.display.figures import finite
+from pluralism_local.display.html import clean
 from pluralism_local.evaluation.report.analyses import examples
 from pluralism_local.evaluation.report.blocks import Block, Details, Figure, Heading, Paragraph, Table
-from pluralism_local.evaluation.report.markup import clean
 from pluralism_local.evaluation.report.measures import CONTROLS, capital, measure
 from pluralism_local.evaluation.report.plots import Point, Series, dot_plot, paired_bars
 from pluralism_local.evaluation.report.published import published
@@ -17,7 +18,6 @@ from pluralism_local.evaluation.report.views import INTERVAL, RunView, point, sh
 from pluralism_local.evaluation.samples import Prediction, Sample
 from pluralism_local.evaluation.tasks import Task
 from pluralism_local.evaluation.tasks.facts import Partition
-from pluralism_local.figures import finite
 
 FEW = 5
 """Parts with fewer samples are folded: their figures say nothing of a country."""

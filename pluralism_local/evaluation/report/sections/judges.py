@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pluralism_local.display.figures import finite
 from pluralism_local.evaluation.report.blocks import Block, Figure, Heading, Paragraph, Table
 from pluralism_local.evaluation.report.plots import Point, Series, stacked_bars
 from pluralism_local.evaluation.report.views import ABSENT, RunView, point, shown
-from pluralism_local.figures import finite
 
 _OUTCOMES = (("win", 0), ("tie", 2), ("lose", 1))
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from pluralism_local.markdown_text import closing, inline, quote
+from pluralism_local.display.markdown import closing, inline, quote
 
 MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 

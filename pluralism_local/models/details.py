@@ -14,10 +14,10 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pluralism_local.display.figures import many, one_line
 from pluralism_local.errors import InvalidInput, NotFound
-from pluralism_local.figures import many, one_line
-from pluralism_local.gguf_file import GGML_TYPES, GGUFHeader, fingerprint, read_header
-from pluralism_local.model_rules import check_model
+from pluralism_local.models.gguf_file import GGML_TYPES, GGUFHeader, fingerprint, read_header
+from pluralism_local.models.rules import check_model
 
 DEFAULT_CONTEXT = 8192  # tokens; for the memory estimate where nobody says
 CHUNK = 256  # tokens that the engine decodes in one call

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from pluralism_local.errors import InvalidInput
-from pluralism_local.gguf_file import GGUFHeader, read_header
-from pluralism_local.vocabulary_rules import check_vocabulary, token_count
+from pluralism_local.models.gguf_file import GGUFHeader, read_header
+from pluralism_local.models.vocabulary_rules import check_vocabulary, token_count
 from tests.tiny.model import Tiny, write_tiny
 
 TOKENS = "tokenizer.ggml.tokens"

@@ -9,9 +9,9 @@ import gguf
 import pytest
 from gguf import GGMLQuantizationType as Q
 
-from pluralism_local.gguf_file import GGUFHeader, read_header
-from pluralism_local.model_details import FILE_TYPES, estimate_memory
-from pluralism_local.models import ModelFile, details
+from pluralism_local.models.details import FILE_TYPES, estimate_memory
+from pluralism_local.models.gguf_file import GGUFHeader, read_header
+from pluralism_local.models.store import ModelFile, details
 from tests.gguf_util import TOKENS, write_model
 
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from pluralism_local.errors import InvalidInput
-from pluralism_local.gguf_file import GGUFHeader, Tensor, read_header
-from pluralism_local.model_check import verify
-from pluralism_local.model_rules import check_model
-from pluralism_local.models import ModelFile, details
+from pluralism_local.models.check import verify
+from pluralism_local.models.gguf_file import GGUFHeader, Tensor, read_header
+from pluralism_local.models.rules import check_model
+from pluralism_local.models.store import ModelFile, details
 from tests.tiny.model import write_tiny
 
 TEST_MODELS = Path("~/.cache/plocal-test-models").expanduser()

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from pluralism_local.errors import InvalidInput
-from pluralism_local.gguf_file import GGML_TYPES, GGUFHeader, Tensor
-from pluralism_local.vocabulary_rules import check_vocabulary, token_count
+from pluralism_local.models.gguf_file import GGML_TYPES, GGUFHeader, Tensor
+from pluralism_local.models.vocabulary_rules import check_vocabulary, token_count
 
 RULES = "by rules 1"
 """Changes with what is checked here and in `vocabulary_rules`, so that files seen before are looked at again."""

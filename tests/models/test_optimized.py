@@ -10,9 +10,19 @@ from typing import Any
 
 import pytest
 
-from pluralism_local import optimized
 from pluralism_local.errors import Cancelled, InvalidInput, NotFound, Refused
-from pluralism_local.optimized import Kept, everywhere, find, is_copy, keep, note_of, places, read, target
+from pluralism_local.models import optimized
+from pluralism_local.models.optimized import (
+    Kept,
+    everywhere,
+    find,
+    is_copy,
+    keep,
+    note_of,
+    places,
+    read,
+    target,
+)
 
 
 def never() -> bool:

@@ -18,9 +18,9 @@ from pathlib import Path
 
 from pluralism_local.errors import Cancelled, Refused
 from pluralism_local.files import open_regular
-from pluralism_local.gguf_file import read_header
-from pluralism_local.model_details import parts, whole
-from pluralism_local.optimized import is_copy, read
+from pluralism_local.models.details import parts, whole
+from pluralism_local.models.gguf_file import read_header
+from pluralism_local.models.optimized import is_copy, read
 
 _BLOCK = 4 * 1024**2  # bytes
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pluralism_local.errors import Cancelled, InvalidInput, Refused
-from pluralism_local.model_check import verify
+from pluralism_local.models.check import verify
 from tests.gguf_util import write_model
 
 

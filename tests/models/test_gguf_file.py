@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pluralism_local.errors import InvalidInput, NotFound, PlocalError
-from pluralism_local.gguf_file import (
+from pluralism_local.models.gguf_file import (
     GGML_TYPES,
     GGUFHeader,
     fingerprint,

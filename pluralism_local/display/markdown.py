@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from pluralism_local.figures import clean
+from pluralism_local.display.figures import clean
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~&$])")
 _PROBE = "plocal-probe"

@@ -1,0 +1,182 @@
+"""What a mode gives: frozen values, from a community's comment to the whole result.
+
+Ask ──> a mode ──> CommentStarted, CommentDelta…, CommentDone, Selected, AnswerDelta…, Result    (events, in this order)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pluralism_local.mode_specs import ModeName
+from pluralism_local.types import DistributionMethod, Finish, ModelInfo, Sampling, Usage
+
+LLM_VOICE = "llm"
+"""The LLM's name among the voices of a conversation; the others are the communities' ids."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """What one community said.
+
+    `problem` is None, ``"empty"`` (nothing but white space) or ``"cut off"`` (ended by the token limit) or
+    ``"stopped"`` (the user stopped it); it is reported, never hidden. `thought` is no part of `text`.
+    """
+
+    community: str
+    text: str
+    finish: Finish
+    usage: Usage
+    seconds: float
+    weight: float | None = None
+    adapter_sha256: str | None = None
+    scale: float | None = None
+    problem: Literal["empty", "cut off", "stopped"] | None = None
+    thought: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which community the LLM chose (steerable, moe).
+
+    `probabilities` maps community id to probability (sums to 1) when the LLM gives them, else None.
+    `method` is ``"probabilities"``, ``"parsed"`` (read from the LLM's words), ``"fallback"`` (the words named
+    none; the pool's first community by weight, then by order, was taken) or ``"only"`` (there was one, and nobody was
+    asked). `several`: the words named several, and the last was taken.
+    """
+
+    community: str
+    method: Literal["probabilities", "parsed", "fallback", "only"]
+    probabilities: dict[str, float] | None = None
+    said: str = ""
+    several: bool = field(default=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """The distributional answer: d = Σ w_i d_i (Modular Pluralism §2).
+
+    Attributes:
+        options: the answers' texts, in the user's order.
+        p: sums to 1.
+        per_community: community id to its own normalised distribution d_i; empty for the baselines.
+        weights: community id to w_i, summing to 1; empty for the baselines.
+        unassigned_mass: Σ w_i · (mass outside the options given m_i), in [0, 1].
+        entropy_nats: −Σ p ln p, in [0, ln n].
+        method: of the weakest distribution that went in.
+        bounds: (low, high) of each option's normalised probability; None when exact.
+        stand_ins: ids of the communities after whose comments no option had any probability: their d_i are even
+            and say nothing.
+    """
+
+    options: tuple[str, ...]
+    p: tuple[float, ...]
+    per_community: dict[str, tuple[float, ...]]
+    weights: dict[str, float]
+    unassigned_mass: float
+    entropy_nats: float
+    method: DistributionMethod
+    bounds: tuple[tuple[float, float], ...] | None = None
+    stand_ins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CommentStarted:
+    """A community has read the question and begins to write."""
+
+    community: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommentDelta:
+    """More text from a community."""
+
+    community: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommentDone:
+    """A community has finished."""
+
+    comment: Comment
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """The LLM has chosen a community."""
+
+    selection: Selection
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerDelta:
+    """More of the LLM's answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerWithdrawn:
+    """What was given of the LLM's answer so far turned out to be thought; the answer is still to come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One finished exchange of a conversation.
+
+    Attributes:
+        prompt: what the user asked, as the user saw it.
+        answer: what the user got, not blank; the LLM's text or the most probable option's.
+        asked: by voice (a community's id, or `LLM_VOICE`) the user message as that voice was really sent it.
+        said: by voice its reply, to the character as it came, so that a follow-up continues the voice's own
+            sequence without decoding it again.
+
+    `asked` and `said` name the same voices: those that spoke. Any other gets `prompt` and `answer` instead.
+    """
+
+    prompt: str
+    answer: str
+    asked: Mapping[str, str]
+    said: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The end of a mode's events: everything a front end needs to show or to keep.
+
+    Attributes:
+        answer: the LLM's text; for distributional the most probable option's text.
+        usage: tokens by role, ``"communities"`` and ``"llm"``.
+        seconds: wall time by stage, ``"comments"``, ``"selection"``, ``"answer"``, ``"total"``.
+        prompts: name and version of every prompt used, e.g. ``"overton.synthesis@1"``.
+        warnings: sentences for the user.
+        complete: False when something was stopped or failed and the rest was kept.
+        turn: this exchange, for `Ask.turns`; None if there is nothing to go on from (no answer).
+        thought: what the LLM thought before it answered; no part of the answer, nor of the turn.
+    """
+
+    mode: ModeName
+    prompt: str
+    answer: str
+    comments: tuple[Comment, ...]
+    llm: ModelInfo
+    communities_model: ModelInfo | None
+    answer_sampling: Sampling
+    comment_sampling: Sampling
+    pool: str | None = None
+    attribute: str | None = None
+    selection: Selection | None = None
+    distribution: Aggregate | None = None
+    usage: dict[str, Usage] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    prompts: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    finish: Finish = "stop"
+    complete: bool = True
+    turn: Turn | None = None
+    thought: str = ""
+
+
+ModeEvent = CommentStarted | CommentDelta | CommentDone | Selected | AnswerDelta | AnswerWithdrawn | Result
