@@ -22,7 +22,7 @@ from pluralism_local.display.figures import many
 from pluralism_local.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from communitylm.passages import Passage
+    from communitylm.corpus.passages import Passage
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -38,8 +38,8 @@ def backtranslate(
     seconds: Annotated[float | None, typer.Option(min=1, help="Begin nothing more after so many.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count; write nothing.")] = False,
 ) -> None:
-    from communitylm.backtranslation import TOKENS
-    from communitylm.passages import read_passages
+    from communitylm.corpus.passages import read_passages
+    from communitylm.distilling.backtranslation import TOKENS
 
     passages = read_passages(corpus)
     training = [passage for passage in passages if not passage.held_out][:limit]
@@ -60,9 +60,9 @@ def backtranslate(
 def _write(
     training: list[Passage], held_out: list[Passage], writer: str, target: Path, seconds: float | None
 ) -> None:
-    from communitylm.backtranslation import agrees, named, question_requests
-    from communitylm.generating import open_writer, stances, write_texts
-    from communitylm.passages import write_passages
+    from communitylm.corpus.passages import write_passages
+    from communitylm.distilling.backtranslation import agrees, named, question_requests
+    from communitylm.distilling.generating import open_writer, stances, write_texts
 
     with open_writer(writer, Path.cwd()) as (engine, _, identity):
         wanted = question_requests(identity, training)

@@ -24,7 +24,7 @@ def collect(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs.")],
     to: Annotated[Path, typer.Option(help="Where to.")] = Path(__file__).parent / "results",
 ) -> None:
-    from communitylm.eval_results import condensed, page, read_results, written
+    from communitylm.evaluation.eval_results import condensed, page, read_results, written
 
     found = [result for folder in runs for result in condensed(folder)]
     for one in found:

@@ -24,7 +24,7 @@ from pluralism_local.display.figures import many
 from pluralism_local.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
-    from communitylm.comments import Asked, Side
+    from communitylm.distilling.comments import Asked, Side
 
 HERE = Path(__file__).parent
 _NAMED = 5  # questions that a refusal lists
@@ -54,7 +54,7 @@ def distil(
     seed: Annotated[int, typer.Option(min=0)] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and count; write nothing.")] = False,
 ) -> None:
-    from communitylm.comments import SIDES, TOKENS
+    from communitylm.distilling.comments import SIDES, TOKENS
     from pluralism_local.communities import load_community
 
     persona = load_community(adapters / community).persona
@@ -92,9 +92,9 @@ def _asked(file: Path, side: Side | None, rules: Path, keep_apart: list[Path], s
     Raises:
         InvalidInput: some are like what evaluations ask.
     """
-    from communitylm.comments import Asked, stance_of
-    from communitylm.directions import direction, read_rules
-    from communitylm.disjoint import evaluation_texts, overlaps
+    from communitylm.distilling.comments import Asked, stance_of
+    from communitylm.distilling.directions import direction, read_rules
+    from communitylm.distilling.disjoint import evaluation_texts, overlaps
     from pluralism_local.evaluation.voices import read_questions
 
     texts = list(dict.fromkeys(one.text for one in read_questions(file)))
@@ -120,15 +120,15 @@ def _write(
     seconds: float | None,
     seed: int,
 ) -> None:
-    from communitylm.comments import (
+    from communitylm.corpus.passages import Passage, source_of_model, write_passages
+    from communitylm.distilling.comments import (
         FAULTS,
         comment_fault,
         comment_requests,
         counted,
         stance_fault,
     )
-    from communitylm.generating import open_writer, stances, write_texts
-    from communitylm.passages import Passage, source_of_model, write_passages
+    from communitylm.distilling.generating import open_writer, stances, write_texts
 
     faults = Counter(dict.fromkeys(FAULTS, 0))
     with open_writer(writer, Path.cwd()) as (engine, model, identity):

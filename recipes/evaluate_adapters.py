@@ -24,8 +24,8 @@ import typer
 from communitylm.command import run, say
 
 if TYPE_CHECKING:
-    from communitylm.bases import Base
-    from communitylm.matrix import Matrix
+    from communitylm.evaluation.matrix import Matrix
+    from communitylm.training.bases import Base
     from pluralism_local.communities import Community
 
 HERE = Path(__file__).parent
@@ -60,12 +60,12 @@ def evaluate(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be scored, stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The matrix as JSON on standard output.")] = False,
 ) -> int:
-    from communitylm.bases import find_base
-    from communitylm.evaluation import Evaluation, models_of
-    from communitylm.examples import held_out
-    from communitylm.perplexity import Scorer
-    from communitylm.score_file import ScoreFile
-    from communitylm.settings import read_settings
+    from communitylm.community.settings import read_settings
+    from communitylm.evaluation.perplexity import Scorer
+    from communitylm.evaluation.score_file import ScoreFile
+    from communitylm.evaluation.scoring import Evaluation, models_of
+    from communitylm.training.bases import find_base
+    from communitylm.training.examples import held_out
     from pluralism_local import config
     from pluralism_local.communities import check_base, load_community
     from pluralism_local.engine.runner import physical_cores
@@ -121,7 +121,7 @@ def _say_targets(matrix: Matrix) -> None:
 def _write(
     matrix: Matrix, base: Base, layout: str | None, communities: list[Community], output: Path
 ) -> None:
-    from communitylm.heatmap import draw
+    from communitylm.evaluation.heatmap import draw
     from pluralism_local import __version__
     from pluralism_local.files import write_atomic
     from pluralism_local.models.gguf_file import sha256_of
@@ -154,7 +154,7 @@ def _write(
 
 
 def _write_figures(one: Community, matrix: Matrix) -> None:
-    from communitylm.card_file import Facts, update_card
+    from communitylm.export.card_file import Facts, update_card
 
     check = matrix.checks()[one.id]
     figures = [

@@ -26,9 +26,9 @@ from communitylm.command import run, say
 from pluralism_local.errors import InvalidInput, NotFound, Refused
 
 if TYPE_CHECKING:
-    from communitylm.bases import Base
-    from communitylm.lora_gguf import Lora, LoraInfo
-    from communitylm.parity import Parity, ParityBase
+    from communitylm.export.lora_gguf import Lora, LoraInfo
+    from communitylm.export.parity import Parity, ParityBase
+    from communitylm.training.bases import Base
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -63,7 +63,7 @@ def export(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Convert and check, write nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON.")] = False,
 ) -> None:
-    from communitylm.lora_gguf import read_lora
+    from communitylm.export.lora_gguf import read_lora
     from pluralism_local.config import paths
 
     sources = [_source(folder, community, base) for folder in runs]
@@ -92,7 +92,7 @@ def export(
 
 def _source(folder: Path, community: str | None, base: str | None) -> Source:
     """What `folder` holds and its base, whose fingerprint is the training's where that is known."""
-    from communitylm.bases import find_base
+    from communitylm.training.bases import find_base
 
     record, peft = _record(folder), folder / "adapter"
     if not record:
@@ -164,7 +164,7 @@ def _config(base: Base) -> Any:
 
 
 def _prover(base: Base, *, parity: bool) -> AbstractContextManager[ParityBase | None]:
-    from communitylm import parity as proof
+    from communitylm.export import parity as proof
 
     if not parity:
         return nullcontext()
@@ -176,8 +176,8 @@ def _export(
     source: Source, lora: Lora, prover: ParityBase | None, to: Path, spare: Path, *, keep: bool
 ) -> dict[str, Any]:
     """Make the community's folder in `spare`, prove it there, then write it for good."""
-    from communitylm.card_file import CARD
-    from communitylm.lora_gguf import write_lora_gguf
+    from communitylm.export.card_file import CARD
+    from communitylm.export.lora_gguf import write_lora_gguf
     from pluralism_local.files import write_atomic
 
     draft, target = spare / source.community, to / source.community
@@ -220,7 +220,7 @@ def _told(found: Parity | None) -> str:
 
 def _others(source: Source, target: Path) -> list[Path]:
     """The files that the card in `target` names for other bases."""
-    from communitylm.card_file import CARD
+    from communitylm.export.card_file import CARD
     from pluralism_local.communities.adapter_file import inside
     from pluralism_local.communities.cards import read_card
 
@@ -236,7 +236,7 @@ def _file_name(source: Source, target: Path) -> str:
     Raises:
         InvalidInput: the card in `target` is not valid.
     """
-    from communitylm.card_file import CARD
+    from communitylm.export.card_file import CARD
     from pluralism_local.communities.cards import read_card
 
     if (target / CARD).exists():
@@ -254,7 +254,7 @@ def _card(source: Source, info: LoraInfo, file: Path, earlier: str | None) -> st
     Args:
         earlier: the community's card so far; None to begin one.
     """
-    from communitylm.card_file import CARD, Facts, starting_card, update_card
+    from communitylm.export.card_file import CARD, Facts, starting_card, update_card
     from pluralism_local.communities import load_community
     from pluralism_local.files import write_atomic
 

@@ -27,7 +27,7 @@ def write(
     adapters: Annotated[Path, typer.Option(help="Folder of communities.")] = Path(__file__).parents[1]
     / "adapters",
 ) -> None:
-    from communitylm.card_file import CARD, Facts, update_card
+    from communitylm.export.card_file import CARD, Facts, update_card
     from pluralism_local.errors import InvalidInput, NotFound
 
     try:

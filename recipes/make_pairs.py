@@ -32,9 +32,9 @@ def make(
     longest: Annotated[int, typer.Option(min=1, help="Words of a text at most.")] = 150,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count and show; write nothing.")] = False,
 ) -> None:
-    from communitylm.contrast import write_pairs
-    from communitylm.pairs import pair_up
-    from communitylm.passages import read_passages
+    from communitylm.community.contrast import write_pairs
+    from communitylm.community.contrast_pairs import pair_up
+    from communitylm.corpus.passages import read_passages
 
     mine = [passage for path in own for passage in read_passages(path)]
     theirs = [passage for path in against for passage in read_passages(path)]

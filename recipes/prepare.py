@@ -19,8 +19,8 @@ from typing import Annotated
 import typer
 
 from communitylm.command import run, say
-from communitylm.preparing import Prepared, Shape, clean, hold_out, keep_sides, rank, read_all
-from communitylm.settings import HELD_OUT
+from communitylm.community.settings import HELD_OUT
+from communitylm.corpus.preparing import Prepared, Shape, clean, hold_out, keep_sides, rank, read_all
 from pluralism_local.communities.card_parts import ID_PATTERN
 from pluralism_local.display.figures import many
 from pluralism_local.errors import InvalidInput
@@ -124,8 +124,8 @@ def _write(
     corpora: Path,
     configs: Path,
 ) -> None:
-    from communitylm.passages import write_passages
-    from communitylm.settings import starting_config
+    from communitylm.community.settings import starting_config
+    from communitylm.corpus.passages import write_passages
 
     corpus = corpora / f"{community}.jsonl"
     write_passages(corpus, prepared.passages)

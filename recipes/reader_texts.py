@@ -20,7 +20,7 @@ from pluralism_local.display.figures import many
 from pluralism_local.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from communitylm.reading import Comments
+    from communitylm.distilling.reader_texts import Comments
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -38,9 +38,9 @@ def read(
     seed: Annotated[int, typer.Option(min=0, help="Draws comments, options and places.")] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count; write nothing.")] = False,
 ) -> None:
-    from communitylm.comments import SIDES
-    from communitylm.passages import read_passages
-    from communitylm.reading import TOKENS, by_question
+    from communitylm.corpus.passages import read_passages
+    from communitylm.distilling.comments import SIDES
+    from communitylm.distilling.reader_texts import TOKENS, by_question
 
     corpora = {
         side: [passage for path in files or [] for passage in read_passages(path)]
@@ -61,9 +61,9 @@ def read(
 
 
 def _write(comments: Comments, writer: str, target: Path, seconds: float | None, seed: int) -> None:
-    from communitylm.generating import open_writer, stances, write_texts
-    from communitylm.passages import write_passages
-    from communitylm.reading import choices, letters, syntheses, synthesis_requests
+    from communitylm.corpus.passages import write_passages
+    from communitylm.distilling.generating import open_writer, stances, write_texts
+    from communitylm.distilling.reader_texts import choices, letters, syntheses, synthesis_requests
 
     with open_writer(writer, Path.cwd()) as (engine, model, identity):
         wanted = synthesis_requests(identity, comments, seed)

@@ -40,8 +40,8 @@ def sample(
     base: Annotated[str, typer.Option(help="'starter' or a .gguf file.")] = "starter",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print, change no card.")] = False,
 ) -> None:
-    from communitylm.bases import find_base
-    from communitylm.card_file import Facts, update_card
+    from communitylm.export.card_file import Facts, update_card
+    from communitylm.training.bases import find_base
     from pluralism_local.communities import check_base, load_community
     from pluralism_local.engine.llama import LlamaEngine
 

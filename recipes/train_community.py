@@ -19,7 +19,7 @@ from typing import Annotated
 import typer
 
 from communitylm.command import run, say
-from communitylm.settings import read_settings
+from communitylm.community.settings import read_settings
 from pluralism_local.display.figures import many
 
 HERE = Path(__file__).parent
@@ -49,8 +49,8 @@ def train(
     settings = read_settings(config, overrides or [])
     if threads is not None:
         os.environ["OMP_NUM_THREADS"] = str(threads)  # before torch is imported
-    from communitylm.planning import plan as make_plan
-    from communitylm.training import train as carry_out
+    from communitylm.community.planning import plan as make_plan
+    from communitylm.community.training import train as carry_out
 
     plan = make_plan(settings)
     folder = output or HERE / "runs" / settings.id

@@ -19,7 +19,7 @@ from typing import Annotated
 import typer
 
 from communitylm.command import run, say
-from communitylm.nli_settings import read_nli_settings
+from communitylm.nli.settings import read_nli_settings
 
 HERE = Path(__file__).parent
 
@@ -46,8 +46,8 @@ def train(
     settings = read_nli_settings(config, overrides or [])
     if threads is not None:
         os.environ["OMP_NUM_THREADS"] = str(threads)  # before torch is imported
-    from communitylm.nli_training import plan as make_plan
-    from communitylm.nli_training import train as carry_out
+    from communitylm.nli.training import plan as make_plan
+    from communitylm.nli.training import train as carry_out
 
     plan = make_plan(settings)
     folder = output or HERE / "runs" / config.stem
@@ -89,7 +89,7 @@ def export(
     """Export a finished run to GGUF, prove it, and check it."""
     if threads is not None:
         os.environ["OMP_NUM_THREADS"] = str(threads)  # before torch is imported
-    from communitylm.nli_export import export as carry_out
+    from communitylm.nli.export import export as carry_out
     from pluralism_local.evaluation.nli import shipped
 
     target = to or shipped.HERE

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from communitylm.passages import Passage
+from communitylm.corpus.passages import Passage
 
 SUBJECTS = ("tram fares", "night buses", "parking fees", "bicycle lanes", "school routes", "station lifts")
 

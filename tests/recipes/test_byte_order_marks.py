@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from communitylm.nli_settings import read_nli_settings
-from communitylm.settings import read_settings
+from communitylm.community.settings import read_settings
+from communitylm.nli.settings import read_nli_settings
 
 MARK = codecs.BOM_UTF8
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -16,7 +16,7 @@ RECIPES = Path(__file__).parents[2] / "recipes"
 
 def test_a_peft_adapters_configuration(tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    from communitylm.lora_gguf import read_config
+    from communitylm.export.lora_gguf import read_config
 
     (tmp_path / "adapter_config.json").write_bytes(MARK + b'{"r": 7}')
     assert read_config(tmp_path) == {"r": 7}

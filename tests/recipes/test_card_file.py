@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from communitylm.card_file import Facts, starting_card, update_card
+from communitylm.export.card_file import Facts, starting_card, update_card
 from pluralism_local.communities import load_community
 from pluralism_local.communities.adapter_file import inside
 from pluralism_local.errors import InvalidInput

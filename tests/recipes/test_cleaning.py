@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from communitylm.cleaning import cut, fault, mend, sentences
-from communitylm.duplicates import near_duplicates
+from communitylm.corpus.cleaning import cut, fault, mend, sentences
+from communitylm.corpus.duplicates import near_duplicates
 
 PROSE = (
     "We should build more homes near the stations, since families cannot find a flat they can pay for. " * 3

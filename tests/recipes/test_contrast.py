@@ -11,14 +11,21 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from communitylm.contrast import REFERENCES, Pair, contrast_loss, contrasted, read_pairs, write_pairs
-from communitylm.examples import Example
-from communitylm.objective import collate, row_losses
-from communitylm.pairs import pair_up
-from communitylm.passages import Passage, write_passages
-from communitylm.planning import Plan, plan
-from communitylm.settings import read_settings
-from communitylm.training import train
+from communitylm.community.contrast import (
+    REFERENCES,
+    Pair,
+    contrast_loss,
+    contrasted,
+    read_pairs,
+    write_pairs,
+)
+from communitylm.community.contrast_pairs import pair_up
+from communitylm.community.planning import Plan, plan
+from communitylm.community.settings import read_settings
+from communitylm.community.training import train
+from communitylm.corpus.passages import Passage, write_passages
+from communitylm.training.examples import Example
+from communitylm.training.objective import collate, row_losses
 from pluralism_local.errors import Cancelled, InvalidInput, NotFound
 from tests.recipes.corpus_util import letters, write_config
 from tests.recipes.tiny_checkpoint import write_checkpoint
@@ -130,7 +137,7 @@ def test_the_loss_is_that_of_the_paper_and_an_anchor() -> None:
     batch = collate(examples)
     losses = torch.tensor([6.0, 5.5])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("communitylm.contrast.row_losses", lambda *_: losses)
+        patch.setattr("communitylm.community.contrast.row_losses", lambda *_: losses)
         value = float(contrast_loss(None, batch, beta=0.2, anchor=0.5))
     margin = 0.2 * ((7.0 - 6.0) - (5.0 - 5.5))
     assert value == pytest.approx(math.log1p(math.exp(-margin)) + 0.5 * 6.0 / 2)

@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 
 import backtranslate
 import distil_comments
-from communitylm.backtranslation import named
-from communitylm.comments import Asked, comment_fault, comment_requests, stance_fault, stance_of
-from communitylm.directions import direction, read_rules
-from communitylm.disjoint import evaluation_texts, overlaps
-from communitylm.examples import mixed, question_about
-from communitylm.generating import Written, text_key, write_texts
-from communitylm.passages import Passage, distilled, read_passages, write_passages
-from communitylm.planning import plan
-from communitylm.settings import read_settings
-from communitylm.training import train
+from communitylm.community.planning import plan
+from communitylm.community.settings import read_settings
+from communitylm.community.training import train
+from communitylm.corpus.passages import Passage, distilled, read_passages, write_passages
+from communitylm.distilling.backtranslation import named
+from communitylm.distilling.comments import Asked, comment_fault, comment_requests, stance_fault, stance_of
+from communitylm.distilling.directions import direction, read_rules
+from communitylm.distilling.disjoint import evaluation_texts, overlaps
+from communitylm.distilling.generating import Written, text_key, write_texts
+from communitylm.training.examples import mixed, question_about
 from pluralism_local.engine.base import LanguageModel
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.errors import InvalidInput, NotFound
@@ -209,7 +209,7 @@ def writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, fl
 
     def replies(reply: str, yes: float) -> None:
         engine = scripted(tmp_path, reply, yes)
-        monkeypatch.setattr("communitylm.generating.open_writer", lambda *_: opened(engine))
+        monkeypatch.setattr("communitylm.distilling.generating.open_writer", lambda *_: opened(engine))
 
     return replies
 
@@ -250,7 +250,9 @@ def test_distilled_comments_become_a_corpus_whose_training_says_so(
     )
     writer(GOOD, 0.9)
     read = Verdict(0.9, 0.9, 0, 0)
-    monkeypatch.setattr("communitylm.generating.stances", lambda _, pairs, *__: [read] * len(pairs))
+    monkeypatch.setattr(
+        "communitylm.distilling.generating.stances", lambda _, pairs, *__: [read] * len(pairs)
+    )
     target = tmp_path / "comments.jsonl"
     asked = ("press-left", "--questions", questions, "--writer", "w", "--side", "left")
     run(distil_comments.app, *asked, "--output", target)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from communitylm.eval_results import condensed, page, read_results, written
+from communitylm.evaluation.eval_results import condensed, page, read_results, written
 from pluralism_local.errors import NotFound, Refused
 
 SAMPLING = {"temperature": 1.0, "top_p": 0.9, "max_tokens": 48, "seed": 0}

@@ -10,10 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from communitylm.bases import find_base
-from communitylm.examples import Example, Speller, activated, causal, corpus_parts, question_about, schedule
-from communitylm.passages import Passage, write_passages
-from communitylm.settings import read_settings
+from communitylm.community.settings import read_settings
+from communitylm.corpus.passages import Passage, write_passages
+from communitylm.training.bases import find_base
+from communitylm.training.examples import (
+    Example,
+    Speller,
+    activated,
+    causal,
+    corpus_parts,
+    question_about,
+    schedule,
+)
 from pluralism_local.engine.llama import LlamaEngine
 from pluralism_local.errors import InvalidInput, NotFound
 from pluralism_local.types import Message

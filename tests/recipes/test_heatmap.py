@@ -9,8 +9,8 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from communitylm.heatmap import draw
-from communitylm.matrix import Matrix
+from communitylm.evaluation.heatmap import draw
+from communitylm.evaluation.matrix import Matrix
 
 SHIPPED = tuple(
     f"{register}-{side}" for register in ("press", "speech") for side in ("left", "right", "center")

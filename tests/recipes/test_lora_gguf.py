@@ -11,7 +11,7 @@ import pytest
 from gguf import GGUFReader
 from safetensors.numpy import load_file, save_file
 
-from communitylm.lora_gguf import CONFIG, PICKLED, WEIGHTS, read_config, read_lora, write_lora_gguf
+from communitylm.export.lora_gguf import CONFIG, PICKLED, WEIGHTS, read_config, read_lora, write_lora_gguf
 from pluralism_local.communities.adapter_file import check_adapter
 from pluralism_local.errors import InvalidInput, NotFound, PlocalError, Refused
 from pluralism_local.models.gguf_file import read_header, sha256_of

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from communitylm.matrix import Matrix, tabulate
-from communitylm.perplexity import Loss, surprise
-from communitylm.score_file import ScoreFile, score_key
+from communitylm.evaluation.matrix import Matrix, tabulate
+from communitylm.evaluation.perplexity import Loss, surprise
+from communitylm.evaluation.score_file import ScoreFile, score_key
 
 EACH = {"a": ["ada", "bob", "cyd", "dan"]}
 """Four passages of four people."""

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from communitylm import nli_steps
-from communitylm.bases import find_base
-from communitylm.nli_data import clean, gather, word_tokens
-from communitylm.nli_settings import read_nli_settings
-from communitylm.nli_training import NliPlan, plan, train
+from communitylm.nli import steps as nli_steps
+from communitylm.nli.data import clean, gather, word_tokens
+from communitylm.nli.settings import read_nli_settings
+from communitylm.nli.training import NliPlan, plan, train
+from communitylm.training.bases import find_base
 from pluralism_local.errors import EngineFailure, InvalidInput, NotFound, Refused
 from pluralism_local.evaluation.nli.base import LABELS, Pair
 from pluralism_local.evaluation.nli.prompts import NLI_WORDS, nli_message
@@ -141,8 +141,8 @@ def test_a_plan_asks_what_use_will_ask(tiny: NliPlan) -> None:
 
 
 def test_the_loss_is_the_words_cross_entropy_whatever_is_shared(tiny: NliPlan) -> None:
-    from communitylm.nli_objective import collate, loss_and_guesses, word_probabilities
-    from communitylm.nli_training import _adapted
+    from communitylm.nli.objective import collate, loss_and_guesses, word_probabilities
+    from communitylm.nli.training import _adapted
 
     model = _adapted(tiny)
     torch.manual_seed(1)
@@ -325,7 +325,7 @@ def test_a_dry_run_shows_everything_and_writes_nothing(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_few_steps_from_the_starter_export_and_are_heard(tmp_path: Path, starter_path: Path) -> None:
-    from communitylm.nli_export import export
+    from communitylm.nli.export import export
     from pluralism_local.evaluation.nli.shipped import find_shipped
     from pluralism_local.models.gguf_file import fingerprint, read_header
     from pluralism_local.types import ModelInfo

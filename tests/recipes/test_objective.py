@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from communitylm.examples import Example
-from communitylm.objective import IGNORED, answer_loss, collate, summed_loss
-from communitylm.pair import add_second, paired_loss
+from communitylm.community.together import add_second, paired_loss
+from communitylm.training.examples import Example
+from communitylm.training.objective import IGNORED, answer_loss, collate, summed_loss
 from pluralism_local.errors import InvalidInput
 
 torch = pytest.importorskip("torch")

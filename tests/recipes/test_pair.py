@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
-from communitylm.examples import Example
-from communitylm.pair import paired
-from communitylm.passages import write_passages
-from communitylm.planning import plan
-from communitylm.settings import Settings, read_settings
-from communitylm.training import train
+from communitylm.community.planning import plan
+from communitylm.community.settings import Settings, read_settings
+from communitylm.community.together import paired
+from communitylm.community.training import train
+from communitylm.corpus.passages import write_passages
+from communitylm.training.examples import Example
 from pluralism_local.errors import InvalidInput, NotFound, Refused
 from tests.recipes.corpus_util import letters, write_config
 from tests.recipes.tiny_checkpoint import write_checkpoint
@@ -96,7 +96,7 @@ def test_a_step_is_that_of_adam_on_the_sum_and_the_difference_of_gradients() -> 
     import torch
     from peft import LoraConfig, get_peft_model
 
-    from communitylm import pair
+    from communitylm.community import together as pair
 
     torch.manual_seed(0)
     base = torch.nn.Sequential(torch.nn.Linear(3, 2, bias=False))
@@ -202,9 +202,9 @@ def loss_of(folder: Path, adapter: Path, side: str) -> float:
     from safetensors.torch import load_file as load_torch
     from transformers import AutoModelForCausalLM
 
-    from communitylm.bases import find_base
-    from communitylm.examples import activated
-    from communitylm.objective import collate, summed_loss
+    from communitylm.training.bases import find_base
+    from communitylm.training.examples import activated
+    from communitylm.training.objective import collate, summed_loss
 
     with find_base("./base", folder).speller(chat=True) as speller:
         examples = activated(letters(side, 8), speller, 256)

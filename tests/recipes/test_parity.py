@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 import export_gguf
-from communitylm import lora_gguf, parity
-from communitylm.bases import Base, find_base
-from communitylm.lora_gguf import read_lora, write_lora_gguf
-from communitylm.parity import LIMIT, ParityBase
+from communitylm.export import lora_gguf, parity
+from communitylm.export.lora_gguf import read_lora, write_lora_gguf
+from communitylm.export.parity import LIMIT, ParityBase
+from communitylm.training.bases import Base, find_base
 from pluralism_local.communities import load_community
 from pluralism_local.errors import InvalidInput, NotFound, Refused
 
@@ -182,7 +182,7 @@ def export(*arguments: object) -> Any:
 @pytest.fixture
 def share(loaded: ParityBase, monkeypatch: pytest.MonkeyPatch) -> None:
     """The script proves on the base that is loaded already."""
-    monkeypatch.setattr("communitylm.parity.ParityBase", lambda _: contextlib.nullcontext(loaded))
+    monkeypatch.setattr("communitylm.export.parity.ParityBase", lambda _: contextlib.nullcontext(loaded))
 
 
 @pytest.mark.usefixtures("share")

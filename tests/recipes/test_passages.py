@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from communitylm.passages import Passage, read_passages, write_passages
+from communitylm.corpus.passages import Passage, read_passages, write_passages
 from pluralism_local.errors import InvalidInput, NotFound
 from tests.recipes.corpus_util import letters
 

@@ -17,10 +17,10 @@ import gguf
 import numpy as np
 import pytest
 
-from communitylm.bases import Base, find_base
-from communitylm.examples import question_about
-from communitylm.passages import write_passages
-from communitylm.perplexity import AdapterFile, Scorer, late_interrupts
+from communitylm.corpus.passages import write_passages
+from communitylm.evaluation.perplexity import AdapterFile, Scorer, late_interrupts
+from communitylm.training.bases import Base, find_base
+from communitylm.training.examples import question_about
 from pluralism_local.bench.seeded import write_lora
 from pluralism_local.errors import ContextOverflow
 from pluralism_local.models.gguf_file import read_header
@@ -216,7 +216,7 @@ def evaluate(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
 
 def add_adapter(folder: Path, starter_path: Path) -> None:
     """Give the community "trams" a seeded adapter."""
-    from communitylm.card_file import Facts, update_card
+    from communitylm.export.card_file import Facts, update_card
     from pluralism_local.models.gguf_file import fingerprint, sha256_of
 
     header = read_header(starter_path)
@@ -235,7 +235,7 @@ def add_adapter(folder: Path, starter_path: Path) -> None:
 
 @pytest.mark.slow
 def test_an_evaluation_goes_on_where_it_stopped(tmp_path: Path, starter_path: Path) -> None:
-    from communitylm.card_file import starting_card
+    from communitylm.export.card_file import starting_card
     from pluralism_local.communities import load_community
 
     write_passages(tmp_path / "trams.jsonl", letters("riders"))
@@ -272,7 +272,7 @@ def test_an_evaluation_goes_on_where_it_stopped(tmp_path: Path, starter_path: Pa
 def test_a_killed_evaluation_keeps_its_scores(
     tmp_path: Path, starter_path: Path, kill: signal.Signals, code: int, said: str
 ) -> None:
-    from communitylm.card_file import starting_card
+    from communitylm.export.card_file import starting_card
 
     write_passages(tmp_path / "trams.jsonl", letters("riders", speakers=12))
     write_config(tmp_path, "trams")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from communitylm.passages import Passage
-from communitylm.preparing import Prepared, keep_sides, read_all, read_originals
+from communitylm.corpus.passages import Passage
+from communitylm.corpus.preparing import Prepared, keep_sides, read_all, read_originals
 from pluralism_local.errors import InvalidInput
 
 

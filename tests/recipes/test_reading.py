@@ -11,10 +11,17 @@ from pathlib import Path
 import pytest
 
 import reader_texts
-from communitylm.comments import Side
-from communitylm.generating import Written
-from communitylm.passages import Passage, read_passages, write_passages
-from communitylm.reading import ATTRIBUTES, by_question, choices, letters, syntheses, synthesis_requests
+from communitylm.corpus.passages import Passage, read_passages, write_passages
+from communitylm.distilling.comments import Side
+from communitylm.distilling.generating import Written
+from communitylm.distilling.reader_texts import (
+    ATTRIBUTES,
+    by_question,
+    choices,
+    letters,
+    syntheses,
+    synthesis_requests,
+)
 from pluralism_local.engine.base import LanguageModel
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.errors import InvalidInput
@@ -108,9 +115,11 @@ def test_the_script_writes_a_corpus_and_counts_first(
     def opened() -> Iterator[tuple[LanguageModel, str, str]]:
         yield ScriptedEngine(script), "Some-Model", "identity"
 
-    monkeypatch.setattr("communitylm.generating.open_writer", lambda *_: opened())
+    monkeypatch.setattr("communitylm.distilling.generating.open_writer", lambda *_: opened())
     read = Verdict(0.9, 0.9, 0, 0)
-    monkeypatch.setattr("communitylm.generating.stances", lambda _, pairs, *__: [read] * len(pairs))
+    monkeypatch.setattr(
+        "communitylm.distilling.generating.stances", lambda _, pairs, *__: [read] * len(pairs)
+    )
     options: list[str] = ["--writer", "w", "--output", str(tmp_path / "reader.jsonl")]
     for side, passages in corpora().items():
         write_passages(tmp_path / f"{side}.jsonl", passages)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from communitylm.settings import read_settings, starting_config
+from communitylm.community.settings import read_settings, starting_config
 from pluralism_local.errors import InvalidInput, NotFound
 
 CONFIGS = Path(__file__).parents[2] / "recipes" / "configs"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from communitylm.passages import Passage
-from communitylm.split import SLACK, evenly, split
+from communitylm.corpus.passages import Passage
+from communitylm.corpus.split import SLACK, evenly, split
 from pluralism_local.errors import InvalidInput
 from tests.recipes.corpus_util import letters
 

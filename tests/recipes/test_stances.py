@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from communitylm.passages import Passage
-from communitylm.stances import stance_score, take_sides
+from communitylm.corpus.passages import Passage
+from communitylm.corpus.stances import stance_score, take_sides
 
 ARGUES = "We must protect the right to vote, because a country that fails its citizens cannot be just."
 ANNOUNCES = (

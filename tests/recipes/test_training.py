@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from communitylm.passages import write_passages
-from communitylm.planning import plan, trainable_weights
-from communitylm.settings import read_settings
-from communitylm.training import train
+from communitylm.community.planning import plan, trainable_weights
+from communitylm.community.settings import read_settings
+from communitylm.community.training import train
+from communitylm.corpus.passages import write_passages
 from pluralism_local.errors import EngineFailure, InvalidInput, NotFound, Refused
 from tests.recipes.corpus_util import letters, write_config, write_jsonl
 from tests.recipes.tiny_checkpoint import write_checkpoint

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from communitylm import views
-from communitylm.passages import Passage
-from communitylm.preparing import Prepared, hold_out, rank
-from communitylm.subjects import subjects
-from communitylm.terms import terms
-from communitylm.views import PRIOR_TERMS, Z_LIMIT, Term, log_odds, view_scores
+from communitylm.corpus import view_scores as views
+from communitylm.corpus.passages import Passage
+from communitylm.corpus.preparing import Prepared, hold_out, rank
+from communitylm.corpus.subjects import subjects
+from communitylm.corpus.terms import terms
+from communitylm.corpus.view_scores import PRIOR_TERMS, Z_LIMIT, Term, log_odds, view_scores
 from tests.recipes.corpus_util import letters
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from communitylm.bases import find_base
-from communitylm.nli_data import word_tokens
+from communitylm.nli.data import word_tokens
+from communitylm.training.bases import find_base
 from pluralism_local.bench.seeded import write_lora
 from pluralism_local.engine.base import Capabilities, ShouldStop, never
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions

@@ -1,0 +1,1 @@
+"""A community's adapter: its configuration, its examples, and its training."""

@@ -1,0 +1,122 @@
+"""Texts that a larger model writes and reads for a recipe, each batch kept as it is finished.
+
+    {key: Request}, journal      ──write_texts──> {key: Written}     what is in the journal is not written again
+    [(question, text)], journal  ──stances──> P(yes) and P(on topic) of each, as `plocal communities judge` has them
+
+A key is made of all that a text depends on, so that a changed prompt or model is another text. Ctrl-C, a kill or the
+end of the time loses a batch at most; the same command goes on. A text that fails is said and left for the next try.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pluralism_local.engine.base import LanguageModel
+from pluralism_local.errors import InvalidInput
+from pluralism_local.evaluation.asking import Asker, Failure
+from pluralism_local.evaluation.identity import digest, model_key
+from pluralism_local.evaluation.journal import Journal
+from pluralism_local.evaluation.voices import StanceJudge, Verdict, judge_comments
+from pluralism_local.types import Request
+
+BATCH = 24
+"""Requests that are given to the engine together."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A text, without white space around it; `ended` is false where its tokens ran out."""
+
+    text: str
+    ended: bool
+
+
+@contextmanager
+def open_writer(model: str, folder: Path) -> Iterator[tuple[LanguageModel, str, str]]:
+    """The engine for a model, what its makers call it, and its identity.
+
+    Args:
+        model: ``"starter"`` or a ``.gguf`` file, relative to `folder`.
+
+    Raises:
+        NotFound: no such model. InvalidInput: it is no GGUF.
+    """
+    from communitylm.training.bases import find_base
+    from pluralism_local.engine.llama import LlamaEngine
+
+    found = find_base(model, folder)
+    if found.gguf is None:
+        raise InvalidInput(f"{model} is no GGUF.", "Give 'starter' or a .gguf file.")
+    with LlamaEngine(found.gguf, name=found.name) as engine:
+        yield engine, found.name, str(model_key(engine.info))
+
+
+def text_key(model: str, request: Request) -> str:
+    """Identity of a text: of the model, all messages and the sampling; 24 hex digits."""
+    messages = [[message.role, message.content] for message in request.messages]
+    return digest([model, messages, repr(request.sampling)])[:24]
+
+
+def write_texts(
+    engine: LanguageModel, requests: Mapping[str, Request], path: Path, *, seconds: float | None, say: Say
+) -> dict[str, Written]:
+    """The text of each request by its key, those from the journal at `path` and those written now.
+
+    Args:
+        seconds: no batch is begun after so many; None: until all are written.
+
+    Raises:
+        Refused: another process writes the journal. PlocalError: as `Asker.texts`.
+    """
+    asker, began = Asker(engine), time.monotonic()
+    with Journal(path) as journal:
+        found = {
+            one["key"]: Written(one["text"], one["ended"])
+            for one in journal.records
+            if one["key"] in requests
+        }
+        missing = [key for key in requests if key not in found]
+        for start in range(0, len(missing), BATCH):
+            spent = time.monotonic() - began
+            if seconds is not None and spent >= seconds:
+                say(
+                    f"The time is over at {len(found):,} of {len(requests):,} texts; the same command goes on."
+                )
+                break
+            keys = missing[start : start + BATCH]
+            answers = dict(zip(keys, asker.texts([requests[key] for key in keys]), strict=True))
+            for failure in {one.message for one in answers.values() if isinstance(one, Failure)}:
+                say(f"A text failed: {failure}")
+            texts = {
+                key: Written(one.text.strip(), one.finish == "stop")
+                for key, one in answers.items()
+                if not isinstance(one, Failure)
+            }
+            journal.append([{"key": key, "text": one.text, "ended": one.ended} for key, one in texts.items()])
+            found |= texts
+            left = (time.monotonic() - began) / (start + len(keys)) * (len(missing) - start - len(keys))
+            say(f"{len(found):,} of {len(requests):,} texts, {int(left // 60)}:{int(left % 60):02d} left")
+    return found
+
+
+def stances(
+    engine: LanguageModel, pairs: Sequence[tuple[str, str]], path: Path, say: Say
+) -> list[Verdict | None]:
+    """Of each (question, text) what the model reads in it; None where it gave no verdict. Journalled at `path`.
+
+    Raises:
+        Unsupported: the model gives no exact probabilities. PlocalError: as `judge_comments`.
+    """
+    judge = StanceJudge(engine)
+    say(f"Reading {len(pairs):,} texts …")
+    with Journal(path) as journal:
+        verdicts = judge_comments(
+            judge, journal, pairs, progress=lambda done, of: say(f"{done:,} of {of:,} read")
+        )
+    return [one if isinstance(one, Verdict) else None for one in verdicts]
