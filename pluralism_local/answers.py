@@ -1,10 +1,10 @@
 """Answers as scripts get them: one, and many that are computed as they are taken.
 
     Result | Failure ──record_of──> JSON object ──> Answer
-    questions ──16 at a time──> Batch ──> Answer…        FOLDER/answers.jsonl: {"key", "result"} …
+    questions ──16 at a time──> QuestionBatch ──> Answer…        FOLDER/answers.jsonl: {"key", "result"} …
 
-A folder's answers are found by what they depend on (`Batch.key`), so that other questions, models and settings may
-share it; a batch is written whole. Failures are not kept and are asked again.
+A folder's answers are found by what they depend on (`QuestionBatch.key`), so that other questions, models and settings
+may share it; a batch is written whole. Failures are not kept and are asked again.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from pluralism_local.errors import InvalidInput
-from pluralism_local.evaluation.asking import Failure
+from pluralism_local.evaluation.batch_calls import Failure
 from pluralism_local.evaluation.journal import Journal, Record
-from pluralism_local.evaluation.questions import Batch, StoredResult
+from pluralism_local.evaluation.questions import QuestionBatch, StoredResult
 from pluralism_local.evaluation.runner import CHUNK
-from pluralism_local.evaluation.stored import check_records
+from pluralism_local.evaluation.strict_records import check_records
 from pluralism_local.modes.record import to_record
 from pluralism_local.recorded import from_record
 from pluralism_local.results import Aggregate, Comment, Result, Selection
@@ -87,7 +87,7 @@ class Answers:
     """
 
     def __init__(
-        self, batch: Batch, prefix: Sequence[str], questions: Iterable[str], folder: Path | None
+        self, batch: QuestionBatch, prefix: Sequence[str], questions: Iterable[str], folder: Path | None
     ) -> None:
         self._batch, self._warnings, self._folder = batch, tuple(prefix), folder
         self._questions = iter(questions)

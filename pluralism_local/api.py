@@ -22,7 +22,7 @@ from pluralism_local import config, modes, wiring
 from pluralism_local.answers import Answer, Answers, record_of
 from pluralism_local.communities import Pool
 from pluralism_local.errors import InvalidInput
-from pluralism_local.evaluation.questions import Batch
+from pluralism_local.evaluation.questions import QuestionBatch
 from pluralism_local.mode_specs import DEFAULT, SPECS
 from pluralism_local.results import Result
 from pluralism_local.types import Sampling
@@ -167,9 +167,9 @@ class Session:
         self._stack.callback(answers.close)
         return answers
 
-    def _batch(self, mode: str, options: Sequence[str], attribute: str | None) -> Batch:
+    def _batch(self, mode: str, options: Sequence[str], attribute: str | None) -> QuestionBatch:
         settings, name = self._settings, wiring.find_mode(mode)
-        return Batch(
+        return QuestionBatch(
             self._handles.llm,
             self._handles.communities,
             self._pool if SPECS[name].communities else None,

@@ -2,6 +2,7 @@
 
     path ──open_regular──> a binary file | NotFound | InvalidInput
     text ──write_atomic──> the file, old or new, never half
+    plain value ──digest──> 64 hex digits
     (path, size, modification time) ──remembered──> what was computed from the file before
 
 A cache is a convenience: a damaged one is begun anew, one that cannot be written is done without.
@@ -10,6 +11,7 @@ A cache is a convenience: a damaged one is begun anew, one that cannot be writte
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import stat
@@ -69,6 +71,17 @@ def kind_of(mode: int) -> str:
     if stat.S_ISBLK(mode):
         return "a disk"
     return "a socket" if stat.S_ISSOCK(mode) else "a device or a pipe"
+
+
+def digest(value: object, *, escaped: bool = False) -> str:
+    """64 hex digits of the sha256 of a plain value as JSON with sorted keys, which says the same of equal values.
+
+    Args:
+        escaped: write what is not ASCII as ``\\u`` escapes, as files of this project that are compared by such
+            digests may have been written.
+    """
+    text = json.dumps(value, sort_keys=True, ensure_ascii=escaped)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def write_atomic(path: Path, text: str) -> None:

@@ -4,8 +4,8 @@
     what a run names    ──remember_run, allow_run──> …   ──run_state──> "own" | "trusted" | "unknown"
 
 By itself a folder's file may choose modes, pools and sampling, and be stricter; see `is_guarded`. A file is trusted at
-its path and with its very content; a run by what it names (`digest`), since folders of runs are moved. Failure modes:
-a store that cannot be read trusts nothing, so that everything is asked again; one that cannot be written is
+its path and with its very content; a run by what it names (`files.digest`), since folders of runs are moved. Failure
+modes: a store that cannot be read trusts nothing, so that everything is asked again; one that cannot be written is
 `InvalidInput` where the user asked for it.
 """
 
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pluralism_local.errors import InvalidInput, NotFound
-from pluralism_local.files import open_regular, write_atomic
+from pluralism_local.files import digest, open_regular, write_atomic
 from pluralism_local.locks import only_writer
 
 STORE = "trusted.json"
@@ -71,7 +71,7 @@ class Trust:
 
     def run_state(self, names: Mapping[str, Any]) -> Literal["own", "trusted", "unknown"]:
         """Whether a run that names just this was begun here, or was allowed to."""
-        kept = self._read()["runs"].get(digest(names))
+        kept = self._read()["runs"].get(_key(names))
         return "unknown" if kept is None else "trusted" if kept else "own"
 
     def remember_run(self, names: Mapping[str, Any]) -> None:
@@ -79,14 +79,14 @@ class Trust:
         if self.run_state(names) == "own":
             return
         with contextlib.suppress(InvalidInput):
-            self._change(lambda entries: entries["runs"].update({digest(names): ""}))
+            self._change(lambda entries: entries["runs"].update({_key(names): ""}))
 
     def allow_run(self, names: Mapping[str, Any], folder: Path) -> None:
         """Trust what a run of others names; `folder` is how `runs` tells of it.
 
         Raises: InvalidInput: the store cannot be written.
         """
-        self._change(lambda entries: entries["runs"].setdefault(digest(names), str(folder.absolute())))
+        self._change(lambda entries: entries["runs"].setdefault(_key(names), str(folder.absolute())))
 
     def revoke_run(self, names: Mapping[str, Any], folder: Path) -> None:
         """Trust it no longer.
@@ -95,7 +95,7 @@ class Trust:
         """
         if self.run_state(names) == "unknown":
             raise NotFound(f"{folder} is not trusted.", "plocal config trust --list shows what is.")
-        self._change(lambda entries: entries["runs"].pop(digest(names), None))
+        self._change(lambda entries: entries["runs"].pop(_key(names), None))
 
     def runs(self) -> list[Path]:
         """The folders of runs of others that were trusted, where they were then."""
@@ -150,9 +150,8 @@ def is_pool_file(name: str) -> bool:
     return os.sep in name or "/" in name or name.endswith((".yaml", ".yml"))
 
 
-def digest(names: Mapping[str, Any]) -> str:
-    """sha256 of canonical JSON, hex."""
-    return _sha256(json.dumps(names, sort_keys=True).encode())
+def _key(names: Mapping[str, Any]) -> str:
+    return digest(names, escaped=True)
 
 
 def _place(file: Path) -> str:

@@ -16,6 +16,9 @@ from pluralism_local import __version__
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "pluralism_local"
 LONGEST = 520  # lines a file may have; most should have far fewer
+PLACEHOLDERS = {"found", "one", "said", "wanted", "kept", "known", "shown", "made", "asked", "heard"}
+SHARE = 0.034  # of all names of values, those that are placeholders
+NAMED = ("pluralism_local/evaluation", "pluralism_local/cli/eval", "pluralism_local/cli/voices")
 
 
 def sources(*folders: str) -> list[Path]:
@@ -45,6 +48,32 @@ def test_modules_and_what_is_public_in_them_are_documented(path: Path) -> None:
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_")
     ]
     assert [node.name for node in public if not ast.get_docstring(node)] == []
+
+
+def names_of_values(path: Path) -> list[str]:
+    """Every name that is assigned to, and every parameter, in a file."""
+    return [
+        node.id if isinstance(node, ast.Name) else node.arg
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.arg) or (isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))
+    ]
+
+
+def test_values_are_called_what_they_are() -> None:
+    nameless = {
+        name(path): sorted(PLACEHOLDERS.intersection(names_of_values(path)))
+        for path in sources(*NAMED)
+        if "report" not in path.parts
+    }
+    assert len(nameless) > 60
+    assert {path: names for path, names in nameless.items() if names} == {}
+
+
+def test_hardly_any_value_has_a_name_that_says_nothing() -> None:
+    names = [name for path in sources("pluralism_local", "recipes") for name in names_of_values(path)]
+    nameless = sum(name in PLACEHOLDERS for name in names)
+    assert len(names) > 10_000
+    assert nameless / len(names) <= SHARE, f"{nameless} of {len(names)}"
 
 
 def test_no_file_is_too_long_to_read() -> None:

@@ -28,7 +28,7 @@ from pluralism_local.evaluation import service
 from pluralism_local.evaluation.journal import read_journal
 from pluralism_local.evaluation.methods import voices_for
 from pluralism_local.evaluation.run_folder import SETTINGS, RunSpec
-from pluralism_local.evaluation.runner import Progress, Setup, comments_file
+from pluralism_local.evaluation.runner import RunProgress, RunSetup, comments_file
 from pluralism_local.evaluation.samples import Sample, Where
 from pluralism_local.evaluation.tasks import TASKS
 from pluralism_local.types import Message, Sampling
@@ -133,9 +133,9 @@ def bench_eval(
         comment = Sampling(1.0, 0.9, comment_tokens)
         began = time.perf_counter()
         with LlamaEngine(path, name=name, options=options) as engine:
-            setup = Setup(TASK, samples, speaking, engine, engine, comment, Sampling(max_tokens=1))
+            setup = RunSetup(TASK, samples, speaking, engine, engine, comment, Sampling(max_tokens=1))
 
-            def tell(now: Progress) -> None:
+            def tell(now: RunProgress) -> None:
                 note(f"ours: {now.done} of {now.total} questions")
 
             evaluation = service.prepare(setup, _spec(name, pool), Path(folder))
@@ -176,7 +176,7 @@ def _spec(model: str, pool: Pool) -> RunSpec:
 
 
 def _prompts(
-    setup: Setup, engine: LlamaEngine, texts: dict[tuple[str, str], str]
+    setup: RunSetup, engine: LlamaEngine, texts: dict[tuple[str, str], str]
 ) -> tuple[list[tuple[Path | None, list[tuple[int, ...]]]], list[tuple[int, ...]]]:
     """The whole prompts of the comments, by adapter, and of the answers."""
     voices = voices_for("ours", setup.pool, adapters=True)

@@ -191,7 +191,7 @@ def bench_eval(
     out = options.output(context, as_json=as_json)
     from pluralism_local.bench.evaluation import TASK, made_up
     from pluralism_local.bench.evaluation import bench_eval as measure
-    from pluralism_local.evaluation.reading import read_samples
+    from pluralism_local.evaluation.sample_file import read_samples
 
     overrides = {"model": model, "pool": pool, "threads": threads, "gpu_layers": gpu_layers}
     settings = options.load(out, overrides).settings

@@ -56,8 +56,8 @@ class Basis:
     @property
     def void(self) -> bool:
         """Whether the method answered nothing that it was asked."""
-        asked = self.n - self.distributions.get(ALREADY_CLEAR, 0)
-        return 0 < asked <= self.stand_ins + self.unparsed + self.empty
+        questions = self.n - self.distributions.get(ALREADY_CLEAR, 0)
+        return 0 < questions <= self.stand_ins + self.unparsed + self.empty
 
     def record(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -71,26 +71,30 @@ def basis_of(task: Task, predictions: Sequence[Prediction], *, empty: int = 0) -
         empty: of the responses, those without a sentence.
     """
     labels = task.answers == "label"
-    outside = [one.unassigned_mass for one in predictions if one.unassigned_mass is not None]
-    stand_ins = [_is_stand_in(one) for one in predictions]
+    outside = [
+        prediction.unassigned_mass for prediction in predictions if prediction.unassigned_mass is not None
+    ]
+    stand_ins = [_is_stand_in(prediction) for prediction in predictions]
     return Basis(
         len(predictions),
         dict(
             sorted(
                 Counter(
-                    one.distribution_method or UNKNOWN for one in predictions if one.distribution is not None
+                    prediction.distribution_method or UNKNOWN
+                    for prediction in predictions
+                    if prediction.distribution is not None
                 ).items()
             )
         ),
         stand_ins=sum(stand_ins),
-        partly=sum(one.stand_in > 0 for one in predictions) - sum(stand_ins),
+        partly=sum(prediction.stand_in > 0 for prediction in predictions) - sum(stand_ins),
         unparsed=sum(
-            labels and not stand_in and task.read_label(one.output or "") == NONE
-            for one, stand_in in zip(predictions, stand_ins, strict=True)
+            labels and not stand_in and task.read_label(prediction.output or "") == NONE
+            for prediction, stand_in in zip(predictions, stand_ins, strict=True)
         ),
         empty=empty,
-        unchosen=sum(one.selection_method == "fallback" for one in predictions),
-        unclear=sum(one.selection_method == "unclear" for one in predictions),
+        unchosen=sum(prediction.selection_method == "fallback" for prediction in predictions),
+        unclear=sum(prediction.selection_method == "unclear" for prediction in predictions),
         outside=math.fsum(outside) / len(outside) if outside and len(outside) == len(predictions) else None,
     )
 
@@ -110,7 +114,7 @@ def _sentences(task: str, name: str, basis: Mapping[str, Any]) -> list[str]:
     labels = task in TASKS and TASKS[task].answers == "label"
     scored = ", counted as wrong" if labels else "; even shares are scored in its place"
     scored = "" if basis["void"] else scored
-    found = [
+    counts = [
         (basis["stand_ins"], f"a stand-in, since no option had any probability{scored}"),
         (basis["partly"], "in part a stand-in: after some comments no option had any probability"),
         (
@@ -119,21 +123,21 @@ def _sentences(task: str, name: str, basis: Mapping[str, Any]) -> list[str]:
         ),
         (basis["empty"], f"empty{'' if basis['void'] else ', covering nothing'}"),
     ]
-    said = [
-        f"{count} of {n} answers {'is' if count == 1 else 'are'} {what}" for count, what in found if count
+    sentences = [
+        f"{count} of {n} answers {'is' if count == 1 else 'are'} {what}" for count, what in counts if count
     ]
     if basis["void"]:
-        said = [f"no score, for {' and '.join(said)}"]
+        sentences = [f"no score, for {' and '.join(sentences)}"]
     if basis["unchosen"]:
-        said.append(
+        sentences.append(
             f"in {basis['unchosen']} of {n} samples the LLM named no community, and the first by weight was taken"
         )
     if basis["unclear"]:
-        said.append(
+        sentences.append(
             f"in {basis['unclear']} of {n} samples the LLM named several communities, and the last was taken"
         )
-    return [f"{name}: {one}." for one in said]
+    return [f"{name}: {sentence}." for sentence in sentences]
 
 
-def _is_stand_in(one: Prediction) -> bool:
-    return one.stand_in > 1 - 1e-9
+def _is_stand_in(prediction: Prediction) -> bool:
+    return prediction.stand_in > 1 - 1e-9

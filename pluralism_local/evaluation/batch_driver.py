@@ -15,30 +15,28 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from pluralism_local.engine.base import LanguageModel
 from pluralism_local.errors import ContextOverflow, Unsupported
-from pluralism_local.evaluation.asking import Asker, Failure, failure_of
 from pluralism_local.evaluation.basis import ALREADY_CLEAR
-from pluralism_local.evaluation.comments import CommentStore, Said, Wanted
+from pluralism_local.evaluation.batch_calls import Asker, Failure, failure_of
+from pluralism_local.evaluation.comments import CommentRequest, CommentStore, CommunityComment
 from pluralism_local.evaluation.samples import Prediction, Sample
 from pluralism_local.evaluation.tasks.base import SampleWordings
 from pluralism_local.mode_specs import SPECS, ModeName, Stage
 from pluralism_local.modes import algorithm
 from pluralism_local.modes.aggregate import STAND_IN, is_stand_in, most_probable
 from pluralism_local.modes.budget import fit_comments
+from pluralism_local.modes.draft import ModelRole
 from pluralism_local.modes.options import letters
 from pluralism_local.modes.steps import Answered, Case, Consult, Reserve, Steps, Voice, Warn, Weigh, Write
 from pluralism_local.prompts import Prompt
 from pluralism_local.results import Aggregate
 from pluralism_local.types import Completion, Message, OptionRequest, Request, Sampling, Usage
 
-Role = Literal["communities", "llm"]
-
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SampleOutcome:
     """What became of a sample.
 
     Attributes:
@@ -50,15 +48,15 @@ class Outcome:
     """
 
     result: Prediction | Failure
-    usage: dict[Role, Usage] = field(default_factory=dict)
+    usage: dict[ModelRole, Usage] = field(default_factory=dict)
     answered: Answered | None = None
-    comments: dict[str, Said] = field(default_factory=dict)
+    comments: dict[str, CommunityComment] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     prompts: list[Prompt] = field(default_factory=list)
 
 
 @dataclass
-class _Running:
+class _SampleRun:
     """A sample on its way. `step` is what it waits for, None once there is a result."""
 
     sample: Sample
@@ -66,13 +64,13 @@ class _Running:
     step: Consult | Weigh | Write | None = None
     comment_tokens: int | None = None
     result: Prediction | Failure | None = None
-    usage: dict[Role, Usage] = field(default_factory=dict)
+    usage: dict[ModelRole, Usage] = field(default_factory=dict)
     answered: Answered | None = None
-    comments: dict[str, Said] = field(default_factory=dict)
+    comments: dict[str, CommunityComment] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     prompts: list[Prompt] = field(default_factory=list)
 
-    def spend(self, role: Role, usage: Usage) -> None:
+    def spend(self, role: ModelRole, usage: Usage) -> None:
         self.usage[role] = self.usage.get(role, Usage()) + usage
 
     def end(self, result: Prediction | Failure) -> None:
@@ -111,7 +109,7 @@ class BatchDriver:
         self._task, self._llm, self._asker = task, llm, Asker(llm)
         self._comments, self._comment, self._answer = comments, comment, answer
 
-    def run(self, mode: ModeName, voices: Sequence[Voice], samples: Sequence[Sample]) -> list[Outcome]:
+    def run(self, mode: ModeName, voices: Sequence[Voice], samples: Sequence[Sample]) -> list[SampleOutcome]:
         """An outcome per sample, in order.
 
         Args:
@@ -121,58 +119,71 @@ class BatchDriver:
             Unsupported: the task needs probabilities, and the LLM turns out to give none.
             PlocalError: a remote server is down.
         """
-        running = {
+        sample_runs = {
             sample.id: self._begin(mode, tuple(voices), sample)
             for sample in samples
             if len(sample.options) != 1
         }
         stages = SPECS[mode].stages
         while waiting := [
-            (_place(one.step, stages), one) for one in running.values() if one.step is not None
+            (_place(sample_run.step, stages), sample_run)
+            for sample_run in sample_runs.values()
+            if sample_run.step is not None
         ]:
             first = min(place for place, _ in waiting)
-            self._carry_out([one for place, one in waiting if place == first])
+            self._carry_out([sample_run for place, sample_run in waiting if place == first])
         return [
-            Outcome(one.result, one.usage, one.answered, one.comments, one.warnings, one.prompts)
-            if (one := running.get(sample.id)) is not None and one.result is not None
-            else Outcome(self._already_clear())
+            SampleOutcome(
+                sample_run.result,
+                sample_run.usage,
+                sample_run.answered,
+                sample_run.comments,
+                sample_run.warnings,
+                sample_run.prompts,
+            )
+            if (sample_run := sample_runs.get(sample.id)) is not None and sample_run.result is not None
+            else SampleOutcome(self._already_clear())
             for sample in samples
         ]
 
-    def _begin(self, mode: ModeName, voices: tuple[Voice, ...], sample: Sample) -> _Running:
+    def _begin(self, mode: ModeName, voices: tuple[Voice, ...], sample: Sample) -> _SampleRun:
         case = Case(
             self._task, sample, self._task.answers, sample.options, voices, self._probabilities, self._answer
         )
-        one = _Running(sample, algorithm(mode)(case))
-        self._advance(one, None)
-        return one
+        sample_run = _SampleRun(sample, algorithm(mode)(case))
+        self._advance(sample_run, None)
+        return sample_run
 
     def _already_clear(self) -> Prediction:
         """The answer to a question with a single option, about which nobody is asked."""
         output = "A" if self._task.answers == "label" else None
         return Prediction((1.0,), output, 0.0, distribution_method=ALREADY_CLEAR)
 
-    def _advance(self, one: _Running, reply: object) -> None:
+    def _advance(self, sample_run: _SampleRun, reply: object) -> None:
         """Send `reply`, and go on to the next step that needs a model; an Unsupported is thrown."""
         try:
-            step = one.steps.throw(reply) if isinstance(reply, Unsupported) else one.steps.send(reply)
+            step = (
+                sample_run.steps.throw(reply)
+                if isinstance(reply, Unsupported)
+                else sample_run.steps.send(reply)
+            )
             while not isinstance(step, Consult | Weigh | Write):
                 if isinstance(step, Reserve):
                     sampling = fit_comments(self._comment, step.rooms, self._llm, _prompt)
-                    one.comment_tokens = sampling.max_tokens
+                    sample_run.comment_tokens = sampling.max_tokens
                 elif isinstance(step, Warn):
-                    one.warnings.append(step.sentence)
-                step = one.steps.send(None)
-            one.step = step
+                    sample_run.warnings.append(step.sentence)
+                step = sample_run.steps.send(None)
+            sample_run.step = step
             wordings = step.wordings if isinstance(step, Weigh) else (step.wording,)
-            one.prompts += [wording.prompt for wording in wordings]
+            sample_run.prompts += [wording.prompt for wording in wordings]
         except StopIteration as end:
-            one.answered = end.value
-            one.end(self._prediction(end.value))
+            sample_run.answered = end.value
+            sample_run.end(self._prediction(end.value))
         except ContextOverflow as error:
-            one.end(failure_of(error))
+            sample_run.end(failure_of(error))
 
-    def _carry_out(self, batch: Sequence[_Running]) -> None:
+    def _carry_out(self, batch: Sequence[_SampleRun]) -> None:
         """One call for steps of one kind."""
         match batch[0].step:
             case Consult():
@@ -182,63 +193,73 @@ class BatchDriver:
             case Write():
                 self._write(batch)
 
-    def _consult(self, batch: Sequence[_Running]) -> None:
-        wanted = [
-            [Wanted(one.sample, voice, one.comment_tokens) for voice in one.step.voices]
-            for one in batch
-            if isinstance(one.step, Consult)
+    def _consult(self, batch: Sequence[_SampleRun]) -> None:
+        requests = [
+            [
+                CommentRequest(sample_run.sample, voice, sample_run.comment_tokens)
+                for voice in sample_run.step.voices
+            ]
+            for sample_run in batch
+            if isinstance(sample_run.step, Consult)
         ]
-        found = iter(self._comments.find([comment for row in wanted for comment in row]))
-        for one, row in zip(batch, wanted, strict=True):
-            comments = {comment.voice.id: next(found) for comment in row}
-            one.comments = {id: comment for id, comment in comments.items() if isinstance(comment, Said)}
-            for comment in one.comments.values():
-                one.spend("communities", comment.usage)
+        comments_of_batch = iter(self._comments.find([comment for row in requests for comment in row]))
+        for sample_run, row in zip(batch, requests, strict=True):
+            comments = {comment.voice.id: next(comments_of_batch) for comment in row}
+            sample_run.comments = {
+                id: comment for id, comment in comments.items() if isinstance(comment, CommunityComment)
+            }
+            for comment in sample_run.comments.values():
+                sample_run.spend("communities", comment.usage)
             self._reply(
-                one,
+                sample_run,
                 comments.values(),
-                {id: comment.text for id, comment in one.comments.items()},
+                {id: comment.text for id, comment in sample_run.comments.items()},
             )
 
-    def _weigh(self, batch: Sequence[_Running]) -> None:
+    def _weigh(self, batch: Sequence[_SampleRun]) -> None:
         rows = [
-            [OptionRequest(_prompt(wording.text), one.step.options) for wording in one.step.wordings]
-            for one in batch
-            if isinstance(one.step, Weigh)
+            [
+                OptionRequest(_prompt(wording.text), sample_run.step.options)
+                for wording in sample_run.step.wordings
+            ]
+            for sample_run in batch
+            if isinstance(sample_run.step, Weigh)
         ]
         try:
             if self._no_probabilities is not None:
                 raise self._no_probabilities
-            found = iter(self._asker.distributions([request for row in rows for request in row]))
+            distributions_of_batch = iter(
+                self._asker.distributions([request for row in rows for request in row])
+            )
         except Unsupported as error:
             self._probabilities, self._no_probabilities = "none", error
-            for one in batch:
-                self._advance(one, error)
+            for sample_run in batch:
+                self._advance(sample_run, error)
             return
-        for one, row in zip(batch, rows, strict=True):
+        for sample_run, row in zip(batch, rows, strict=True):
             tokens = sum(self._llm.count_tokens(request.messages) or 0 for request in row)
-            one.spend("llm", Usage(prompt=tokens))
-            distributions = [next(found) for _ in row]
-            self._reply(one, distributions, distributions)
+            sample_run.spend("llm", Usage(prompt=tokens))
+            distributions = [next(distributions_of_batch) for _ in row]
+            self._reply(sample_run, distributions, distributions)
 
-    def _write(self, batch: Sequence[_Running]) -> None:
+    def _write(self, batch: Sequence[_SampleRun]) -> None:
         requests = [
-            Request(_prompt(one.step.wording.text), one.step.sampling)
-            for one in batch
-            if isinstance(one.step, Write)
+            Request(_prompt(sample_run.step.wording.text), sample_run.step.sampling)
+            for sample_run in batch
+            if isinstance(sample_run.step, Write)
         ]
-        for one, completion in zip(batch, self._asker.texts(requests), strict=True):
+        for sample_run, completion in zip(batch, self._asker.texts(requests), strict=True):
             if isinstance(completion, Completion):
-                one.spend("llm", completion.usage)
-            self._reply(one, [completion], completion)
+                sample_run.spend("llm", completion.usage)
+            self._reply(sample_run, [completion], completion)
 
-    def _reply(self, one: _Running, parts: Iterable[object], reply: object) -> None:
+    def _reply(self, sample_run: _SampleRun, parts: Iterable[object], reply: object) -> None:
         """Go on with `reply`, unless any of its parts is a failure."""
         failure = next((part for part in parts if isinstance(part, Failure)), None)
         if failure is None:
-            self._advance(one, reply)
+            self._advance(sample_run, reply)
         else:
-            one.end(failure)
+            sample_run.end(failure)
 
     def _prediction(self, answered: Answered) -> Prediction:
         """The answer in a sample's form; where no option had any probability there is no label."""

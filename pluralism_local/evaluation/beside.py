@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from pluralism_local.errors import PlocalError
 from pluralism_local.evaluation.journal import Record, read_journal
-from pluralism_local.evaluation.stored import check_records
+from pluralism_local.evaluation.strict_records import check_records
 
 
 def kept_beside(own: Path, model: type[BaseModel]) -> list[Record]:
@@ -28,9 +28,9 @@ def kept_beside(own: Path, model: type[BaseModel]) -> list[Record]:
         if file.parent == run:
             continue
         try:
-            found = read_journal(file)
-            check_records(model, found, file)
+            others = read_journal(file)
+            check_records(model, others, file)
         except (PlocalError, OSError):
             continue
-        records += found
+        records += others
     return records

@@ -1,6 +1,6 @@
 """Comments of communities, generated once and kept for every method, pool and run that needs them.
 
-    Wanted(sample, Voice, tokens)… ──CommentStore.find──> Said | Failure, each
+    CommentRequest(sample, Voice, tokens)… ──CommentStore.find──> CommunityComment | Failure, each
                           └ what is missing: one batch of the engine ──> one batch of the journal
 
 A comment's key is all that it depends on: the communities' model, adapter and scale or persona, the question's wording,
@@ -13,20 +13,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pluralism_local.evaluation.asking import Asker, Failure
-from pluralism_local.evaluation.identity import digest, model_key
+from pluralism_local.evaluation.batch_calls import Asker, Failure
+from pluralism_local.evaluation.identity import model_key
 from pluralism_local.evaluation.journal import Journal, Record
 from pluralism_local.evaluation.samples import Sample
 from pluralism_local.evaluation.shared_comments import SharedComments
-from pluralism_local.evaluation.stored import StoredComment, check_records
+from pluralism_local.evaluation.stored import StoredComment
+from pluralism_local.evaluation.strict_records import check_records
 from pluralism_local.evaluation.tasks.base import SampleWordings
+from pluralism_local.files import digest
 from pluralism_local.modes.comments import comment_seed
 from pluralism_local.modes.steps import Voice
 from pluralism_local.types import Finish, Message, ModelInfo, Request, Sampling, Usage
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class CommunityComment:
     """A comment. `text` may be empty; `usage` is what it cost when it was generated."""
 
     text: str
@@ -35,7 +37,7 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class CommentRequest:
     """A comment that is needed. `max_tokens`: at most; None for as many as the run gives comments."""
 
     sample: Sample
@@ -43,7 +45,7 @@ class Wanted:
     max_tokens: int | None = None
 
 
-Heard = dict[str, dict[str, str]]
+CommentsBySample = dict[str, dict[str, str]]
 """By sample id and community id: what was said, maybe nothing."""
 
 
@@ -77,43 +79,45 @@ class CommentStore:
     ) -> None:
         self._journal, self._info, self._asker = journal, info, asker
         self._task, self._sampling, self._template = task, sampling, template
-        self._known: dict[str, Said | Failure] = {}
+        self._known: dict[str, CommunityComment | Failure] = {}
         if journal is not None:
             check_records(StoredComment, journal.records, journal.path)
             self._known = {record["key"]: _read(record) for record in journal.records}
-        self._beside = {one["key"]: one for one in beside if "error" not in one}
+        self._beside = {record["key"]: record for record in beside if "error" not in record}
         self._shared = shared if info.sha256 else None
         if again:
-            self._known = {key: said for key, said in self._known.items() if isinstance(said, Said)}
+            self._known = {
+                key: reply for key, reply in self._known.items() if isinstance(reply, CommunityComment)
+            }
 
-    def find(self, wanted: Sequence[Wanted]) -> list[Said | Failure]:
+    def find(self, requests: Sequence[CommentRequest]) -> list[CommunityComment | Failure]:
         """What each voice says to each sample, in order; generates and keeps what is missing.
 
         Raises:
             ValueError: something is missing and there is nobody to ask (a bug).
         """
-        keys = [self._key(one) for one in wanted]
+        keys = [self._key(request) for request in requests]
         self._take_over(keys)
         missing = {
-            key: one for key, one in zip(keys, wanted, strict=True) if key not in self._known
+            key: request for key, request in zip(keys, requests, strict=True) if key not in self._known
         }  # a dict, so that equal ones are asked once
         if missing:
             self._generate(missing)
         return [self._known[key] for key in keys]
 
-    def missing(self, wanted: Sequence[Wanted]) -> int:
+    def missing(self, requests: Sequence[CommentRequest]) -> int:
         """How many of them would have to be generated."""
-        keys = {self._key(one) for one in wanted}
+        keys = {self._key(request) for request in requests}
         return len(keys - self._known.keys() - self._beside.keys())
 
-    def request(self, wanted: Wanted) -> Request:
+    def request(self, request: CommentRequest) -> Request:
         """What the communities' model is asked."""
-        sample, voice = wanted.sample, wanted.voice
+        sample, voice = request.sample, request.voice
         text = self._task.comment(sample).text
         persona = None if voice.adapter else voice.member.community.message(sample.question)
         system = () if persona is None else (persona,)
         seed = comment_seed(self._sampling.seed, f"{voice.id}:{sample.id}")
-        limit = wanted.max_tokens or self._sampling.max_tokens
+        limit = request.max_tokens or self._sampling.max_tokens
         sampling = replace(self._sampling, seed=seed, max_tokens=limit)
         return Request((*system, Message("user", text)), sampling, voice.adapter)
 
@@ -127,25 +131,29 @@ class CommentStore:
             self._journal.append(list(used.values()))
         self._known |= {key: _read(record) for key, record in used.items()}
 
-    def _generate(self, missing: Mapping[str, Wanted]) -> None:
+    def _generate(self, missing: Mapping[str, CommentRequest]) -> None:
         if self._asker is None:
             raise ValueError(f"{len(missing)} comments are missing")
-        found = self._asker.texts([self.request(one) for one in missing.values()])
+        completions = self._asker.texts([self.request(request) for request in missing.values()])
         records = []
-        for (key, one), done in zip(missing.items(), found, strict=True):
-            said = done if isinstance(done, Failure) else Said(done.text.strip(), done.finish, done.usage)
-            self._known[key] = said
-            record = {"key": key, "community": one.voice.id, "sample": one.sample.id, **_write(said)}
-            if one.max_tokens not in (None, self._sampling.max_tokens):
-                record["max_tokens"] = one.max_tokens  # so that readers find it who cannot count tokens
+        for (key, request), done in zip(missing.items(), completions, strict=True):
+            reply = (
+                done
+                if isinstance(done, Failure)
+                else CommunityComment(done.text.strip(), done.finish, done.usage)
+            )
+            self._known[key] = reply
+            record = {"key": key, "community": request.voice.id, "sample": request.sample.id, **_write(reply)}
+            if request.max_tokens not in (None, self._sampling.max_tokens):
+                record["max_tokens"] = request.max_tokens  # so that readers find it who cannot count tokens
             records.append(record)
         if self._journal is not None:
             self._journal.append(records)
         if self._shared is not None:
             self._shared.add(records)
 
-    def _key(self, wanted: Wanted) -> str:
-        request = self.request(wanted)
+    def _key(self, comment: CommentRequest) -> str:
+        request = self.request(comment)
         adapter = request.adapter
         return digest(
             [
@@ -163,18 +171,18 @@ class CommentStore:
         )[:24]
 
 
-def _write(said: Said | Failure) -> dict[str, Any]:
-    if isinstance(said, Failure):
-        return {"error": {"code": said.code, "message": said.message}}
-    usage = said.usage
+def _write(reply: CommunityComment | Failure) -> dict[str, Any]:
+    if isinstance(reply, Failure):
+        return {"error": {"code": reply.code, "message": reply.message}}
+    usage = reply.usage
     return {
-        "text": said.text,
-        "finish": said.finish,
+        "text": reply.text,
+        "finish": reply.finish,
         "usage": {"prompt": usage.prompt, "reused": usage.reused, "completion": usage.completion},
     }
 
 
-def _read(record: Mapping[str, Any]) -> Said | Failure:
+def _read(record: Mapping[str, Any]) -> CommunityComment | Failure:
     if "error" in record:
         return Failure(record["error"]["code"], record["error"]["message"])
-    return Said(record["text"], record.get("finish", "stop"), Usage(**record.get("usage", {})))
+    return CommunityComment(record["text"], record.get("finish", "stop"), Usage(**record.get("usage", {})))

@@ -22,15 +22,15 @@ def uniform(task: Task, samples: Sequence[Sample], seed: int) -> list[Prediction
     """Per sample; None for a task that is answered by text, where there is nothing uniform."""
     if task.answers == "text":
         return None
-    found = []
+    predictions = []
     for sample in samples:
         count = len(sample.options)
         letter = None
         if task.answers == "label":
             draw = random.Random(int.from_bytes(sha256(f"{seed}\n{sample.id}".encode()).digest()))
             letter = letters(count)[int(draw.random() * count)]
-        found.append(Prediction((1 / count,) * count, letter))
-    return found
+        predictions.append(Prediction((1 / count,) * count, letter))
+    return predictions
 
 
 def shuffled(
@@ -40,16 +40,16 @@ def shuffled(
     if task.answers == "text":
         other = derangement([sample.id for sample in samples], seed)
         return [Prediction(output=predictions[other[sample.id]].output) for sample in samples]
-    found = []
+    moved_predictions = []
     for sample in samples:
         source = predictions[sample.id]
         p = source.distribution
         if p is None:  # a label in words: another sample's
-            other = derangement([one.id for one in samples], seed)
-            return [Prediction(output=predictions[other[one.id]].output) for one in samples]
+            other = derangement([each.id for each in samples], seed)
+            return [Prediction(output=predictions[other[each.id]].output) for each in samples]
         moved = permuted(p, seed, sample.id)
         letter = letters(len(moved))[most_likely(moved)] if task.answers == "label" else None
         if source.stand_in == 1:  # nothing moves there, and it stays nobody's answer
             letter = None
-        found.append(replace(source, distribution=moved, output=letter))
-    return found
+        moved_predictions.append(replace(source, distribution=moved, output=letter))
+    return moved_predictions

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.evaluation.metrics import coverage_score, covered, sentences
-from pluralism_local.evaluation.nli import LABELS, NliScorer, Pair
+from pluralism_local.evaluation.nli import LABELS, NliPair, NliScorer
 from pluralism_local.evaluation.nli.base import ENTAILMENT
 from pluralism_local.evaluation.samples import Sample
 
@@ -44,14 +44,16 @@ def cover(
         Cancelled, EngineFailure: as the scorer does.
     """
     split = [(sample.data["explanation"], sentences(response)) for sample, response in answered]
-    cells = [(value, said) for values, texts in split for value in values for said in texts]
-    pairs = [Pair(said, value) for value, said in cells] + [Pair(value, said) for value, said in cells]
+    cells = [(value, sentence) for values, texts in split for value in values for sentence in texts]
+    pairs = [NliPair(sentence, value) for value, sentence in cells] + [
+        NliPair(value, sentence) for value, sentence in cells
+    ]
     scores = scorer.score(pairs, should_stop=should_stop).reshape(2, len(cells), len(LABELS))
-    found, at = [], 0
+    coverages, at = [], 0
     for values, texts in split:
         size = len(values) * len(texts)
         paper, released = scores[:, at : at + size].reshape(2, len(values), len(texts), len(LABELS))
         at += size
         entails = paper.argmax(axis=2) == ENTAILMENT
-        found.append(Coverage(covered(entails), coverage_score(released[:, :, ENTAILMENT]), len(texts)))
-    return found
+        coverages.append(Coverage(covered(entails), coverage_score(released[:, :, ENTAILMENT]), len(texts)))
+    return coverages

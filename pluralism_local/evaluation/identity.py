@@ -16,13 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pluralism_local import __version__
+from pluralism_local import __version__, modes
 from pluralism_local.communities import Pool
 from pluralism_local.errors import Refused, Unsupported
+from pluralism_local.evaluation.methods import BASELINES
 from pluralism_local.evaluation.samples import Sample
-from pluralism_local.evaluation.stored import StoredRun, read_object
+from pluralism_local.evaluation.stored import StoredRun
+from pluralism_local.evaluation.strict_records import read_object
 from pluralism_local.evaluation.tasks import Task
-from pluralism_local.files import write_atomic
+from pluralism_local.files import digest, write_atomic
 from pluralism_local.modes.wordings import Wording
 from pluralism_local.remote_url import without_credentials
 from pluralism_local.types import ModelInfo, Sampling
@@ -41,11 +43,6 @@ class Identity:
     def id(self) -> str:
         """Short enough for a folder's name."""
         return digest(self.fields)[:12]
-
-
-def digest(value: object) -> str:
-    """sha256 of canonical JSON, hex."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
 def model_key(info: ModelInfo) -> str:
@@ -74,7 +71,7 @@ def identify(
             "pool": {"id": pool.id, "members": [member_record(member) for member in pool.members]},
             "llm": _model(llm),
             "communities_model": _model(communities),
-            "prompts": rendered(task, samples),
+            "prompts": rendered(task, samples) | of_modes(task),
             "comment": sampling_record(comment),
             "answer": sampling_record(answer),
             "template": template,
@@ -108,14 +105,25 @@ def rendered(task: Task, samples: Sequence[Sample]) -> dict[str, str]:
     return digests
 
 
+def of_modes(task: Task) -> dict[str, str]:
+    """Mode, of those that a run of `task` may carry out, to 12 hex digits of the prompts that are its algorithm's own.
+
+    Modes that word everything as the task does are left out.
+    """
+    own = {mode: modes.own_prompts(mode) for mode in dict.fromkeys((task.mode, *BASELINES))}
+    return {
+        mode: digest([prompt.text for prompt in prompts])[:12] for mode, prompts in own.items() if prompts
+    }
+
+
 def claim(folder: Path, identity: Identity, about: Mapping[str, Any]) -> None:
     """Make `folder` the run's, or see that it is; `about` is kept beside the identity (command, data file, dates).
 
     Raises:
         Refused: it belongs to another run. InvalidInput: its run.json is damaged.
     """
-    known = read_run(folder)
-    if known is None:
+    record = read_run(folder)
+    if record is None:
         record = {
             "schema": SCHEMA,
             "id": identity.id,
@@ -124,35 +132,35 @@ def claim(folder: Path, identity: Identity, about: Mapping[str, Any]) -> None:
         }
         write_atomic(folder / RUN_FILE, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
         return
-    if known["id"] == identity.id:
-        _remember(folder, known, about)
+    if record["id"] == identity.id:
+        _remember(folder, record, about)
     else:
-        different = ", ".join(_differences(known["identity"], identity.fields)) or "its identity"
+        different = ", ".join(_differences(record["identity"], identity.fields)) or "its identity"
         raise Refused(
             f"{folder} holds another run: {different} differ{'s' if ',' not in different else ''}.",
             "Give another --output, or use the very model, data and options that it was begun with.",
         )
 
 
-def _remember(folder: Path, known: dict[str, Any], about: Mapping[str, Any]) -> None:
+def _remember(folder: Path, record: dict[str, Any], about: Mapping[str, Any]) -> None:
     """A run that is given more methods has them from then on, whoever shows it; its scorer is the one named last.
 
     So are the file and the choice that its samples, the same ones, come from: a file may have been moved.
     """
-    before, wanted = known["about"].get("wanted", {}), about.get("wanted", {})
+    before, spec = record["about"].get("wanted", {}), about.get("wanted", {})
     changed = {}
-    if added := [name for name in wanted.get("methods", ()) if name not in before["methods"]]:
+    if added := [name for name in spec.get("methods", ()) if name not in before["methods"]]:
         changed["methods"] = [*before["methods"], *added]
-    if wanted.get("scorer") not in (None, before.get("scorer")):
-        changed["scorer"] = wanted["scorer"]
+    if spec.get("scorer") not in (None, before.get("scorer")):
+        changed["scorer"] = spec["scorer"]
     changed |= {
-        name: wanted[name]
+        name: spec[name]
         for name in ("data", "limit", "draw")
-        if name in wanted and wanted[name] != before.get(name)
+        if name in spec and spec[name] != before.get(name)
     }
     if changed:
         before.update(changed)
-        write_atomic(folder / RUN_FILE, json.dumps(known, ensure_ascii=False, indent=1) + "\n")
+        write_atomic(folder / RUN_FILE, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
 
 
 def read_run(folder: Path) -> dict[str, Any] | None:
@@ -162,17 +170,17 @@ def read_run(folder: Path) -> dict[str, Any] | None:
         InvalidInput: it is damaged, or has another form.
     """
     try:
-        found = read_object(folder / RUN_FILE, SCHEMA, StoredRun)
+        record = read_object(folder / RUN_FILE, SCHEMA, StoredRun)
     except FileNotFoundError:
         return None
-    _leave_credentials_out(found)
-    return found
+    _leave_credentials_out(record)
+    return record
 
 
 def _leave_credentials_out(run: dict[str, Any]) -> None:
     """Earlier versions kept the names of models as they were typed, user names and passwords of URLs included."""
-    wanted = run["about"]["wanted"]
-    for names in (wanted, wanted["settings"]):
+    spec = run["about"]["wanted"]
+    for names in (spec, spec["settings"]):
         for key in ("model", "communities_model"):
             if names.get(key) is not None:
                 names[key] = without_credentials(names[key])
@@ -201,8 +209,8 @@ def member_record(member: Any) -> dict[str, Any]:
 
 
 def _model(info: ModelInfo) -> dict[str, Any]:
-    known = {"id": info.id, "backend": info.backend, "sha256": info.sha256}
-    return known if info.weights is None else {**known, "weights": info.weights}
+    fields = {"id": info.id, "backend": info.backend, "sha256": info.sha256}
+    return fields if info.weights is None else {**fields, "weights": info.weights}
 
 
 def sampling_record(sampling: Sampling) -> dict[str, Any]:

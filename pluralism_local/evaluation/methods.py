@@ -36,11 +36,11 @@ def find_methods(names: Sequence[str]) -> list[str]:
     Raises:
         InvalidInput: an unknown one.
     """
-    known = (*METHODS, *CONTROLS)
+    every = (*METHODS, *CONTROLS)
     for name in names:
-        if name not in known:
-            raise InvalidInput(f"There is no method '{name}'.", did_you_mean(name, known))
-    return [name for name in known if name in names]
+        if name not in every:
+            raise InvalidInput(f"There is no method '{name}'.", did_you_mean(name, every))
+    return [name for name in every if name in names]
 
 
 def check_method(name: str) -> str:

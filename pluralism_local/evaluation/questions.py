@@ -1,6 +1,6 @@
 """Free questions in batches: what `modes.run` answers one by one, by the driver that evaluations use.
 
-    questions ──prepared──> a Draft and a Case each ──BatchDriver──> Outcome ──> Draft ──> Result | Failure
+    questions ──prepared──> a Draft and a Case each ──BatchDriver──> SampleOutcome ──> Draft ──> Result | Failure
 
 Wordings, checks and the result's form are those of a single ask. What differs: equal steps of all questions go to the
 engine together, and every question draws comments of its own (their seeds are of the run's seed, the community and the
@@ -18,12 +18,13 @@ from pydantic import BaseModel, ConfigDict
 from pluralism_local import __version__, modes
 from pluralism_local.communities import Pool
 from pluralism_local.engine.base import LanguageModel
-from pluralism_local.evaluation.asking import Asker, Failure
-from pluralism_local.evaluation.batch_driver import BatchDriver, Outcome
+from pluralism_local.evaluation.batch_calls import Asker, Failure
+from pluralism_local.evaluation.batch_driver import BatchDriver, SampleOutcome
 from pluralism_local.evaluation.comments import CommentStore
-from pluralism_local.evaluation.identity import digest, member_record, model_key, sampling_record
+from pluralism_local.evaluation.identity import member_record, model_key, sampling_record
 from pluralism_local.evaluation.samples import Sample, content_id
 from pluralism_local.evaluation.tasks.base import SampleWordings
+from pluralism_local.files import digest
 from pluralism_local.mode_specs import ModeName
 from pluralism_local.modes import Ask
 from pluralism_local.modes.comments import add_comments
@@ -77,12 +78,12 @@ class _Weighed(_Written):
 
 
 def _asked(sample: Sample) -> AskQuestion:
-    asked: AskQuestion = sample.data["asked"]
-    return asked
+    question: AskQuestion = sample.data["asked"]
+    return question
 
 
 @dataclass(frozen=True)
-class Batch:
+class QuestionBatch:
     """How questions are answered; all alike.
 
     Attributes:
@@ -165,7 +166,7 @@ def _sample(case: Case[AskQuestion]) -> Sample:
     )
 
 
-def _result(draft: Draft, case: Case[AskQuestion], outcome: Outcome) -> Result | Failure:
+def _result(draft: Draft, case: Case[AskQuestion], outcome: SampleOutcome) -> Result | Failure:
     if isinstance(outcome.result, Failure):
         return outcome.result
     for role, usage in outcome.usage.items():
@@ -175,8 +176,8 @@ def _result(draft: Draft, case: Case[AskQuestion], outcome: Outcome) -> Result |
     add_comments(
         draft,
         [
-            (voice, Completion(said.text, said.finish, said.usage, float("nan")))
-            for voice, said in zip(voices, comments, strict=True)
+            (voice, Completion(comment.text, comment.finish, comment.usage, float("nan")))
+            for voice, comment in zip(voices, comments, strict=True)
         ],
     )
     for prompt in outcome.prompts:

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from pluralism_local.errors import InvalidInput, NotFound, Refused
-from pluralism_local.evaluation.identity import digest, read_run
-from pluralism_local.evaluation.reading import read_samples
+from pluralism_local.evaluation.identity import read_run
+from pluralism_local.evaluation.sample_file import read_samples
 from pluralism_local.evaluation.samples import Sample
-from pluralism_local.evaluation.summary import Summary
+from pluralism_local.evaluation.summary import RunSummary
 from pluralism_local.evaluation.tasks import Task, find_task
-from pluralism_local.files import write_atomic
+from pluralism_local.files import digest, write_atomic
 from pluralism_local.remote_url import without_credentials
 
 RESULTS_FILE = "results.json"
@@ -120,11 +120,11 @@ class RunFolder:
             )
         return task, samples
 
-    def results_of(self, summary: Summary) -> dict[str, Any]:
+    def results_of(self, summary: RunSummary) -> dict[str, Any]:
         """The run's figures as results.json has them."""
         return summary.record(self.record["identity"], self.record["id"])
 
-    def write_results(self, summary: Summary) -> dict[str, Any]:
+    def write_results(self, summary: RunSummary) -> dict[str, Any]:
         """Replace RUN/results.json as a whole, and return what it has.
 
         Raises:

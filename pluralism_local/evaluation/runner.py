@@ -22,15 +22,16 @@ from typing import Any
 from pluralism_local.communities import Pool
 from pluralism_local.engine.base import LanguageModel, ShouldStop, never
 from pluralism_local.errors import InvalidInput
-from pluralism_local.evaluation.asking import Asker, Failure
-from pluralism_local.evaluation.batch_driver import BatchDriver, Outcome
+from pluralism_local.evaluation.batch_calls import Asker, Failure
+from pluralism_local.evaluation.batch_driver import BatchDriver, SampleOutcome
 from pluralism_local.evaluation.beside import kept_beside
 from pluralism_local.evaluation.comments import CommentStore
 from pluralism_local.evaluation.journal import Journal, read_journal
 from pluralism_local.evaluation.methods import METHODS, mode_of, voices_for
 from pluralism_local.evaluation.samples import Prediction, Sample
 from pluralism_local.evaluation.shared_comments import SharedComments
-from pluralism_local.evaluation.stored import StoredAnswer, StoredComment, check_records
+from pluralism_local.evaluation.stored import StoredAnswer, StoredComment
+from pluralism_local.evaluation.strict_records import check_records
 from pluralism_local.evaluation.tasks import Task
 from pluralism_local.types import ModelInfo, Sampling
 
@@ -41,7 +42,7 @@ SAMPLES_FILE = "samples.jsonl"
 
 
 @dataclass(frozen=True)
-class Setup:
+class RunSetup:
     """What is run.
 
     Attributes:
@@ -61,7 +62,7 @@ class Setup:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class RunProgress:
     """Where a run is. `done` of `total` (sample, method) pairs have an outcome, `failed` of them a failure."""
 
     method: str
@@ -75,14 +76,14 @@ Results = dict[str, dict[str, Prediction | Failure]]
 
 
 def run(
-    setup: Setup,
+    setup: RunSetup,
     folder: Path,
     methods: Sequence[str],
     *,
     retry: bool = False,
     shared: SharedComments | None = None,
     should_stop: ShouldStop = never,
-    progress: Callable[[Progress], None] = lambda _: None,
+    progress: Callable[[RunProgress], None] = lambda _: None,
 ) -> bool:
     """Carry out what is missing of `methods` (of `METHODS`); whether all is done.
 
@@ -103,20 +104,22 @@ def run(
     voices = {name: voices_for(name, setup.pool, adapters=adapters) for name in ordered}
     with (
         Journal(folder / SAMPLES_FILE) as journal,
-        Journal(comments_file(folder, setup.communities.info)) as said,
+        Journal(comments_file(folder, setup.communities.info)) as comments,
     ):
-        store = _comments(setup, said, shared, retry=retry)
+        store = _comments(setup, comments, shared, retry=retry)
         driver = BatchDriver(setup.task, setup.llm, store, setup.comment, setup.answer)
         check_records(StoredAnswer, journal.records, journal.path)
-        known = results(journal.records)
-        todo = {name: _todo(setup.samples, known.get(name, {}), retry=retry) for name in ordered}
-        now = _standing(setup.samples, known, todo)
+        before = results(journal.records)
+        todo = {name: _todo(setup.samples, before.get(name, {}), retry=retry) for name in ordered}
+        now = _standing(setup.samples, before, todo)
         progress(now)
-        for name, wanted in _steps(setup.samples, todo):
+        for name, missing in _steps(setup.samples, todo):
             if should_stop():
                 return False
-            outcomes = driver.run(mode_of(name, setup.task), voices[name], wanted)
-            journal.append([_record(name, sample, one) for sample, one in zip(wanted, outcomes, strict=True)])
+            outcomes = driver.run(mode_of(name, setup.task), voices[name], missing)
+            journal.append(
+                [_record(name, sample, outcome) for sample, outcome in zip(missing, outcomes, strict=True)]
+            )
             now = _after(now, name, outcomes)
             progress(now)
     return True
@@ -153,18 +156,18 @@ def check_answers(folder: Path, task: Task, samples: Sequence[Sample], results: 
     """
     by_id = {sample.id: sample for sample in samples}
     for method, answers in results.items():
-        for id, one in answers.items():
+        for id, answer in answers.items():
             sample = by_id.get(id)
-            if sample is None or isinstance(one, Failure):
+            if sample is None or isinstance(answer, Failure):
                 continue
-            shares = None if one.distribution is None else len(one.distribution)
+            shares = None if answer.distribution is None else len(answer.distribution)
             wrong = (
                 f"has {shares} numbers for {len(sample.options)} options"
                 if shares not in (None, len(sample.options))
                 else "has no 'pred_distribution'"
                 if shares is None and task.answers == "distribution"
                 else "has no 'output'"
-                if one.output is None
+                if answer.output is None
                 and (task.answers == "text" or (task.answers == "label" and shares is None))
                 else None
             )
@@ -177,13 +180,15 @@ def check_answers(folder: Path, task: Task, samples: Sequence[Sample], results: 
 
 def results(records: Sequence[Mapping[str, Any]]) -> Results:
     """Records as outcomes; a later one replaces an earlier one."""
-    found: Results = {}
+    by_method: Results = {}
     for record in records:
-        found.setdefault(record["method"], {})[record["id"]] = _result(record)
-    return found
+        by_method.setdefault(record["method"], {})[record["id"]] = _result(record)
+    return by_method
 
 
-def _comments(setup: Setup, journal: Journal, shared: SharedComments | None, *, retry: bool) -> CommentStore:
+def _comments(
+    setup: RunSetup, journal: Journal, shared: SharedComments | None, *, retry: bool
+) -> CommentStore:
     return CommentStore(
         journal,
         setup.communities.info,
@@ -203,39 +208,39 @@ def _steps(
     """(method, its samples of a chunk) as they are carried out: all methods of a chunk before the next chunk."""
     for chunk in chunks(samples):
         for name, missing in todo.items():
-            wanted = [sample for sample in chunk if sample.id in missing]
-            if wanted:
-                yield name, wanted
+            part = [sample for sample in chunk if sample.id in missing]
+            if part:
+                yield name, part
 
 
-def _standing(samples: Sequence[Sample], known: Results, todo: Mapping[str, frozenset[str]]) -> Progress:
+def _standing(samples: Sequence[Sample], before: Results, todo: Mapping[str, frozenset[str]]) -> RunProgress:
     """Before anything is asked. A failure that is asked again counts as not done."""
     total = len(todo) * len(samples)
     done = total - sum(map(len, todo.values()))
     failed = sum(
-        isinstance(one, Failure) and id not in missing
+        isinstance(answer, Failure) and id not in missing
         for name, missing in todo.items()
-        for id, one in known.get(name, {}).items()
+        for id, answer in before.get(name, {}).items()
     )
-    return Progress("begun", done, total, failed)
+    return RunProgress("begun", done, total, failed)
 
 
-def _after(now: Progress, method: str, outcomes: Sequence[Outcome]) -> Progress:
-    failed = sum(isinstance(one.result, Failure) for one in outcomes)
-    return Progress(method, now.done + len(outcomes), now.total, now.failed + failed)
+def _after(now: RunProgress, method: str, outcomes: Sequence[SampleOutcome]) -> RunProgress:
+    failed = sum(isinstance(outcome.result, Failure) for outcome in outcomes)
+    return RunProgress(method, now.done + len(outcomes), now.total, now.failed + failed)
 
 
 def _todo(
-    samples: Sequence[Sample], known: Mapping[str, Prediction | Failure], *, retry: bool
+    samples: Sequence[Sample], answers: Mapping[str, Prediction | Failure], *, retry: bool
 ) -> frozenset[str]:
     return frozenset(
         sample.id
         for sample in samples
-        if sample.id not in known or (retry and isinstance(known[sample.id], Failure))
+        if sample.id not in answers or (retry and isinstance(answers[sample.id], Failure))
     )
 
 
-def _record(method: str, sample: Sample, outcome: Outcome) -> dict[str, Any]:
+def _record(method: str, sample: Sample, outcome: SampleOutcome) -> dict[str, Any]:
     record: dict[str, Any] = {"id": sample.id, "method": method}
     result = outcome.result
     if isinstance(result, Failure):

@@ -47,16 +47,16 @@ class Scores:
 
     def flat(self) -> dict[str, float | int | None]:
         """Metric -> value, and the counts: for `--json`. NaN is None."""
-        return {**{name: one.record()["value"] for name, one in self.metrics.items()}, **self.counts}
+        return {**{name: figure.record()["value"] for name, figure in self.metrics.items()}, **self.counts}
 
     def record(self) -> dict[str, Any]:
         """Everything with its intervals, JSON-ready."""
         return {
-            "metrics": {name: one.record() for name, one in self.metrics.items()},
+            "metrics": {name: figure.record() for name, figure in self.metrics.items()},
             "counts": self.counts,
             "parts": {
                 partition: {
-                    part: {name: one.record() | {"n": one.n} for name, one in row.items()}
+                    part: {name: figure.record() | {"n": figure.n} for name, figure in row.items()}
                     for part, row in rows.items()
                 }
                 for partition, rows in self.parts.items()
@@ -84,14 +84,15 @@ def score(
     Raises:
         ValueError: lengths differ, or coverage is missing (a bug).
     """
-    found = _figures(task, samples, predictions, coverage, seed)
-    basis = basis_of(task, predictions, empty=found.counts.get("empty", 0))
+    scores = _figures(task, samples, predictions, coverage, seed)
+    basis = basis_of(task, predictions, empty=scores.counts.get("empty", 0))
     if not basis.void:
-        return replace(found, basis=basis)
+        return replace(scores, basis=basis)
     nothing = {
-        name: Estimate(math.nan, None, None, one.n, one.clusters) for name, one in found.metrics.items()
+        name: Estimate(math.nan, None, None, figure.n, figure.clusters)
+        for name, figure in scores.metrics.items()
     }
-    return Scores(nothing, found.counts, basis=basis)
+    return Scores(nothing, scores.counts, basis=basis)
 
 
 def _figures(
@@ -115,13 +116,13 @@ def _figures(
 def _texts(samples: Sequence[Sample], coverage: Sequence[Coverage], seed: int) -> Scores:
     groups = [sample.cluster for sample in samples]
     values = {
-        "coverage": [one.covered for one in coverage],
-        "coverage_score": [one.score for one in coverage],
-        "coverage_033": [float(one.score > THRESHOLD) for one in coverage],
+        "coverage": [response.covered for response in coverage],
+        "coverage_score": [response.score for response in coverage],
+        "coverage_033": [float(response.score > THRESHOLD) for response in coverage],
     }
     return Scores(
         {name: metrics.mean(row, groups, seed=seed) for name, row in values.items()},
-        {"n": len(samples), "empty": sum(one.sentences == 0 for one in coverage)},
+        {"n": len(samples), "empty": sum(response.sentences == 0 for response in coverage)},
         values=values,
     )
 
@@ -130,50 +131,59 @@ def _distributions(
     task: Task, samples: Sequence[Sample], predictions: Sequence[Prediction], seed: int
 ) -> Scores:
     groups = [sample.cluster for sample in samples]
-    rows = [one.distribution or () for one in predictions]
+    rows = [prediction.distribution or () for prediction in predictions]
     values = {
-        "js_distance": [metrics.js_distance(sample.gold, p) for sample, p in zip(samples, rows, strict=True)],
-        "js_divergence": [
-            metrics.js_divergence(sample.gold, p) for sample, p in zip(samples, rows, strict=True)
-        ],
-        "total_variation": [
-            metrics.total_variation(sample.gold, p) for sample, p in zip(samples, rows, strict=True)
-        ],
-        "most_likely_accuracy": [
-            float(metrics.most_likely(sample.gold) == metrics.most_likely(p))
-            for sample, p in zip(samples, rows, strict=True)
-        ],
-        "entropy": [metrics.entropy(p) for p in rows],
+        name: [metric(sample.gold, p) for sample, p in zip(samples, rows, strict=True)]
+        for name, metric in _DISTRIBUTION_METRICS.items()
     }
-    found = {name: metrics.mean(row, groups, seed=seed) for name, row in values.items()}
+    figures = {name: metrics.mean(row, groups, seed=seed) for name, row in values.items()}
     parts = {}
     for partition in task.partitions:
         row = _parts(samples, values, [partition.part_of(sample) for sample in samples], seed)
         parts[partition.name] = row
-        for part, figures in row.items():
-            found |= {f"{metric}_{part}": figures[metric] for metric in partition.beside}
+        for part, estimates in row.items():
+            figures |= {f"{metric}_{part}": estimates[metric] for metric in partition.beside}
         if partition.averaged:
-            found |= _averages(partition, samples, values, seed)
-    return Scores(found, {"n": len(samples)}, parts, values)
+            figures |= _averages(partition, samples, values, seed)
+    return Scores(figures, {"n": len(samples)}, parts, values)
+
+
+def _same_most_likely(gold: Sequence[float], p: Sequence[float]) -> float:
+    return float(metrics.most_likely(gold) == metrics.most_likely(p))
+
+
+def _entropy(gold: Sequence[float], p: Sequence[float]) -> float:
+    del gold
+    return metrics.entropy(p)
+
+
+_DISTRIBUTION_METRICS: Mapping[str, Callable[[Sequence[float], Sequence[float]], float]] = {
+    "js_distance": metrics.js_distance,
+    "js_divergence": metrics.js_divergence,
+    "total_variation": metrics.total_variation,
+    "most_likely_accuracy": _same_most_likely,
+    "entropy": _entropy,
+}
+"""By name, of the gold distribution and the answer's."""
 
 
 def _labels(task: Task, samples: Sequence[Sample], predictions: Sequence[Prediction], seed: int) -> Scores:
     groups = [sample.cluster for sample in samples]
-    gold = [letters(len(one.options))[metrics.most_likely(one.gold)] for one in samples]
-    said = [task.read_label(one.output or "") for one in predictions]
-    kept = [task.undecided not in pair for pair in zip(gold, said, strict=True)]
-    found: dict[str, Estimate] = {}
-    for prefix, use in (("", [True] * len(gold)), ("binary_", kept)):
+    gold = [letters(len(sample.options))[metrics.most_likely(sample.gold)] for sample in samples]
+    labels = [task.read_label(prediction.output or "") for prediction in predictions]
+    decided = [task.undecided not in pair for pair in zip(gold, labels, strict=True)]
+    figures: dict[str, Estimate] = {}
+    for prefix, use in (("", [True] * len(gold)), ("binary_", decided)):
         a = [label for label, keep in zip(gold, use, strict=True) if keep]
-        b = [label for label, keep in zip(said, use, strict=True) if keep]
+        b = [label for label, keep in zip(labels, use, strict=True) if keep]
         g = [group for group, keep in zip(groups, use, strict=True) if keep]
         for name, metric in _LABEL_METRICS.items():
-            found[prefix + name] = _of_labels(metric, a, b, g, seed)
-    counts = {"n": len(gold), "n_binary": sum(kept), "unparsed": said.count(NONE)}
+            figures[prefix + name] = _of_labels(metric, a, b, g, seed)
+    counts = {"n": len(gold), "n_binary": sum(decided), "unparsed": labels.count(NONE)}
     return Scores(
-        found,
+        figures,
         counts,
-        values={"accuracy": [float(a == b) for a, b in zip(gold, said, strict=True)]},
+        values={"accuracy": [float(a == b) for a, b in zip(gold, labels, strict=True)]},
     )
 
 
@@ -187,12 +197,12 @@ _LABEL_METRICS: Mapping[str, Callable[[Sequence[str], Sequence[str]], float]] = 
 def _of_labels(
     metric: Callable[[Sequence[str], Sequence[str]], float],
     gold: Sequence[str],
-    said: Sequence[str],
+    labels: Sequence[str],
     groups: Sequence[str],
     seed: int,
 ) -> Estimate:
     return metrics.estimate(
-        lambda places: metric([gold[i] for i in places], [said[i] for i in places]), groups, seed=seed
+        lambda places: metric([gold[i] for i in places], [labels[i] for i in places]), groups, seed=seed
     )
 
 
@@ -226,7 +236,7 @@ def _averages(
             sums: dict[str, list[float]] = {}
             for i in places:
                 sums.setdefault(names[i], []).append(row[i])
-            return math.fsum(math.fsum(one) / len(one) for one in sums.values()) / len(sums)
+            return math.fsum(math.fsum(part) / len(part) for part in sums.values()) / len(sums)
 
         return statistic
 

@@ -1,7 +1,7 @@
 """An evaluation from its engines to its figures, for every front end: the command, its benchmark, a script.
 
-    Setup, RunSpec ──prepare──> Evaluation ──begin──> RUN locked and claimed ──carry_out──> RUN/samples.jsonl
-    RUN/samples.jsonl ──summarise_run──> Summary ──RunFolder.write_results──> RUN/results.json
+    RunSetup, RunSpec ──prepare──> PreparedRun ──begin──> RUN locked and claimed ──carry_out──> RUN/samples.jsonl
+    RUN/samples.jsonl ──summarise_run──> RunSummary ──RunFolder.write_results──> RUN/results.json
 
 A run goes on where it stopped by the same three calls. Nothing is printed here: `Hooks` tell the front end what happens
 and ask it whether to stop. Engines are opened, and closed, by the caller, who also decides what may be opened.
@@ -24,12 +24,12 @@ from pluralism_local.evaluation.identity import Identity, claim, identify, read_
 from pluralism_local.evaluation.journal import Journal, locked
 from pluralism_local.evaluation.methods import CONTROLS, METHODS, find_methods
 from pluralism_local.evaluation.nli import NliScorer
-from pluralism_local.evaluation.remembered import RememberedNli, nli_file
+from pluralism_local.evaluation.nli_cache import RememberedNli, nli_file
 from pluralism_local.evaluation.run_folder import RunFolder, RunSpec
 from pluralism_local.evaluation.samples import Sample
 from pluralism_local.evaluation.shared_comments import COMMENTS_FILE, SharedComments
 from pluralism_local.evaluation.stored import StoredEntailment
-from pluralism_local.evaluation.summary import Summary, failures, summarise
+from pluralism_local.evaluation.summary import RunSummary, failures, summarise
 from pluralism_local.evaluation.tasks import Task
 
 
@@ -45,13 +45,13 @@ class Hooks:
     """
 
     warn: Callable[[str], None] = lambda _: None
-    progress: Callable[[runner.Progress], None] = lambda _: None
+    progress: Callable[[runner.RunProgress], None] = lambda _: None
     entailment: Callable[[str], Callable[[int, int], None]] = lambda _: lambda *_: None
     should_stop: ShouldStop = never
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class PreparedRun:
     """A run that can be begun, or gone on with.
 
     Attributes:
@@ -60,7 +60,7 @@ class Evaluation:
         root: where runs lie that were given no folder, and the comments that all runs share.
     """
 
-    setup: runner.Setup
+    setup: runner.RunSetup
     spec: RunSpec
     identity: Identity
     path: Path
@@ -72,7 +72,7 @@ class Evaluation:
         return [name for name in self.spec.methods if name in METHODS]
 
 
-def prepare(setup: runner.Setup, spec: RunSpec, root: Path) -> Evaluation:
+def prepare(setup: runner.RunSetup, spec: RunSpec, root: Path) -> PreparedRun:
     """See what the run is; nothing is written.
 
     Args:
@@ -90,11 +90,11 @@ def prepare(setup: runner.Setup, spec: RunSpec, root: Path) -> Evaluation:
         template=setup.template,
     )
     path = Path(spec.output) if spec.output else root / f"{setup.task.name}-{identity.id}"
-    return Evaluation(setup, spec, identity, path, root)
+    return PreparedRun(setup, spec, identity, path, root)
 
 
 @contextmanager
-def begin(evaluation: Evaluation) -> Iterator[RunFolder]:
+def begin(evaluation: PreparedRun) -> Iterator[RunFolder]:
     """Make the folder the run's, or go on in it, and be its only writer while the block runs.
 
     Raises:
@@ -108,7 +108,7 @@ def begin(evaluation: Evaluation) -> Iterator[RunFolder]:
         yield RunFolder(evaluation.path, record)
 
 
-def carry_out(evaluation: Evaluation, *, retry: bool = False, hooks: Hooks | None = None) -> bool:
+def carry_out(evaluation: PreparedRun, *, retry: bool = False, hooks: Hooks | None = None) -> bool:
     """Ask what is missing, in the block of `begin`; whether all is done.
 
     Args:
@@ -138,7 +138,7 @@ def summarise_run(
     seed: int,
     open_scorer: Callable[[], AbstractContextManager[NliScorer]] | None = None,
     hooks: Hooks | None = None,
-) -> Summary:
+) -> RunSummary:
     """Score the answers of the run in the folder `path`; entailment is kept there.
 
     Args:

@@ -21,7 +21,8 @@ from typing import TypeVar
 
 from pluralism_local.errors import InvalidInput
 from pluralism_local.evaluation.journal import Record
-from pluralism_local.evaluation.stored import StoredComment, check
+from pluralism_local.evaluation.stored import StoredComment
+from pluralism_local.evaluation.strict_records import check
 
 COMMENTS_FILE = "comments.sqlite"
 

@@ -1,30 +1,19 @@
-"""What lies in a run's folder, read strictly: whoever wrote it, what comes back has the form that the code expects.
+"""The forms of what lies in a run's folder: run.json, results.json, judge.json, and the lines of its journals.
 
-    path ──read_object(model)──> JSON object            run.json, results.json, judge.json
-    journal's records ──check_records(model)──> None    samples, comments, judges' answers, entailment
-
-Anything else is `InvalidInput` that names the file, the line and the key. Keys that a model does not have are left
-alone, so that a later version's files are read; so are a results.json's figures, which are shown only if they are any.
+Whoever wrote a file, what comes back from `strict_records` has the form that the code expects. Keys that a form does
+not have are left alone, so that a later version's files are read; so are a results.json's figures, which are shown only
+if they are any.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from pluralism_local.errors import InvalidInput
 from pluralism_local.evaluation.methods import check_method
-from pluralism_local.files import open_regular
-
-MOST_DEPTH = 32
-"""Of objects and lists inside each other; what is written here has less than ten."""
 
 _SUM_TOLERANCE = 1e-3
-_MOST_DIGITS = 300
 
 
 def _whole(text: str) -> str:
@@ -113,7 +102,7 @@ class _Settings(_Stored):
     weights: Literal["auto", "file"] | None = None
 
 
-class _Wanted(_Stored):
+class _Spec(_Stored):
     model_config = ConfigDict(extra="forbid")
 
     task: Text
@@ -130,7 +119,7 @@ class _Wanted(_Stored):
 
 
 class _About(_Stored):
-    wanted: _Wanted
+    spec: _Spec = Field(alias="wanted")
     begun: Text = ""
 
 
@@ -143,9 +132,9 @@ class StoredRun(_Stored):
 
     @model_validator(mode="after")
     def _one_task(self) -> StoredRun:
-        if not self.identity.task.startswith(self.about.wanted.task):  # a unique beginning was enough
+        if not self.identity.task.startswith(self.about.spec.task):  # a unique beginning was enough
             raise ValueError(
-                f"about.wanted.task is '{self.about.wanted.task}', identity.task '{self.identity.task}'"
+                f"about.wanted.task is '{self.about.spec.task}', identity.task '{self.identity.task}'"
             )
         return self
 
@@ -178,7 +167,7 @@ class StoredResults(_Stored):
     communities_model: _Model
     pool: _Pool
     n: Count
-    wanted: Count
+    requested: Count = Field(alias="wanted")
     failed: dict[Text, Count]
     missing: dict[Text, Count]
     methods: dict[Text, _Row]
@@ -267,88 +256,3 @@ class StoredEntailment(_Stored):
         if not sum(self.p) > 0:
             raise ValueError("p sums to 0")
         return self
-
-
-def read_object(path: Path, schema: str, model: type[BaseModel]) -> dict[str, Any]:
-    """The JSON object in a file, of this schema and of the model's form.
-
-    Raises:
-        FileNotFoundError: there is none.
-        InvalidInput: it cannot be read, is no such object, or has another form.
-    """
-    if not path.exists():
-        raise FileNotFoundError(path)
-    try:
-        with open_regular(path) as file:
-            found = json.loads(file.read(), parse_int=_integer)
-    except (OSError, ValueError, RecursionError) as error:
-        why = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
-        raise InvalidInput(
-            f"{path} cannot be read: {why}.", "Restore it, or begin anew elsewhere."
-        ) from error
-    if not isinstance(found, dict) or found.get("schema") != schema:
-        raise InvalidInput(f"{path} is no run of this version.", "Begin anew in another folder.")
-    check(model, found, str(path))
-    return found
-
-
-def _integer(digits: str) -> int | float:
-    """A whole number of a file; one that no float holds is infinite, as 1e999 is, and not formatted digit by digit."""
-    return int(digits) if len(digits) < _MOST_DIGITS else float(digits)
-
-
-def check_records(model: type[BaseModel], records: Iterable[Mapping[str, Any]], path: Path) -> None:
-    """See that every record of a journal has the model's form.
-
-    Raises:
-        InvalidInput: one has not; the message has its line.
-    """
-    for number, record in enumerate(records, start=1):
-        check(model, record, f"{path}, line {number}")
-
-
-def check(model: type[BaseModel], found: Mapping[str, Any], where: str) -> None:
-    """See that an object has the model's form.
-
-    Args:
-        where: file and line, for the message.
-
-    Raises:
-        InvalidInput: it has not; the message has the key.
-    """
-    if _depth(found) > MOST_DEPTH:
-        raise InvalidInput(f"{where}: is nested more than {MOST_DEPTH} deep.", _HINT)
-    try:
-        model.model_validate(found)
-    except ValidationError as error:
-        raise InvalidInput(f"{where}: {_problem(error)}.", _HINT) from error
-
-
-_HINT = "Restore the file, or begin anew in another folder."
-
-
-def _depth(value: object) -> int:
-    """How deep objects and lists lie inside each other, counted as far as it matters."""
-    level, depth = [value], 0
-    while level and depth <= MOST_DEPTH:
-        inside = [one for one in level if isinstance(one, dict | list)]
-        level = [child for one in inside for child in (one.values() if isinstance(one, dict) else one)]
-        depth += bool(inside)
-        if not inside:
-            break
-    return depth
-
-
-def _problem(error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in first["loc"])
-    subject = f"'{key}'" if key else "the record"
-    match first["type"]:
-        case "missing":
-            return f"{subject} is missing"
-        case "extra_forbidden":
-            return f"{subject} is not known"
-        case "value_error":
-            return f"{key + ': ' if key else ''}{first['ctx']['error']}"
-    said = first["msg"][0].lower() + first["msg"][1:]
-    return f"{subject} {said.removeprefix('input ')}"

@@ -1,6 +1,6 @@
 """What a run found: scores of every method on the samples that all of them answered, what they cost, what is missing.
 
-    samples, results by method (, coverage) ──summarise──> Summary ──record──> results.json
+    samples, results by method (, coverage) ──summarise──> RunSummary ──record──> results.json
                                                              └──difference──> paired, with its interval
 
 A sample that a method failed on is neither wrong nor forgotten: it is left out for all methods alike, and counted.
@@ -15,8 +15,8 @@ from typing import Any
 
 from pluralism_local.errors import InvalidInput
 from pluralism_local.evaluation import controls, metrics
-from pluralism_local.evaluation.asking import Failure
 from pluralism_local.evaluation.basis import remarks, void
+from pluralism_local.evaluation.batch_calls import Failure
 from pluralism_local.evaluation.coverage import Coverage
 from pluralism_local.evaluation.metrics import Estimate
 from pluralism_local.evaluation.runner import Results
@@ -31,7 +31,7 @@ Cover = Callable[[Sequence[tuple[Sample, str]]], list[Coverage]]
 
 
 @dataclass(frozen=True)
-class Summary:
+class RunSummary:
     """Attributes:
     samples: those that every method answered; `n` of them were scored.
     wanted: samples of the run.
@@ -44,7 +44,7 @@ class Summary:
 
     task: str
     samples: tuple[Sample, ...]
-    wanted: int
+    requested: int
     failed: dict[str, int]
     missing: dict[str, int]
     methods: dict[str, Scores]
@@ -78,7 +78,7 @@ class Summary:
             "communities_model": identity["communities_model"],
             "pool": identity["pool"],
             "n": len(self.samples),
-            "wanted": self.wanted,
+            "wanted": self.requested,
             "failed": self.failed,
             "missing": self.missing,
             "methods": {
@@ -121,7 +121,7 @@ def summarise(
     *,
     cover: Cover | None = None,
     seed: int = 0,
-) -> Summary:
+) -> RunSummary:
     """Score what is there.
 
     Args:
@@ -155,29 +155,29 @@ def summarise(
         )
     answers = {name: _answers(results[name], shared) for name in real}
     predicted = {
-        name: found
+        name: predictions
         for name in methods
-        if (found := _predictions(task, name, shared, answers, seed)) is not None
+        if (predictions := _predictions(task, name, shared, answers, seed)) is not None
     }
     coverage = _coverage(shared, predicted, cover) if task.answers == "text" and cover is not None else {}
     scored = {
-        name: score(task, shared, found, coverage=coverage.get(name), seed=seed)
-        for name, found in predicted.items()
+        name: score(task, shared, predictions, coverage=coverage.get(name), seed=seed)
+        for name, predictions in predicted.items()
     }
     if "uniform" in scored:
         scored["uniform"] = replace(_with_chance(scored["uniform"], shared, seed), basis=None)
-    return Summary(
+    return RunSummary(
         task.name, tuple(shared), len(samples), failed, missing, scored, _costs(records, real, shared), seed
     )
 
 
 def failures(results: Results, methods: Sequence[str]) -> dict[str, tuple[int, str]]:
     """Method -> on how many samples it failed, and what the first failure said; of those that did."""
-    found = {
-        name: [one.message for one in results.get(name, {}).values() if isinstance(one, Failure)]
+    messages_of = {
+        name: [answer.message for answer in results.get(name, {}).values() if isinstance(answer, Failure)]
         for name in methods
     }
-    return {name: (len(messages), messages[0]) for name, messages in found.items() if messages}
+    return {name: (len(messages), messages[0]) for name, messages in messages_of.items() if messages}
 
 
 def _predictions(
@@ -200,16 +200,16 @@ def _coverage(
 ) -> dict[str, list[Coverage]]:
     """Method -> coverage per sample; of all methods in one call, which then knows how much there is to do."""
     answered = [
-        (sample, one.output or "")
-        for found in predicted.values()
-        for sample, one in zip(samples, found, strict=True)
+        (sample, prediction.output or "")
+        for predictions in predicted.values()
+        for sample, prediction in zip(samples, predictions, strict=True)
     ]
     covered, count = cover(answered), len(samples)
     return {name: covered[at * count : (at + 1) * count] for at, name in enumerate(predicted)}
 
 
-def _answers(found: Mapping[str, Prediction | Failure], samples: Sequence[Sample]) -> dict[str, Prediction]:
-    return {sample.id: one for sample in samples if isinstance(one := found[sample.id], Prediction)}
+def _answers(answers: Mapping[str, Prediction | Failure], samples: Sequence[Sample]) -> dict[str, Prediction]:
+    return {sample.id: answer for sample in samples if isinstance(answer := answers[sample.id], Prediction)}
 
 
 def _with_chance(scores: Scores, samples: Sequence[Sample], seed: int) -> Scores:
@@ -218,12 +218,14 @@ def _with_chance(scores: Scores, samples: Sequence[Sample], seed: int) -> Scores
         return scores
     chance = [1 / len(sample.options) for sample in samples]
     groups = [sample.cluster for sample in samples]
-    found = metrics.mean(chance, groups, seed=seed)
-    kept = {
-        name: one for name, one in scores.metrics.items() if not name.startswith("most_likely_accuracy_by")
+    accuracy = metrics.mean(chance, groups, seed=seed)
+    others = {
+        name: figure
+        for name, figure in scores.metrics.items()
+        if not name.startswith("most_likely_accuracy_by")
     }
     return Scores(
-        kept | {"most_likely_accuracy": found},
+        others | {"most_likely_accuracy": accuracy},
         scores.counts,
         {
             partition: {part: _without_guess(row) for part, row in rows.items()}
@@ -234,7 +236,7 @@ def _with_chance(scores: Scores, samples: Sequence[Sample], seed: int) -> Scores
 
 
 def _without_guess(row: dict[str, Estimate]) -> dict[str, Estimate]:
-    return {name: one for name, one in row.items() if name != "most_likely_accuracy"}
+    return {name: figure for name, figure in row.items() if name != "most_likely_accuracy"}
 
 
 def _costs(
@@ -242,8 +244,10 @@ def _costs(
 ) -> dict[str, dict[str, dict[str, float]]]:
     """Mean tokens per sample."""
     ids = {sample.id for sample in samples}
-    usage = {(one["method"], one["id"]): one.get("usage", {}) for one in records if one["id"] in ids}
-    found: dict[str, dict[str, dict[str, float]]] = {}
+    usage = {
+        (record["method"], record["id"]): record.get("usage", {}) for record in records if record["id"] in ids
+    }
+    costs: dict[str, dict[str, dict[str, float]]] = {}
     for method in methods:
         total: dict[str, dict[str, float]] = {}
         for (name, _), spent in usage.items():
@@ -253,7 +257,7 @@ def _costs(
                 for kind, tokens in kinds.items():
                     row = total.setdefault(role, {})
                     row[kind] = row.get(kind, 0.0) + tokens / len(ids)
-        found[method] = {
+        costs[method] = {
             role: {kind: round(tokens, 1) for kind, tokens in row.items()} for role, row in total.items()
         }
-    return found
+    return costs

@@ -20,15 +20,22 @@ from pluralism_local.mode_specs import MODES, SPECS, ModeName, ModeSpec
 from pluralism_local.modes.ask import Ask
 from pluralism_local.modes.driver import carry_out, prepared
 from pluralism_local.modes.steps import Case, Steps
+from pluralism_local.prompts import Prompt
 from pluralism_local.results import ModeEvent
 
-__all__ = ["MODES", "Ask", "algorithm", "check", "run"]
+__all__ = ["MODES", "Ask", "algorithm", "check", "own_prompts", "run"]
 
 
 def algorithm(mode: ModeName) -> Callable[[Case[Any]], Steps]:
     """The steps of a mode: the function of its name in the module of `algorithms` that its spec names."""
     module = import_module(f"{__name__}.algorithms.{SPECS[mode].module}")
     return cast(Callable[[Case[Any]], Steps], getattr(module, mode))
+
+
+def own_prompts(mode: ModeName) -> tuple[Prompt, ...]:
+    """Prompts that stand in the module of a mode's algorithm, which words with them itself; others have a wording."""
+    module = import_module(f"{__name__}.algorithms.{SPECS[mode].module}")
+    return tuple(value for value in vars(module).values() if isinstance(value, Prompt))
 
 
 def run(

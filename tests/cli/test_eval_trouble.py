@@ -87,7 +87,7 @@ def test_stopped_while_scoring_it_says_where_the_responses_are(
     def stop(*_: object, **__: object) -> None:
         raise Cancelled
 
-    monkeypatch.setattr("pluralism_local.cli.eval.work.summarise_folder", stop)
+    monkeypatch.setattr("pluralism_local.cli.eval.running.summarise_folder", stop)
     file = write(tmp_path / "rows.json", [rows.overton(i) for i in range(2)])
     folder = tmp_path / "run"
     options = ["--data", str(file), "--method", "vanilla", "--output", str(folder), "--json"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pluralism_local.evaluation.identity import digest
+from pluralism_local.files import digest
 from pluralism_local.remote_url import without_credentials
 from tests.cli.conftest import Run
 from tests.cli.test_trust import Listener

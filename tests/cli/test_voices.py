@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pluralism_local.cli.voices import work
+from pluralism_local.cli.output import Output
+from pluralism_local.cli.voices import running
 from tests.cli.conftest import Run
 
 QUESTIONS = (
@@ -246,26 +247,26 @@ def test_ctrl_c_keeps_whole_questions_and_the_same_command_ends_as_if_it_had_not
 ) -> None:
     arguments = (*JUDGE, "village", "--questions", questions, "--json", "--output")
     whole = run(*arguments, "whole").json()
-    real = work.pace
+    real = running.counting
 
-    def pressing(judging: work.Judging, about: str) -> Callable[[int, int], None]:
-        told = real(judging, about)
+    def pressing(out: Output, what: str) -> Callable[[int, int], None]:
+        told = real(out, what)
 
         def report(done: int, total: int) -> None:
             told(done, total)
-            if about == "comments" and done == comments:
+            if what == "comments" and done == comments:
                 signal.raise_signal(signal.SIGINT)
 
         return report
 
-    monkeypatch.setattr(work, "pace", pressing)
+    monkeypatch.setattr(running, "counting", pressing)
     stopped = run(*arguments, "cut")
     assert stopped.code == 6
     assert stopped.json()["complete"] is False
     assert "the same command goes on" in stopped.err
     assert len((tmp_path / "cut" / "comments.jsonl").read_text().splitlines()) == comments
 
-    monkeypatch.setattr(work, "pace", real)
+    monkeypatch.setattr(running, "counting", real)
     again = run(*arguments, "cut")
     assert again.code == 0
     assert {**again.json(), "folder": None} == {**whole, "folder": None}

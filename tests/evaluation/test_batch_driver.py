@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from pluralism_local.engine.scripted import ScriptedEngine
-from pluralism_local.evaluation.asking import Failure
+from pluralism_local.evaluation.batch_calls import Failure
 from pluralism_local.evaluation.identity import identify
 from pluralism_local.evaluation.journal import read_journal
 from pluralism_local.evaluation.methods import METHODS, mode_of, voices_for
 from pluralism_local.evaluation.report.heard import comments_of
-from pluralism_local.evaluation.runner import SAMPLES_FILE, Setup, comments_file, read_results, run
+from pluralism_local.evaluation.runner import SAMPLES_FILE, RunSetup, comments_file, read_results, run
 from pluralism_local.evaluation.samples import Prediction
 from pluralism_local.evaluation.tasks import TASKS
 from pluralism_local.mode_specs import SPECS
@@ -28,12 +28,12 @@ UNSURE = {"match": "thing 2", "mass": {"A": 0.5, "B": 0.25}}  # no number has an
 
 def run_with(
     task: str, method: str, folder: Path, *, context: int = 4096, engine: Any = ScriptedEngine, **says: Any
-) -> tuple[Setup, ScriptedEngine, ScriptedEngine]:
+) -> tuple[RunSetup, ScriptedEngine, ScriptedEngine]:
     """A run of `COUNT` samples by one method; the setup, the LLM and the communities' model."""
     file = script(folder, **says)
     llm = engine(file, context=context, record=True)
     communities = ScriptedEngine(file, record=True)
-    setup = Setup(
+    setup = RunSetup(
         TASKS[task],
         read(task, folder, COUNT),
         THREE,

@@ -17,19 +17,19 @@ from hypothesis import strategies as st
 from pluralism_local.engine.base import Capabilities, ShouldStop, never
 from pluralism_local.engine.scripted import EVERYTHING, ScriptedEngine
 from pluralism_local.errors import EngineFailure, Unsupported
-from pluralism_local.evaluation.asking import Failure
+from pluralism_local.evaluation.batch_calls import Failure
 from pluralism_local.evaluation.journal import Journal, read_journal
 from pluralism_local.evaluation.judging import (
     CHUNK,
     Judge,
-    Judged,
-    Pair,
-    Verdict,
+    PairJudgement,
+    PairVerdict,
+    ResponsePair,
     judge_file,
     judge_pairs,
-    standing,
 )
-from pluralism_local.evaluation.runner import Progress
+from pluralism_local.evaluation.runner import RunProgress
+from pluralism_local.evaluation.standings import standing
 from pluralism_local.types import OptionDistribution, OptionRequest
 from tests.evaluation.verdicts import LOSE, TIE, WIN, pairs
 from tests.modes.helpers import NoLogprobs
@@ -53,12 +53,12 @@ def script(folder: Path, **entries: Sequence[object]) -> Path:
 def judged(
     engine: ScriptedEngine,
     folder: Path,
-    asked: dict[str, list[Pair]],
+    asked: dict[str, list[ResponsePair]],
     *,
     should_stop: ShouldStop = never,
     retry: bool = False,
-    progress: Callable[[Progress], None] = lambda _: None,
-) -> dict[str, list[Judged]]:
+    progress: Callable[[RunProgress], None] = lambda _: None,
+) -> dict[str, list[PairJudgement]]:
     judge = Judge(engine)
     with Journal(judge_file(folder, judge)) as journal:
         return judge_pairs(judge, journal, asked, should_stop=should_stop, retry=retry, progress=progress)
@@ -95,7 +95,7 @@ def test_who_reads_is_not_taken_in_by_places(tmp_path: Path, capabilities: Capab
 def test_who_always_takes_the_first_wins_nothing(tmp_path: Path) -> None:
     engine = ScriptedEngine(script(tmp_path, distributions=[{"match": "", "mass": {"1": 1.0}}]))
     found = judged(engine, tmp_path / "run", {"b": pairs(3)})
-    assert found == {"b": [Verdict("1", "1")] * 3}
+    assert found == {"b": [PairVerdict("1", "1")] * 3}
     result = standing(pairs(3), found["b"])
     assert result.shares["tie"].value == 1
     assert result.position_bias == {"flipped": 1, "inconsistent": 1, "first": 1, "second": 0}
@@ -110,12 +110,12 @@ def test_what_names_nothing_is_unparsed_and_no_result(tmp_path: Path) -> None:
     for capabilities in (EVERYTHING, WORDS_ONLY):
         engine = ScriptedEngine(silent, capabilities=capabilities)
         found = judged(engine, tmp_path / "run", {"b": pairs(1)})
-        assert found == {"b": [Verdict(None, None)]}
+        assert found == {"b": [PairVerdict(None, None)]}
         result = standing(pairs(1), found["b"])
         assert result.unparsed == 2
         assert {str(one.value) for one in result.shares.values()} == {"nan"}
         assert {str(one) for one in result.position_bias.values()} == {"nan"}
-        known = [*found["b"], Verdict("1", None)]
+        known = [*found["b"], PairVerdict("1", None)]
         assert standing(pairs(2), known).shares["tie"].value == 1
 
 
@@ -127,20 +127,20 @@ def test_equally_probable_is_a_tie(tmp_path: Path) -> None:
 @given(st.text(alphabet="abc ", max_size=8))
 def test_equal_responses_tie_whatever_the_judge(text: str) -> None:
     (record,) = Judge(ScriptedEngine()).ask([("s", text, text)])
-    assert Verdict(record["choice"], record["choice"]).outcome == "tie"
+    assert PairVerdict(record["choice"], record["choice"]).outcome == "tie"
 
 
 def test_equal_questions_are_asked_once(tmp_path: Path) -> None:
     engine = ScriptedEngine(record=True)
-    same = Pair("s", "situation", "one", "one")
-    other = Pair("s", "situation", "one", "two")
+    same = ResponsePair("s", "situation", "one", "one")
+    other = ResponsePair("s", "situation", "one", "two")
     found = judged(engine, tmp_path / "run", {"b": [same, same], "c": [other]})
     # the same in both orders is one question; b against a is a against b
     assert len(prompts(engine)) == len(set(prompts(engine))) == 3
-    turned = judged(engine, tmp_path / "run", {"c": [Pair("s", "situation", "two", "one")]})
+    turned = judged(engine, tmp_path / "run", {"c": [ResponsePair("s", "situation", "two", "one")]})
     assert len(prompts(engine)) == 3
     (mine,), (theirs,) = found["c"], turned["c"]
-    assert isinstance(mine, Verdict) and theirs == Verdict(mine.second, mine.first)
+    assert isinstance(mine, PairVerdict) and theirs == PairVerdict(mine.second, mine.first)
 
 
 def stops_after(chunks: int) -> ShouldStop:
@@ -154,7 +154,7 @@ def test_stopped_between_chunks_it_goes_on(tmp_path: Path) -> None:
     wanted = judged(whole, tmp_path / "whole" / "run", asked)
 
     engine = ScriptedEngine(record=True)
-    seen: list[Progress] = []
+    seen: list[RunProgress] = []
     first = judged(engine, tmp_path / "cut" / "run", asked, should_stop=stops_after(3), progress=seen.append)
     assert [sum(one is not None for one in row) for row in first.values()] == [2 * CHUNK, CHUNK]
     total = 4 * (2 * CHUNK + 1)
@@ -215,7 +215,7 @@ def test_killed_it_goes_on(tmp_path: Path) -> None:
 def test_what_does_not_fit_fails_alone_and_is_never_cut(tmp_path: Path) -> None:
     engine = ScriptedEngine(script(tmp_path, distributions=READER), context=120, record=True)
     asked = pairs(3)
-    asked[1] = Pair("s1", "situation 1", "plural " * 200, "short")
+    asked[1] = ResponsePair("s1", "situation 1", "plural " * 200, "short")
     found = judged(engine, tmp_path / "run", {"b": asked})["b"]
     assert [found[0], found[2]] == [WIN, WIN]
     failure = found[1]
@@ -278,8 +278,10 @@ def test_the_starter_model_judges_and_repeats_itself(starter_path: Path, tmp_pat
     from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 
     asked = [
-        Pair("a", "lying to a friend", "Some value honesty, others kindness.", "Lying is wrong."),
-        Pair("b", "eating meat", "Eat what you like.", "Animals matter to some, traditions to others."),
+        ResponsePair("a", "lying to a friend", "Some value honesty, others kindness.", "Lying is wrong."),
+        ResponsePair(
+            "b", "eating meat", "Eat what you like.", "Animals matter to some, traditions to others."
+        ),
     ]
     found = []
     with LlamaEngine(starter_path, name="starter", options=LlamaOptions(ctx_size=1024)) as engine:
@@ -290,7 +292,7 @@ def test_the_starter_model_judges_and_repeats_itself(starter_path: Path, tmp_pat
                 found.append((verdicts, journal.records))
     assert found[0] == found[1]  # the probabilities, to the last bit
     verdicts, records = found[0]
-    assert all(isinstance(one, Verdict) for one in verdicts)
+    assert all(isinstance(one, PairVerdict) for one in verdicts)
     assert standing(asked, verdicts).n == 2
     assert len(records) == 4
     for record in records:

@@ -22,7 +22,7 @@ from pluralism_local.engine.scripted import EVERYTHING, ScriptedEngine
 from pluralism_local.errors import PlocalError
 from pluralism_local.evaluation.journal import read_journal
 from pluralism_local.evaluation.methods import METHODS, mode_of
-from pluralism_local.evaluation.runner import SAMPLES_FILE, Setup, run
+from pluralism_local.evaluation.runner import SAMPLES_FILE, RunSetup, run
 from pluralism_local.evaluation.samples import Sample, Where
 from pluralism_local.evaluation.tasks import TASKS, Task
 from pluralism_local.mode_specs import SPECS
@@ -206,7 +206,7 @@ def through_evaluation(task: Task, sample: Sample, method: str, case: Case, fold
     llm, communities = _engines(case, folder)
     members = _members(case, folder.parent)
     try:
-        run(Setup(task, [sample], members, llm, communities, COMMENT, ANSWER), folder / "run", [method])
+        run(RunSetup(task, [sample], members, llm, communities, COMMENT, ANSWER), folder / "run", [method])
     except PlocalError:
         return Told(_calls(llm, communities), failed=True)
     (record,) = read_journal(folder / "run" / SAMPLES_FILE)

@@ -16,12 +16,12 @@ from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.engine.scripted import EVERYTHING, ScriptedEngine
 from pluralism_local.errors import EngineFailure, InvalidInput, RemoteFailure, Unsupported
 from pluralism_local.evaluation import metrics
-from pluralism_local.evaluation.asking import PATIENCE, Failure
+from pluralism_local.evaluation.batch_calls import PATIENCE, Failure
 from pluralism_local.evaluation.coverage import Coverage
 from pluralism_local.evaluation.journal import Journal, read_journal
 from pluralism_local.evaluation.methods import METHODS, find_methods
-from pluralism_local.evaluation.reading import read_samples
-from pluralism_local.evaluation.runner import Progress, Setup, comments_file, read_results, run
+from pluralism_local.evaluation.runner import RunProgress, RunSetup, comments_file, read_results, run
+from pluralism_local.evaluation.sample_file import read_samples
 from pluralism_local.evaluation.samples import Prediction, Sample
 from pluralism_local.evaluation.summary import summarise
 from pluralism_local.evaluation.tasks import TASKS
@@ -52,9 +52,9 @@ def setup(
     engine: ScriptedEngine | None = None,
     members: Pool = THREE,
     tokens: int = 12,
-) -> Setup:
+) -> RunSetup:
     llm = engine or ScriptedEngine()
-    return Setup(
+    return RunSetup(
         TASKS[task],
         read(task, folder, count),
         members,
@@ -73,7 +73,7 @@ def files(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("task", MAKERS)
 def test_every_method_answers_every_task(task: str, tmp_path: Path) -> None:
     given = setup(task, tmp_path)
-    seen: list[Progress] = []
+    seen: list[RunProgress] = []
     assert run(given, tmp_path / "run", METHODS, progress=seen.append)
     results, records = read_results(tmp_path / "run")
     assert set(results) == set(METHODS) and len(records) == 100
@@ -242,7 +242,7 @@ def test_a_kill_at_any_moment_changes_nothing(tmp_path: Path, monkeypatch: pytes
 
 def test_stopping_finishes_the_batch(tmp_path: Path) -> None:
     given = setup("distributional-moralchoice", tmp_path, 40)
-    asked: list[Progress] = []
+    asked: list[RunProgress] = []
     assert not run(
         given, tmp_path / "run", METHODS, progress=asked.append, should_stop=lambda: len(asked) > 3
     )
@@ -291,12 +291,12 @@ def test_one_failure_takes_no_other_sample_with_it(tmp_path: Path) -> None:
         assert found[bad] == Failure("engine_failure", "Out of memory.")
         assert sum(isinstance(one, Failure) for one in found.values()) == 1
     summary = summarise(given.task, given.samples, results, ["ours", "vanilla"], records)
-    assert (len(summary.samples), summary.wanted, summary.complete) == (19, 20, False)
+    assert (len(summary.samples), summary.requested, summary.complete) == (19, 20, False)
     assert summary.failed == {"ours": 1, "vanilla": 1} and summary.methods["ours"].counts["n"] == 19
     well = setup("distributional-globalopinionqa", tmp_path, 20)
     run(well, tmp_path / "run", ["ours", "vanilla"])
     assert read_results(tmp_path / "run")[0] == results  # failures are kept until a retry is wanted
-    seen: list[Progress] = []
+    seen: list[RunProgress] = []
     run(well, tmp_path / "run", ["ours", "vanilla"], retry=True, progress=seen.append)
     assert [(now.done, now.failed) for now in seen] == [
         (38, 0),
@@ -334,7 +334,7 @@ def test_a_question_with_one_option_needs_no_model(tmp_path: Path) -> None:
     single = {**rows.opinion(0, gold=[1.0]), "options": ["Yes"]}
     given = setup("steerable-opinionqa", tmp_path, 1)
     engine = ScriptedEngine(record=True)
-    given = Setup(
+    given = RunSetup(
         task,
         read_samples(task, write(tmp_path / "one.json", [single])),
         THREE,

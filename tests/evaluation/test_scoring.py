@@ -12,8 +12,8 @@ from scipy.spatial.distance import jensenshannon
 from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.evaluation import controls
 from pluralism_local.evaluation.coverage import Coverage, cover
-from pluralism_local.evaluation.nli import Pair
-from pluralism_local.evaluation.nli.base import Scores as Table
+from pluralism_local.evaluation.nli import NliPair
+from pluralism_local.evaluation.nli.base import EntailmentScores as Table
 from pluralism_local.evaluation.samples import Prediction, Sample, Where
 from pluralism_local.evaluation.scoring import score
 from pluralism_local.evaluation.tasks import TASKS
@@ -109,9 +109,9 @@ class Lookup:
 
     def __init__(self, entails: dict[tuple[str, str], float]) -> None:
         self.entails = entails
-        self.asked: list[Pair] = []
+        self.asked: list[NliPair] = []
 
-    def score(self, pairs: Sequence[Pair], *, should_stop: ShouldStop = never) -> Table:
+    def score(self, pairs: Sequence[NliPair], *, should_stop: ShouldStop = never) -> Table:
         self.asked += pairs
         found = [self.entails.get((pair.premise, pair.hypothesis), 0.1) for pair in pairs]
         return np.array([[p, 0.75 * (1 - p), 0.25 * (1 - p)] for p in found]).reshape(-1, 3)

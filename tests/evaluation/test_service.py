@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.errors import InvalidInput, NotFound, Refused
 from pluralism_local.evaluation import service
-from pluralism_local.evaluation.asking import Failure
+from pluralism_local.evaluation.batch_calls import Failure
 from pluralism_local.evaluation.methods import CONTROLS, METHODS
 from pluralism_local.evaluation.run_folder import SETTINGS, RunSpec, draw_samples, find_run
-from pluralism_local.evaluation.runner import SAMPLES_FILE, Progress, Setup
+from pluralism_local.evaluation.runner import SAMPLES_FILE, RunProgress, RunSetup
 from pluralism_local.types import Sampling
 from tests.evaluation.rows import global_opinion, overton, write
 from tests.modes.helpers import THREE
@@ -35,15 +35,15 @@ def order(folder: Path, **changes: object) -> RunSpec:
     return replace(spec, **changes)  # type: ignore[arg-type]
 
 
-def prepared(spec: RunSpec, root: Path, seed: int = 0) -> service.Evaluation:
+def prepared(spec: RunSpec, root: Path, seed: int = 0) -> service.PreparedRun:
     engine = ScriptedEngine()
     task, samples = spec.read_samples()
     comment, answer = Sampling(1.0, 0.9, 12, seed=seed), Sampling(max_tokens=12)
-    return service.prepare(Setup(task, samples, THREE, engine, engine, comment, answer), spec, root)
+    return service.prepare(RunSetup(task, samples, THREE, engine, engine, comment, answer), spec, root)
 
 
 def stop_after(progress: int) -> service.Hooks:
-    told: list[Progress] = []
+    told: list[RunProgress] = []
     return service.Hooks(progress=told.append, should_stop=lambda: len(told) > progress)
 
 

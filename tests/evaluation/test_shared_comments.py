@@ -15,7 +15,7 @@ from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.evaluation import service, shared_comments
 from pluralism_local.evaluation.journal import read_journal
 from pluralism_local.evaluation.run_folder import SETTINGS, RunSpec
-from pluralism_local.evaluation.runner import Setup, comments_file
+from pluralism_local.evaluation.runner import RunSetup, comments_file
 from pluralism_local.evaluation.shared_comments import COMMENTS_FILE, SharedComments
 from pluralism_local.types import ModelInfo, Sampling
 from tests.evaluation.rows import global_opinion, write
@@ -49,7 +49,7 @@ def evaluate(
     spec = RunSpec(task, str(data), ("ours",), None, None, "none", (), None, settings, str(path))
     engine = FromFile()
     engine.sha256 = sha256
-    setup = Setup(
+    setup = RunSetup(
         *spec.read_samples(),
         THREE,
         engine,

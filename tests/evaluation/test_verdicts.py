@@ -11,9 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pluralism_local.evaluation import metrics
-from pluralism_local.evaluation.asking import Failure
-from pluralism_local.evaluation.judging import Judged, Pair, Verdict, agreement, read_choice, standing
-from pluralism_local.evaluation.metrics.agreement import Choice
+from pluralism_local.evaluation.batch_calls import Failure
+from pluralism_local.evaluation.judging import (
+    PairJudgement,
+    PairVerdict,
+    ResponsePair,
+    read_choice,
+)
+from pluralism_local.evaluation.metrics.agreement import JudgeChoice
+from pluralism_local.evaluation.standings import agreement, standing
 from tests.evaluation.verdicts import LOSE, TIE, WIN, pairs
 
 
@@ -56,7 +62,7 @@ from tests.evaluation.verdicts import LOSE, TIE, WIN, pairs
         ("patient families, tie-breaker", None),
     ],
 )
-def test_words(said: str, choice: Choice | None) -> None:
+def test_words(said: str, choice: JudgeChoice | None) -> None:
     assert read_choice(said) == choice
 
 
@@ -66,20 +72,20 @@ def test_words_never_fail_and_name_what_is_there(said: str) -> None:
     assert choice is None or choice in said.lower()
 
 
-TABLE: list[tuple[str, Judged]] = [
-    ("one", Verdict("1", "2")),  # win
-    ("one", Verdict("1", "1")),  # the place both times: tie
-    ("two", Verdict("2", "1")),  # lose
-    ("three", Verdict("tie", "tie")),
-    ("three", Verdict("1", "tie")),
-    ("four", Verdict(None, "2")),
+TABLE: list[tuple[str, PairJudgement]] = [
+    ("one", PairVerdict("1", "2")),  # win
+    ("one", PairVerdict("1", "1")),  # the place both times: tie
+    ("two", PairVerdict("2", "1")),  # lose
+    ("three", PairVerdict("tie", "tie")),
+    ("three", PairVerdict("1", "tie")),
+    ("four", PairVerdict(None, "2")),
     ("five", Failure("context_overflow", "Too long.")),
     ("six", None),
 ]
 
 
 def test_a_table_by_hand() -> None:
-    rows = [Pair(str(i), situation, "a", "b") for i, (situation, _) in enumerate(TABLE)]
+    rows = [ResponsePair(str(i), situation, "a", "b") for i, (situation, _) in enumerate(TABLE)]
     found = standing(rows, [one for _, one in TABLE], seed=3)
     values = {name: one.value for name, one in found.shares.items()}
     assert values == pytest.approx({"win": 1 / 6, "tie": 4 / 6, "lose": 1 / 6}, abs=1e-12)
@@ -105,17 +111,17 @@ def test_nothing_judged_has_no_figures() -> None:
 
 
 ANSWERS = st.sampled_from(["1", "2", "tie", None])
-VERDICTS = st.lists(st.builds(Verdict, ANSWERS, ANSWERS), min_size=1, max_size=12).filter(
+VERDICTS = st.lists(st.builds(PairVerdict, ANSWERS, ANSWERS), min_size=1, max_size=12).filter(
     lambda verdicts: not all(one.silent for one in verdicts)
 )
 
 
 @settings(max_examples=20)  # each takes six bootstraps
 @given(VERDICTS)
-def test_seen_from_the_other_side_wins_are_losses(verdicts: list[Verdict]) -> None:
+def test_seen_from_the_other_side_wins_are_losses(verdicts: list[PairVerdict]) -> None:
     rows = pairs(len(verdicts))
     mine = standing(rows, verdicts)
-    other = standing(rows, [Verdict(one.second, one.first) for one in verdicts])
+    other = standing(rows, [PairVerdict(one.second, one.first) for one in verdicts])
     assert mine.shares["win"] == other.shares["lose"]
     assert mine.shares["tie"] == other.shares["tie"]
     assert mine.position_bias == other.position_bias
@@ -127,7 +133,7 @@ def test_seen_from_the_other_side_wins_are_losses(verdicts: list[Verdict]) -> No
 def test_kappa_by_hand() -> None:
     failed = Failure("engine_failure", "Broken.")
     rows = {"vanilla": pairs(4), "moe": pairs(2)}
-    judges: list[dict[str, list[Judged]]] = [
+    judges: list[dict[str, list[PairJudgement]]] = [
         {"vanilla": [WIN, WIN, LOSE, WIN], "moe": [failed, WIN]},
         {"vanilla": [WIN, WIN, LOSE, TIE], "moe": [WIN, None]},
         {"vanilla": [WIN, TIE, LOSE, LOSE], "moe": [WIN, WIN]},

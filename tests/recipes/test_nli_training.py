@@ -21,7 +21,7 @@ from communitylm.nli.settings import read_nli_settings
 from communitylm.nli.training import NliPlan, plan, train
 from communitylm.training.bases import find_base
 from pluralism_local.errors import EngineFailure, InvalidInput, NotFound, Refused
-from pluralism_local.evaluation.nli.base import LABELS, Pair
+from pluralism_local.evaluation.nli.base import LABELS, NliPair
 from pluralism_local.evaluation.nli.prompts import NLI_WORDS, nli_message
 from tests.recipes.tiny_checkpoint import write_checkpoint
 
@@ -126,7 +126,7 @@ def test_whole_premises_are_held_out_and_labels_balanced(tmp_path: Path) -> None
     ],
 )
 def test_a_tokenizers_spaces_are_taken_out(text: str, cleaned: str) -> None:
-    assert clean(Pair(text, "x .")) == Pair(cleaned, "x.")
+    assert clean(NliPair(text, "x .")) == NliPair(cleaned, "x.")
 
 
 def test_a_plan_asks_what_use_will_ask(tiny: NliPlan) -> None:

@@ -17,8 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pluralism_local.cli.eval.scorers import ADAPTER, NO_SCORER
 from pluralism_local.errors import Refused
+from pluralism_local.evaluation.scorer_names import ADAPTER, NO_SCORER
 from pluralism_local.remote_url import without_credentials
 
 if TYPE_CHECKING:
@@ -36,17 +36,17 @@ def named(spec: RunSpec) -> dict[str, str]:
     from pluralism_local.trust import is_pool_file
 
     models = {"model": spec.settings["model"], "communities_model": spec.communities_model}
-    found = {
+    names = {
         kind: _absolute(name) if names_a_file(name) else without_credentials(name)
         for kind, name in models.items()
         if name is not None and not _is_harmless(name)
     }
     pool = spec.settings["pool"]
     if is_pool_file(pool):
-        found["pool"] = _absolute(pool)
+        names["pool"] = _absolute(pool)
     if spec.scorer not in _HARMLESS_SCORERS:
-        found["scorer"] = spec.scorer
-    return found
+        names["scorer"] = spec.scorer
+    return names
 
 
 def _is_harmless(model: str) -> bool:

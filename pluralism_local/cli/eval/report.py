@@ -1,17 +1,17 @@
 """`plocal eval report`: one HTML file about one or several runs.
 
-    RUN… ──find_run──> run.json ──answers scored, else results.json──> RunView… ──render──> FILE
+    RUN… ──find_run──> RunFolder ──evaluation.run_view──> RunView… ──render──> FILE
 
-A run that has nothing to show is named and passed over; a run whose data or scorer is not here any more is shown as
-results.json has it, and the report says so.
+A run that has nothing to show is named and passed over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,18 +19,20 @@ from pluralism_local import wiring
 from pluralism_local.cli import options
 from pluralism_local.cli.eval.folders import find_run, settings_of
 from pluralism_local.cli.eval.others import allow
-from pluralism_local.cli.eval.scorers import ADAPTER, NO_SCORER, ScorerName, open_scorer
-from pluralism_local.cli.eval.work import summarise_folder
+from pluralism_local.cli.eval.running import summarise_folder
+from pluralism_local.cli.eval.scorers import ScorerName, open_scorer
 from pluralism_local.cli.interrupt import Interrupt, catching
 from pluralism_local.cli.output import Output
-from pluralism_local.errors import Cancelled, InvalidInput, NotFound, PlocalError
+from pluralism_local.errors import InvalidInput, NotFound
+from pluralism_local.evaluation.scorer_names import ADAPTER
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
-
     from pluralism_local.evaluation.report.analyses import MessageFaithfulness
     from pluralism_local.evaluation.report.views import RunView
-    from pluralism_local.evaluation.run_folder import RunFolder, RunSpec
+    from pluralism_local.evaluation.run_folder import RunFolder
+    from pluralism_local.evaluation.samples import Sample
+    from pluralism_local.evaluation.summary import RunSummary
+    from pluralism_local.evaluation.tasks import Task
 
 EPILOG = """
 \b
@@ -87,11 +89,11 @@ def report(
     file = out.deliver(page, output)
     if file is None:
         return
-    shown = [view.id for view in views if not _is_empty(view)]
+    reported = [view.id for view in views if not _is_empty(view)]
     skipped = [view.id for view in views if _is_empty(view)]
     out.show(
-        {"file": str(file), "runs": shown, "skipped": skipped},
-        f"Wrote {file}: {len(shown)} run{'' if len(shown) == 1 else 's'}.",
+        {"file": str(file), "runs": reported, "skipped": skipped},
+        f"Wrote {file}: {len(reported)} run{'' if len(reported) == 1 else 's'}.",
     )
 
 
@@ -100,103 +102,39 @@ def _is_empty(view: RunView) -> bool:
 
 
 def _view(out: Output, folder: RunFolder, scorer: str | None, interrupt: Interrupt) -> RunView:
-    """A run with everything that can be said of it; what cannot is a note."""
-    from pluralism_local.evaluation.judging import SCHEMA as JUDGE
-    from pluralism_local.evaluation.report.views import RunView
-    from pluralism_local.evaluation.run_folder import RESULTS_FILE
-    from pluralism_local.evaluation.runner import read_results
-    from pluralism_local.evaluation.service import comparable
-    from pluralism_local.evaluation.stored import StoredJudgement, StoredResults
-    from pluralism_local.evaluation.summary import SCHEMA as RESULTS
+    """The run, scored by its own scorer; `scorer` is that of faithfulness, None for none."""
+    from pluralism_local.evaluation.run_view import view_run
 
-    path = folder.path
-    view = RunView(path.name, folder.record, judge=_read(path / "judge.json", JUDGE, StoredJudgement))
-    notes = []
-    try:
-        results, _ = read_results(path)
-        methods, remarks = comparable(folder.spec.methods, results)
-        notes += remarks
-        view = replace(view, results=results)
-        view = _scored(out, view, folder, replace(folder.spec, methods=methods), interrupt)
-    except Cancelled:
-        raise
-    except PlocalError as error:
-        stored = _read(path / RESULTS_FILE, RESULTS, StoredResults)
-        what = (
-            "shown as results.json has it, without paired differences"
-            if stored
-            else "it has no scores to show"
-        )
-        notes.append(f"{what}: {error.message}")
-        view = replace(view, record=stored)
-    if scorer is not None:
-        try:
-            view = replace(view, faithfulness=_faithfulness(out, view, folder, scorer, interrupt))
-        except Cancelled:
-            raise
-        except PlocalError as error:
-            notes.append(f"faithfulness is left out: {error.message}")
-    return replace(view, notes=tuple(notes))
+    def summarise(task: Task, samples: Sequence[Sample], methods: Sequence[str]) -> RunSummary:
+        spec = replace(folder.spec, methods=tuple(methods))
+        interrupt.graceful = task.answers == "text"
+        settings = settings_of(out, spec)
+        if task.answers == "text":
+            spec, settings = allow(spec, folder.path, settings, ("scorer",))
+        summary = summarise_folder(out, settings, task, samples, folder.path, spec, interrupt)
+        out.clear_status()
+        return summary
 
-
-def _scored(out: Output, view: RunView, folder: RunFolder, spec: RunSpec, interrupt: Interrupt) -> RunView:
-    task, samples = folder.read_samples()
-    if not view.results:
-        raise InvalidInput("it has no answers yet.", "Go on with plocal eval resume.")
-    if task.answers == "text" and spec.scorer == NO_SCORER:
-        raise InvalidInput("it was run with --scorer none.", "Run it again with a scorer.")
-    interrupt.graceful = task.answers == "text"
-    settings = settings_of(out, spec)
-    if task.answers == "text":
-        spec, settings = allow(spec, folder.path, settings, ("scorer",))
-    summary = summarise_folder(out, settings, task, samples, folder.path, spec, interrupt)
-    out.clear_status()
-    return replace(view, summary=summary, record=folder.results_of(summary))
+    measure = None if scorer is None else partial(_faithfulness, out, folder, scorer, interrupt)
+    return view_run(folder, summarise, measure)
 
 
 def _faithfulness(
-    out: Output, view: RunView, folder: RunFolder, name: str, interrupt: Interrupt
-) -> MessageFaithfulness | None:
-    """None for a task that is not answered by text."""
-    from pluralism_local.evaluation.journal import locked
-    from pluralism_local.evaluation.report.analyses import faithfulness_of
-    from pluralism_local.evaluation.report.heard import comments_of
+    out: Output, folder: RunFolder, scorer: str, interrupt: Interrupt, view: RunView
+) -> MessageFaithfulness:
+    from pluralism_local.evaluation.run_view import faithfulness_of_run
 
-    task, samples = folder.read_samples()
-    if task.answers != "text":
-        return None
     spec, settings = allow(folder.spec, folder.path, settings_of(out, folder.spec), ("pool",))
     pool = wiring.find_pool(wiring.library(settings), settings.pool, list(spec.communities))
     interrupt.graceful = True
-    with locked(folder.path):
-        comments = comments_of(folder.path, view.identity, task, samples, pool)
-        with open_scorer(name, settings, out.status) as scorer:
-            found = faithfulness_of(
-                folder.path,
-                samples,
-                view.results,
-                comments,
-                scorer,
-                seed=settings.seed,
-                should_stop=interrupt,
-                progress=_pairs(out, scorer.name),
-            )
+    faithfulness = faithfulness_of_run(
+        folder,
+        view,
+        pool,
+        lambda: open_scorer(scorer, settings, out.status),
+        seed=settings.seed,
+        progress=lambda name, done, total: out.status(f"faithfulness by {name}: {done:,} of {total:,} pairs"),
+        should_stop=interrupt,
+    )
     out.clear_status()
-    return found
-
-
-def _pairs(out: Output, scorer: str) -> Callable[[int, int], None]:
-    def tell(done: int, total: int) -> None:
-        out.status(f"faithfulness by {scorer}: {done:,} of {total:,} pairs")
-
-    return tell
-
-
-def _read(path: Path, schema: str, model: type[BaseModel]) -> dict[str, Any] | None:
-    """An object of this schema and form; None if there is none."""
-    from pluralism_local.evaluation.stored import read_object
-
-    try:
-        return read_object(path, schema, model)
-    except FileNotFoundError:
-        return None
+    return faithfulness

@@ -11,8 +11,8 @@ import typer
 from pluralism_local.cli import options
 from pluralism_local.cli.eval.folders import RunName, find_run, runs_folder, settings_of
 from pluralism_local.cli.eval.others import allow
-from pluralism_local.cli.eval.text import differences_table
-from pluralism_local.cli.eval.work import results_text, summarise_folder, tell_void
+from pluralism_local.cli.eval.running import results_text, summarise_folder, tell_void
+from pluralism_local.cli.eval.tables import differences_table
 from pluralism_local.cli.interrupt import catching
 from pluralism_local.cli.output import Output, table
 from pluralism_local.display.figures import many
@@ -20,7 +20,7 @@ from pluralism_local.errors import InvalidInput, PlocalError
 
 if TYPE_CHECKING:
     from pluralism_local.evaluation.run_folder import RunFolder
-    from pluralism_local.evaluation.summary import Summary
+    from pluralism_local.evaluation.summary import RunSummary
 
 
 def ls(context: typer.Context, as_json: options.Json = False) -> None:
@@ -29,7 +29,7 @@ def ls(context: typer.Context, as_json: options.Json = False) -> None:
     from pluralism_local.evaluation.identity import read_run
     from pluralism_local.evaluation.runner import read_results
 
-    found, rows = [], []
+    records, rows = [], []
     for folder in sorted(path for path in runs_folder().glob("*") if path.is_dir()):
         try:
             record = read_run(folder)
@@ -39,15 +39,15 @@ def ls(context: typer.Context, as_json: options.Json = False) -> None:
         except PlocalError as error:
             out.warn(error.message)
             continue
-        wanted, identity = record["about"]["wanted"], record["identity"]
-        answered = {name: len(results.get(name, {})) for name in wanted["methods"]}
+        spec, identity = record["about"]["wanted"], record["identity"]
+        answered = {name: len(results.get(name, {})) for name in spec["methods"]}
         n = identity["samples"]["n"]
         state = ", ".join(f"{name} {count}" for name, count in answered.items() if name in results)
         rows.append(
             [folder.name, identity["llm"]["id"], identity["pool"]["id"], str(n), state or "nothing yet"]
         )
-        found.append({"run": folder.name, "folder": str(folder), "n": n, "answered": answered} | identity)
-    out.show(found, table(rows, ["run", "model", "pool", "samples", "answered"]))
+        records.append({"run": folder.name, "folder": str(folder), "n": n, "answered": answered} | identity)
+    out.show(records, table(rows, ["run", "model", "pool", "samples", "answered"]))
 
 
 def show(
@@ -80,24 +80,28 @@ def compare(
     from pluralism_local.evaluation.basis import remarks, void
 
     folder, summary = _summary(out, run)
-    found = {name: one.record() for name, one in summary.difference(a, b).items()}
+    differences = {name: figure.record() for name, figure in summary.difference(a, b).items()}
     bases = {name: basis for name, basis in summary.bases.items() if name in (a, b)}
-    said = remarks(summary.task, bases)
+    sentences = remarks(summary.task, bases)
     tell_void(out, void(bases))
     head = (
         f"{a} minus {b} on {many(len(summary.samples), 'sample')} of {summary.task}; 95 % intervals, paired."
     )
-    shown = {
+    frame = {
         "schema": "plocal.eval.compare/1",
         "run": folder.record["id"],
         "a": a,
         "b": b,
         "n": len(summary.samples),
     }
-    body = differences_table(found) if found else f"No difference: {' and '.join(void(bases))} has no score."
+    body = (
+        differences_table(differences)
+        if differences
+        else f"No difference: {' and '.join(void(bases))} has no score."
+    )
     out.show(
-        shown | {"differences": found, "basis": bases, "remarks": said},
-        "\n".join([head, "", body, *([""] if said else []), *said]),
+        frame | {"differences": differences, "basis": bases, "remarks": sentences},
+        "\n".join([head, "", body, *([""] if sentences else []), *sentences]),
     )
 
 
@@ -109,8 +113,8 @@ def export(
 ) -> None:
     """The rows as they were read, with a method's answers, in the released code's format."""
     out = options.output(context)
-    from pluralism_local.evaluation.reading import answer_fields
     from pluralism_local.evaluation.runner import check_answers, read_results
+    from pluralism_local.evaluation.sample_file import answer_fields
     from pluralism_local.evaluation.samples import Prediction
 
     folder = find_run(run)
@@ -121,9 +125,9 @@ def export(
         raise InvalidInput(f"The run has no answers of '{method}'.", f"It has: {', '.join(results)}.")
     rows = []
     for sample in samples:
-        found = results[method].get(sample.id)
-        if isinstance(found, Prediction):
-            rows.append({**sample.data, **answer_fields(task, found)})
+        prediction = results[method].get(sample.id)
+        if isinstance(prediction, Prediction):
+            rows.append({**sample.data, **answer_fields(task, prediction)})
     if len(rows) < len(samples):
         out.warn(f"{len(samples) - len(rows)} of {len(samples)} samples have no answer and are left out.")
     text = json.dumps(rows, ensure_ascii=False, indent=4) + "\n"
@@ -131,7 +135,7 @@ def export(
         out.note(f"Wrote {many(len(rows), 'row')} to {file}.")
 
 
-def _summary(out: Output, run: Path) -> tuple[RunFolder, Summary]:
+def _summary(out: Output, run: Path) -> tuple[RunFolder, RunSummary]:
     folder = find_run(run)
     task, samples = folder.read_samples()
     spec = folder.spec

@@ -11,9 +11,9 @@ import typer
 from pluralism_local import wiring
 from pluralism_local.cli import options
 from pluralism_local.cli.eval.folders import find_run, settings_of
+from pluralism_local.cli.eval.running import run_or_resume
 from pluralism_local.cli.eval.score import TaskName
-from pluralism_local.cli.eval.scorers import ADAPTER
-from pluralism_local.cli.eval.work import carry_out
+from pluralism_local.evaluation.scorer_names import ADAPTER
 from pluralism_local.mode_specs import SPECS
 
 _BASELINES = tuple(spec.name for spec in SPECS.values() if spec.baseline)
@@ -137,7 +137,7 @@ def run(
         force=force,
     )
     default_local = wiring.local_default(overrides)
-    carry_out(out, settings, spec, default_local, retry=retry_failed, dry_run=dry_run)
+    run_or_resume(out, settings, spec, default_local, retry=retry_failed, dry_run=dry_run)
 
 
 def resume(
@@ -190,4 +190,4 @@ def resume(
         {"model": model, "communities_model": communities_model},
     )
     default_local = wiring.local_default({})
-    carry_out(out, settings, spec, default_local, retry=retry_failed, dry_run=False)
+    run_or_resume(out, settings, spec, default_local, retry=retry_failed, dry_run=False)

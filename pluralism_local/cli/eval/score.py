@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pluralism_local.cli import options
-from pluralism_local.cli.eval.pace import entailment_pace
-from pluralism_local.cli.eval.scorers import ADAPTER, ScorerName, open_scorer
-from pluralism_local.cli.eval.text import NO_SCORE, cell
+from pluralism_local.cli.eval.progress import entailment_pace
+from pluralism_local.cli.eval.scorers import ScorerName, open_scorer
+from pluralism_local.cli.eval.tables import NO_SCORE, cell
 from pluralism_local.cli.exits import ExitCode
 from pluralism_local.cli.interrupt import catching
 from pluralism_local.cli.output import Output, key_values, table
 from pluralism_local.errors import InvalidInput
+from pluralism_local.evaluation.scorer_names import ADAPTER
 from pluralism_local.mode_specs import listed
 
 if TYPE_CHECKING:
     from pluralism_local.config import Settings
     from pluralism_local.evaluation.coverage import Coverage
-    from pluralism_local.evaluation.reading import Answered
+    from pluralism_local.evaluation.sample_file import AnsweredFile
 
 EPILOG = """
 \b
@@ -73,23 +74,25 @@ def score(
 ) -> None:
     """The metrics of a file of answers, by name, with 95 % intervals."""
     out = options.output(context, as_json=as_json)
-    from pluralism_local.evaluation import reading
+    from pluralism_local.evaluation import sample_file
     from pluralism_local.evaluation.basis import remarks, void
     from pluralism_local.evaluation.scoring import score as scores_of
     from pluralism_local.evaluation.tasks import TASKS, find_task
 
     what = find_task(task)
     if what.judged:
-        others = listed(name for name, one in TASKS.items() if one.answers == what.answers and not one.judged)
+        others = listed(
+            name for name, task in TASKS.items() if task.answers == what.answers and not task.judged
+        )
         raise InvalidInput(
             f"{what.name} compares two methods of a run.", f"Use plocal eval judge RUN, or --task {others}."
         )
     settings = options.load(out, {"seed": seed, "threads": threads, "offline": offline}).settings
-    found = reading.read_answers(what, file, partial=partial)
-    for remark in reading.remarks(what, found.samples):
-        out.warn(remark)
-    coverage = _coverage(out, found, scorer, settings) if what.answers == "text" else None
-    scores = scores_of(what, found.samples, found.predictions, coverage=coverage, seed=settings.seed)
+    answers = sample_file.read_answers(what, file, partial=partial)
+    for warning in sample_file.data_warnings(what, answers.samples):
+        out.warn(warning)
+    coverage = _coverage(out, answers, scorer, settings) if what.answers == "text" else None
+    scores = scores_of(what, answers.samples, answers.predictions, coverage=coverage, seed=settings.seed)
     bases = {} if scores.basis is None else {METHOD: scores.basis.record()}
     record = {
         "schema": "plocal.eval.score/1",
@@ -97,29 +100,36 @@ def score(
         "file": str(file),
         **scores.flat(),
         "intervals": {
-            name: [one.low, one.high] for name, one in scores.metrics.items() if one.low is not None
+            name: [figure.low, figure.high]
+            for name, figure in scores.metrics.items()
+            if figure.low is not None
         },
         "parts": scores.record()["parts"],
         "basis": bases.get(METHOD),
         "remarks": remarks(what.name, bases),
-        **({"missing": found.missing} if partial else {}),
+        **({"missing": answers.missing} if partial else {}),
     }
     for remark in record["remarks"]:
         out.warn(remark)
     if void(bases):
         out.exit = ExitCode.PARTIAL
-    lines = [(name, NO_SCORE if void(bases) else cell(one.record())) for name, one in scores.metrics.items()]
+    lines = [
+        (name, NO_SCORE if void(bases) else cell(figure.record())) for name, figure in scores.metrics.items()
+    ]
     out.show(record, key_values([*lines, *scores.counts.items()]))
-    if found.missing:
-        out.warn(f"Rows without an answer, not scored: {found.missing}.")
+    if answers.missing:
+        out.warn(f"Rows without an answer, not scored: {answers.missing}.")
         out.exit = ExitCode.PARTIAL
 
 
-def _coverage(out: Output, found: Answered, scorer: str, settings: Settings) -> list[Coverage]:
+def _coverage(out: Output, answers: AnsweredFile, scorer: str, settings: Settings) -> list[Coverage]:
     from pluralism_local.evaluation.coverage import cover
-    from pluralism_local.evaluation.remembered import RememberedNli
+    from pluralism_local.evaluation.nli_cache import RememberedNli
 
-    answered = [(s, one.output or "") for s, one in zip(found.samples, found.predictions, strict=True)]
+    answered = [
+        (s, prediction.output or "")
+        for s, prediction in zip(answers.samples, answers.predictions, strict=True)
+    ]
     with catching(out) as interrupt, open_scorer(scorer, settings, out.status) as opened:
         interrupt.graceful = True
         out.status(f"entailment by {opened.name} …")
@@ -149,7 +159,7 @@ def nli(
     with catching(out) as interrupt, open_scorer(scorer, settings, out.status) as opened:
         interrupt.graceful = True
         out.status(f"{len(rows):,} pairs by {opened.name} …")
-        found = check(
+        checked = check(
             opened,
             rows,
             skipped=data.skipped,
@@ -158,16 +168,16 @@ def nli(
         )
         out.clear_status()
     recall = ", ".join(
-        f"{label} {share:.3f}" for label, share in found["recall"].items() if share is not None
+        f"{label} {share:.3f}" for label, share in checked["recall"].items() if share is not None
     )
     text = key_values(
         [
-            ("scorer", found["scorer"]),
-            ("pairs", f"{found['n']:,}"),
-            ("accuracy", None if found["accuracy"] is None else f"{found['accuracy']:.4f}"),
+            ("scorer", checked["scorer"]),
+            ("pairs", f"{checked['n']:,}"),
+            ("accuracy", None if checked["accuracy"] is None else f"{checked['accuracy']:.4f}"),
             ("recall", recall),
-            ("skipped", found["skipped"] or None),
-            ("truncated", found["truncated"] or None),
+            ("skipped", checked["skipped"] or None),
+            ("truncated", checked["truncated"] or None),
         ]
     )
-    out.show(found, text)
+    out.show(checked, text)

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pluralism_local import wiring
+from pluralism_local.evaluation.scorer_names import ADAPTER
 from pluralism_local.model_names import STARTER
 
 if TYPE_CHECKING:
     from pluralism_local.config import Settings
     from pluralism_local.evaluation.nli import NliScorer
-
-ADAPTER, NO_SCORER = "adapter", "none"
 
 ScorerName = Annotated[
     str,

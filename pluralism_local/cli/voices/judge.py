@@ -1,14 +1,13 @@
-"""The command `plocal communities judge` and its options."""
+"""The command `plocal communities judge`."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
+from pluralism_local import wiring
 from pluralism_local.cli import options
-from pluralism_local.cli.eval.scorers import NO_SCORER
+from pluralism_local.cli.voices import options as own
+from pluralism_local.evaluation.scorer_names import NO_SCORER
 
 EPILOG = """
 \b
@@ -33,121 +32,39 @@ The judge reads every comment in both orders of the options. Everything finished
 after an interruption, and a larger --limit only adds. A small judge judges little: look at 'order effect'.
 """
 
-Controls = Annotated[
-    bool,
-    typer.Option(
-        "--controls/--no-controls",
-        show_default=False,
-        help="Also ask the bare model, once for every voice: what spread is there without any community? Default: on.",
-    ),
-]
-
 
 def judge(
     context: typer.Context,
-    pool: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[POOL]", show_default=False, help="A pool, or a file of one. Default: yours."
-        ),
-    ] = None,
+    pool: own.PoolOrFile = None,
     model: options.Model = None,
-    judge: Annotated[
-        str | None,
-        typer.Option(
-            "--judge",
-            metavar="NAME",
-            envvar="PLOCAL_JUDGE",
-            show_default=False,
-            help="The model that reads the comments; same names as --model. Default: the model itself.",
-        ),
-    ] = None,
+    judge: own.JudgeModel = None,
     community: options.CommunityNames = None,
-    questions: Annotated[
-        Path | None,
-        typer.Option(
-            "--questions",
-            metavar="FILE",
-            show_default=False,
-            help="Questions of yes or no, one a line, or JSON lines with question, topic, left, right, source. "
-            "Default: 60 that ship.",
-        ),
-    ] = None,
-    limit: Annotated[
-        int | None,
-        typer.Option("--limit", min=1, metavar="N", help="Questions, balanced over topics. Default: all."),
-    ] = None,
-    comments: Annotated[
-        Path | None,
-        typer.Option(
-            "--comments",
-            metavar="FILE",
-            show_default=False,
-            help="Judge these comments instead: JSON lines with question, community, text.",
-        ),
-    ] = None,
-    pair: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--pair",
-            metavar="LEFT:RIGHT",
-            show_default=False,
-            help="Two opposite voices. Repeatable. Default: every X-left with X-right.",
-        ),
-    ] = None,
-    controls: Controls = True,
-    scorer: Annotated[
-        str,
-        typer.Option(
-            "--scorer",
-            metavar="NAME",
-            envvar="PLOCAL_SCORER",
-            show_default=False,
-            help="Also count different positions per ask, by entailment: 'adapter', or as in plocal eval. "
-            "Default: none.",
-        ),
-    ] = NO_SCORER,
-    opinions: Annotated[
-        Path | None,
-        typer.Option(
-            "--opinions",
-            metavar="FILE",
-            show_default=False,
-            help="Survey rows with party or ideology (OpinionQA as released): do left and right differ as people do?",
-        ),
-    ] = None,
-    held_out: Annotated[
-        Path | None,
-        typer.Option(
-            "--held-out",
-            metavar="FOLDER",
-            show_default=False,
-            help="ID.jsonl or ID.jsonl.gz with text the voice was not trained on: its perplexity, beside the base's.",
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", metavar="FOLDER", show_default=False, help="Default: one in the data folder."
-        ),
-    ] = None,
+    questions: own.Questions = None,
+    limit: own.QuestionLimit = None,
+    comments: own.CommentsFile = None,
+    pair: own.Pairs = None,
+    controls: own.Controls = True,
+    scorer: own.PositionScorer = NO_SCORER,
+    opinions: own.Opinions = None,
+    held_out: own.HeldOutFolder = None,
+    output: own.JudgingFolder = None,
     seed: options.Seed = None,
     comment_max_tokens: options.CommentMaxTokens = None,
     ctx_size: options.CtxSize = None,
     gpu_layers: options.GpuLayers = None,
     threads: options.Threads = None,
     template: options.Template = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Count, probe and estimate; keep nothing.")
-    ] = False,
+    dry_run: own.ProbeOnly = False,
     offline: options.Offline = None,
     force: options.Force = False,
     as_json: options.Json = False,
 ) -> None:
     """Judge a pool's voices on contested questions: on topic, stance, repetition, invented figures."""
     out = options.output(context, as_json=as_json)
-    from pluralism_local.cli.voices.work import JudgeOptions, carry_out
+    from pluralism_local.cli.voices.running import run
     from pluralism_local.errors import InvalidInput
+    from pluralism_local.evaluation.voices.service import VoicesSpec
+    from pluralism_local.types import Sampling
 
     options.pool_or_communities(pool, community)
     if comments is not None and (opinions is not None or held_out is not None):
@@ -167,18 +84,22 @@ def judge(
         "offline": offline,
     }
     settings = options.load(out, overrides).settings
-    judge_options = JudgeOptions(
+    spec = VoicesSpec(
+        pool=wiring.find_pool(wiring.library(settings), settings.pool, list(community or ())),
+        model=settings.model,
         judge=judge or settings.model,
-        communities=tuple(community or ()),
+        sampling=Sampling(
+            settings.comment_temperature, settings.comment_top_p, settings.comment_max_tokens, settings.seed
+        ),
+        template=settings.template,
         questions=questions,
         limit=limit,
         comments=comments,
         pairs=tuple(pair or ()),
         controls=controls,
-        scorer=scorer,
+        scorer=None if scorer == NO_SCORER else scorer,
         opinions=opinions,
         held_out=held_out,
-        output=None if output is None else output.expanduser().resolve(),
-        force=force,
+        folder=None if output is None else output.expanduser().resolve(),
     )
-    carry_out(out, settings, judge_options, dry_run=dry_run)
+    run(out, settings, spec, force=force, dry_run=dry_run)

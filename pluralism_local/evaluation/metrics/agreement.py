@@ -1,6 +1,6 @@
 """Judges: how far they agree, and what they say of pairs of responses (Modular Pluralism §4).
 
-    answers to (a, b) and (b, a) ──two_orders──> Choice ──outcome──> Outcome of a
+    answers to (a, b) and (b, a) ──two_orders──> JudgeChoice ──outcome──> PairOutcome of a
     counts [items, categories] ──fleiss_kappa──> agreement beyond chance (published for humans: 0.4678)
 
 Unknown words are bugs (ValueError); items with unequal numbers of judges are refused.
@@ -16,11 +16,11 @@ import numpy.typing as npt
 
 from pluralism_local.errors import InvalidInput
 
-Choice = Literal["1", "2", "tie"]
-Outcome = Literal["win", "tie", "lose"]
+JudgeChoice = Literal["1", "2", "tie"]
+PairOutcome = Literal["win", "tie", "lose"]
 
-_OTHER_WAY_ROUND: dict[str, Choice] = {"1": "2", "2": "1", "tie": "tie"}
-_OUTCOMES: dict[str, Outcome] = {"1": "win", "2": "lose", "tie": "tie"}
+_OTHER_WAY_ROUND: dict[str, JudgeChoice] = {"1": "2", "2": "1", "tie": "tie"}
+_OUTCOMES: dict[str, PairOutcome] = {"1": "win", "2": "lose", "tie": "tie"}
 
 
 def fleiss_kappa(counts: npt.ArrayLike) -> float:
@@ -57,7 +57,7 @@ def fleiss_kappa(counts: npt.ArrayLike) -> float:
     return (float(np.mean(agreeing)) - expected) / (1 - expected)
 
 
-def two_orders(first: str, second: str) -> Choice:
+def two_orders(first: str, second: str) -> JudgeChoice:
     """A judge's verdict when asked twice, which takes out the preference for a position.
 
     Args:
@@ -77,7 +77,7 @@ def two_orders(first: str, second: str) -> Choice:
     return verdict if verdict == first else "tie"
 
 
-def outcome(choice: Choice) -> Outcome:
+def outcome(choice: JudgeChoice) -> PairOutcome:
     """What a verdict on (a, b) means for a: ``"1"`` is a win of a."""
     return _OUTCOMES[choice]
 

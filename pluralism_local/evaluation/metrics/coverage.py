@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-Table = npt.NDArray[np.float64]
+EntailmentTable = npt.NDArray[np.float64]
 
 THRESHOLD = 0.33
 """A situation counts as covered above it, in the released code."""
@@ -72,7 +72,7 @@ def faithfulness(entails: npt.ArrayLike) -> Faithfulness:
     return Faithfulness(reflected=_mean_of_best(flags), new=1 - _mean_of_best(flags.T))
 
 
-def _mean_of_best(table: Table) -> float:
+def _mean_of_best(table: EntailmentTable) -> float:
     """Mean over rows of each row's largest entry, 0 for rows without entries; NaN for no rows."""
     if table.shape[0] == 0:
         return math.nan
@@ -80,7 +80,7 @@ def _mean_of_best(table: Table) -> float:
     return float(np.mean(table.max(axis=1, initial=0.0)))
 
 
-def _table(values: npt.ArrayLike) -> Table:
+def _table(values: npt.ArrayLike) -> EntailmentTable:
     table = np.asarray(values, dtype=np.float64)
     if table.shape == (0,):  # an empty list of rows
         return table.reshape(0, 0)
@@ -91,7 +91,7 @@ def _table(values: npt.ArrayLike) -> Table:
     return table
 
 
-def _flags(values: npt.ArrayLike) -> Table:
+def _flags(values: npt.ArrayLike) -> EntailmentTable:
     table = _table(values)
     if np.any((table != 0) & (table != 1) & ~np.isnan(table)):
         raise ValueError("flags must be 0 or 1; probabilities belong to coverage_score")

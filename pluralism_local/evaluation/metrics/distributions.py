@@ -73,7 +73,7 @@ def js_divergence(p: Vector, q: Vector, base: float | None = None) -> float:
         return math.nan
     left, right = pair
     to_middle = (
-        rel_entr(2 * one, left + right) / 2 for one in (left, right)
+        rel_entr(2 * side, left + right) / 2 for side in (left, right)
     )  # p + q, for m itself may round to 0
     divergence = sum(map(math.fsum, to_middle)) / 2
     return min(math.log(2), max(0.0, divergence)) / unit  # rounding may leave the range by an ulp
@@ -151,5 +151,5 @@ def _nats_per_unit(base: float | None) -> float:
 
 def _shown(numbers: Sequence[float]) -> str:
     """At most six of them."""
-    shown = ", ".join(f"{number:.6g}" for number in numbers[:6])
-    return f"[{shown}{', …' if len(numbers) > 6 else ''}]"
+    spelled = ", ".join(f"{number:.6g}" for number in numbers[:6])
+    return f"[{spelled}{', …' if len(numbers) > 6 else ''}]"

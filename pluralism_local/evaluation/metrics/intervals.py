@@ -101,7 +101,7 @@ def mean(values: Vector, groups: Sequence[str], *, resamples: int = RESAMPLES, s
     if not numbers:
         return Estimate(math.nan, None, None, 0, 0)
     # fsum rounds once, so that the order within a cluster leaves no trace
-    sums = np.array([math.fsum(numbers[position] for position in one) for one in clusters.members()])
+    sums = np.array([math.fsum(numbers[position] for position in cluster) for cluster in clusters.members()])
     sizes = clusters.sizes
     value = math.fsum(numbers) / len(numbers)
     draws = _draws(clusters.count, resamples, seed)
@@ -156,8 +156,8 @@ class _Clusters:
         before = np.cumsum(sizes) - sizes
         # within a drawn cluster: its start in `order`, plus how far into the cluster we are
         places = np.repeat(self.starts[drawn] - before, sizes) + np.arange(sizes.sum())
-        found: Positions = self.order[places]
-        return found
+        positions: Positions = self.order[places]
+        return positions
 
 
 def _draws(clusters: int, resamples: int, seed: int) -> Positions:
@@ -175,10 +175,10 @@ def _draws(clusters: int, resamples: int, seed: int) -> Positions:
 def _with_bounds(value: float, clusters: _Clusters, resampled: Iterator[float]) -> Estimate:
     """Bounds from the figures of the resamples, which are made only if there can be any."""
     n, count = len(clusters.order), clusters.count
-    found = (
+    figures = (
         [] if math.isnan(value) else [figure for figure in map(float, resampled) if not math.isnan(figure)]
     )
-    if not found:
+    if not figures:
         return Estimate(value, None, None, n, count)
-    low, high = np.percentile(found, PERCENTILES)
+    low, high = np.percentile(figures, PERCENTILES)
     return Estimate(value, float(low), float(high), n, count)

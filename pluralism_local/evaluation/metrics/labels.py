@@ -20,7 +20,7 @@ def accuracy(gold: Sequence[str], predicted: Sequence[str]) -> float:
         ValueError: of different lengths (a bug); so do the others here.
     """
     pairs = _pairs(gold, predicted)
-    return _share(sum(count for (true, said), count in pairs.items() if true == said), pairs.total())
+    return _share(sum(count for (true, guess), count in pairs.items() if true == guess), pairs.total())
 
 
 def balanced_accuracy(gold: Sequence[str], predicted: Sequence[str]) -> float:

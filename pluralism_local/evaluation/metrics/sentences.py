@@ -123,17 +123,17 @@ def _is_marker(token: str, earlier: str) -> bool:
 
 def _joined(pieces: list[str]) -> list[str]:
     """Pieces that say nothing by themselves go with the next one, the last of them with the one before."""
-    found: list[str] = []
+    parts: list[str] = []
     waiting: list[str] = []
     for piece in pieces:
         waiting.append(piece)
         if _says_something(piece):
-            found.append(" ".join(waiting))
+            parts.append(" ".join(waiting))
             waiting = []
     if not waiting:
-        return found
-    last = [*found[-1:], *waiting]
-    return [*found[:-1], " ".join(last)]
+        return parts
+    last = [*parts[-1:], *waiting]
+    return [*parts[:-1], " ".join(last)]
 
 
 def _says_something(piece: str) -> bool:

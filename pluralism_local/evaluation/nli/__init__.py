@@ -7,7 +7,7 @@ file ──read_pairs──> labelled pairs ──check.check──> accuracy
 from __future__ import annotations
 
 from pluralism_local.evaluation.nli.adapter import AdapterNli
-from pluralism_local.evaluation.nli.base import LABELS, Label, NliScorer, Pair, Scores
+from pluralism_local.evaluation.nli.base import LABELS, EntailmentScores, Label, NliPair, NliScorer
 from pluralism_local.evaluation.nli.classifier import ClassifierNli
 from pluralism_local.evaluation.nli.data import LabelledPair, NliData, read_pairs
 from pluralism_local.evaluation.nli.shipped import ShippedNli, find_shipped
@@ -16,12 +16,12 @@ __all__ = [
     "LABELS",
     "AdapterNli",
     "ClassifierNli",
+    "EntailmentScores",
     "Label",
     "LabelledPair",
     "NliData",
+    "NliPair",
     "NliScorer",
-    "Pair",
-    "Scores",
     "ShippedNli",
     "find_shipped",
     "read_pairs",

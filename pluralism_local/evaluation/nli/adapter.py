@@ -1,6 +1,6 @@
 """NLI by the base language model through an adapter: no other model, no PyTorch, no network.
 
-    Pair ──fitted──> at most `longest` tokens ──NLI_PAIR──> one user message
+    NliPair ──fitted──> at most `longest` tokens ──NLI_PAIR──> one user message
       ──engine.distribution over ("Yes", "Maybe", "No")──> P(entailment), P(neutral), P(contradiction)
 
 The probabilities are the model's own for the three words, normalised to sum to 1. Failure modes: an engine without
@@ -17,8 +17,9 @@ import numpy as np
 from pluralism_local.engine.base import LanguageModel, ShouldStop, never
 from pluralism_local.errors import Cancelled, InvalidInput, Unsupported
 from pluralism_local.evaluation.identity import model_key
-from pluralism_local.evaluation.nli.base import LABELS, Pair, Scores, digest, distinct, parts
+from pluralism_local.evaluation.nli.base import LABELS, EntailmentScores, NliPair, distinct, parts
 from pluralism_local.evaluation.nli.prompts import NLI_PAIR, NLI_WORDS, nli_message
+from pluralism_local.files import digest
 from pluralism_local.types import AdapterRef, Message, OptionRequest
 
 BATCH = 256
@@ -65,7 +66,7 @@ class AdapterNli:
                 f"A limit of {self._longest} tokens leaves no room for a pair: the question alone takes {self._frame}.",
                 f"Allow at least {self._frame + 2 * _MARGIN}; {LONGEST} is usual.",
             )
-        self._cut: set[Pair] = set()
+        self._cut: set[NliPair] = set()
 
     @property
     def name(self) -> str:
@@ -92,7 +93,7 @@ class AdapterNli:
         """Distinct pairs cut to `longest` so far."""
         return len(self._cut)
 
-    def score(self, pairs: Sequence[Pair], *, should_stop: ShouldStop = never) -> Scores:
+    def score(self, pairs: Sequence[NliPair], *, should_stop: ShouldStop = never) -> EntailmentScores:
         """See `NliScorer.score`; a pair whose words have no mass at all gets a third each.
 
         Raises:
@@ -101,21 +102,21 @@ class AdapterNli:
         different, index = distinct(pairs)
         # neighbours of one premise share its computation
         order = sorted(range(len(different)), key=lambda place: different[place].premise)
-        found = np.empty((len(different), len(LABELS)))
+        scores = np.empty((len(different), len(LABELS)))
         for part in parts(len(order), self._batch):
             if should_stop():
                 raise Cancelled
             requests = [self._request(different[place]) for place in order[part]]
             answers = self._engine.distribution(requests, should_stop=should_stop)
-            found[order[part]] = [answer.p for answer in answers]
-        return found[index]
+            scores[order[part]] = [answer.p for answer in answers]
+        return scores[index]
 
-    def _request(self, pair: Pair) -> OptionRequest:
-        shown = self._fitted(pair)
-        message = Message("user", nli_message(shown.premise, shown.hypothesis))
+    def _request(self, pair: NliPair) -> OptionRequest:
+        fitted = self._fitted(pair)
+        message = Message("user", nli_message(fitted.premise, fitted.hypothesis))
         return OptionRequest((message,), NLI_WORDS, self._adapter)
 
-    def _fitted(self, pair: Pair) -> Pair:
+    def _fitted(self, pair: NliPair) -> NliPair:
         """The pair, or as much of it as `longest` allows; then it is counted."""
         if self._fits(pair.premise, pair.hypothesis):
             return pair
@@ -123,10 +124,10 @@ class AdapterNli:
         # the second pass only matters where 40 characters of each are still too many
         return self._shortened(self._shortened(pair, _LEAST), 1)
 
-    def _shortened(self, pair: Pair, least: int) -> Pair:
+    def _shortened(self, pair: NliPair, least: int) -> NliPair:
         """The premise's end cut as far as needed, to `least` characters; then the hypothesis's."""
         premise = _start(pair.premise, least, lambda text: self._fits(text, pair.hypothesis))
-        return Pair(premise, _start(pair.hypothesis, least, lambda text: self._fits(premise, text)))
+        return NliPair(premise, _start(pair.hypothesis, least, lambda text: self._fits(premise, text)))
 
     def _fits(self, premise: str, hypothesis: str) -> bool:
         if self._frame is None:
@@ -150,7 +151,7 @@ def _start(text: str, least: int, fits: Callable[[str], bool]) -> str:
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if fits(text[:middle]) else (low, middle - 1)
-    kept = text[:low]
-    if low < len(text) and text[low] != " " and " " in kept:
-        kept = kept[: kept.rindex(" ")]
-    return kept.strip()
+    beginning = text[:low]
+    if low < len(text) and text[low] != " " and " " in beginning:
+        beginning = beginning[: beginning.rindex(" ")]
+    return beginning.strip()

@@ -1,6 +1,6 @@
 """Natural language inference: does a premise entail a hypothesis?
 
-    Pair(premise, hypothesis)… ──NliScorer.score──> [n, 3]: P(entailment), P(neutral), P(contradiction)
+    NliPair(premise, hypothesis)… ──NliScorer.score──> [n, 3]: P(entailment), P(neutral), P(contradiction)
 
 Scorers: `adapter.AdapterNli` (the base language model through an adapter, offline and without PyTorch) and
 `classifier.ClassifierNli` (a sequence classifier of transformers). Failure modes: a blank text is `InvalidInput` when
@@ -9,11 +9,9 @@ the pair is made; stopping raises `Cancelled`; a model that computes NaN is an `
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -27,11 +25,11 @@ LABELS: tuple[Label, ...] = ("entailment", "neutral", "contradiction")
 
 ENTAILMENT, NEUTRAL, CONTRADICTION = range(3)
 
-Scores = npt.NDArray[np.float64]
+EntailmentScores = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class NliPair:
     """Two texts, neither blank; whether the second follows from the first is the question."""
 
     premise: str
@@ -60,7 +58,7 @@ class NliScorer(Protocol):
     def truncated(self) -> int:
         """Distinct pairs cut to the scorer's limit so far, over all calls."""
 
-    def score(self, pairs: Sequence[Pair], *, should_stop: ShouldStop = never) -> Scores:
+    def score(self, pairs: Sequence[NliPair], *, should_stop: ShouldStop = never) -> EntailmentScores:
         """Probabilities, float64 (n, 3), columns as `LABELS`, rows summing to 1; (0, 3) for no pairs.
 
         Equal pairs are scored once.
@@ -71,9 +69,9 @@ class NliScorer(Protocol):
         """
 
 
-def distinct(pairs: Sequence[Pair]) -> tuple[list[Pair], npt.NDArray[np.intp]]:
+def distinct(pairs: Sequence[NliPair]) -> tuple[list[NliPair], npt.NDArray[np.intp]]:
     """The different pairs as they first come up, and for each of `pairs` its place among them."""
-    places: dict[Pair, int] = {}
+    places: dict[NliPair, int] = {}
     index = [places.setdefault(pair, len(places)) for pair in pairs]
     return list(places), np.array(index, dtype=np.intp)
 
@@ -81,8 +79,3 @@ def distinct(pairs: Sequence[Pair]) -> tuple[list[Pair], npt.NDArray[np.intp]]:
 def parts(count: int, size: int) -> Iterator[slice]:
     """Slices of `size` that cover `count` things; the last may be shorter."""
     return (slice(start, min(start + size, count)) for start in range(0, count, size))
-
-
-def digest(parts_of_identity: dict[str, Any]) -> str:
-    """Hex sha256 of plain values, whatever the order of the keys."""
-    return hashlib.sha256(json.dumps(parts_of_identity, sort_keys=True).encode()).hexdigest()

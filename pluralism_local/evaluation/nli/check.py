@@ -70,7 +70,7 @@ def check(
         "interval": wilson(right, total),
         "recall": {label: _share(int(counts[i, i]), int(counts[i].sum())) for i, label in enumerate(LABELS)},
         "confusion": {
-            label: {said: int(counts[i, j]) for j, said in enumerate(LABELS)}
+            label: {predicted: int(counts[i, j]) for j, predicted in enumerate(LABELS)}
             for i, label in enumerate(LABELS)
         },
         "skipped": skipped,

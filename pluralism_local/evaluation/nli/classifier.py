@@ -1,6 +1,6 @@
 """NLI by a sequence classifier of transformers, from a folder or the Hub's cache: the published kind of scorer.
 
-    Pair ──tokenizer, cut to the model's length (longest first)──> logits ──softmax──> columns as `LABELS`
+    NliPair ──tokenizer, cut to the model's length (longest first)──> logits ──softmax──> columns as `LABELS`
 
 Which output means what is read from the model's own ``id2label``:
 
@@ -33,12 +33,12 @@ from pluralism_local.evaluation.nli.base import (
     ENTAILMENT,
     LABELS,
     NEUTRAL,
-    Pair,
-    Scores,
-    digest,
+    EntailmentScores,
+    NliPair,
     distinct,
     parts,
 )
+from pluralism_local.files import digest
 from pluralism_local.models.gguf_file import sha256_of
 from pluralism_local.models.store import hub_silent
 
@@ -76,7 +76,7 @@ class ClassifierNli:
             self._load()
         self._model.to(self._device).eval()
         self._limit = _limit(self._tokenizer, self._model.config)
-        self._cut: set[Pair] = set()
+        self._cut: set[NliPair] = set()
 
     def _load(self) -> None:
         """Model and tokenizer, from this machine; code that comes with them is not run."""
@@ -120,22 +120,22 @@ class ClassifierNli:
         """Distinct pairs longer than the model's limit so far."""
         return len(self._cut)
 
-    def score(self, pairs: Sequence[Pair], *, should_stop: ShouldStop = never) -> Scores:
+    def score(self, pairs: Sequence[NliPair], *, should_stop: ShouldStop = never) -> EntailmentScores:
         """See `NliScorer.score`; softmax in float64 over the model's float32 logits."""
         different, index = distinct(pairs)
-        found = np.empty((len(different), len(LABELS)))
+        scores = np.empty((len(different), len(LABELS)))
         encoded = self._encode(different)
         # alike lengths together, so that batches hold little padding
         order = sorted(range(len(different)), key=lambda place: -len(encoded[place]["input_ids"]))
         for part in parts(len(order), self._batch):
             if should_stop():
                 raise Cancelled
-            found[order[part]] = self._probabilities([encoded[place] for place in order[part]])
-        return found[index]
+            scores[order[part]] = self._probabilities([encoded[place] for place in order[part]])
+        return scores[index]
 
-    def _encode(self, pairs: Sequence[Pair]) -> list[Mapping[str, Any]]:
+    def _encode(self, pairs: Sequence[NliPair]) -> list[Mapping[str, Any]]:
         """Token ids and whatever else the model takes; what is too long is cut, the longer text first, and counted."""
-        found: list[Mapping[str, Any]] = []
+        encodings: list[Mapping[str, Any]] = []
         for pair in pairs:
             # a text that spells "[SEP]" says so; only the tokenizer's own markers part premise and hypothesis
             encoded = self._tokenizer(pair.premise, pair.hypothesis, split_special_tokens=True, verbose=False)
@@ -148,10 +148,10 @@ class ClassifierNli:
                     truncation="longest_first",
                     max_length=self._limit,
                 )
-            found.append(encoded)
-        return found
+            encodings.append(encoded)
+        return encodings
 
-    def _probabilities(self, encoded: Sequence[Mapping[str, Any]]) -> Scores:
+    def _probabilities(self, encoded: Sequence[Mapping[str, Any]]) -> EntailmentScores:
         torch = self._torch
         # handed over by name: a fast tokenizer warns when it is given rows that it has encoded itself
         padded = self._tokenizer.pad(
@@ -191,21 +191,23 @@ def columns(names: Mapping[Any, str], reference: str) -> list[int]:
     """
     ordered = [str(name) for _, name in sorted(names.items(), key=lambda item: int(item[0]))]
     plain = [name.strip().lower() for name in ordered]
-    shown = ", ".join(ordered)
+    spelled = ", ".join(ordered)
     if any(_UNNAMED.fullmatch(name) for name in plain):
         raise InvalidInput(
-            f"{reference} does not say what its labels mean: they are called {shown}.",
+            f"{reference} does not say what its labels mean: they are called {spelled}.",
             'Look its card up, and name them in a copy\'s config.json: "id2label": {"0": "entailment", …}.',
         )
-    found = [next((column for column, known in _MEANINGS if known.fullmatch(name)), None) for name in plain]
-    known = [column for column in found if column is not None]
-    wanted = {ENTAILMENT, NEUTRAL} if any(map(_TWO_CLASSES.fullmatch, plain)) else set(range(len(LABELS)))
-    if len(known) < len(found) or len(known) != len(wanted) or set(known) != wanted:
+    columns_of_names = [
+        next((column for column, meaning in _MEANINGS if meaning.fullmatch(name)), None) for name in plain
+    ]
+    labelled = [column for column in columns_of_names if column is not None]
+    needed = {ENTAILMENT, NEUTRAL} if any(map(_TWO_CLASSES.fullmatch, plain)) else set(range(len(LABELS)))
+    if len(labelled) < len(columns_of_names) or len(labelled) != len(needed) or set(labelled) != needed:
         raise InvalidInput(
-            f"{reference} is no NLI model: its labels are {shown}.",
+            f"{reference} is no NLI model: its labels are {spelled}.",
             f"Take one with the labels {', '.join(LABELS)}, or entailment and not_entailment.",
         )
-    return known
+    return labelled
 
 
 def _torch() -> Any:
@@ -240,7 +242,7 @@ def _loading(reference: str) -> Iterator[None]:
             )
         yield
     except (OSError, ValueError, KeyError, ImportError) as error:
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         if isinstance(error, OSError) and not folder.is_dir():
             raise NotFound(
                 f"There is no folder {reference}, and no classifier of this name in the Hub's cache.",
@@ -248,11 +250,11 @@ def _loading(reference: str) -> Iterator[None]:
             ) from error
         if isinstance(error, OSError):
             raise NotFound(
-                f"The classifier {reference} cannot be loaded: {said}",
+                f"The classifier {reference} cannot be loaded: {reason}",
                 "Give a folder that transformers saved.",
             ) from error
         raise InvalidInput(
-            f"transformers cannot load {reference} as a sequence classifier: {said}",
+            f"transformers cannot load {reference} as a sequence classifier: {reason}",
             "Take a model of a family that this version of transformers knows.",
         ) from error
     finally:

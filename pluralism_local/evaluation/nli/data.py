@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pluralism_local.errors import InvalidInput
-from pluralism_local.evaluation.nli.base import LABELS, Label, Pair
+from pluralism_local.evaluation.nli.base import LABELS, Label, NliPair
 from pluralism_local.files import open_regular
 
 _FIELDS = {
@@ -38,7 +38,7 @@ _LABEL_OF: dict[str, Label] = {
 class LabelledPair:
     """A pair and what annotators say about it."""
 
-    pair: Pair
+    pair: NliPair
     label: Label
 
 
@@ -65,13 +65,13 @@ def read_pairs(path: Path) -> NliData:
                 raise _wrong(place, name, text, "It must be a text that is not blank.")
         if isinstance(label, bool) or not isinstance(label, str | int):
             raise _wrong(place, "label", label, _label_hint())
-        said = str(label).strip().lower()
-        if said in _NO_GOLD:
+        name = str(label).strip().lower()
+        if name in _NO_GOLD:
             skipped += 1
             continue
-        if said not in _LABEL_OF:
+        if name not in _LABEL_OF:
             raise _wrong(place, "label", label, _label_hint())
-        rows.append(LabelledPair(Pair(premise, hypothesis), _LABEL_OF[said]))
+        rows.append(LabelledPair(NliPair(premise, hypothesis), _LABEL_OF[name]))
     return NliData(tuple(rows), skipped)
 
 
@@ -83,18 +83,18 @@ def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             if line.strip():
                 yield from _objects([_parsed(line, f"{path}, line {number}")], f"{path}, line {number}", None)
     elif path.name.endswith(".json"):
-        found = _parsed(text, str(path))
-        if not isinstance(found, list):
+        records = _parsed(text, str(path))
+        if not isinstance(records, list):
             raise InvalidInput(
                 f"{path} is not a list of records.", 'It should look like [{"premise": …}, …].'
             )
-        yield from _objects(found, f"{path}, record", 1)
+        yield from _objects(records, f"{path}, record", 1)
     else:
         raise InvalidInput(f"{path} is no file of labelled pairs.", "Give a .jsonl, .jsonl.gz or .json file.")
 
 
-def _objects(found: list[Any], place: str, first: int | None) -> Iterator[tuple[str, dict[str, Any]]]:
-    for offset, record in enumerate(found):
+def _objects(records: list[Any], place: str, first: int | None) -> Iterator[tuple[str, dict[str, Any]]]:
+    for offset, record in enumerate(records):
         here = place if first is None else f"{place} {first + offset}"
         if not isinstance(record, dict):
             raise InvalidInput(
@@ -125,9 +125,9 @@ def _parsed(text: str, place: str) -> Any:
 
 
 def _field(record: dict[str, Any], name: str, place: str) -> Any:
-    for known in _FIELDS[name]:
-        if known in record:
-            return record[known]
+    for field in _FIELDS[name]:
+        if field in record:
+            return record[field]
     others = ", ".join(map(str, record)) or "none"
     raise InvalidInput(f"{place} has no field '{name}'.", f"Its fields are: {others}.")
 

@@ -52,9 +52,9 @@ def find_shipped(model: ModelInfo, folder: Path = HERE) -> ShippedNli:
     facts = _facts(folder / f"{NAME}.json")
     if not path.is_file():
         raise NotFound(f"The NLI adapter {path} is not there.", _HINT)
-    if (found := sha256_of(path)) != facts["sha256"]:
+    if (sha256 := sha256_of(path)) != facts["sha256"]:
         raise Refused(
-            f"{path} is not the adapter that its facts describe: its sha256 is {found[:12]}…, "
+            f"{path} is not the adapter that its facts describe: its sha256 is {sha256[:12]}…, "
             f"not {facts['sha256'][:12]}….",
             "Install the package again, or export the adapter again.",
         )
@@ -69,7 +69,7 @@ def find_shipped(model: ModelInfo, folder: Path = HERE) -> ShippedNli:
             f"{path.name} belongs to {facts['base']['model']}, and {model.id} is another model.",
             "Run NLI on the starter model, or score with a sequence classifier of transformers.",
         )
-    return ShippedNli(AdapterRef(path, found), facts)
+    return ShippedNli(AdapterRef(path, sha256), facts)
 
 
 def _facts(path: Path) -> dict[str, Any]:

@@ -18,16 +18,16 @@ from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.errors import InvalidInput
 from pluralism_local.evaluation import metrics
 from pluralism_local.evaluation.beside import kept_beside
-from pluralism_local.evaluation.comments import Heard
+from pluralism_local.evaluation.comments import CommentsBySample
 from pluralism_local.evaluation.journal import Journal
 from pluralism_local.evaluation.metrics import Estimate
-from pluralism_local.evaluation.nli import NliScorer, Pair
+from pluralism_local.evaluation.nli import NliPair, NliScorer
 from pluralism_local.evaluation.nli.base import ENTAILMENT
-from pluralism_local.evaluation.remembered import RememberedNli, nli_file
+from pluralism_local.evaluation.nli_cache import RememberedNli, nli_file
 from pluralism_local.evaluation.runner import Results
 from pluralism_local.evaluation.samples import Prediction, Sample
 from pluralism_local.evaluation.stored import StoredEntailment
-from pluralism_local.evaluation.summary import Summary
+from pluralism_local.evaluation.summary import RunSummary
 
 Progress = Callable[[int, int], None]
 
@@ -69,7 +69,7 @@ def faithfulness_of(
     folder: Path,
     samples: Sequence[Sample],
     results: Results,
-    comments: Heard,
+    comments: CommentsBySample,
     scorer: NliScorer,
     *,
     method: str = "ours",
@@ -100,7 +100,7 @@ def faithfulness_of(
             f"No sample has both comments and an answer of '{method}'.",
             "Faithfulness needs a run of ours on an overton task, and the comments that were kept with it.",
         )
-    pairs = [Pair(said, one) for row in found for _, said in row.comments for one in row.sentences]
+    pairs = [NliPair(said, one) for row in found for _, said in row.comments for one in row.sentences]
     own = nli_file(folder, scorer)
     with Journal(own) as journal:
         remembered = RememberedNli(scorer, journal, progress, kept_beside(own, StoredEntailment))
@@ -132,7 +132,9 @@ def gold_entropy(samples: Sequence[Sample], seed: int = 0) -> Estimate:
     )
 
 
-def pool_difference(base: Summary, patched: Summary, metric: str, method: str = "ours") -> Estimate | None:
+def pool_difference(
+    base: RunSummary, patched: RunSummary, metric: str, method: str = "ours"
+) -> Estimate | None:
     """`patched` − `base` of a method's mean metric, paired over the samples that both have.
 
     None where they share none, or either lacks the method or the metric per sample.
@@ -147,8 +149,8 @@ def pool_difference(base: Summary, patched: Summary, metric: str, method: str = 
 
 
 def pool_difference_by_part(
-    base: Summary,
-    patched: Summary,
+    base: RunSummary,
+    patched: RunSummary,
     metric: str,
     part_of: Callable[[Sample], str],
     method: str = "ours",
@@ -169,14 +171,14 @@ def pool_difference_by_part(
     }
 
 
-def values_by_sample(summary: Summary, metric: str, method: str = "ours") -> dict[str, float]:
+def values_by_sample(summary: RunSummary, metric: str, method: str = "ours") -> dict[str, float]:
     """Sample id -> figure; empty where the method was not run or the metric is no mean."""
     scores = summary.methods.get(method)
     values = [] if scores is None else scores.values.get(metric, [])
     return dict(zip((one.id for one in summary.samples), values, strict=False))
 
 
-def on_samples(summary: Summary, metric: str, wanted: Iterable[str], method: str = "ours") -> Estimate:
+def on_samples(summary: RunSummary, metric: str, wanted: Iterable[str], method: str = "ours") -> Estimate:
     """A method's mean metric over the samples of these ids; NaN for none."""
     values = values_by_sample(summary, metric, method)
     ids = set(wanted) & values.keys()
@@ -190,7 +192,7 @@ def base_of(pool: str) -> str | None:
     return base if plus else None
 
 
-def examples(summary: Summary, method: str) -> list[tuple[str, Sample, float]]:
+def examples(summary: RunSummary, method: str) -> list[tuple[str, Sample, float]]:
     """Three samples by a method's J–S distance: the nearest, the middle one and the farthest, each once.
 
     Never chosen by hand: equal distances go by the sample's id, questions with a single option are passed over.
@@ -208,7 +210,9 @@ def examples(summary: Summary, method: str) -> list[tuple[str, Sample, float]]:
     return list(found.values())
 
 
-def _responses(samples: Sequence[Sample], answers: Mapping[str, object], comments: Heard) -> list[_Response]:
+def _responses(
+    samples: Sequence[Sample], answers: Mapping[str, object], comments: CommentsBySample
+) -> list[_Response]:
     found, at = [], 0
     for sample in samples:
         answer = answers.get(sample.id)

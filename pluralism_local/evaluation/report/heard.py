@@ -14,11 +14,17 @@ from typing import Any
 from pluralism_local.communities import Pool
 from pluralism_local.errors import Refused
 from pluralism_local.evaluation.beside import kept_beside
-from pluralism_local.evaluation.comments import CommentStore, Heard, Said, Wanted
+from pluralism_local.evaluation.comments import (
+    CommentRequest,
+    CommentsBySample,
+    CommentStore,
+    CommunityComment,
+)
 from pluralism_local.evaluation.journal import read_journal
 from pluralism_local.evaluation.runner import comments_file
 from pluralism_local.evaluation.samples import Sample
-from pluralism_local.evaluation.stored import StoredComment, check_records
+from pluralism_local.evaluation.stored import StoredComment
+from pluralism_local.evaluation.strict_records import check_records
 from pluralism_local.evaluation.tasks import Task
 from pluralism_local.modes.steps import Voice
 from pluralism_local.types import ModelInfo, Sampling
@@ -26,7 +32,7 @@ from pluralism_local.types import ModelInfo, Sampling
 
 def comments_of(
     folder: Path, identity: Mapping[str, Any], task: Task, samples: Sequence[Sample], pool: Pool
-) -> Heard:
+) -> CommentsBySample:
     """What each community said to each sample.
 
     Args:
@@ -63,20 +69,22 @@ def _found(
     samples: Sequence[Sample],
     voices: Sequence[Voice],
     limits: Mapping[str, Collection[int]],
-) -> Heard:
-    heard: Heard = {}
+) -> CommentsBySample:
+    heard: CommentsBySample = {}
     for sample in samples:
         attempts = [
-            [Wanted(sample, voice, limit) for voice in voices]
+            [CommentRequest(sample, voice, limit) for voice in voices]
             for limit in (None, *sorted(limits.get(sample.id, ())))
         ]
         wanted = next((attempt for attempt in attempts if not store.missing(attempt)), None)
         if wanted is None:
             continue
         said = store.find(wanted)
-        if all(isinstance(one, Said) for one in said):
+        if all(isinstance(one, CommunityComment) for one in said):
             heard[sample.id] = {
-                voice.id: one.text for voice, one in zip(voices, said, strict=True) if isinstance(one, Said)
+                voice.id: one.text
+                for voice, one in zip(voices, said, strict=True)
+                if isinstance(one, CommunityComment)
             }
     return heard
 

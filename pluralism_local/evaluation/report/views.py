@@ -1,6 +1,6 @@
 """A run as the sections of a report read it, and figures as they are shown.
 
-    run.json, results.json's record, Summary, answers ──> RunView
+    run.json, results.json's record, RunSummary, answers ──> RunView
     {"value", "low", "high"} ──point──> Point | None ──shown──> "0.300 [0.281, 0.318]"
 
 Records may come from files: what is no finite number is no figure.
@@ -18,7 +18,7 @@ from pluralism_local.evaluation.report.analyses import MessageFaithfulness
 from pluralism_local.evaluation.report.measures import CONTROLS
 from pluralism_local.evaluation.report.plots import Point
 from pluralism_local.evaluation.runner import Results
-from pluralism_local.evaluation.summary import Summary
+from pluralism_local.evaluation.summary import RunSummary
 from pluralism_local.evaluation.tasks import TASKS, Task
 
 ABSENT = "–"
@@ -43,7 +43,7 @@ class RunView:
     name: str
     run: Mapping[str, Any]
     record: Mapping[str, Any] | None = None
-    summary: Summary | None = None
+    summary: RunSummary | None = None
     results: Results = field(default_factory=dict)
     judge: Mapping[str, Any] | None = None
     faithfulness: MessageFaithfulness | None = None

@@ -39,9 +39,9 @@ def find_task(name: str) -> Task:
     Raises:
         InvalidInput: none or several do.
     """
-    found = [task for task in TASKS if task == name] or [task for task in TASKS if task.startswith(name)]
-    if len(found) == 1 and name:
-        return TASKS[found[0]]
-    if len(found) > 1 and name:
-        raise InvalidInput(f"The task '{name}' could be {' or '.join(found)}.", "Write more of it.")
+    matching = [task for task in TASKS if task == name] or [task for task in TASKS if task.startswith(name)]
+    if len(matching) == 1 and name:
+        return TASKS[matching[0]]
+    if len(matching) > 1 and name:
+        raise InvalidInput(f"The task '{name}' could be {' or '.join(matching)}.", "Write more of it.")
     raise InvalidInput(f"There is no task '{name}'.", did_you_mean(name, TASKS))

@@ -75,7 +75,7 @@ class Task(SampleWordings):
         """Whose answers the gold distribution is, in words."""
         return sample.attribute or ""
 
-    def remarks(self, samples: Sequence[Sample]) -> list[str]:
+    def data_warnings(self, samples: Sequence[Sample]) -> list[str]:
         """Sentences about what can be used and is probably not meant."""
         del samples
         return []

@@ -88,14 +88,14 @@ class DistributionalGlobalOpinionQA(Task):
 
     def sample(self, row: Mapping[str, Any], where: Where) -> Sample:
         question, country = text(row, "question", where), text(row, "attribute", where)
-        found = options(row, where)
-        gold = distribution(row, "gold_distribution", len(found), where)
+        answers = options(row, where)
+        gold = distribution(row, "gold_distribution", len(answers), where)
         return Sample(
-            id=content_id(self.name, question, found, country, gold, row.get("id")),
+            id=content_id(self.name, question, answers, country, gold, row.get("id")),
             row=where.row,
             cluster=question,
             question=question,
-            options=found,
+            options=answers,
             gold=gold,
             attribute=country,
             data=row,
@@ -118,6 +118,6 @@ class DistributionalGlobalOpinionQA(Task):
             question=sample.question,
         )
 
-    def remarks(self, samples: Sequence[Sample]) -> list[str]:
+    def data_warnings(self, samples: Sequence[Sample]) -> list[str]:
         unknown = unfamiliar(sample.attribute or "" for sample in samples)
         return [f"The published surveys do not have: {', '.join(unknown)}."] if unknown else []

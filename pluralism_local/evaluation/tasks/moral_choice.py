@@ -67,14 +67,14 @@ class DistributionalMoralChoice(Task):
         question, ambiguity = text(row, "question", where), text(row, "attribute", where)
         if ambiguity not in AMBIGUITIES:
             raise where.fault("attribute", f"is '{ambiguity}' and not {' or '.join(AMBIGUITIES)}")
-        found = options(row, where)
-        gold = distribution(row, "gold_distribution", len(found), where)
+        answers = options(row, where)
+        gold = distribution(row, "gold_distribution", len(answers), where)
         return Sample(
-            id=content_id(self.name, question, found, ambiguity, gold, row.get("id")),
+            id=content_id(self.name, question, answers, ambiguity, gold, row.get("id")),
             row=where.row,
             cluster=question,
             question=question,
-            options=found,
+            options=answers,
             gold=gold,
             attribute=ambiguity,
             data=row,

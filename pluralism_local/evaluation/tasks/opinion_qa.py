@@ -92,14 +92,14 @@ class SteerableOpinionQA(Task):
                 f"is '{attribute}' and not CATEGORY_group with a known category",
                 did_you_mean(category, CATEGORIES),
             )
-        found = options(row, where)
-        gold = distribution(row, "gold_distribution", len(found), where)
+        answers = options(row, where)
+        gold = distribution(row, "gold_distribution", len(answers), where)
         return Sample(
-            id=content_id(self.name, question, found, attribute, gold, row.get("id")),
+            id=content_id(self.name, question, answers, attribute, gold, row.get("id")),
             row=where.row,
             cluster=question,
             question=question,
-            options=found,
+            options=answers,
             gold=gold,
             attribute=attribute,
             data=row,

@@ -1,12 +1,13 @@
 """A way to judge voices: what a pool's communities say to contested questions, in figures, before anybody trains more.
 
-    questions file ──questions──> [Question]
-    pool, model, [Question] ──comments──> [VoiceComment]      journalled, or from a file of comments made elsewhere
+    questions file ──questions──> [ContestedQuestion]
+    pool, model, [ContestedQuestion] ──comments──> [VoiceComment] journalled, or from a file of comments made elsewhere
     [VoiceComment], judge   ──judgements──> P(yes) in both orders of the options, P(answers this question)
     [VoiceComment], scorer  ──positions──> number of different positions per ask
-    comments + probabilities ──figures──> Report: per voice, per pair of opposite voices, of the pool; no model needed
+    comments + probabilities ──figures──> VoiceReport: per voice, pair of opposite voices, pool; no model needed
     survey rows             ──opinions──> do the voices differ as the people of both sides do?
     held-out passages       ──held_out──> perplexity of a voice's own texts, beside the base's
+    all of these, in order  ──service, result──> a folder, voices.json
 
 Controls: the base without persona, asked as often as there are voices, and the names of the voices permuted.
 A comment without text is no answer: it counts as off topic and has no stance. A judgement that failed, or in which
@@ -23,20 +24,20 @@ from pluralism_local.evaluation.voices.comments import (
     read_comments,
     write_comments,
 )
-from pluralism_local.evaluation.voices.figures import Judged, Report, report
+from pluralism_local.evaluation.voices.figures import JudgedComment, VoiceReport, report
 from pluralism_local.evaluation.voices.judgements import StanceJudge, Verdict, judge_comments
 from pluralism_local.evaluation.voices.pairs import VoicePair, find_pairs, parse_pair
-from pluralism_local.evaluation.voices.questions import Question, balanced, read_questions
+from pluralism_local.evaluation.voices.questions import ContestedQuestion, balanced, read_questions
 
 __all__ = [
-    "Judged",
-    "Question",
-    "Report",
+    "ContestedQuestion",
+    "JudgedComment",
     "Speakers",
     "StanceJudge",
     "Verdict",
     "VoiceComment",
     "VoicePair",
+    "VoiceReport",
     "balanced",
     "find_pairs",
     "judge_comments",

@@ -1,4 +1,4 @@
-"""A voice's figures as its card carries them: Report ──card_blocks──> {community: a `judged` entry}."""
+"""A voice's figures as its card carries them: VoiceReport ──card_blocks──> {community: a `judged` entry}."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ from typing import Any
 
 from pluralism_local.communities import Pool
 from pluralism_local.evaluation.metrics import Estimate
-from pluralism_local.evaluation.voices.figures import ALL, Report
+from pluralism_local.evaluation.voices.figures import ALL, VoiceReport
 
 DIGITS = 3
 
 
 def card_blocks(
-    report: Report, pool: Pool, *, model: str, judge: str, date: datetime.date
+    report: VoiceReport, pool: Pool, *, model: str, judge: str, date: datetime.date
 ) -> dict[str, dict[str, Any]]:
     """By community of the pool, an entry for ``plocal: judged:``, as `communities.card_parts.JudgedVoice` reads it.
 
     A voice none of whose comments has a verdict has none. Figures are rounded; what is not known is left out.
     """
-    found = {}
-    members = {one.community.id: one for one in pool.members}
+    entries = {}
+    members = {member.community.id: member for member in pool.members}
     for voice in report.voices:
         if voice.id not in members or not voice.texts.judged:
             continue
         pair = next(
-            (one for one in report.pairs if one.register != ALL and voice.id in (one.left, one.right)), None
+            (pair for pair in report.pairs if pair.register != ALL and voice.id in (pair.left, pair.right)),
+            None,
         )
         agrees = None if pair is None else _rounded(pair.agrees)
         entry: Mapping[str, Any] = {
@@ -47,8 +48,8 @@ def card_blocks(
             "agrees": agrees,
             "date": date.isoformat(),
         }
-        found[voice.id] = {name: value for name, value in entry.items() if value is not None}
-    return found
+        entries[voice.id] = {name: value for name, value in entry.items() if value is not None}
+    return entries
 
 
 def _rounded(figure: Estimate) -> float | None:

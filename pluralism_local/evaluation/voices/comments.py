@@ -22,10 +22,12 @@ from pluralism_local import __version__, modes
 from pluralism_local.communities import Member, Pool
 from pluralism_local.engine.base import LanguageModel, ShouldStop, never
 from pluralism_local.errors import EngineFailure, InvalidInput
-from pluralism_local.evaluation.identity import digest, model_key
+from pluralism_local.evaluation.identity import model_key
 from pluralism_local.evaluation.journal import Journal, Record
-from pluralism_local.evaluation.reading import read_rows
-from pluralism_local.evaluation.stored import Text, check_records
+from pluralism_local.evaluation.sample_file import read_rows
+from pluralism_local.evaluation.stored import Text
+from pluralism_local.evaluation.strict_records import check_records
+from pluralism_local.files import digest
 from pluralism_local.modes.comments import comment_seed
 from pluralism_local.prompts import QUESTION
 from pluralism_local.results import CommentDone, ModeEvent
@@ -114,13 +116,15 @@ def write_comments(
         PlocalError: as the engines do; finished questions stay.
     """
     check_records(StoredVoiceComment, journal.records, journal.path)
-    known = {one["key"]: one for one in journal.records}
+    stored = {record["key"]: record for record in journal.records}
     members = speakers.pool.members
-    keys = {(text, one.community.id): speakers.key(text, one) for text in questions for one in members}
-    there = sum(key in known for key in keys.values())
+    keys = {
+        (text, member.community.id): speakers.key(text, member) for text in questions for member in members
+    }
+    there = sum(key in stored for key in keys.values())
     progress(there, len(keys))
     for text in questions:
-        missing = [one for one in members if keys[text, one.community.id] not in known]
+        missing = [member for member in members if keys[text, member.community.id] not in stored]
         if not missing:
             continue
         if should_stop():
@@ -128,15 +132,16 @@ def write_comments(
         written = speak(speakers, text, missing, should_stop=should_stop)
         if written is None:
             break
-        by_id = {one.community: one for one in written}  # done in any order, kept in the pool's
+        by_id = {comment.community: comment for comment in written}  # done in any order, kept in the pool's
         records = [
-            _record(keys[text, id], by_id[id], speakers.form) for id in (one.community.id for one in missing)
+            _record(keys[text, id], by_id[id], speakers.form)
+            for id in (member.community.id for member in missing)
         ]
         journal.append(records)
-        known |= {record["key"]: record for record in records}
+        stored |= {record["key"]: record for record in records}
         there += len(records)
         progress(there, len(keys))
-    return [_read(known[key]) for key in keys.values() if key in known]
+    return [_read(stored[key]) for key in keys.values() if key in stored]
 
 
 def speak(
@@ -163,13 +168,13 @@ def read_comments(path: Path) -> list[VoiceComment]:
     for number, row in enumerate(read_rows(path), start=1):
         if row.get("form") == "base":
             continue
-        one = _row(row, f"{path.name}, row {number}")
-        if (one.question, one.community) in comments:
+        comment = _row(row, f"{path.name}, row {number}")
+        if (comment.question, comment.community) in comments:
             raise InvalidInput(
-                f"{path.name}, row {number}: {one.community} comments twice on one question.",
+                f"{path.name}, row {number}: {comment.community} comments twice on one question.",
                 "Give one comment for each question and community.",
             )
-        comments[one.question, one.community] = one
+        comments[comment.question, comment.community] = comment
     if not comments:
         raise InvalidInput(f"{path} has no comments.", _FORM)
     return list(comments.values())
@@ -184,16 +189,16 @@ def _ask_voices(
         question, "overton", pool=replace(speakers.pool, members=tuple(members)), comment=speakers.sampling
     )
     written: list[VoiceComment] = []
-    said = modes.run(ask, llm=speakers.engine, communities=speakers.engine, should_stop=should_stop)
+    mode = modes.run(ask, llm=speakers.engine, communities=speakers.engine, should_stop=should_stop)
     # a mode is a generator: closed before the answer is begun
-    with closing(cast(Generator[ModeEvent, None, None], said)) as events:
+    with closing(cast(Generator[ModeEvent, None, None], mode)) as events:
         for event in events:
             if not isinstance(event, CommentDone):
                 continue
-            one = event.comment
-            if one.problem == "stopped":
+            comment = event.comment
+            if comment.problem == "stopped":
                 return None
-            written.append(VoiceComment(question, one.community, one.text, one.finish == "stop"))
+            written.append(VoiceComment(question, comment.community, comment.text, comment.finish == "stop"))
             if len(written) == len(members):
                 return written
     if should_stop():
@@ -210,9 +215,9 @@ def _ask_base(
     sampling = speakers.sampling
     requests = [
         Request(
-            (Message("user", text),), replace(sampling, seed=comment_seed(sampling.seed, one.community.id))
+            (Message("user", text),), replace(sampling, seed=comment_seed(sampling.seed, member.community.id))
         )
-        for one in members
+        for member in members
     ]
     written: dict[int, VoiceComment] = {}
     for event in speakers.engine.generate(requests, should_stop=should_stop):
@@ -235,14 +240,14 @@ def _row(row: Mapping[str, Any], place: str) -> VoiceComment:
     return VoiceComment(row["question"].strip(), row["community"].strip(), row["text"].strip(), ends)
 
 
-def _record(key: str, one: VoiceComment, form: Form) -> Record:
+def _record(key: str, comment: VoiceComment, form: Form) -> Record:
     return {
         "key": key,
         "form": form,
-        "question": one.question,
-        "community": one.community,
-        "text": one.text,
-        "ends": bool(one.ends),
+        "question": comment.question,
+        "community": comment.community,
+        "text": comment.text,
+        "ends": bool(comment.ends),
     }
 
 

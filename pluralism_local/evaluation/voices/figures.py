@@ -1,6 +1,6 @@
 """From comments and what a judge made of them to figures; no model, no file.
 
-    [Judged], questions, pairs ──report──> Report(voices, pairs, pool) ──record──> JSON
+    [JudgedComment], questions, pairs ──report──> VoiceReport(voices, pairs, pool) ──record──> JSON
 
 Every figure has a 95 % interval, bootstrapped over questions. P(yes) is `Verdict.yes`.
 
@@ -23,12 +23,12 @@ from typing import Any
 import numpy as np
 
 from pluralism_local.evaluation import metrics
-from pluralism_local.evaluation.asking import Failure
+from pluralism_local.evaluation.batch_calls import Failure
 from pluralism_local.evaluation.metrics import Estimate
 from pluralism_local.evaluation.voices.comments import VoiceComment
 from pluralism_local.evaluation.voices.judgements import Verdict
 from pluralism_local.evaluation.voices.pairs import VoicePair
-from pluralism_local.evaluation.voices.questions import Question
+from pluralism_local.evaluation.voices.questions import ContestedQuestion
 from pluralism_local.evaluation.voices.texts import invented_figures, repeats, words
 
 PERMUTATIONS = 1000
@@ -37,7 +37,7 @@ ALL = "all"
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgedComment:
     """A comment and its verdict; a Failure where it could not be judged, None where it was not yet."""
 
     comment: VoiceComment
@@ -93,7 +93,7 @@ class PairFigures:
 
 
 @dataclass(frozen=True)
-class Report:
+class VoiceReport:
     """Of a pool. `positions`: different positions per ask, None where nobody scored entailment."""
 
     questions: int
@@ -115,21 +115,22 @@ class Report:
             "two_sided": self.two_sided.record(),
             "positions": None if self.positions is None else self.positions.record(),
             "voices": [
-                {"id": one.id, **_texts_record(one.texts), "yes": one.yes.record()} for one in self.voices
+                {"id": voice.id, **_texts_record(voice.texts), "yes": voice.yes.record()}
+                for voice in self.voices
             ],
-            "pairs": [_pair_record(one) for one in self.pairs],
+            "pairs": [_pair_record(pair) for pair in self.pairs],
         }
 
 
 def report(
-    questions: Sequence[Question],
-    judged: Sequence[Judged],
+    questions: Sequence[ContestedQuestion],
+    judged: Sequence[JudgedComment],
     pairs: Sequence[VoicePair] = (),
     *,
     personas: Mapping[str, str] | None = None,
     positions: Mapping[str, int] | None = None,
     seed: int = 0,
-) -> Report:
+) -> VoiceReport:
     """The figures of comments on questions, whoever made them.
 
     Args:
@@ -143,22 +144,28 @@ def report(
     Raises:
         ValueError: a voice has two comments on one question (a bug).
     """
-    by_text = {one.text: one for one in questions}
-    rows = [one for one in judged if one.comment.question in by_text]
-    table: dict[str, dict[str, Judged]] = defaultdict(dict)
-    for one in rows:
-        if one.comment.community in table[one.comment.question]:
-            raise ValueError(f"{one.comment.community} comments twice on '{one.comment.question}'")
-        table[one.comment.question][one.comment.community] = one
+    by_text = {question.text: question for question in questions}
+    rows = [judgement for judgement in judged if judgement.comment.question in by_text]
+    table: dict[str, dict[str, JudgedComment]] = defaultdict(dict)
+    for judgement in rows:
+        if judgement.comment.community in table[judgement.comment.question]:
+            raise ValueError(
+                f"{judgement.comment.community} comments twice on '{judgement.comment.question}'"
+            )
+        table[judgement.comment.question][judgement.comment.community] = judgement
     stances = {
-        question: {id: one.verdict.yes for id, one in row.items() if isinstance(one.verdict, Verdict)}
+        question: {
+            id: judgement.verdict.yes
+            for id, judgement in row.items()
+            if isinstance(judgement.verdict, Verdict)
+        }
         for question, row in table.items()
     }
     told = personas or {}
-    ids = list(dict.fromkeys(one.comment.community for one in rows))
+    ids = list(dict.fromkeys(judgement.comment.community for judgement in rows))
     several = {question: list(row.values()) for question, row in stances.items() if len(row) > 1}
     counted = {} if positions is None else {text: n for text, n in positions.items() if text in table}
-    return Report(
+    return VoiceReport(
         questions=len(table),
         directed=sum(by_text[text].direction != 0 for text in table),
         texts=_text_figures(rows, told, seed),
@@ -176,60 +183,79 @@ def report(
     )
 
 
-def _text_figures(rows: Sequence[Judged], personas: Mapping[str, str], seed: int) -> TextFigures:
-    def mean(values: Sequence[tuple[float, Judged]]) -> Estimate:
+def _text_figures(rows: Sequence[JudgedComment], personas: Mapping[str, str], seed: int) -> TextFigures:
+    def mean(values: Sequence[tuple[float, JudgedComment]]) -> Estimate:
         return metrics.mean(
-            [value for value, _ in values], [one.comment.question for _, one in values], seed=seed
+            [value for value, _ in values], [judgement.comment.question for _, judgement in values], seed=seed
         )
 
-    def invents(one: VoiceComment) -> bool:
-        return bool(invented_figures(one.text, (one.question, personas.get(one.community, ""))))
+    def invents(comment: VoiceComment) -> bool:
+        return bool(invented_figures(comment.text, (comment.question, personas.get(comment.community, ""))))
 
-    verdicts = [(one.verdict, one) for one in rows if isinstance(one.verdict, Verdict)]
-    blank = [one for one in rows if not one.comment.text.strip()]
-    failed = sum(isinstance(one.verdict, Failure) and bool(one.comment.text.strip()) for one in rows)
+    verdicts = [
+        (judgement.verdict, judgement) for judgement in rows if isinstance(judgement.verdict, Verdict)
+    ]
+    blank = [judgement for judgement in rows if not judgement.comment.text.strip()]
+    failed = sum(
+        isinstance(judgement.verdict, Failure) and bool(judgement.comment.text.strip()) for judgement in rows
+    )
     return TextFigures(
         comments=len(rows),
         judged=len(verdicts),
         failed=failed,
         on_topic=mean(
-            [(float(v.on_topic >= 0.5), one) for v, one in verdicts] + [(0.0, one) for one in blank]
+            [(float(v.on_topic >= 0.5), judgement) for v, judgement in verdicts]
+            + [(0.0, judgement) for judgement in blank]
         ),
-        repeats=mean([(float(repeats(one.comment.text)), one) for one in rows]),
-        invents=mean([(float(invents(one.comment)), one) for one in rows]),
-        ends=mean([(float(one.comment.ends), one) for one in rows if one.comment.ends is not None]),
-        words=mean([(float(len(words(one.comment.text))), one) for one in rows]),
-        order_effect=mean([(v.order_effect, one) for v, one in verdicts]),
+        repeats=mean([(float(repeats(judgement.comment.text)), judgement) for judgement in rows]),
+        invents=mean([(float(invents(judgement.comment)), judgement) for judgement in rows]),
+        ends=mean(
+            [
+                (float(judgement.comment.ends), judgement)
+                for judgement in rows
+                if judgement.comment.ends is not None
+            ]
+        ),
+        words=mean([(float(len(words(judgement.comment.text))), judgement) for judgement in rows]),
+        order_effect=mean([(v.order_effect, judgement) for v, judgement in verdicts]),
     )
 
 
 def _voice(
-    id: str, rows: Sequence[Judged], questions: Mapping[str, Question], personas: Mapping[str, str], seed: int
+    id: str,
+    rows: Sequence[JudgedComment],
+    questions: Mapping[str, ContestedQuestion],
+    personas: Mapping[str, str],
+    seed: int,
 ) -> VoiceFigures:
-    own = [one for one in rows if one.comment.community == id]
+    own = [judgement for judgement in rows if judgement.comment.community == id]
     stances = [
-        (one.verdict.yes, questions[one.comment.question]) for one in own if isinstance(one.verdict, Verdict)
+        (judgement.verdict.yes, questions[judgement.comment.question])
+        for judgement in own
+        if isinstance(judgement.verdict, Verdict)
     ]
     return VoiceFigures(
         id,
         _text_figures(own, personas, seed),
-        metrics.mean([yes for yes, _ in stances], [one.text for _, one in stances], seed=seed),
+        metrics.mean([yes for yes, _ in stances], [question.text for _, question in stances], seed=seed),
         tuple(yes for yes, _ in stances),
-        tuple(yes if one.direction > 0 else 1 - yes for yes, one in stances if one.direction),
+        tuple(yes if question.direction > 0 else 1 - yes for yes, question in stances if question.direction),
     )
 
 
 def _pairs(
-    questions: Mapping[str, Question],
+    questions: Mapping[str, ContestedQuestion],
     stances: Mapping[str, Mapping[str, float]],
     pairs: Sequence[VoicePair],
     seed: int,
 ) -> list[PairFigures]:
     """One of each pair and, of several, one of all together."""
-    found = [_pair(one.register, one.left, one.right, [one], questions, stances, seed) for one in pairs]
+    figures = [
+        _pair(pair.register, pair.left, pair.right, [pair], questions, stances, seed) for pair in pairs
+    ]
     if len(pairs) > 1:
-        found.append(_pair(ALL, "", "", pairs, questions, stances, seed))
-    return found
+        figures.append(_pair(ALL, "", "", pairs, questions, stances, seed))
+    return figures
 
 
 def _pair(
@@ -237,15 +263,15 @@ def _pair(
     left: str,
     right: str,
     pairs: Sequence[VoicePair],
-    questions: Mapping[str, Question],
+    questions: Mapping[str, ContestedQuestion],
     stances: Mapping[str, Mapping[str, float]],
     seed: int,
 ) -> PairFigures:
     rows = [
-        (text, questions[text].direction, row[one.left], row[one.right])
+        (text, questions[text].direction, row[pair.left], row[pair.right])
         for text, row in stances.items()
-        for one in pairs
-        if questions[text].direction and one.left in row and one.right in row
+        for pair in pairs
+        if questions[text].direction and pair.left in row and pair.right in row
     ]
     groups = [text for text, *_ in rows]
     lefts = [direction * a for _, direction, a, _ in rows]
@@ -265,7 +291,7 @@ def _pair(
 
 def _shuffled(
     pairs: Sequence[VoicePair],
-    questions: Mapping[str, Question],
+    questions: Mapping[str, ContestedQuestion],
     stances: Mapping[str, Mapping[str, float]],
     seed: int,
 ) -> tuple[float, float, float] | None:
@@ -277,9 +303,9 @@ def _shuffled(
         ids = sorted(row)
         values = np.array([row[id] for id in ids])
         mixed = generator.permuted(np.tile(values, (PERMUTATIONS, 1)), axis=1)
-        for one in pairs:
-            if one.left in row and one.right in row:
-                apart = mixed[:, ids.index(one.left)] - mixed[:, ids.index(one.right)]
+        for pair in pairs:
+            if pair.left in row and pair.right in row:
+                apart = mixed[:, ids.index(pair.left)] - mixed[:, ids.index(pair.right)]
                 total += (np.sign(apart * questions[text].direction) + 1) / 2
                 count += 1
     if not count:
@@ -293,27 +319,27 @@ def _in_direction(apart: float) -> float:
     return 0.5 if apart == 0 else float(apart > 0)
 
 
-def _texts_record(one: TextFigures) -> dict[str, Any]:
-    counts = {"comments": one.comments, "judged": one.judged, "failed": one.failed}
+def _texts_record(texts: TextFigures) -> dict[str, Any]:
+    counts = {"comments": texts.comments, "judged": texts.judged, "failed": texts.failed}
     figures = {
-        "on_topic": one.on_topic,
-        "repeats": one.repeats,
-        "invents": one.invents,
-        "ends": one.ends,
-        "words": one.words,
-        "order_effect": one.order_effect,
+        "on_topic": texts.on_topic,
+        "repeats": texts.repeats,
+        "invents": texts.invents,
+        "ends": texts.ends,
+        "words": texts.words,
+        "order_effect": texts.order_effect,
     }
     return counts | {name: figure.record() for name, figure in figures.items()}
 
 
-def _pair_record(one: PairFigures) -> dict[str, Any]:
-    mixed = one.shuffled
+def _pair_record(pair: PairFigures) -> dict[str, Any]:
+    mixed = pair.shuffled
     return {
-        "register": one.register,
-        "left": one.left or None,
-        "right": one.right or None,
-        "questions": one.n,
-        "agrees": one.agrees.record(),
-        "gap": None if math.isnan(one.gap.value) else one.gap.record(),
+        "register": pair.register,
+        "left": pair.left or None,
+        "right": pair.right or None,
+        "questions": pair.n,
+        "agrees": pair.agrees.record(),
+        "gap": None if math.isnan(pair.gap.value) else pair.gap.record(),
         "shuffled": None if mixed is None else dict(zip(("mean", "low", "high"), mixed, strict=True)),
     }

@@ -20,12 +20,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from pluralism_local.communities import Member, Pool
 from pluralism_local.engine.base import LanguageModel, ShouldStop, never
 from pluralism_local.errors import InvalidInput, NotFound
-from pluralism_local.evaluation.asking import Asker, Failure
-from pluralism_local.evaluation.identity import digest, model_key
+from pluralism_local.evaluation.batch_calls import Asker, Failure
+from pluralism_local.evaluation.identity import model_key
 from pluralism_local.evaluation.journal import Journal
-from pluralism_local.evaluation.reading import read_rows
-from pluralism_local.evaluation.stored import check_records
+from pluralism_local.evaluation.sample_file import read_rows
+from pluralism_local.evaluation.strict_records import check_records
 from pluralism_local.evaluation.voices.prompts import VOICE_PASSAGE
+from pluralism_local.files import digest
 from pluralism_local.types import AdapterRef, Message, OptionRequest
 
 PASSAGES = 8
@@ -76,11 +77,11 @@ def agreement(
         PlocalError: as the engine does; finished members stay.
     """
     check_records(StoredPassage, journal.records, journal.path)
-    known = {one["key"]: one["ln"] for one in journal.records}
+    stored = {record["key"]: record["ln"] for record in journal.records}
     texts = {
-        one.community.id: passages(path)
-        for one in pool.members
-        if (path := _file(folder, one.community.id)) is not None
+        member.community.id: passages(path)
+        for member in pool.members
+        if (path := _file(folder, member.community.id)) is not None
     }
     if not texts:
         raise NotFound(
@@ -91,20 +92,20 @@ def agreement(
 
     def logs(requests: Sequence[OptionRequest]) -> list[float | None]:
         adapter = requests[0].adapter
-        keys = [_key(engine, template, adapter, one) for one in requests]
-        missing = [(key, one) for key, one in zip(keys, requests, strict=True) if key not in known]
-        answers = asker.distributions([one for _, one in missing])
+        keys = [_key(engine, template, adapter, request) for request in requests]
+        missing = [(key, request) for key, request in zip(keys, requests, strict=True) if key not in stored]
+        answers = asker.distributions([request for _, request in missing])
         rows = {
             key: [None, None]
-            if isinstance(one, Failure)
-            else [math.log(mass) if mass > 0 else None for mass in one.mass]
-            for (key, _), one in zip(missing, answers, strict=True)
+            if isinstance(answer, Failure)
+            else [math.log(mass) if mass > 0 else None for mass in answer.mass]
+            for (key, _), answer in zip(missing, answers, strict=True)
         }
         journal.append([{"key": key, "ln": row} for key, row in rows.items()])
-        known.update(rows)
-        return [one for key in keys for one in known[key]]
+        stored.update(rows)
+        return [log for key in keys for log in stored[key]]
 
-    found = []
+    agreements = []
     for member in pool.members:
         id = member.community.id
         if id not in texts:
@@ -114,7 +115,7 @@ def agreement(
         voice, base = logs(_requests(member, texts[id])), logs(_requests(None, texts[id]))
         both = [(a, b) for a, b in zip(voice, base, strict=True) if a is not None and b is not None]
         if both:
-            found.append(
+            agreements.append(
                 Agreement(
                     id,
                     len(both),
@@ -122,8 +123,8 @@ def agreement(
                     math.exp(-sum(b for _, b in both) / len(both) / WORDS),
                 )
             )
-        progress(len(found), len(texts))
-    return found
+        progress(len(agreements), len(texts))
+    return agreements
 
 
 def passages(path: Path) -> list[str]:
@@ -138,12 +139,12 @@ def passages(path: Path) -> list[str]:
         for text in rows
         if isinstance(text, str) and len(text.split()) >= WORDS
     )
-    found = list(long)[:PASSAGES]
-    if len(found) < 2:
+    first = list(long)[:PASSAGES]
+    if len(first) < 2:
         raise InvalidInput(
             f"{path} has fewer than two passages of {WORDS} words.", 'Rows are objects like {"text": "…"}.'
         )
-    return found[: len(found) // 2 * 2]
+    return first[: len(first) // 2 * 2]
 
 
 def _requests(member: Member | None, texts: Sequence[str]) -> list[OptionRequest]:
@@ -157,7 +158,7 @@ def _requests(member: Member | None, texts: Sequence[str]) -> list[OptionRequest
 
 def _key(engine: LanguageModel, template: str, adapter: AdapterRef | None, request: OptionRequest) -> str:
     about = None if adapter is None else [adapter.sha256, adapter.scale, adapter.activation]
-    messages = [[one.role, one.content] for one in request.messages]
+    messages = [[message.role, message.content] for message in request.messages]
     return digest([model_key(engine.info), template, about, messages, list(request.options)])[:24]
 
 

@@ -23,13 +23,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pluralism_local.engine.base import LanguageModel, ShouldStop, never
 from pluralism_local.errors import Unsupported
-from pluralism_local.evaluation.asking import Asker, Failure
-from pluralism_local.evaluation.identity import digest, model_key
+from pluralism_local.evaluation.batch_calls import Asker, Failure
+from pluralism_local.evaluation.identity import model_key
 from pluralism_local.evaluation.journal import Journal, Record
-from pluralism_local.evaluation.stored import check_records
+from pluralism_local.evaluation.strict_records import check_records
 from pluralism_local.evaluation.voices.prompts import VOICE_QUESTION, VOICE_STANCE
 from pluralism_local.evaluation.voices.questions import read_questions
 from pluralism_local.evaluation.voices.texts import words
+from pluralism_local.files import digest
 from pluralism_local.prompts import Prompt
 from pluralism_local.types import Message, OptionDistribution, OptionRequest
 
@@ -103,7 +104,7 @@ class StanceJudge:
                 f"{self.info.id} does not give the probabilities of whole texts, which judging voices needs.",
                 "Take a local model with --judge.",
             )
-        self._shipped = [one.text for one in read_questions()]
+        self._shipped = [question.text for question in read_questions()]
         self.identity = digest(
             [model_key(self.info), [prompt.id for prompt in _PROMPTS], self._shipped, variant]
         )
@@ -136,10 +137,10 @@ class StanceJudge:
 
     def _which(self, question: str, text: str) -> OptionRequest:
         """Which question `text` answers: this one first, then others of those that ship."""
-        asked = set(words(question))
+        own_words = set(words(question))
         others = sorted(
             (other for other in self._shipped if words(other) != words(question)),
-            key=lambda other: (len(asked & set(words(other))), digest([question, other])),
+            key=lambda other: (len(own_words & set(words(other))), digest([question, other])),
         )
         prompt = VOICE_QUESTION.render(comment=text.strip())
         return OptionRequest((Message("user", prompt),), (question, *others[:OTHERS]))
@@ -169,19 +170,19 @@ def judge_comments(
         PlocalError: as `StanceJudge.ask`; finished chunks stay.
     """
     check_records(StoredVerdict, journal.records, journal.path)
-    known = {one["key"]: _read(one) for one in journal.records}
-    wanted = {judge.key(*one): one for one in comments if one[1].strip()}
-    missing = [key for key in wanted if key not in known]
-    progress(len(wanted) - len(missing), len(wanted))
+    verdicts = {record["key"]: _read(record) for record in journal.records}
+    by_key = {judge.key(*comment): comment for comment in comments if comment[1].strip()}
+    missing = [key for key in by_key if key not in verdicts]
+    progress(len(by_key) - len(missing), len(by_key))
     for start in range(0, len(missing), CHUNK):
         if should_stop():
             break
         keys = missing[start : start + CHUNK]
-        answers = judge.ask([wanted[key] for key in keys])
-        journal.append([_record(key, one) for key, one in zip(keys, answers, strict=True)])
-        known |= dict(zip(keys, answers, strict=True))
-        progress(len(wanted) - len(missing) + start + len(keys), len(wanted))
-    return [known.get(judge.key(*one)) if one[1].strip() else _EMPTY for one in comments]
+        answers = judge.ask([by_key[key] for key in keys])
+        journal.append([_record(key, verdict) for key, verdict in zip(keys, answers, strict=True)])
+        verdicts |= dict(zip(keys, answers, strict=True))
+        progress(len(by_key) - len(missing) + start + len(keys), len(by_key))
+    return [verdicts.get(judge.key(*comment)) if comment[1].strip() else _EMPTY for comment in comments]
 
 
 def _stances(question: str, comment: str) -> Iterator[OptionRequest]:
@@ -200,12 +201,12 @@ def _without(question: str, comment: str) -> str:
 def _verdict(answers: Sequence[OptionDistribution | Failure]) -> Verdict | Failure:
     """Of the answers about one comment: both orders of yes and no, which question, and which without a comment."""
     usable: list[OptionDistribution] = []
-    for one in answers:
-        if isinstance(one, Failure):
-            return one
-        if one.method == "uniform":
+    for answer in answers:
+        if isinstance(answer, Failure):
+            return answer
+        if answer.method == "uniform":
             return Failure("silent", "The judge gave no option any probability.")
-        usable.append(one)
+        usable.append(answer)
     first, second, given, before = usable
     gains = [
         math.log(max(after, _LEAST)) - math.log(max(earlier, _LEAST))
@@ -220,15 +221,15 @@ def _verdict(answers: Sequence[OptionDistribution | Failure]) -> Verdict | Failu
     )
 
 
-def _record(key: str, one: Verdict | Failure) -> Record:
-    if isinstance(one, Failure):
-        return {"key": key, "error": {"code": one.code, "message": one.message}}
+def _record(key: str, verdict: Verdict | Failure) -> Record:
+    if isinstance(verdict, Failure):
+        return {"key": key, "error": {"code": verdict.code, "message": verdict.message}}
     return {
         "key": key,
-        "yes": one.yes,
-        "on_topic": one.on_topic,
-        "order_effect": one.order_effect,
-        "outside": one.outside,
+        "yes": verdict.yes,
+        "on_topic": verdict.on_topic,
+        "order_effect": verdict.order_effect,
+        "outside": verdict.outside,
     }
 
 

@@ -27,15 +27,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from pluralism_local.engine.base import LanguageModel, ShouldStop, never
 from pluralism_local.errors import InvalidInput
 from pluralism_local.evaluation import metrics
-from pluralism_local.evaluation.asking import Asker, Failure
-from pluralism_local.evaluation.identity import digest
+from pluralism_local.evaluation.batch_calls import Asker, Failure
 from pluralism_local.evaluation.journal import Journal
-from pluralism_local.evaluation.reading import read_rows
-from pluralism_local.evaluation.stored import check_records
+from pluralism_local.evaluation.sample_file import read_rows
+from pluralism_local.evaluation.strict_records import check_records
 from pluralism_local.evaluation.voices.comments import VoiceComment
 from pluralism_local.evaluation.voices.judgements import StanceJudge
 from pluralism_local.evaluation.voices.pairs import VoicePair
 from pluralism_local.evaluation.voices.prompts import VOICE_OPTIONS
+from pluralism_local.files import digest
 from pluralism_local.modes.options import letters, listed
 from pluralism_local.types import Message, OptionDistribution, OptionRequest
 
@@ -47,7 +47,7 @@ CHUNK = 8
 _NO_ANSWER = re.compile(r"refused|don.?t know|no answer|^dk\b", re.IGNORECASE)
 _FORM = "Rows are those of the released steerable OpinionQA file: question, options, attribute, gold_distribution."
 
-Vector = tuple[float, ...]
+AnswerShares = tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class SurveyQuestion:
 
     text: str
     options: tuple[str, ...]
-    sides: Mapping[str, tuple[Vector, Vector]]
+    sides: Mapping[str, tuple[AnswerShares, AnswerShares]]
 
 
 class StoredSurveyAnswer(BaseModel):
@@ -80,14 +80,14 @@ def read_survey(path: Path) -> list[SurveyQuestion]:
     Raises:
         NotFound, InvalidInput: missing, not of this form, or without any such question.
     """
-    shares: dict[tuple[str, tuple[str, ...]], dict[str, Vector]] = defaultdict(dict)
+    shares: dict[tuple[str, tuple[str, ...]], dict[str, AnswerShares]] = defaultdict(dict)
     named = {name for sides in SCALES.values() for name in sides}
     for number, row in enumerate(read_rows(path), start=1):
         if row.get("attribute") not in named:
             continue
         text, options, gold = _row(row, f"{path.name}, row {number}")
         shares[text, options][row["attribute"]] = gold
-    found = []
+    questions = []
     for (text, options), by_side in shares.items():
         sides = {
             scale: (by_side[left], by_side[right])
@@ -95,10 +95,10 @@ def read_survey(path: Path) -> list[SurveyQuestion]:
             if left in by_side and right in by_side
         }
         if sides:
-            found.append(SurveyQuestion(text, options, sides))
-    if not found:
+            questions.append(SurveyQuestion(text, options, sides))
+    if not questions:
         raise InvalidInput(f"{path} has no question that both parties or ideologies were asked.", _FORM)
-    return found
+    return questions
 
 
 def answers_file(folder: Path, judge: StanceJudge) -> Path:
@@ -115,7 +115,7 @@ def survey_answers(
     *,
     should_stop: ShouldStop = never,
     progress: Callable[[int, int], None] = lambda *_: None,
-) -> dict[tuple[str, str], Vector]:
+) -> dict[tuple[str, str], AnswerShares]:
     """By (question, community), P(option | comment); without those that are blank, failed, or not reached.
 
     Args:
@@ -126,39 +126,41 @@ def survey_answers(
         PlocalError: as the engine does; finished chunks stay.
     """
     check_records(StoredSurveyAnswer, journal.records, journal.path)
-    known: dict[str, list[float] | None] = {one["key"]: one["p"] for one in journal.records}
-    options = {one.text: one.options for one in survey}
-    wanted = {
-        digest([identity, VOICE_OPTIONS.id, one.question, options[one.question], one.text])[:24]: one
-        for one in comments
-        if one.text.strip() and one.question in options
+    shares: dict[str, list[float] | None] = {record["key"]: record["p"] for record in journal.records}
+    options = {question.text: question.options for question in survey}
+    by_key = {
+        digest([identity, VOICE_OPTIONS.id, comment.question, options[comment.question], comment.text])[
+            :24
+        ]: comment
+        for comment in comments
+        if comment.text.strip() and comment.question in options
     }
-    missing = [key for key in wanted if key not in known]
-    progress(len(wanted) - len(missing), len(wanted))
+    missing = [key for key in by_key if key not in shares]
+    progress(len(by_key) - len(missing), len(by_key))
     for start in range(0, len(missing), CHUNK):
         if should_stop():
             break
         keys = missing[start : start + CHUNK]
-        asked = [
-            _request(wanted[key], order)
+        requests = [
+            _request(by_key[key], order)
             for key in keys
-            for order in (options[wanted[key].question], options[wanted[key].question][::-1])
+            for order in (options[by_key[key].question], options[by_key[key].question][::-1])
         ]
-        answers = Asker(engine).distributions(asked)
+        answers = Asker(engine).distributions(requests)
         rows = {key: _mean(*answers[2 * i : 2 * i + 2]) for i, key in enumerate(keys)}
         journal.append([{"key": key, "p": p} for key, p in rows.items()])
-        known |= rows
-        progress(len(wanted) - len(missing) + start + len(keys), len(wanted))
+        shares |= rows
+        progress(len(by_key) - len(missing) + start + len(keys), len(by_key))
     return {
-        (one.question, one.community): tuple(p)
-        for key, one in wanted.items()
-        if (p := known.get(key)) is not None
+        (comment.question, comment.community): tuple(p)
+        for key, comment in by_key.items()
+        if (p := shares.get(key)) is not None
     }
 
 
 def likeness(
     survey: Sequence[SurveyQuestion],
-    answers: Mapping[tuple[str, str], Vector],
+    answers: Mapping[tuple[str, str], AnswerShares],
     pairs: Sequence[VoicePair],
     *,
     seed: int = 0,
@@ -168,25 +170,28 @@ def likeness(
     Returns:
         scale -> register -> {"questions": n, "r": {"value", "low", "high"}}; a value is None where nothing varies.
     """
-    found: dict[str, Any] = {}
+    correlations: dict[str, Any] = {}
     for scale in SCALES:
         rows: dict[str, Any] = {}
         for pair in pairs:
             people: list[float] = []
             voices: list[float] = []
             groups: list[str] = []
-            for one in survey:
-                left, right = answers.get((one.text, pair.left)), answers.get((one.text, pair.right))
-                if scale in one.sides and left is not None and right is not None:
-                    theirs = np.subtract(*one.sides[scale])
+            for question in survey:
+                left, right = (
+                    answers.get((question.text, pair.left)),
+                    answers.get((question.text, pair.right)),
+                )
+                if scale in question.sides and left is not None and right is not None:
+                    theirs = np.subtract(*question.sides[scale])
                     people += theirs.tolist()
                     voices += np.subtract(left, right).tolist()
-                    groups += [one.text] * len(theirs)
+                    groups += [question.text] * len(theirs)
             table = np.array([people, voices])
             figure = metrics.estimate(partial(_pearson, table), groups, seed=seed)
             rows[pair.register] = {"questions": len(set(groups)), "r": figure.record()}
-        found[scale] = rows
-    return found
+        correlations[scale] = rows
+    return correlations
 
 
 def _pearson(rows: npt.NDArray[np.float64], positions: npt.NDArray[np.int64]) -> float:
@@ -198,32 +203,42 @@ def _pearson(rows: npt.NDArray[np.float64], positions: npt.NDArray[np.int64]) ->
     return float(people @ voices / math.sqrt(float(people @ people) * float(voices @ voices)))
 
 
-def _request(one: VoiceComment, options: Sequence[str]) -> OptionRequest:
-    text = VOICE_OPTIONS.render(question=one.question, comment=one.text.strip(), options=listed(options))
+def _request(comment: VoiceComment, options: Sequence[str]) -> OptionRequest:
+    text = VOICE_OPTIONS.render(
+        question=comment.question, comment=comment.text.strip(), options=listed(options)
+    )
     return OptionRequest((Message("user", text),), letters(len(options)))
 
 
-def _mean(asked: OptionDistribution | Failure, reversed_: OptionDistribution | Failure) -> list[float] | None:
+def _mean(
+    forward: OptionDistribution | Failure, reversed_: OptionDistribution | Failure
+) -> list[float] | None:
     """Of both directions, in the order asked; None if one says nothing."""
-    if isinstance(asked, Failure) or isinstance(reversed_, Failure):
+    if isinstance(forward, Failure) or isinstance(reversed_, Failure):
         return None
-    if "uniform" in (asked.method, reversed_.method):
+    if "uniform" in (forward.method, reversed_.method):
         return None
-    return [(a + b) / 2 for a, b in zip(asked.p, reversed_.p[::-1], strict=True)]
+    return [(a + b) / 2 for a, b in zip(forward.p, reversed_.p[::-1], strict=True)]
 
 
-def _row(row: Mapping[str, Any], place: str) -> tuple[str, tuple[str, ...], Vector]:
+def _row(row: Mapping[str, Any], place: str) -> tuple[str, tuple[str, ...], AnswerShares]:
     question, options, gold = (row.get(name) for name in ("question", "options", "gold_distribution"))
     if not isinstance(question, str) or not isinstance(options, list) or not isinstance(gold, list):
         raise InvalidInput(f"{place}: no question, options or gold_distribution.", _FORM)
-    numbers = [one for one in gold if isinstance(one, int | float) and math.isfinite(one) and one >= 0]
-    if len(numbers) != len(options) or not all(isinstance(one, str) and one.strip() for one in options):
+    numbers = [
+        share for share in gold if isinstance(share, int | float) and math.isfinite(share) and share >= 0
+    ]
+    if len(numbers) != len(options) or not all(
+        isinstance(option, str) and option.strip() for option in options
+    ):
         raise InvalidInput(f"{place}: options and gold_distribution do not fit.", _FORM)
     answers = [
-        (one.strip(), p) for one, p in zip(options, numbers, strict=True) if not _NO_ANSWER.search(one)
+        (option.strip(), p)
+        for option, p in zip(options, numbers, strict=True)
+        if not _NO_ANSWER.search(option)
     ]
     total = sum(p for _, p in answers)
     if len(answers) < 2 or total <= 0 or len(dict(answers)) < len(answers):
         raise InvalidInput(f"{place}: fewer than two different options were answered.", _FORM)
     text = re.sub(r"^Question:\s*", "", question).split("\nOptions:")[0].strip()
-    return text, tuple(one for one, _ in answers), tuple(p / total for _, p in answers)
+    return text, tuple(option for option, _ in answers), tuple(p / total for _, p in answers)

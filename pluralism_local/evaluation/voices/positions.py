@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.evaluation.metrics import sentences
-from pluralism_local.evaluation.nli import NliScorer, Pair
+from pluralism_local.evaluation.nli import NliPair, NliScorer
 from pluralism_local.evaluation.nli.base import ENTAILMENT
 from pluralism_local.evaluation.voices.comments import VoiceComment
 
@@ -34,9 +34,9 @@ def count_positions(entails: npt.NDArray[np.bool_]) -> int:
         0 for no comments, else 1 … n.
     """
     first: list[int] = []
-    for one in range(len(entails)):
-        if not any(entails[one, other] and entails[other, one] for other in first):
-            first.append(one)
+    for comment in range(len(entails)):
+        if not any(entails[comment, other] and entails[other, comment] for other in first):
+            first.append(comment)
     return len(first)
 
 
@@ -49,11 +49,11 @@ def positions(
         Cancelled, EngineFailure: as `NliScorer.score`.
     """
     by_question: dict[str, list[str]] = defaultdict(list)
-    for one in comments:
-        if one.text.strip():
-            by_question[one.question].append(beginning(one.text))
+    for comment in comments:
+        if comment.text.strip():
+            by_question[comment.question].append(beginning(comment.text))
     pairs = [
-        Pair(premise, hypothesis)
+        NliPair(premise, hypothesis)
         for texts in by_question.values()
         for premise in texts
         for hypothesis in texts
@@ -67,7 +67,7 @@ def positions(
     }
     return {
         question: count_positions(
-            np.array([[a == b or Pair(a, b) in entailing for b in texts] for a in texts], dtype=np.bool_)
+            np.array([[a == b or NliPair(a, b) in entailing for b in texts] for a in texts], dtype=np.bool_)
         )
         for question, texts in by_question.items()
     }

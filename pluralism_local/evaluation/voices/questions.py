@@ -1,7 +1,8 @@
 """Contested questions that can be answered by yes or no.
 
-    one question a line, or JSON lines {"question", "topic", "left", "right", "source"} ──read_questions──> [Question]
-    [Question], N ──balanced──> N of them, of as many topics as there are
+    one question a line, or JSON lines {"question", "topic", "left", "right", "source"}
+        ──read_questions──> [ContestedQuestion]
+    [ContestedQuestion], N ──balanced──> N of them, of as many topics as there are
 
 "left" and "right" are "yes" or "no" where the position of that side is known from a public source, else null or left
 out; a question has a direction where both are known and differ. The 60 that ship are in our own words; they and
@@ -31,7 +32,7 @@ _FORM = 'Give one question a line, or objects like {"question": "…?", "topic":
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ContestedQuestion:
     """A question of yes or no.
 
     Attributes:
@@ -65,7 +66,7 @@ class _Row(BaseModel):
     source: list[str] | str = []
 
 
-def read_questions(path: Path | None = None) -> list[Question]:
+def read_questions(path: Path | None = None) -> list[ContestedQuestion]:
     """The questions of a file, in its order; those that ship without one. Blank lines are nothing.
 
     Raises:
@@ -81,7 +82,7 @@ def read_questions(path: Path | None = None) -> list[Question]:
         lines = raw.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise InvalidInput(f"{name} is not UTF-8 text.", _FORM) from error
-    questions: dict[str, Question] = {}
+    questions: dict[str, ContestedQuestion] = {}
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -94,23 +95,25 @@ def read_questions(path: Path | None = None) -> list[Question]:
     return list(questions.values())
 
 
-def balanced(questions: Sequence[Question], limit: int | None) -> list[Question]:
+def balanced(questions: Sequence[ContestedQuestion], limit: int | None) -> list[ContestedQuestion]:
     """`limit` of them: the first of every topic, then the second of every topic, and so on; all without a limit.
 
     A larger limit only adds. Within a topic, those with a direction come first.
     """
-    by_topic: dict[str, list[Question]] = defaultdict(list)
+    by_topic: dict[str, list[ContestedQuestion]] = defaultdict(list)
     for question in questions:
         by_topic[question.topic].append(question)
     for row in by_topic.values():
-        row.sort(key=lambda one: one.direction == 0)
-    ordered = [one for turn in zip_longest(*by_topic.values()) for one in turn if one is not None]
+        row.sort(key=lambda question: question.direction == 0)
+    ordered = [
+        question for turn in zip_longest(*by_topic.values()) for question in turn if question is not None
+    ]
     return ordered[:limit]
 
 
-def _question(line: str, place: str) -> Question:
+def _question(line: str, place: str) -> ContestedQuestion:
     if not line.startswith("{"):
-        return Question(line)
+        return ContestedQuestion(line)
     try:
         row = _Row.model_validate(json.loads(line))
     except ValidationError as error:
@@ -121,7 +124,7 @@ def _question(line: str, place: str) -> Question:
         raise InvalidInput(f"{place} is no JSON object.", _FORM) from error
     if not row.question.strip():
         raise InvalidInput(f"{place}: the question is blank.", _FORM)
-    return Question(row.question.strip(), row.topic, row.left, row.right, tuple(_texts(row.source)))
+    return ContestedQuestion(row.question.strip(), row.topic, row.left, row.right, tuple(_texts(row.source)))
 
 
 def _texts(source: Any) -> Iterator[str]:

@@ -25,8 +25,8 @@ def words(text: str) -> list[str]:
 
 def repeats(text: str, size: int = NGRAM) -> bool:
     """Whether any `size` words in a row come twice in the text, overlapping or not."""
-    said = words(text)
-    grams = [tuple(said[start : start + size]) for start in range(len(said) - size + 1)]
+    spoken = words(text)
+    grams = [tuple(spoken[start : start + size]) for start in range(len(spoken) - size + 1)]
     return len(set(grams)) < len(grams)
 
 
@@ -40,4 +40,4 @@ def invented_figures(text: str, sources: Iterable[str]) -> list[str]:
 
 
 def _figures(text: str) -> list[str]:
-    return [found.replace(",", "") for found in _FIGURE.findall(_LIST_MARK.sub(" ", text))]
+    return [figure.replace(",", "") for figure in _FIGURE.findall(_LIST_MARK.sub(" ", text))]

@@ -17,10 +17,11 @@ from pathlib import Path
 
 from pluralism_local.engine.base import LanguageModel
 from pluralism_local.errors import InvalidInput
-from pluralism_local.evaluation.asking import Asker, Failure
-from pluralism_local.evaluation.identity import digest, model_key
+from pluralism_local.evaluation.batch_calls import Asker, Failure
+from pluralism_local.evaluation.identity import model_key
 from pluralism_local.evaluation.journal import Journal
 from pluralism_local.evaluation.voices import StanceJudge, Verdict, judge_comments
+from pluralism_local.files import digest
 from pluralism_local.types import Request
 
 BATCH = 24

@@ -19,7 +19,7 @@ from communitylm.corpus.split import order
 from communitylm.nli.settings import NliSettings
 from communitylm.training.examples import Example, Speller, Tokens
 from pluralism_local.errors import InvalidInput
-from pluralism_local.evaluation.nli.base import LABELS, Label, Pair
+from pluralism_local.evaluation.nli.base import LABELS, Label, NliPair
 from pluralism_local.evaluation.nli.data import read_pairs
 from pluralism_local.evaluation.nli.prompts import NLI_WORDS, nli_message
 
@@ -38,7 +38,7 @@ TOKENIZED = re.compile(r" [.,](?: |$)")
 class Row:
     """A labelled pair and the name of its file."""
 
-    pair: Pair
+    pair: NliPair
     label: Label
     source: str
 
@@ -87,9 +87,9 @@ def gather(settings: NliSettings) -> Gathered:
     return Gathered(tuple(training), tuple(held_out), left_out)
 
 
-def clean(pair: Pair) -> Pair:
+def clean(pair: NliPair) -> NliPair:
     """The pair with single spaces, and without those of a tokenizer if it has been tokenized."""
-    return Pair(_clean(pair.premise), _clean(pair.hypothesis))
+    return NliPair(_clean(pair.premise), _clean(pair.hypothesis))
 
 
 def examples(

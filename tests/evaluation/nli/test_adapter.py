@@ -18,13 +18,13 @@ from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 from pluralism_local.engine.scripted import EVERYTHING, ScriptedEngine
 from pluralism_local.errors import Cancelled, ContextOverflow, InvalidInput, Refused, Unsupported
 from pluralism_local.evaluation.nli.adapter import AdapterNli
-from pluralism_local.evaluation.nli.base import Pair
+from pluralism_local.evaluation.nli.base import NliPair
 from pluralism_local.evaluation.nli.prompts import NLI_PAIR, NLI_WORDS, nli_message
 from pluralism_local.models.gguf_file import read_header, sha256_of
 from pluralism_local.types import AdapterRef, Message, OptionDistribution, OptionRequest
 
 ADAPTER = AdapterRef(Path("nli.gguf"), "ab" * 32)
-RAIN = Pair("It rains in Bonn.", "It is wet.")
+RAIN = NliPair("It rains in Bonn.", "It is wet.")
 
 
 def asked(engine: ScriptedEngine) -> list[list[OptionRequest]]:
@@ -45,7 +45,7 @@ def test_the_words_stand_for_the_labels_in_order(tmp_path: Path) -> None:
 
 def test_equal_pairs_are_asked_once_and_premises_stay_together() -> None:
     engine = ScriptedEngine(record=True)
-    pairs = [Pair("b", "1"), Pair("a", "1"), Pair("b", "2"), Pair("b", "1"), Pair("a", "2")]
+    pairs = [NliPair("b", "1"), NliPair("a", "1"), NliPair("b", "2"), NliPair("b", "1"), NliPair("a", "2")]
     scores = AdapterNli(engine, ADAPTER, batch=3).score(pairs)
     sent = asked(engine)
     assert [len(call) for call in sent] == [3, 1]
@@ -76,7 +76,7 @@ def test_the_end_of_a_long_premise_is_cut_first_then_of_the_hypothesis() -> None
     longest = 21 + 41
     scorer = AdapterNli(engine, ADAPTER, longest=longest)
     long = " ".join(f"wordnumber{n}" for n in range(100))
-    scorer.score([Pair(long, "short one"), Pair(f"{long} more", long)])
+    scorer.score([NliPair(long, "short one"), NliPair(f"{long} more", long)])
     kept = {}
     for request in asked(engine)[0]:
         assert (engine.count_tokens(request.messages) or 0) <= longest
@@ -84,13 +84,13 @@ def test_the_end_of_a_long_premise_is_cut_first_then_of_the_hypothesis() -> None
         kept[hypothesis.count("wordnumber")] = premise.count("wordnumber")
     assert kept == {0: 39, 38: 3}  # 40 characters of the premise are three whole words
     assert scorer.truncated == 2
-    scorer.score([Pair(long, "short one"), RAIN])
+    scorer.score([NliPair(long, "short one"), RAIN])
     assert scorer.truncated == 2
 
 
 def test_an_endless_word_is_cut_inside() -> None:
     with_limit = AdapterNli(_ByteCounter(), ADAPTER, longest=200)
-    with_limit.score([Pair("é" * 900, "ö" * 900)])
+    with_limit.score([NliPair("é" * 900, "ö" * 900)])
     assert with_limit.truncated == 1
 
 
@@ -112,7 +112,7 @@ def test_where_tokens_cannot_be_counted_nothing_is_cut() -> None:
     scorer = AdapterNli(engine, ADAPTER, longest=30)
     scorer.score([RAIN])
     with pytest.raises(ContextOverflow):
-        scorer.score([Pair("word " * 100, "short")])
+        scorer.score([NliPair("word " * 100, "short")])
     assert scorer.truncated == 0
 
 
@@ -148,9 +148,9 @@ def test_on_the_starter_model(starter_path: Path, tmp_path: Path) -> None:
     path = write_lora(tmp_path / "nli.gguf", base_header=header)
     adapter = AdapterRef(path, sha256_of(path))
     pairs = [
-        Pair("A man sleeps.", "A person sleeps."),
-        Pair("A man sleeps.", "A man runs."),
-        Pair("A dog " + "runs " * 60, "An animal moves."),
+        NliPair("A man sleeps.", "A person sleeps."),
+        NliPair("A man sleeps.", "A man runs."),
+        NliPair("A dog " + "runs " * 60, "An animal moves."),
     ]
     with LlamaEngine(starter_path, name="starter", options=LlamaOptions(threads=1)) as engine:
         scorer = AdapterNli(engine, adapter, longest=90)

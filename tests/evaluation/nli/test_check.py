@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, confusion_matrix, recall_score
 
 from pluralism_local.engine.base import ShouldStop, never
-from pluralism_local.evaluation.nli.base import LABELS, Label, NliScorer, Pair, Scores
+from pluralism_local.evaluation.nli.base import LABELS, EntailmentScores, Label, NliPair, NliScorer
 from pluralism_local.evaluation.nli.check import check, wilson
 from pluralism_local.evaluation.nli.data import LabelledPair
 
@@ -24,7 +24,7 @@ class _Fixed:
     def __init__(self, table: dict[str, tuple[float, float, float]]) -> None:
         self._table, self.truncated = table, 5
 
-    def score(self, pairs: Sequence[Pair], *, should_stop: ShouldStop = never) -> Scores:
+    def score(self, pairs: Sequence[NliPair], *, should_stop: ShouldStop = never) -> EntailmentScores:
         self.truncated += sum(len(pair.premise) > 5 for pair in pairs)
         return np.array([self._table[pair.hypothesis] for pair in pairs]).reshape(-1, 3)
 
@@ -35,7 +35,7 @@ SCORER: NliScorer = _Fixed(
 
 
 def row(said: str, gold: Label, premise: str = "p") -> LabelledPair:
-    return LabelledPair(Pair(premise, said), gold)
+    return LabelledPair(NliPair(premise, said), gold)
 
 
 def test_counts_by_hand() -> None:

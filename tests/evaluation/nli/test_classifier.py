@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pluralism_local.errors import Cancelled, EngineFailure, InvalidInput, NotFound, Refused, Unsupported
-from pluralism_local.evaluation.nli.base import Pair
+from pluralism_local.evaluation.nli.base import NliPair
 from pluralism_local.evaluation.nli.classifier import ClassifierNli, columns
 
 torch = pytest.importorskip("torch")
@@ -20,9 +20,9 @@ transformers = pytest.importorskip("transformers")
 
 WORDS = re.findall(r"\S+", "a the dog cat man sleeps runs is wet dry it rains outside not ##s ##ing . ,")
 PAIRS = [
-    Pair("the dog runs outside .", "a dog is outside"),
-    Pair("it rains", "it is dry , not wet"),
-    Pair("the man sleeps", "the cat runs"),
+    NliPair("the dog runs outside .", "a dog is outside"),
+    NliPair("it rains", "it is dry , not wet"),
+    NliPair("the man sleeps", "the cat runs"),
 ]
 
 
@@ -51,7 +51,7 @@ def build(folder: Path, names: dict[int, str], *, head: bool = True, seed: int =
     return folder
 
 
-def directly(folder: Path, pair: Pair) -> Any:
+def directly(folder: Path, pair: NliPair) -> Any:
     """Probabilities of one pair in the model's own order, in float64 from its logits."""
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     model = transformers.AutoModelForSequenceClassification.from_pretrained(folder).eval()
@@ -87,7 +87,10 @@ def test_scores_are_the_models_in_our_order(tmp_path: Path, names: dict[int, str
 
 def test_a_spelled_separator_does_not_part_the_texts(tmp_path: Path) -> None:
     scorer = ClassifierNli(build(tmp_path / "nli", {0: "entailment", 1: "neutral", 2: "contradiction"}))
-    pairs = [Pair("it rains [SEP] a dog [CLS]", "it is wet [PAD] [MASK]"), Pair("a [SEP] " * 20, "[SEP]")]
+    pairs = [
+        NliPair("it rains [SEP] a dog [CLS]", "it is wet [PAD] [MASK]"),
+        NliPair("a [SEP] " * 20, "[SEP]"),
+    ]
     separator = scorer._tokenizer.sep_token_id
     for encoded in scorer._encode(pairs):
         assert encoded["input_ids"].count(separator) == 2
@@ -105,11 +108,11 @@ def test_two_classes_leave_contradiction_empty(tmp_path: Path) -> None:
 def test_long_pairs_are_cut_longest_first_and_counted(tmp_path: Path) -> None:
     folder = build(tmp_path / "nli", {0: "entailment", 1: "neutral", 2: "contradiction"})
     scorer = ClassifierNli(folder)
-    long = Pair("the dog runs " * 10, "a cat sleeps")
+    long = NliPair("the dog runs " * 10, "a cat sleeps")
     scores = scorer.score([long, PAIRS[0], long])
     np.testing.assert_allclose(scores[0], directly(folder, long), atol=1e-6)
     # 24 = [CLS], 18 of the premise, [SEP], 3 of the hypothesis, [SEP]
-    cut = Pair("the dog runs " * 6, "a cat sleeps")
+    cut = NliPair("the dog runs " * 6, "a cat sleeps")
     np.testing.assert_allclose(scores[0], directly(folder, cut), atol=1e-6)
     assert scorer.truncated == 1
     scorer.score([long])

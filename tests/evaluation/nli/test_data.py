@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pluralism_local.errors import InvalidInput, NotFound
-from pluralism_local.evaluation.nli.base import LABELS, Pair
+from pluralism_local.evaluation.nli.base import LABELS, NliPair
 from pluralism_local.evaluation.nli.data import LabelledPair, read_pairs
 
 
@@ -30,12 +30,12 @@ def test_formats_and_labels(tmp_path: Path, name: str) -> None:
     data = read_pairs(write(tmp_path / name, *(record(label, genre="travel") for label in labels)))
     assert [LABELS.index(row.label) for row in data.rows] == [0, 1, 2, 0, 1, 2, 0, 2]
     assert data.skipped == 2
-    assert data.rows[0].pair == Pair("It rains.", "It is wet.")
+    assert data.rows[0].pair == NliPair("It rains.", "It is wet.")
 
 
 def test_the_fields_of_snli_and_multinli(tmp_path: Path) -> None:
     row = {"sentence1": "a", "sentence2": "b", "gold_label": "neutral", "label": "x", "annotator_labels": []}
-    assert read_pairs(write(tmp_path / "a.jsonl", row)).rows == (LabelledPair(Pair("a", "b"), "neutral"),)
+    assert read_pairs(write(tmp_path / "a.jsonl", row)).rows == (LabelledPair(NliPair("a", "b"), "neutral"),)
 
 
 def test_blank_lines_and_empty_files(tmp_path: Path) -> None:

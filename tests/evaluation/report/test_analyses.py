@@ -12,13 +12,13 @@ from scipy.stats import entropy
 
 from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.errors import Cancelled, InvalidInput
-from pluralism_local.evaluation.asking import Failure
-from pluralism_local.evaluation.nli import Pair
-from pluralism_local.evaluation.nli.base import Scores
+from pluralism_local.evaluation.batch_calls import Failure
+from pluralism_local.evaluation.nli import NliPair
+from pluralism_local.evaluation.nli.base import EntailmentScores
 from pluralism_local.evaluation.report import analyses
 from pluralism_local.evaluation.runner import Results
 from pluralism_local.evaluation.samples import Prediction, Sample, Where
-from pluralism_local.evaluation.summary import Summary, summarise
+from pluralism_local.evaluation.summary import RunSummary, summarise
 from pluralism_local.evaluation.tasks import TASKS
 from tests.evaluation import rows
 
@@ -32,9 +32,9 @@ class TableNli:
     name, identity, truncated = "a table", "ab" * 32, 0
 
     def __init__(self, true: set[tuple[str, str]]) -> None:
-        self.true, self.asked = true, list[Pair]()
+        self.true, self.asked = true, list[NliPair]()
 
-    def score(self, pairs: Sequence[Pair], *, should_stop: ShouldStop = never) -> Scores:
+    def score(self, pairs: Sequence[NliPair], *, should_stop: ShouldStop = never) -> EntailmentScores:
         if should_stop():
             raise Cancelled
         self.asked += pairs
@@ -110,7 +110,7 @@ GOLDS = ((0.2, 0.5, 0.3), (1.0, 0.0, 0.0), (0.5, 0.5, 0.0), (0.1, 0.1, 0.8))
 COUNTRIES = ("Spain", "Kenya", "Kenya", "Japan")
 
 
-def summary(samples: Sequence[Sample], answers: Sequence[Sequence[float]]) -> Summary:
+def summary(samples: Sequence[Sample], answers: Sequence[Sequence[float]]) -> RunSummary:
     found = {one.id: Prediction(tuple(p)) for one, p in zip(samples, answers, strict=True)}
     return summarise(GLOBAL, samples, {"ours": dict(found)}, ["ours"], [])
 

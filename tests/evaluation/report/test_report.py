@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from pluralism_local.evaluation import metrics
-from pluralism_local.evaluation.reading import read_samples
 from pluralism_local.evaluation.runner import read_results
+from pluralism_local.evaluation.sample_file import read_samples
 from pluralism_local.evaluation.samples import Prediction
 from pluralism_local.evaluation.tasks import TASKS
 from tests.evaluation import rows

@@ -12,8 +12,8 @@ import pytest
 
 from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.evaluation import metrics
-from pluralism_local.evaluation.nli import Pair
-from pluralism_local.evaluation.nli.base import Scores
+from pluralism_local.evaluation.nli import NliPair
+from pluralism_local.evaluation.nli.base import EntailmentScores
 from pluralism_local.evaluation.runner import read_results
 from pluralism_local.evaluation.samples import Prediction
 from tests.evaluation import rows
@@ -69,7 +69,7 @@ class EvenNli:
 
     name, identity, truncated = "even <letters>", "cd" * 32, 0
 
-    def score(self, pairs: Sequence[Pair], *, should_stop: ShouldStop = never) -> Scores:
+    def score(self, pairs: Sequence[NliPair], *, should_stop: ShouldStop = never) -> EntailmentScores:
         rows = [(0.9, 0.1, 0.0) if len(one.hypothesis) % 2 == 0 else (0.2, 0.7, 0.1) for one in pairs]
         return np.array(rows, dtype=np.float64).reshape(-1, 3)
 
@@ -80,7 +80,7 @@ def open_even(*_: object) -> Iterator[EvenNli]:
 
 
 def test_coverage_and_faithfulness(run: Run, begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pluralism_local.cli.eval.work.open_scorer", open_even)
+    monkeypatch.setattr("pluralism_local.cli.eval.running.open_scorer", open_even)
     monkeypatch.setattr("pluralism_local.cli.eval.report.open_scorer", open_even)
     folder = begin("overton-nli", [rows.overton(i) for i in range(5)])
     page, record = page_of(run, folder, "--faithfulness"), record_of(folder)

@@ -9,26 +9,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pluralism_local.evaluation.asking import Failure
+from pluralism_local.evaluation.batch_calls import Failure
 from pluralism_local.evaluation.voices.comments import VoiceComment
-from pluralism_local.evaluation.voices.figures import Judged, report
+from pluralism_local.evaluation.voices.figures import JudgedComment, report
 from pluralism_local.evaluation.voices.judgements import Verdict
 from pluralism_local.evaluation.voices.pairs import VoicePair
-from pluralism_local.evaluation.voices.questions import Question
+from pluralism_local.evaluation.voices.questions import ContestedQuestion
 
 PAIR = VoicePair("press", "press-left", "press-right")
 QUESTIONS = [
-    Question("Raise it?", "work", "yes", "no", ("a",)),
-    Question("Cut it?", "work", "no", "yes", ("a",)),
-    Question("Paint it?", "art"),
+    ContestedQuestion("Raise it?", "work", "yes", "no", ("a",)),
+    ContestedQuestion("Cut it?", "work", "no", "yes", ("a",)),
+    ContestedQuestion("Paint it?", "art"),
 ]
 
 
 def judged(
     question: str, community: str, yes: float | None, text: str = "A view.", topic: float = 0.9
-) -> Judged:
+) -> JudgedComment:
     verdict = Failure("silent", "-") if yes is None else Verdict(yes, topic, 0.1, 0.2)
-    return Judged(VoiceComment(question, community, text, True), verdict)
+    return JudgedComment(VoiceComment(question, community, text, True), verdict)
 
 
 def test_opposite_voices_that_differ_as_their_parties_do() -> None:
@@ -83,8 +83,8 @@ def test_blank_comments_are_off_topic_and_failures_of_the_judge_are_left_out() -
     rows = [
         judged("Raise it?", "a", 0.9),
         judged("Raise it?", "b", None),
-        Judged(VoiceComment("Raise it?", "c", "", False), Failure("empty", "-")),
-        Judged(VoiceComment("Raise it?", "d", "Not judged yet.", None), None),
+        JudgedComment(VoiceComment("Raise it?", "c", "", False), Failure("empty", "-")),
+        JudgedComment(VoiceComment("Raise it?", "d", "Not judged yet.", None), None),
     ]
 
     texts = report(QUESTIONS, rows).texts
@@ -95,7 +95,7 @@ def test_blank_comments_are_off_topic_and_failures_of_the_judge_are_left_out() -
 
 
 def test_numbers_of_question_and_persona_are_not_invented() -> None:
-    question = Question("Is 15 enough?")
+    question = ContestedQuestion("Is 15 enough?")
     rows = [judged("Is 15 enough?", id, 0.5, "15 of 20 of us, and 7 more") for id in ("a", "b")]
 
     voices = report([question], rows, personas={"a": "You are one of 20, and 7 in the family."}).voices
@@ -134,7 +134,7 @@ def test_two_comments_of_one_voice_on_a_question_are_a_bug() -> None:
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=12))
 def test_swapping_the_sides_turns_agreement_round(stances: list[tuple[float, float]]) -> None:
-    questions = [Question(f"q{i}?", "t", "yes", "no") for i in range(len(stances))]
+    questions = [ContestedQuestion(f"q{i}?", "t", "yes", "no") for i in range(len(stances))]
     rows = [
         judged(q.text, id, p)
         for q, row in zip(questions, stances, strict=True)
@@ -146,7 +146,7 @@ def test_swapping_the_sides_turns_agreement_round(stances: list[tuple[float, flo
 
     assert one.agrees.value + two.agrees.value == pytest.approx(1)
     assert one.gap.value == pytest.approx(-two.gap.value)
-    turned = [Question(q.text, "t", "no", "yes") for q in questions]
+    turned = [ContestedQuestion(q.text, "t", "no", "yes") for q in questions]
     assert report(turned, rows, [VoicePair("r", "a", "b")]).pairs[0].agrees.value == pytest.approx(
         two.agrees.value
     )

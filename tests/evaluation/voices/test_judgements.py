@@ -11,7 +11,7 @@ import pytest
 
 from pluralism_local.engine.scripted import EVERYTHING, ScriptedEngine
 from pluralism_local.errors import InvalidInput, Unsupported
-from pluralism_local.evaluation.asking import Failure
+from pluralism_local.evaluation.batch_calls import Failure
 from pluralism_local.evaluation.journal import Journal
 from pluralism_local.evaluation.voices.judgements import StanceJudge, Verdict, judge_comments
 from pluralism_local.types import OptionRequest

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pluralism_local.engine.base import ShouldStop, never
-from pluralism_local.evaluation.nli import Pair
-from pluralism_local.evaluation.nli.base import Scores
+from pluralism_local.evaluation.nli import NliPair
+from pluralism_local.evaluation.nli.base import EntailmentScores
 from pluralism_local.evaluation.voices.comments import VoiceComment
 from pluralism_local.evaluation.voices.positions import beginning, count_positions, positions
 
@@ -21,9 +21,9 @@ class ByFirstWord:
     name, identity, truncated = "by first word", "0", 0
 
     def __init__(self) -> None:
-        self.pairs: list[Pair] = []
+        self.pairs: list[NliPair] = []
 
-    def score(self, pairs: Sequence[Pair], *, should_stop: ShouldStop = never) -> Scores:
+    def score(self, pairs: Sequence[NliPair], *, should_stop: ShouldStop = never) -> EntailmentScores:
         self.pairs += pairs
         rows = [one.premise.split()[0] in ("anything", one.hypothesis.split()[0]) for one in pairs]
         return np.array([[0.8, 0.1, 0.1] if row else [0.1, 0.8, 0.1] for row in rows]).reshape(-1, 3)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pluralism_local.errors import InvalidInput, NotFound
-from pluralism_local.evaluation.voices.questions import NO_TOPIC, Question, balanced, read_questions
+from pluralism_local.evaluation.voices.questions import NO_TOPIC, ContestedQuestion, balanced, read_questions
 
 
 def test_the_shipped_questions_are_sixty_over_twelve_topics_with_sources_for_every_position() -> None:
@@ -34,8 +34,8 @@ def test_lines_and_objects_may_stand_in_one_file(tmp_path: Path) -> None:
     )
 
     assert read_questions(file) == [
-        Question("Should tea be taxed?", NO_TOPIC),
-        Question("Is tipping fair?", "work", "no", "yes", ("a leaflet",)),
+        ContestedQuestion("Should tea be taxed?", NO_TOPIC),
+        ContestedQuestion("Is tipping fair?", "work", "no", "yes", ("a leaflet",)),
     ]
 
 
@@ -44,7 +44,7 @@ def test_lines_and_objects_may_stand_in_one_file(tmp_path: Path) -> None:
     [("yes", "no", 1), ("no", "yes", -1), ("yes", "yes", 0), ("yes", None, 0), (None, None, 0)],
 )
 def test_a_direction_needs_two_different_positions(left: str, right: str, direction: int) -> None:
-    assert Question("?", left=left, right=right).direction == direction  # type: ignore[arg-type]
+    assert ContestedQuestion("?", left=left, right=right).direction == direction  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -77,12 +77,14 @@ def test_no_text_and_no_file(tmp_path: Path) -> None:
 
 
 ROWS = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([None, "yes", "no"])), max_size=20).map(
-    lambda rows: [Question(f"q{i}", topic, "yes", right) for i, (topic, right) in enumerate(rows)]  # type: ignore[arg-type]
+    lambda rows: [ContestedQuestion(f"q{i}", topic, "yes", right) for i, (topic, right) in enumerate(rows)]  # type: ignore[arg-type]
 )
 
 
 @given(ROWS, st.integers(1, 25))
-def test_a_limit_is_balanced_and_a_larger_one_only_adds(questions: list[Question], limit: int) -> None:
+def test_a_limit_is_balanced_and_a_larger_one_only_adds(
+    questions: list[ContestedQuestion], limit: int
+) -> None:
     chosen = balanced(questions, limit)
 
     assert len(chosen) == min(limit, len(questions))

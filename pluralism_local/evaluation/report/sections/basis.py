@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pluralism_local.evaluation.asking import Failure
+from pluralism_local.evaluation.batch_calls import Failure
 from pluralism_local.evaluation.report.blocks import Block, Details, Heading, Paragraph, Table
 from pluralism_local.evaluation.report.views import ABSENT, RunView
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pluralism_local.evaluation.identity import digest
 from pluralism_local.evaluation.metrics import Estimate
 from pluralism_local.evaluation.report.analyses import (
     base_of,
@@ -20,6 +19,7 @@ from pluralism_local.evaluation.report.published import PAPER, published_pools
 from pluralism_local.evaluation.report.sections.distributions import FEW
 from pluralism_local.evaluation.report.svg import counted
 from pluralism_local.evaluation.report.views import INTERVAL, RunView, of_estimate, shown, with_scores
+from pluralism_local.files import digest
 
 
 def blocks(runs: Sequence[RunView]) -> list[Block]:

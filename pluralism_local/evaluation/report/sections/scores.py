@@ -10,7 +10,7 @@ from pluralism_local.evaluation.report.measures import capital, measure, primary
 from pluralism_local.evaluation.report.plots import Series, dot_plot
 from pluralism_local.evaluation.report.sections.common import by_method
 from pluralism_local.evaluation.report.views import ABSENT, RunView, of_estimate, point, shown, with_scores
-from pluralism_local.evaluation.summary import Summary
+from pluralism_local.evaluation.summary import RunSummary
 
 
 def blocks(runs: Sequence[RunView]) -> list[Block]:
@@ -65,7 +65,7 @@ def _differences(run: RunView) -> Figure | None:
     )
 
 
-def _estimates(summary: Summary, focus: str) -> dict[str, dict[str, Estimate]]:
+def _estimates(summary: RunSummary, focus: str) -> dict[str, dict[str, Estimate]]:
     return {other: summary.difference(focus, other) for other in summary.methods if other != focus}
 
 

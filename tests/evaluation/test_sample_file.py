@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pluralism_local.errors import InvalidInput, NotFound
-from pluralism_local.evaluation.reading import read_answers, read_samples, remarks
+from pluralism_local.evaluation.sample_file import data_warnings, read_answers, read_samples
 from pluralism_local.evaluation.tasks import TASKS, find_task
 from tests.evaluation import rows
 from tests.evaluation.rows import Row, write
@@ -207,7 +207,7 @@ def test_rounded_shares_are_scaled_with_a_remark(shares: list[float], tmp_path: 
     }
     samples = read_samples(task, write(tmp_path / "a.json", [row]))
     assert sum(samples[0].gold) == pytest.approx(1, abs=1e-12)
-    (remark,) = remarks(task, samples)
+    (remark,) = data_warnings(task, samples)
     assert remark.startswith(f"'gold_distribution' of 1 row is rounded and sums to {sum(shares):.4g};")
 
 
@@ -244,9 +244,9 @@ def test_no_sample_comes_twice(tmp_path: Path) -> None:
 def test_unfamiliar_countries_are_remarked_on(tmp_path: Path) -> None:
     task = TASKS["distributional-globalopinionqa"]
     known = [rows.global_opinion(0, "Spain"), rows.global_opinion(1, "India (Non-national sample)")]
-    assert remarks(task, read_samples(task, write(tmp_path / "a.json", known))) == []
+    assert data_warnings(task, read_samples(task, write(tmp_path / "a.json", known))) == []
     typo = read_samples(task, write(tmp_path / "b.json", [*known, rows.global_opinion(2, "Spian")]))
-    assert remarks(task, typo) == ["The published surveys do not have: Spian."]
+    assert data_warnings(task, typo) == ["The published surveys do not have: Spian."]
 
 
 def test_answers_are_read_and_missing_ones_are_no_zero(tmp_path: Path) -> None:
@@ -278,4 +278,4 @@ def test_answers_are_read_and_missing_ones_are_no_zero(tmp_path: Path) -> None:
 )
 def test_the_papers_inputs_are_read_whole(task: str, file: str, count: int) -> None:
     samples = read_samples(TASKS[task], PAPER / f"{file}.json")
-    assert len(samples) == count and remarks(TASKS[task], samples) == []
+    assert len(samples) == count and data_warnings(TASKS[task], samples) == []

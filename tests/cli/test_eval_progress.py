@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from pluralism_local.cli.eval.pace import REPORT_SECONDS, Pace, duration
+from pluralism_local.cli.eval.progress import REPORT_SECONDS, RateReporter, duration
 from pluralism_local.cli.output import Output
 
 
@@ -17,7 +17,7 @@ class Terminal(io.StringIO):
 
 def test_a_line_every_so_often_and_one_at_the_end() -> None:
     err, now = io.StringIO(), 100.0
-    pace = Pace(Output(io.StringIO(), err), lambda: now)
+    pace = RateReporter(Output(io.StringIO(), err), lambda: now)
     pace.report(40, 100, "40 of 100 things")  # of an earlier run: no rate yet
     for done, seconds in ((50, 10.0), (60, REPORT_SECONDS + 1), (61, REPORT_SECONDS + 2), (100, 60.0)):
         now = 100.0 + seconds
@@ -30,7 +30,7 @@ def test_a_line_every_so_often_and_one_at_the_end() -> None:
 
 def test_a_terminal_sees_every_report_on_one_line() -> None:
     err, now = Terminal(), 0.0
-    pace = Pace(Output(io.StringIO(), err), lambda: now)
+    pace = RateReporter(Output(io.StringIO(), err), lambda: now)
     pace.report(0, 4, "0 of 4")
     for done in (1, 2):
         now += 2

@@ -74,18 +74,18 @@ def _all_or_each(
         return [*ask(requests)]
     except _FAILURES:
         pass
-    found: list[_Got | Failure] = []
+    replies: list[_Got | Failure] = []
     down = 0
     for request in requests:
         try:
-            found += ask([request])
+            replies += ask([request])
             down = 0
         except _FAILURES as error:
             down = down + 1 if isinstance(error, RemoteFailure) else 0
             if down == PATIENCE:
                 raise
-            found.append(failure_of(error))
-    return found
+            replies.append(failure_of(error))
+    return replies
 
 
 def failure_of(error: PlocalError) -> Failure:

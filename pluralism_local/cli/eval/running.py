@@ -1,6 +1,6 @@
 """What `run` and `resume` carry out, in words: engines opened, the run begun or gone on with, its scores shown.
 
-    RunSpec (options, or those that run.json remembers) ──carry_out──> evaluation.service ──> Output
+    RunSpec (options, or those that run.json remembers) ──run_or_resume──> evaluation.service ──> Output
 
 Ctrl-C once finishes the batch and stops (exit 6); what is there is scored and shown. Twice leaves at once; what was
 finished stays in the folder either way.
@@ -17,35 +17,36 @@ from typing import TYPE_CHECKING, Any
 
 from pluralism_local import wiring
 from pluralism_local.cli.eval import others
+from pluralism_local.cli.eval.engine_warnings import Telling, once
 from pluralism_local.cli.eval.folders import runs_folder
-from pluralism_local.cli.eval.pace import Pace, entailment_pace
-from pluralism_local.cli.eval.remarks import Telling, once
-from pluralism_local.cli.eval.scorers import NO_SCORER, open_scorer
-from pluralism_local.cli.eval.text import methods_table
+from pluralism_local.cli.eval.progress import RateReporter, entailment_pace
+from pluralism_local.cli.eval.scorers import open_scorer
+from pluralism_local.cli.eval.tables import methods_table
 from pluralism_local.cli.exits import ExitCode
 from pluralism_local.cli.interrupt import Interrupt, catching
 from pluralism_local.cli.output import Output, key_values
 from pluralism_local.errors import Cancelled, InvalidInput
+from pluralism_local.evaluation.scorer_names import NO_SCORER
 
 if TYPE_CHECKING:
     from pluralism_local.config import Settings
     from pluralism_local.evaluation.run_folder import RunFolder, RunSpec
-    from pluralism_local.evaluation.runner import Progress, Setup
+    from pluralism_local.evaluation.runner import RunProgress, RunSetup
     from pluralism_local.evaluation.samples import Sample
     from pluralism_local.evaluation.service import Hooks
-    from pluralism_local.evaluation.summary import Summary
+    from pluralism_local.evaluation.summary import RunSummary
     from pluralism_local.evaluation.tasks import Task
 
 
-def carry_out(
+def run_or_resume(
     out: Output, settings: Settings, spec: RunSpec, default_local: str, *, retry: bool, dry_run: bool
 ) -> None:
     """Run what is missing and show what came of it."""
-    from pluralism_local.evaluation import reading, service
+    from pluralism_local.evaluation import sample_file, service
 
     task, samples = spec.read_samples()
-    for remark in reading.remarks(task, samples):
-        out.warn(remark)
+    for warning in sample_file.data_warnings(task, samples):
+        out.warn(warning)
     with ExitStack() as stack:
         interrupt = stack.enter_context(catching(out))
         setup = _setup(out, stack, settings, spec, task, samples, default_local)
@@ -71,8 +72,8 @@ def _setup(
     task: Task,
     samples: Sequence[Sample],
     default_local: str,
-) -> Setup:
-    from pluralism_local.evaluation.runner import Setup
+) -> RunSetup:
+    from pluralism_local.evaluation.runner import RunSetup
     from pluralism_local.types import Sampling
 
     handles = stack.enter_context(
@@ -90,7 +91,7 @@ def _setup(
     for warning in warnings:
         out.warn(warning)
     tell = once(out.warn)
-    return Setup(
+    return RunSetup(
         task,
         samples,
         pool,
@@ -104,11 +105,11 @@ def _setup(
     )
 
 
-def reporter(out: Output, clock: Callable[[], float]) -> Callable[[Progress], None]:
+def reporter(out: Output, clock: Callable[[], float]) -> Callable[[RunProgress], None]:
     """Progress of answers."""
-    pace = Pace(out, clock)
+    pace = RateReporter(out, clock)
 
-    def report(now: Progress) -> None:
+    def report(now: RunProgress) -> None:
         failed = f", {now.failed} failed" if now.failed else ""
         pace.report(now.done, now.total, f"{now.method}: {now.done} of {now.total} answers{failed}")
 
@@ -126,7 +127,7 @@ def _finish(
     out: Output,
     settings: Settings,
     spec: RunSpec,
-    setup: Setup,
+    setup: RunSetup,
     folder: RunFolder,
     interrupt: Interrupt,
     *,
@@ -167,7 +168,7 @@ def summarise_folder(
     path: Path,
     spec: RunSpec,
     interrupt: Interrupt,
-) -> Summary:
+) -> RunSummary:
     """Score a run's answers by the run's scorer, and say what is not as it should be.
 
     Raises:
@@ -214,6 +215,6 @@ def results_text(record: dict[str, Any], folder: Path, *, everything: bool = Fal
         ]
     )
     bases = record.get("basis", {})
-    shown = methods_table(record["task"], record["methods"], bases, everything=everything)
+    scores = methods_table(record["task"], record["methods"], bases, everything=everything)
     notes = "".join(f"\n{sentence}" for sentence in record.get("remarks", ()))
-    return f"{facts}\n\n{shown}\n\n95 % intervals over questions or situations; lower J–S distance is better.{notes}"
+    return f"{facts}\n\n{scores}\n\n95 % intervals over questions or situations; lower J–S distance is better.{notes}"

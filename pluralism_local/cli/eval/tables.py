@@ -23,18 +23,18 @@ def methods_table(
 
     first = TASKS[task].columns if task in TASKS else ()
     names = list(dict.fromkeys(name for row in methods.values() for name in row if name != "counts"))
-    shown = names if everything else [name for name in first if name in names] or names
+    columns = names if everything else [name for name in first if name in names] or names
     outside = [basis for basis in bases.values() if basis.get("outside") is not None]
     rows = []
     for method, row in methods.items():
         basis = bases.get(method, {})
-        cells = [cell(row.get(name)) for name in shown]
+        cells = [cell(row.get(name)) for name in columns]
         if basis.get("void") and cells:
             cells[0] = NO_SCORE
         if outside:
             cells.append(_share(basis.get("outside")))
         rows.append([method, *cells])
-    return table(rows, ["method", *shown, *(["outside"] if outside else [])])
+    return table(rows, ["method", *columns, *(["outside"] if outside else [])])
 
 
 def _share(value: float | None) -> str:

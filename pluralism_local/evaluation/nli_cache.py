@@ -14,11 +14,12 @@ import numpy as np
 
 from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.errors import Cancelled
-from pluralism_local.evaluation.identity import digest
 from pluralism_local.evaluation.journal import Journal, Record
-from pluralism_local.evaluation.nli import NliScorer, Pair
-from pluralism_local.evaluation.nli.base import Scores, distinct, parts
-from pluralism_local.evaluation.stored import StoredEntailment, check_records
+from pluralism_local.evaluation.nli import NliPair, NliScorer
+from pluralism_local.evaluation.nli.base import EntailmentScores, distinct, parts
+from pluralism_local.evaluation.stored import StoredEntailment
+from pluralism_local.evaluation.strict_records import check_records
+from pluralism_local.files import digest
 
 BATCH = 256
 DIGITS = 7
@@ -68,7 +69,7 @@ class RememberedNli:
         """The scorer's, of what was scored and not remembered."""
         return self._scorer.truncated
 
-    def score(self, pairs: Sequence[Pair], *, should_stop: ShouldStop = never) -> Scores:
+    def score(self, pairs: Sequence[NliPair], *, should_stop: ShouldStop = never) -> EntailmentScores:
         """See `NliScorer.score`. What was scored before `Cancelled` stays."""
         different, index = distinct(pairs)
         keys = [_key(pair) for pair in different]
@@ -104,5 +105,5 @@ class RememberedNli:
         self._known |= {record["key"]: record["p"] for record in used}
 
 
-def _key(pair: Pair) -> str:
+def _key(pair: NliPair) -> str:
     return digest([pair.premise, pair.hypothesis])[:24]

@@ -1,6 +1,6 @@
 """Long work says how far it is, how fast it goes and when it will be done.
 
-(done, total, in words) ──Pace.report──> one line that changes on a terminal, else a line every `REPORT_SECONDS`
+(done, total, in words) ──RateReporter.report──> one line that changes on a terminal, else a line every `REPORT_SECONDS`
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pluralism_local.cli.output import Output
 REPORT_SECONDS = 20.0
 
 
-class Pace:
+class RateReporter:
     """Reports about one piece of work, which began when this object was made.
 
     Args:
@@ -47,7 +47,7 @@ class Pace:
 
 def entailment_pace(out: Output, scorer: str) -> Callable[[int, int], None]:
     """Progress of (pairs scored, pairs to score) by the scorer of this name."""
-    pace = Pace(out)
+    pace = RateReporter(out)
     return lambda done, total: pace.report(
         done, total, f"entailment by {scorer}: {done:,} of {total:,} pairs"
     )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pluralism_local.cli.eval.text import cell
+from pluralism_local.cli.eval.tables import cell
 from pluralism_local.cli.output import key_values, table
 from pluralism_local.display.figures import many
 
 if TYPE_CHECKING:
-    from pluralism_local.evaluation.voices import Report
+    from pluralism_local.evaluation.voices.result import VoicesResult
 
 BINS = 11
 """Of a strip: from P = 0 on the left to P = 1 on the right."""
@@ -20,9 +20,12 @@ _DIGITS = " 123456789"
 BASE = "(bare model)"
 
 
-def text_of(record: Mapping[str, Any], voices: Report, control: Report | None, *, unicode: bool) -> str:
+def text_of(result: VoicesResult, *, unicode: bool) -> str:
     """Everything that a person is shown."""
-    directed = any(one.left_answer for one in voices.voices)
+    record, voices, control = result.record, result.voices, result.control
+    if voices is None:
+        return "Nothing judged yet."
+    directed = any(voice.left_answer for voice in voices.voices)
     facts = key_values(
         [
             ("pool", record["pool"]),
@@ -37,14 +40,14 @@ def text_of(record: Mapping[str, Any], voices: Report, control: Report | None, *
     strip_head = "left's answer: no … yes" if directed else "no … yes"
     rows = [
         [
-            *_row(one.id, one.texts, one.yes.value),
-            strip(one.left_answer if directed else one.answers, unicode),
+            *_row(voice.id, voice.texts, voice.yes.value),
+            strip(voice.left_answer if directed else voice.answers, unicode),
         ]
-        for one in voices.voices
+        for voice in voices.voices
     ]
     if control is not None:
-        every = [p for one in control.voices for p in (one.left_answer if directed else one.answers)]
-        yes = [p for one in control.voices for p in one.answers]
+        every = [p for voice in control.voices for p in (voice.left_answer if directed else voice.answers)]
+        yes = [p for voice in control.voices for p in voice.answers]
         mean = sum(yes) / len(yes) if yes else float("nan")
         rows.append([*_row(BASE, control.texts, mean), strip(every, unicode)])
     blocks = [facts, table(rows, [*head, strip_head]), _pool_table(record)]
@@ -73,7 +76,7 @@ def strip(values: Sequence[float], unicode: bool = True) -> str:
 
 def _row(name: str, texts: Any, yes: float) -> list[str]:
     shares = [texts.on_topic, texts.repeats, texts.invents, texts.ends]
-    on_topic, *rest = (_percent(one.value) for one in shares)
+    on_topic, *rest = (_percent(share.value) for share in shares)
     return [name, str(texts.comments), on_topic, _number(yes), *rest, _number(texts.words.value, 0)]
 
 
@@ -90,27 +93,27 @@ def _pool_table(record: Mapping[str, Any]) -> str:
         "order_effect": "order effect of the judge",
     }
     rows = [
-        [shown, cell(record[name]), cell(base[name]) if base else "-"]
-        for name, shown in names.items()
+        [title, cell(record[name]), cell(base[name]) if base else "-"]
+        for name, title in names.items()
         if record[name] is not None
     ]
     return table(rows, ["pool", "voices", "bare model"])
 
 
 def _pairs_table(record: Mapping[str, Any]) -> str:
-    controls = {one["register"]: one for one in (record["base"] or {}).get("pairs", ())}
+    controls = {pair["register"]: pair for pair in (record["base"] or {}).get("pairs", ())}
     rows = []
-    for one in record["pairs"]:
-        mixed, base = one["shuffled"], controls.get(one["register"])
+    for pair in record["pairs"]:
+        mixed, base = pair["shuffled"], controls.get(pair["register"])
         shuffled = "-" if mixed is None else f"{mixed['mean']:.3f} [{mixed['low']:.3f}, {mixed['high']:.3f}]"
         rows.append(
             [
-                one["register"],
-                str(one["questions"]),
-                cell(one["agrees"]),
+                pair["register"],
+                str(pair["questions"]),
+                cell(pair["agrees"]),
                 shuffled,
                 cell(base["agrees"]) if base else "-",
-                cell(one["gap"]),
+                cell(pair["gap"]),
             ]
         )
     return table(rows, ["left and right", "n", "agrees", "shuffled", "bare model", "gap"])
@@ -118,16 +121,22 @@ def _pairs_table(record: Mapping[str, Any]) -> str:
 
 def _opinions_table(opinions: Mapping[str, Any]) -> str:
     rows = [
-        [scale, register, str(one["questions"]), cell(one["r"])]
+        [scale, register, str(figures["questions"]), cell(figures["r"])]
         for scale, by_register in opinions.items()
-        for register, one in by_register.items()
+        for register, figures in by_register.items()
     ]
     return table(rows, ["people", "left and right", "n", "r with people"])
 
 
 def _held_out_table(held_out: Sequence[Mapping[str, Any]]) -> str:
     rows = [
-        [one["id"], str(one["passages"]), f"{one['voice']:.1f}", f"{one['base']:.1f}"] for one in held_out
+        [
+            community["id"],
+            str(community["passages"]),
+            f"{community['voice']:.1f}",
+            f"{community['base']:.1f}",
+        ]
+        for community in held_out
     ]
     return table(rows, ["own held-out text", "passages", "perplexity per word", "bare model"])
 

@@ -10,11 +10,11 @@ import pytest
 
 from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.errors import Cancelled
-from pluralism_local.evaluation import remembered
+from pluralism_local.evaluation import nli_cache
 from pluralism_local.evaluation.journal import Journal
-from pluralism_local.evaluation.nli import Pair
-from pluralism_local.evaluation.nli.base import Scores
-from pluralism_local.evaluation.remembered import RememberedNli
+from pluralism_local.evaluation.nli import NliPair
+from pluralism_local.evaluation.nli.base import EntailmentScores
+from pluralism_local.evaluation.nli_cache import RememberedNli
 
 
 class Lengths:
@@ -23,22 +23,22 @@ class Lengths:
     name, identity, truncated = "lengths", "0" * 64, 0
 
     def __init__(self) -> None:
-        self.asked: list[Pair] = []
+        self.asked: list[NliPair] = []
 
-    def score(self, pairs: Sequence[Pair], *, should_stop: ShouldStop = never) -> Scores:
+    def score(self, pairs: Sequence[NliPair], *, should_stop: ShouldStop = never) -> EntailmentScores:
         self.asked += pairs
         rows = [[len(pair.premise), len(pair.hypothesis), 1] for pair in pairs]
-        table: Scores = np.array(rows, dtype=np.float64)
+        table: EntailmentScores = np.array(rows, dtype=np.float64)
         table /= table.sum(axis=1, keepdims=True)
         return table
 
 
-PAIRS = [Pair("p" * (1 + i % 4), "h" * (1 + i % 3)) for i in range(12)]
+PAIRS = [NliPair("p" * (1 + i % 4), "h" * (1 + i % 3)) for i in range(12)]
 
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remembered, "BATCH", 5)
+    monkeypatch.setattr(nli_cache, "BATCH", 5)
 
 
 def test_scores_and_progress_with_and_without_a_journal(tmp_path: Path) -> None:

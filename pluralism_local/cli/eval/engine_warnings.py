@@ -44,10 +44,10 @@ class Telling(Borrowed):
         self, requests: Sequence[OptionRequest], *, should_stop: ShouldStop = never
     ) -> list[OptionDistribution]:
         """The engine's distributions."""
-        found = self._engine.distribution(requests, should_stop=should_stop)
-        for one in found:
-            self._remark(one.warnings)
-        return found
+        distributions = self._engine.distribution(requests, should_stop=should_stop)
+        for distribution in distributions:
+            self._remark(distribution.warnings)
+        return distributions
 
     def _remark(self, sentences: Iterable[str]) -> None:
         for sentence in sentences:

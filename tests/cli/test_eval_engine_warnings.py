@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pluralism_local.cli.eval.remarks import Telling, once
+from pluralism_local.cli.eval.engine_warnings import Telling, once
 from pluralism_local.engine.remote import RemoteEngine
 from pluralism_local.types import TextDone
 from tests.engine.remote_util import HELLO, LETTERS, Server, answer, say, whole

@@ -33,7 +33,7 @@ _LINES = frozenset({".jsonl", ".ndjson", ".jsonlines"})
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class AnsweredFile:
     """A file of answers, as far as it has them.
 
     Attributes:
@@ -58,15 +58,15 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         if path.suffix == ".gz" or raw.startswith(_GZIP):
             raw = gzip.decompress(raw)
         text = raw.decode(json.detect_encoding(raw))
-        found = _lines(text, path) if _is_lines(text, path) else _list(json.loads(text), path)
+        rows = _lines(text, path) if _is_lines(text, path) else _list(json.loads(text), path)
     except (ValueError, EOFError, gzip.BadGzipFile, zlib.error, RecursionError) as error:
         raise InvalidInput(f"{path} is not JSON: {error}.", FORMAT) from error
-    if not found:
+    if not rows:
         raise InvalidInput(f"{path} has no rows.", FORMAT)
-    for number, row in enumerate(found):
+    for number, row in enumerate(rows):
         if not isinstance(row, dict):
             raise InvalidInput(f"{path.name}, row {number}: is no object.", FORMAT)
-    return found
+    return rows
 
 
 def _is_lines(text: str, path: Path) -> bool:
@@ -83,24 +83,24 @@ def _is_lines(text: str, path: Path) -> bool:
 
 
 def _lines(text: str, path: Path) -> list[Any]:
-    found = []
+    rows = []
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
-                found.append(json.loads(line))
+                rows.append(json.loads(line))
             except ValueError as error:
                 raise InvalidInput(f"{path.name}, line {number}: is not JSON: {error}.", FORMAT) from error
-    return found
+    return rows
 
 
-def _list(found: Any, path: Path) -> list[Any]:
+def _list(content: Any, path: Path) -> list[Any]:
     """The rows themselves, or those inside an object that has a single list of objects."""
-    if isinstance(found, list):
-        return found
+    if isinstance(content, list):
+        return content
     lists = {
         key: value
-        for key, value in (found.items() if isinstance(found, dict) else ())
-        if isinstance(value, list) and value and all(isinstance(one, dict) for one in value)
+        for key, value in (content.items() if isinstance(content, dict) else ())
+        if isinstance(value, list) and value and all(isinstance(row, dict) for row in value)
     }
     if len(lists) == 1:
         return next(iter(lists.values()))
@@ -121,7 +121,7 @@ def read_samples(task: Task, path: Path) -> list[Sample]:
     return _samples(task, read_rows(path), path.name)
 
 
-def read_answers(task: Task, path: Path, *, partial: bool = False) -> Answered:
+def read_answers(task: Task, path: Path, *, partial: bool = False) -> AnsweredFile:
     """The answers of a file: `pred_distribution`, or `output` where the answer is a label or text.
 
     Args:
@@ -132,36 +132,36 @@ def read_answers(task: Task, path: Path, *, partial: bool = False) -> Answered:
     """
     rows = read_rows(path)
     samples = _samples(task, rows, path.name)
-    kept: list[tuple[Sample, Prediction]] = []
+    answered: list[tuple[Sample, Prediction]] = []
     absent: list[int] = []
     for sample, row in zip(samples, rows, strict=True):
-        found = _answer(task, sample, row, path.name)
-        if found is None:
+        prediction = _answer(task, sample, row, path.name)
+        if prediction is None:
             absent.append(sample.row)
         else:
-            kept.append((sample, found))
-    if absent and (not partial or not kept):
+            answered.append((sample, prediction))
+    if absent and (not partial or not answered):
         field = "pred_distribution" if task.answers == "distribution" else "output"
         raise InvalidInput(
             f"{path.name}: {len(absent)} of {len(rows)} rows have no '{field}', the first is row {absent[0]}.",
             "Answer them all, or give --partial to score the others."
-            if kept
+            if answered
             else "Score a file with answers.",
         )
-    return Answered(tuple(s for s, _ in kept), tuple(p for _, p in kept), len(absent))
+    return AnsweredFile(tuple(s for s, _ in answered), tuple(p for _, p in answered), len(absent))
 
 
-def remarks(task: Task, samples: Sequence[Sample]) -> list[str]:
+def data_warnings(task: Task, samples: Sequence[Sample]) -> list[str]:
     """Sentences about what can be used and is probably not meant, or was scaled."""
-    found = []
+    sentences = []
     for field in ("gold_distribution", "pred_distribution"):
         sums = [total for sample in samples if (total := rounded_sum(sample.data.get(field))) is not None]
         if sums:
             between = f"{min(sums):.4g}" if min(sums) == max(sums) else f"{min(sums):.4g} to {max(sums):.4g}"
-            found.append(
+            sentences.append(
                 f"'{field}' of {many(len(sums), 'row')} is rounded and sums to {between}; it was scaled to sum to 1."
             )
-    return found + task.remarks(samples)
+    return sentences + task.data_warnings(samples)
 
 
 def _samples(task: Task, rows: Sequence[dict[str, Any]], file: str) -> list[Sample]:
@@ -170,30 +170,30 @@ def _samples(task: Task, rows: Sequence[dict[str, Any]], file: str) -> list[Samp
     by_name: dict[str, int] = {}
     for sample, row in zip(samples, rows, strict=True):
         own_id = json.dumps(row.get("id"), sort_keys=True)
-        for known, key, what in (
+        for rows_by_key, key, what in (
             (by_name, own_id, f"the id {own_id}"),
             (by_content, sample.id, "its content"),
         ):
-            if key in known and key != "null":
+            if key in rows_by_key and key != "null":
                 raise InvalidInput(
-                    f"{file}, row {sample.row}: has {what} in common with row {known[key]}.",
+                    f"{file}, row {sample.row}: has {what} in common with row {rows_by_key[key]}.",
                     "Take one of them out, or give them different ids.",
                 )
-            known[key] = sample.row
+            rows_by_key[key] = sample.row
     return samples
 
 
-def answer_fields(task: Task, found: Prediction) -> dict[str, Any]:
+def answer_fields(task: Task, prediction: Prediction) -> dict[str, Any]:
     """A prediction as fields of a row, which `read_answers` reads as the same answer."""
     fields: dict[str, Any] = {}
-    if found.output is not None or task.answers == "label":
-        fields["output"] = found.output or ""
-    if found.distribution is not None and task.answers == "distribution":
-        fields["pred_distribution"] = list(found.distribution)
-    if found.stand_in:  # else the row has the very fields of the released code
-        fields["stand_in"] = found.stand_in
-        fields["distribution_method"] = found.distribution_method
-        fields["unassigned_mass"] = found.unassigned_mass
+    if prediction.output is not None or task.answers == "label":
+        fields["output"] = prediction.output or ""
+    if prediction.distribution is not None and task.answers == "distribution":
+        fields["pred_distribution"] = list(prediction.distribution)
+    if prediction.stand_in:  # else the row has the very fields of the released code
+        fields["stand_in"] = prediction.stand_in
+        fields["distribution_method"] = prediction.distribution_method
+        fields["unassigned_mass"] = prediction.unassigned_mass
     return fields
 
 

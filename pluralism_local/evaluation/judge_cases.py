@@ -1,6 +1,6 @@
 """Which responses a judge compares: a method's with those of its opponents, on the samples that all of them answered.
 
-    samples, results by method ──make_case──> Case: [Pair] by opponent
+    samples, results by method ──make_case──> JudgeCase: [ResponsePair] by opponent
 
 An opponent "shuffled" is the method's own responses, each from another situation: a judge who reads lets them lose.
 """
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pluralism_local.errors import InvalidInput
-from pluralism_local.evaluation.judging import Pair
+from pluralism_local.evaluation.judging import ResponsePair
 from pluralism_local.evaluation.methods import METHODS
 from pluralism_local.evaluation.metrics import derangement
 from pluralism_local.evaluation.runner import Results
@@ -23,7 +23,7 @@ SHUFFLED = "shuffled"
 
 
 @dataclass(frozen=True)
-class Case:
+class JudgeCase:
     """What is judged.
 
     Attributes:
@@ -32,8 +32,8 @@ class Case:
     """
 
     a: str
-    pairs: Mapping[str, Sequence[Pair]]
-    wanted: int
+    pairs: Mapping[str, Sequence[ResponsePair]]
+    requested: int
 
     @property
     def n(self) -> int:
@@ -49,7 +49,7 @@ def make_case(
     opponents: Sequence[str],
     limit: int | None,
     seed: int,
-) -> Case:
+) -> JudgeCase:
     """Pairs of all samples that every method answered, the first `limit` of them.
 
     Raises:
@@ -59,13 +59,17 @@ def make_case(
     if task.answers != "text":
         raise InvalidInput(
             f"This is a run of {task.name}, which has no responses to compare.",
-            f"Judge a run of {listed(name for name, one in TASKS.items() if one.answers == 'text')}.",
+            f"Judge a run of {listed(name for name, task in TASKS.items() if task.answers == 'text')}.",
         )
     names = list(dict.fromkeys(opponents)) or [name for name in _methods(results) if name != a]
     _check_methods(a, names, _methods(results))
     real = [name for name in names if name != SHUFFLED]
     texts = {
-        name: {id: one.output or "" for id, one in results[name].items() if isinstance(one, Prediction)}
+        name: {
+            id: prediction.output or ""
+            for id, prediction in results[name].items()
+            if isinstance(prediction, Prediction)
+        }
         for name in (a, *real)
     }
     shared = [sample for sample in samples if all(sample.id in row for row in texts.values())]
@@ -76,20 +80,23 @@ def make_case(
     if SHUFFLED in names:
         texts[SHUFFLED] = _shuffled(shared, texts[a], seed)
     pairs = {
-        name: [Pair(one.id, one.cluster, texts[a][one.id], texts[name][one.id]) for one in shared[:limit]]
+        name: [
+            ResponsePair(sample.id, sample.cluster, texts[a][sample.id], texts[name][sample.id])
+            for sample in shared[:limit]
+        ]
         for name in names
     }
-    return Case(a, pairs, len(samples[:limit]))
+    return JudgeCase(a, pairs, len(samples[:limit]))
 
 
 def _methods(results: Results) -> list[str]:
     return [name for name in METHODS if results.get(name)]
 
 
-def _check_methods(a: str, opponents: Sequence[str], known: Sequence[str]) -> None:
-    listed = f"It has: {', '.join(known) or 'none'}."
+def _check_methods(a: str, opponents: Sequence[str], methods: Sequence[str]) -> None:
+    listed = f"It has: {', '.join(methods) or 'none'}."
     for name in (a, *(name for name in opponents if name != SHUFFLED)):
-        if name not in known:
+        if name not in methods:
             raise InvalidInput(f"The run has no answers of '{name}'.", listed)
     if a in opponents:
         raise InvalidInput(f"'{a}' cannot be compared with itself.", "Name another method.")
@@ -105,4 +112,4 @@ def _shuffled(samples: Sequence[Sample], texts: Mapping[str, str], seed: int) ->
         raise InvalidInput(
             "With a single situation there is no response to another one.", "Leave out 'shuffled'."
         )
-    return {id: texts[other] for id, other in derangement([one.id for one in samples], seed).items()}
+    return {id: texts[other] for id, other in derangement([sample.id for sample in samples], seed).items()}

@@ -1,0 +1,95 @@
+"""How much a run would ask, and how long it takes at most, by a short probe.
+
+    RunSetup ──estimate──> {"comments", "prompt_tokens", "completion_tokens", …, "minutes"}
+
+The probe lets the communities write a few words about the first samples and the LLM read one prompt; nothing is kept.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from pluralism_local.evaluation.methods import METHODS, WITH_COMMENTS, mode_of, voices_for
+from pluralism_local.evaluation.runner import RunSetup
+from pluralism_local.mode_specs import SPECS, ModeSpec
+from pluralism_local.types import Message, Request, TextDone
+
+PROBE_SAMPLES = 2
+PROBE_TOKENS = 24
+
+
+def estimate(setup: RunSetup, methods: Sequence[str]) -> dict[str, Any]:
+    """Requests, tokens and minutes at most; rates are those of `PROBE_SAMPLES` samples' comments."""
+    samples, members = len(setup.samples), len(setup.pool.members)
+    task = setup.task
+    probe = setup.samples[:PROBE_SAMPLES]
+    count = setup.llm.count_tokens
+    question = sum(count(_user(task.comment(sample).text)) or 0 for sample in probe) / len(probe)
+    vanilla = sum(count(_user(task.vanilla(sample).text)) or 0 for sample in probe) / len(probe)
+    comments = samples * members * sum(name in methods for name in ("ours", "persona"))
+    if not comments and WITH_COMMENTS & set(methods):
+        comments = samples  # of the community that is chosen
+    per_comment = setup.comment.max_tokens
+    prompt = question * (samples if comments else 0) + samples * sum(
+        _read(SPECS[mode_of(name, task)], vanilla, members, per_comment)
+        for name in methods
+        if name in METHODS
+    )
+    written = comments * per_comment
+    if task.answers == "text":
+        written += samples * len(methods) * setup.answer.max_tokens
+    read_rate, write_rate = _rates(setup) if WITH_COMMENTS & set(methods) or written else (500.0, 100.0)
+    return {
+        "comments": comments,
+        "prompt_tokens": round(prompt),
+        "completion_tokens": written,
+        "read_tokens_per_second": round(read_rate, 1),
+        "write_tokens_per_second": round(write_rate, 1),
+        "minutes": round((prompt / read_rate + written / write_rate) / 60, 1),
+    }
+
+
+def _read(spec: ModeSpec, question: float, members: int, per_comment: int) -> float:
+    """Tokens that the LLM reads of a sample, at most."""
+    tokens = 0.0
+    if "selection" in spec.stages:
+        tokens += question + (0 if spec.chooses_first else members * per_comment)
+    match spec.comments:
+        case "together":
+            return tokens + question + members * per_comment
+        case "chosen":
+            return tokens + question + per_comment
+        case "each":
+            return tokens + members * (question + per_comment)
+    return tokens + question
+
+
+def _rates(setup: RunSetup) -> tuple[float, float]:
+    """Tokens a second of reading prompts and of writing comments, all communities together."""
+    voices = voices_for("ours", setup.pool, adapters=setup.communities.capabilities.adapters)
+    sampling = replace(setup.comment, max_tokens=PROBE_TOKENS)
+    requests = [
+        Request((Message("user", setup.task.comment(sample).text),), sampling, voice.adapter)
+        for sample in setup.samples[:PROBE_SAMPLES]
+        for voice in voices
+    ]
+    written = 0
+    list(setup.communities.generate(requests[:1]))  # whatever is loaded or written the first time
+    began = time.perf_counter()
+    for event in setup.communities.generate(requests):
+        if isinstance(event, TextDone):
+            written += event.completion.usage.completion
+    writing = max(time.perf_counter() - began, 1e-6)
+    long = (Message("user", "word " * 400),)
+    setup.llm.forget()
+    began = time.perf_counter()
+    list(setup.llm.generate([Request(long, replace(setup.answer, max_tokens=1))]))
+    reading = max(time.perf_counter() - began, 1e-6)
+    return (setup.llm.count_tokens(long) or 400) / reading, max(written, 1) / writing
+
+
+def _user(text: str) -> tuple[Message, ...]:
+    return (Message("user", text),)
