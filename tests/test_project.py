@@ -85,6 +85,18 @@ def test_no_file_is_too_long_to_read() -> None:
     assert {path: lines for path, lines in lengths.items() if lines > LONGEST} == {}
 
 
+def test_what_tests_share_lies_in_one_folder() -> None:
+    programs = {"tests/commands_page.py", "tests/tui/screenshots.py"}  # a maintainer runs them
+    elsewhere = {
+        name(path)
+        for path in sources("tests")
+        if not path.name.startswith(("test_", "conftest", "__init__"))
+        and not path.is_relative_to(ROOT / "tests/support")
+        and not path.is_relative_to(ROOT / "tests/mutations")  # a program of its own, in several files
+    }
+    assert elsewhere == programs
+
+
 def test_documents_link_to_files_that_exist() -> None:
     documents = [
         *ROOT.glob("*.md"),

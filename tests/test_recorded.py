@@ -16,7 +16,7 @@ from pluralism_local.modes import MODES, Ask
 from pluralism_local.modes.record import to_record
 from pluralism_local.recorded import UNKNOWN, Recorded, from_record
 from pluralism_local.results import Aggregate, Selection
-from tests.modes.helpers import THREE, answer
+from tests.support.mode_asks import THREE, answer
 
 
 def record_of(mode: ModeName) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from pluralism_local.bench import naive
 from pluralism_local.bench.evaluation import COUNTRIES, TASK, TOPICS, EvalReport, made_up
 from pluralism_local.cli.main import main
 from pluralism_local.engine.handles import Model
-from tests.evaluation import rows
-from tests.evaluation.rows import write
+from tests.support import rows
+from tests.support.rows import write
 
 
 def test_made_up_questions_are_samples_of_the_task() -> None:

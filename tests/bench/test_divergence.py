@@ -25,7 +25,7 @@ from pluralism_local.engine.base import never
 from pluralism_local.engine.handles import Model, install_log
 from pluralism_local.engine.quantizer import quantize
 from pluralism_local.errors import Cancelled, DamagedWeights, InvalidInput
-from tests.tiny.model import Tiny, write_tiny
+from tests.support.tiny.model import Tiny, write_tiny
 
 LOGITS = arrays.arrays(np.float32, 23, elements=st.floats(-60, 60, width=32))
 

@@ -20,8 +20,8 @@ from pluralism_local.models.details import parts
 from pluralism_local.models.gguf_file import fingerprint, read_header, sha256_of
 from pluralism_local.models.store import ModelFile, identity
 from pluralism_local.types import AdapterRef
-from tests.engine.llama_util import ask, texts
-from tests.tiny.model import write_tiny, write_tiny_adapter
+from tests.support.llama_requests import ask, texts
+from tests.support.tiny.model import write_tiny, write_tiny_adapter
 
 Begin = Callable[..., Optimizer]
 

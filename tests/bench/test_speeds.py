@@ -11,7 +11,7 @@ from pluralism_local.bench.memory import forget_peak, peak_rss_mb
 from pluralism_local.bench.speeds import Lengths, speeds
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 from pluralism_local.errors import Cancelled
-from tests.tiny.model import write_tiny
+from tests.support.tiny.model import write_tiny
 
 SHORT = Lengths(prompt=64, answer=4)
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from pluralism_local.cli import interrupt
-from tests.cli.conftest import Ran, Run
-from tests.engine.remote_util import HELLO, Server
+from tests.support.command_line import Ran, Run
+from tests.support.remote_server import HELLO, Server
+from tests.support.scripts import script
 
 QUESTION = "Should phones be banned in schools?"
 RECORD = {
@@ -17,13 +18,6 @@ RECORD = {
     "model", "communities_model", "sampling", "usage", "timing", "warnings", "prompts", "complete", "finish",
     "turn", "conversation", "thought",
 }  # fmt: skip
-
-
-def script(folder: Path, *replies: dict[str, object], **more: object) -> str:
-    """A model name for these replies."""
-    file = folder / "script.json"
-    file.write_text(json.dumps({"replies": replies, **more}))
-    return f"scripted:{file}"
 
 
 def without_clock(ran: Ran) -> dict[str, object]:

@@ -9,7 +9,7 @@ import pytest
 
 from pluralism_local.cli.main import main
 from pluralism_local.engine.planner import Machine, memory
-from tests.tiny.model import write_tiny
+from tests.support.tiny.model import write_tiny
 
 
 @pytest.fixture

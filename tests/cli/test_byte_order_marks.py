@@ -6,8 +6,8 @@ import codecs
 import json
 from pathlib import Path
 
-from tests.cli.conftest import CARD, Run, add_card
-from tests.evaluation import rows
+from tests.support import rows
+from tests.support.command_line import CARD, Run, add_card
 
 MARK = codecs.BOM_UTF8
 

@@ -11,7 +11,7 @@ import pytest
 
 from pluralism_local.engine.prefix_files import PREFIXES, PrefixFiles
 from pluralism_local.engine.shelf import Shelf
-from tests.cli.conftest import Run
+from tests.support.command_line import Run
 from tests.test_unfinished import HOLD
 
 COPY, PACK, LOST = "0" * 32, "1" * 32, "2" * 32

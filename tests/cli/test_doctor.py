@@ -10,7 +10,7 @@ import pytest
 from pluralism_local.engine import kernel_safety
 from pluralism_local.engine.child_process import Ended
 from pluralism_local.engine.model_safety import ModelSafety, Setup
-from tests.cli.conftest import Run
+from tests.support.command_line import Run
 
 
 def by_subject(run: Run) -> dict[str, dict[str, str]]:

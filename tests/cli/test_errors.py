@@ -13,7 +13,7 @@ from pluralism_local.cli.exits import ExitCode, describe
 from pluralism_local.cli.main import asked_format
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.types import ModelInfo
-from tests.cli.conftest import Run, add_card
+from tests.support.command_line import Run, add_card
 
 QUESTION = "Should phones be banned?"
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from pluralism_local.evaluation.journal import locked
-from tests.cli.conftest import Run, plocal
-from tests.evaluation import rows
-from tests.evaluation.rows import write
+from tests.support import rows
+from tests.support.command_line import Run, plocal
+from tests.support.rows import write
 
 GLOBAL = "distributional-globalopinionqa"
 

@@ -9,7 +9,7 @@ import pytest
 from pluralism_local.cli.eval.engine_warnings import Telling, once
 from pluralism_local.engine.remote import RemoteEngine
 from pluralism_local.types import TextDone
-from tests.engine.remote_util import HELLO, LETTERS, Server, answer, say, whole
+from tests.support.remote_server import HELLO, LETTERS, Server, answer, say, whole
 
 
 @pytest.fixture

@@ -20,10 +20,10 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import Run
-from tests.evaluation import rows
-from tests.evaluation.rows import write
-from tests.evaluation.test_runner import MAKERS
+from tests.support import rows
+from tests.support.command_line import Run
+from tests.support.rows import write
+from tests.support.samples import MAKERS
 
 COUNT = int(os.environ.get("PLOCAL_MUTATIONS", "1000"))  # read now: tests run without variables of this name
 SEED = int(os.environ.get("PLOCAL_MUTATION_SEED", "2026"))

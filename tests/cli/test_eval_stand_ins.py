@@ -12,9 +12,9 @@ from pluralism_local.evaluation.journal import read_journal
 from pluralism_local.evaluation.runner import read_results
 from pluralism_local.evaluation.samples import Prediction
 from pluralism_local.evaluation.tasks import TASKS
-from tests.cli.conftest import Run
-from tests.evaluation.rows import write
-from tests.evaluation.test_runner import MAKERS
+from tests.support.command_line import Run
+from tests.support.rows import write
+from tests.support.samples import MAKERS
 
 WEIGHED = [name for name, task in TASKS.items() if task.answers != "text"]
 NOTHING = [{"match": "", "mass": {"<think>": 0.99}}]

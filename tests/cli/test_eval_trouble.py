@@ -10,10 +10,10 @@ import pytest
 
 from pluralism_local.errors import Cancelled
 from pluralism_local.evaluation.journal import Journal, locked
-from tests.cli.conftest import Run
 from tests.cli.test_eval import data
-from tests.evaluation import rows
-from tests.evaluation.rows import write
+from tests.support import rows
+from tests.support.command_line import Run
+from tests.support.rows import write
 
 GLOBAL = "distributional-globalopinionqa"
 

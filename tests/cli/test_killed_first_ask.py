@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run, plocal
+from tests.support.command_line import Run, plocal
 
 KILLS = 40
 LONGEST = 3.5  # seconds; a first ask takes about that long before its answer

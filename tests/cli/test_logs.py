@@ -15,8 +15,8 @@ import pytest
 from pluralism_local.cli import interrupt
 from pluralism_local.history import Conversation, History, default_path
 from pluralism_local.results import Result
-from tests.cli.conftest import Run, plocal
-from tests.cli.test_ask import script
+from tests.support.command_line import Run, plocal
+from tests.support.scripts import script
 
 QUESTION = "Should phones be banned?"
 VANILLA = ("ask", "--mode", "vanilla")

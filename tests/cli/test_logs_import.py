@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pluralism_local.history import interchange
-from tests.cli.conftest import Run
+from tests.support.command_line import Run
 
 QUESTION = "Should phones be banned?"
 DEEP: Any = 1

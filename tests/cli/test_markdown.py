@@ -8,10 +8,10 @@ import pytest
 
 from pluralism_local.display.markdown import inline
 from pluralism_local.history import markdown
-from tests.cli.conftest import Run
-from tests.cli.test_ask import script
 from tests.cli.test_logs import kept
-from tests.display.test_markdown import OPEN, heads
+from tests.support.command_line import Run
+from tests.support.documents import OPEN, heads
+from tests.support.scripts import script
 
 
 @pytest.mark.parametrize("answer", OPEN)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pluralism_local.engine import kernel_trial
-from tests.cli.conftest import Run
+from tests.support.command_line import Run
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run
+from tests.support.command_line import Run
 
 
 def test_the_starter_is_listed_shown_and_verified(run: Run, starter_path: Path) -> None:

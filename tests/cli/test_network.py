@@ -19,10 +19,10 @@ from pluralism_local.cli.commands import SENTENCES, load
 from pluralism_local.history import History, default_path
 from pluralism_local.tui.app import ChatApp
 from pluralism_local.tui.prompt import Prompt
-from tests.cli.conftest import Run
-from tests.evaluation import rows
-from tests.evaluation.rows import write
-from tests.tui.helpers import until
+from tests.support import rows
+from tests.support.chat_driver import until
+from tests.support.command_line import Run
+from tests.support.rows import write
 
 FAR = "remote:http://192.0.2.1:9/v1#m"
 SCRIPTED = ("-m", "scripted:")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pluralism_local.cli.communities import targets
-from tests.cli.conftest import Run, add_card
+from tests.support.command_line import Run, add_card
 
 
 def test_communities_are_listed_and_a_broken_one_hides_no_good_one(run: Run, village: Path) -> None:

@@ -12,8 +12,8 @@ import pytest
 
 from pluralism_local.errors import Cancelled
 from pluralism_local.models.gguf_file import fingerprint, read_header
-from tests.cli.conftest import Run, plocal
-from tests.tiny.model import write_tiny
+from tests.support.command_line import Run, plocal
+from tests.support.tiny.model import write_tiny
 
 QUICK = ("--repeats", "1", "--threads", "1")
 

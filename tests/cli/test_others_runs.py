@@ -11,8 +11,8 @@ import pytest
 
 from pluralism_local.files import digest
 from pluralism_local.remote_url import without_credentials
-from tests.cli.conftest import Run
-from tests.cli.test_trust import Listener
+from tests.support.command_line import Run
+from tests.support.listener import Listener
 
 ROWS = [
     {

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from pluralism_local.cli.exits import ExitCode
-from tests.cli.conftest import plocal
+from tests.support.command_line import plocal
 
 HEAVY = "torch transformers peft llama_cpp numpy scipy textual huggingface_hub httpx2 httpx"
 PIPE = subprocess.PIPE

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from pluralism_local.cli.main import main
-from tests.cli.conftest import Run
-from tests.engine.remote_util import Server, answer, body, chunk, sse, stream
+from tests.support.command_line import Run
+from tests.support.remote_server import Server, answer, body, chunk, sse, stream
 
 FAIR = ("--mode", "vanilla", "Fair?")
 

@@ -15,11 +15,11 @@ from pluralism_local.cli.main import main
 from pluralism_local.config import Settings
 from pluralism_local.history import History, default_path
 from pluralism_local.tui.screens.model_list import about, found
-from tests.cli.conftest import Run
 from tests.cli.test_network import FAR, HEAVY, RUN, WALK
-from tests.cli.test_trust import Listener
-from tests.evaluation import rows
-from tests.evaluation.rows import write
+from tests.support import rows
+from tests.support.command_line import Run
+from tests.support.listener import Listener
+from tests.support.rows import write
 
 SECRETS = ("alice", "hush", "YWxpY2U6aHVzaA")  # the last as Basic has it
 

@@ -15,7 +15,7 @@ import pytest
 
 from pluralism_local.cli.stdin import LIMIT, read_prompt
 from pluralism_local.errors import InvalidInput
-from tests.cli.conftest import Run
+from tests.support.command_line import Run
 
 
 class Terminal(io.StringIO):

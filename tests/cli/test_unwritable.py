@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from pluralism_local.cli.output import Output
-from tests.cli.conftest import Run, plocal
-from tests.cli.test_ask import script
 from tests.cli.test_logs import kept
+from tests.support.command_line import Run, plocal
+from tests.support.scripts import script
 
 ANSWER = " ".join(f"word{number}" for number in range(200))
 

@@ -11,7 +11,7 @@ import pytest
 
 from pluralism_local.cli.output import Output
 from pluralism_local.cli.voices import running
-from tests.cli.conftest import Run
+from tests.support.command_line import Run
 
 QUESTIONS = (
     '{"question": "Is tipping fair?", "topic": "work", "left": "no", "right": "yes", "source": "made up"}\n'

@@ -12,7 +12,7 @@ import pytest
 
 from pluralism_local.communities import Library, check_base, load_community
 from pluralism_local.errors import InvalidInput, NotFound, Refused
-from tests.communities.conftest import FINGERPRINT, MakeCard, hashed, plocal, write_card
+from tests.support.cards import FINGERPRINT, MakeCard, hashed, plocal, write_card
 
 
 def test_an_adapter_is_read_and_referred_to(make_adapted: MakeCard, tmp_path: Path) -> None:

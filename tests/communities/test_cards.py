@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pluralism_local.communities import Card, Community, load_community
 from pluralism_local.errors import InvalidInput, NotFound
-from tests.communities.conftest import plocal, write_card
+from tests.support.cards import plocal, write_card
 
 
 def card(**changes: Any) -> Community:

@@ -21,7 +21,7 @@ from pluralism_local.communities import (
 )
 from pluralism_local.errors import InvalidInput, NotFound, PlocalError, Refused
 from pluralism_local.models.gguf_file import GGUFHeader
-from tests.communities.conftest import FINGERPRINT, MakeCard, hashed
+from tests.support.cards import FINGERPRINT, MakeCard, hashed
 
 SECOND, THIRD = ("sha256:" + digits * 32 for digits in ("ab", "cd"))
 FIGURE = {"task": "held-out text", "metric": "perplexity", "value": 9.0, "base": 12.0}

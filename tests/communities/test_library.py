@@ -11,7 +11,7 @@ import yaml
 from pluralism_local import communities
 from pluralism_local.communities import Library, default_paths, library, shipped_path
 from pluralism_local.errors import InvalidInput, NotFound
-from tests.communities.conftest import plocal, write_card
+from tests.support.cards import plocal, write_card
 
 
 @pytest.fixture

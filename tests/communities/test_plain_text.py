@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pluralism_local.communities import Library, load_community
 from pluralism_local.communities.plain_text import plain, plain_line
 from pluralism_local.errors import InvalidInput
-from tests.communities.conftest import plocal, write_card
+from tests.support.cards import plocal, write_card
 
 INVISIBLE = (
     "\u00ad\u061c\u200b\u200e\u200f\u2028\u2029\u202a\u202e\u2060\u2066\u2069\u2800\u3164\ufeff\uffa0"

@@ -22,7 +22,7 @@ from pluralism_local.communities import (
     load_pool,
 )
 from pluralism_local.errors import InvalidInput, NotFound, Refused
-from tests.communities.conftest import FINGERPRINT, MakeCard, plocal, write_card
+from tests.support.cards import FINGERPRINT, MakeCard, plocal, write_card
 
 
 def find(id: str) -> Community:

@@ -11,7 +11,7 @@ import yaml
 from pluralism_local.communities import Community, Library, load_community, load_pool, shipped_path
 from pluralism_local.errors import NotFound
 from pluralism_local.models.gguf_file import fingerprint, read_header
-from tests.communities.conftest import plocal, write_card
+from tests.support.cards import plocal, write_card
 
 PERSPECTIVES = ["speech-left", "speech-center", "speech-right", "press-left", "press-center", "press-right"]
 CULTURES = [f"culture-{place}" for place in ("africa", "asia", "europe", "north-america", "south-america")]

@@ -8,28 +8,10 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from markdown_it import MarkdownIt
 
 from pluralism_local.display.markdown import closing, inline, quote
+from tests.support.documents import MARKDOWN, OPEN, heads
 
-MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
-
-OPEN = [
-    "Code:\n```python\nprint(1)",
-    "```\na\n```\n\n```\nb",
-    "````\n```\nnested\n```",
-    "~~~\n```\n~~~x",
-    "   ~~~~~ info\ntext\n~~~",
-    "```",
-    "`````\n````",
-    "Text.\n\n<!-- a remark",
-    "<pre>\ntext",
-    "<script>\nlet x\n\nlet y",
-    "<style>\n\na {}",
-    "<?php\n\necho",
-    "<![CDATA[\n\nx",
-    "<!DOCTYPE html",
-]
 CLOSED = [
     "Yes.",
     "```\ncode\n```",
@@ -44,16 +26,6 @@ CLOSED = [
     "<!-- a remark -->",
     "| a | b |\n| - | - |\n| 1 | 2 |",
 ]
-
-
-def heads(text: str) -> list[str]:
-    """The text of every heading of the document's own level."""
-    tokens = MARKDOWN.parse(text)
-    return [
-        tokens[at + 1].content
-        for at, token in enumerate(tokens)
-        if token.type == "heading_open" and token.level == 0
-    ]
 
 
 @pytest.mark.parametrize("text", OPEN)

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pluralism_local.bench.seeded import write_lora
-from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
+from pluralism_local.engine.llama import LlamaEngine
 from pluralism_local.engine.packs.writer import PackAdapter
 from pluralism_local.models.gguf_file import GGUFHeader, read_header, sha256_of
 from pluralism_local.types import Activation, AdapterRef
-
-ASSISTANT_HEADER = (1, 520, 9531, 198)
-"""``<|im_start|>assistant\\n`` in the starter model's vocabulary."""
-
-MakeRef = Callable[..., AdapterRef]
-
-
-ONE_THREAD_EACH = LlamaOptions(threads=1, lanes=2)
-"""Two lanes as on two cores, but no thread waits for another: quick on a busy machine too."""
+from tests.support.starter import ASSISTANT_HEADER, ONE_THREAD_EACH, MakeRef
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,8 @@ from pluralism_local.engine import shelf
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 from pluralism_local.errors import EngineFailure
 from pluralism_local.types import Request, TextDelta, TextStarted
-from tests.engine.conftest import MakeRef
-from tests.engine.llama_util import ask, letters, run, texts
+from tests.support.llama_requests import ask, letters, run, texts
+from tests.support.starter import MakeRef
 
 FIRST, MOST = 100_000_000, 40_000_000
 """Where the damage begins, and its bytes: many layers, and nothing that a load would see."""

@@ -16,10 +16,10 @@ from pluralism_local.engine.llama import LlamaEngine
 from pluralism_local.errors import Cancelled, ContextOverflow
 from pluralism_local.models.gguf_file import read_header, sha256_of
 from pluralism_local.types import AdapterRef, Message, OptionRequest, Request, Sampling, TextDelta, TextDone
-from tests.engine.conftest import ONE_THREAD_EACH
-from tests.engine.llama_util import LETTERS, ask, close, letters, run, texts, user
-from tests.tiny.families import FAMILIES, SHORT_CONTEXT, WINDOW
-from tests.tiny.model import write_tiny
+from tests.support.llama_requests import LETTERS, ask, close, letters, run, texts, user
+from tests.support.starter import ONE_THREAD_EACH
+from tests.support.tiny.families import FAMILIES, SHORT_CONTEXT, WINDOW
+from tests.support.tiny.model import write_tiny
 
 REAL = {"qwen25-coder-0.5b": 0.08, "gemma-3-270m": 0.08}
 """Models that are fetched by hand, and how far probabilities may differ: activations are quantized to 8 bits."""

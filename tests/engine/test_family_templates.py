@@ -10,8 +10,8 @@ import pytest
 from pluralism_local.engine.chat_template import chat_renderer
 from pluralism_local.errors import InvalidInput
 from pluralism_local.types import Message
-from tests.tiny import templates
-from tests.tiny.families import FAMILIES
+from tests.support.tiny import templates
+from tests.support.tiny.families import FAMILIES
 
 PERSONA, QUESTION = "You are a farmer.", "Is tipping fair?"
 ASKED = (Message("system", PERSONA), Message("user", QUESTION))

@@ -14,7 +14,7 @@ from pluralism_local.engine import fast_weights
 from pluralism_local.engine.fast_weights import COPY_TYPE, FastWeights, slow_type
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 from pluralism_local.models.gguf_file import GGML_TYPES, read_header
-from tests.engine.llama_util import ask, letters, texts
+from tests.support.llama_requests import ask, letters, texts
 
 
 @pytest.fixture

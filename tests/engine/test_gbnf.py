@@ -10,7 +10,7 @@ from pluralism_local.engine.gbnf import MOST_CHARACTERS, check
 from pluralism_local.engine.grammar import check_all
 from pluralism_local.engine.handles import Model, install_log
 from pluralism_local.errors import InvalidInput
-from tests.tiny.model import write_tiny
+from tests.support.tiny.model import write_tiny
 
 GOOD = (
     'root ::= "yes" | "no"',

@@ -15,10 +15,10 @@ from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 from pluralism_local.engine.lookup import RowCosts
 from pluralism_local.errors import EngineFailure, InvalidInput, Unsupported
 from pluralism_local.types import Grammar, Message, Request, Sampling, TextDone
-from tests.engine.llama_util import run, user
-from tests.engine.remote_util import Server, answer, chunk, only_answer, stream
-from tests.tiny.families import FAMILIES
-from tests.tiny.model import write_tiny
+from tests.support.llama_requests import run, user
+from tests.support.remote_server import Server, answer, chunk, only_answer, stream
+from tests.support.tiny.families import FAMILIES
+from tests.support.tiny.model import write_tiny
 
 FREE: RowCosts = tuple(0.5**more for more in range(12))
 SCHEMA = {

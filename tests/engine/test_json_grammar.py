@@ -14,7 +14,7 @@ from pluralism_local.engine.grammar import Grammars
 from pluralism_local.engine.handles import Model, install_log
 from pluralism_local.engine.json_grammar import json_grammar
 from pluralism_local.errors import InvalidInput
-from tests.tiny.model import write_tiny
+from tests.support.tiny.model import write_tiny
 
 POSITIONS: dict[str, Any] = {
     "title": "Positions",

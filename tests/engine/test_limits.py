@@ -12,8 +12,8 @@ from pluralism_local.engine.handles import Context, Model, install_log
 from pluralism_local.engine.lane import Lane
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 from pluralism_local.errors import EngineFailure, InvalidInput
-from tests.engine.llama_util import ask, texts
-from tests.tiny.model import write_tiny
+from tests.support.llama_requests import ask, texts
+from tests.support.tiny.model import write_tiny
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,8 @@ from pluralism_local.errors import (
 )
 from pluralism_local.models.gguf_file import read_header
 from pluralism_local.types import Message, Request, Sampling, TextDelta, TextDone, TextStarted
-from tests.engine.conftest import MakeRef
-from tests.engine.llama_util import BATCH_TOLERANCE, QUESTION, ask, close, letters, run, texts, user
+from tests.support.llama_requests import BATCH_TOLERANCE, QUESTION, ask, close, letters, run, texts, user
+from tests.support.starter import MakeRef
 
 
 def test_same_seed_same_text_and_another_seed_another_text(engine: LlamaEngine) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
-from tests.engine.conftest import MakeRef
-from tests.engine.llama_util import ask, letters, run
+from tests.support.llama_requests import ask, letters, run
+from tests.support.starter import MakeRef
 
 WARM_UP = 60
 """Rounds until the allocator's pools have their size: kept sequences come and go in all sizes."""

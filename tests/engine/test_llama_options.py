@@ -14,7 +14,7 @@ from pluralism_local.bench.naive import open_llama
 from pluralism_local.engine.llama import LlamaEngine
 from pluralism_local.errors import Cancelled
 from pluralism_local.types import OptionRequest
-from tests.engine.llama_util import BATCH_TOLERANCE, close, letters, user
+from tests.support.llama_requests import BATCH_TOLERANCE, close, letters, user
 
 LlamaApi = Any
 

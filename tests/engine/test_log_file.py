@@ -12,7 +12,7 @@ import pytest
 from pluralism_local.engine import handles, log_file
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 from pluralism_local.engine.log_file import MOST_BYTES, LogFile
-from tests.engine.llama_util import ask, texts
+from tests.support.llama_requests import ask, texts
 
 WRITE = """
 import sys

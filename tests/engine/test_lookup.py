@@ -17,10 +17,10 @@ from pluralism_local.engine.llama import EngineStats, LlamaEngine, LlamaOptions
 from pluralism_local.engine.lookup import CPU_ROW_COSTS, GPU_ROW_COSTS, Lookup, RowCosts
 from pluralism_local.engine.plan import common_prefix
 from pluralism_local.types import Message, Request, Sampling, TextDelta
-from tests.engine.conftest import MakeRef
-from tests.engine.llama_util import ask, run, user
-from tests.tiny.families import FAMILIES
-from tests.tiny.model import write_tiny
+from tests.support.llama_requests import ask, run, user
+from tests.support.starter import MakeRef
+from tests.support.tiny.families import FAMILIES
+from tests.support.tiny.model import write_tiny
 
 FREE: RowCosts = tuple(0.5**more for more in range(12))
 """More rows cost less: whatever may come true is guessed."""

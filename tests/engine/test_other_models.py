@@ -9,8 +9,8 @@ import pytest
 
 from pluralism_local.bench.naive import open_llama
 from pluralism_local.engine.llama import LlamaEngine
-from tests.engine.conftest import ONE_THREAD_EACH
-from tests.engine.llama_util import ask, texts
+from tests.support.llama_requests import ask, texts
+from tests.support.starter import ONE_THREAD_EACH
 
 pytestmark = pytest.mark.slow
 

@@ -13,11 +13,11 @@ from pluralism_local.engine.plain_form import STOPS, plain_form
 from pluralism_local.modes import Ask, run
 from pluralism_local.results import Turn
 from pluralism_local.types import Message, Sampling
-from tests.engine.conftest import ONE_THREAD_EACH
-from tests.engine.llama_util import ask, texts, user
-from tests.modes.helpers import last
-from tests.tiny.families import FAMILIES
-from tests.tiny.model import write_tiny
+from tests.support.llama_requests import ask, texts, user
+from tests.support.mode_asks import last
+from tests.support.starter import ONE_THREAD_EACH
+from tests.support.tiny.families import FAMILIES
+from tests.support.tiny.model import write_tiny
 
 
 def test_a_conversation_is_questions_and_answers() -> None:

@@ -23,13 +23,13 @@ from pluralism_local.modes import Ask
 from pluralism_local.modes import run as run_mode
 from pluralism_local.results import Result
 from pluralism_local.types import AdapterRef, Message, OptionRequest, Request, Sampling, TextStarted
-from tests.communities.conftest import plocal
-from tests.engine.conftest import ONE_THREAD_EACH
-from tests.engine.llama_util import LETTER_QUESTION, LETTERS, ask, run, texts
-from tests.engine.persona_util import PERSONAS, asked, comments
-from tests.engine.trace_util import Trace
-from tests.tiny.families import FAMILIES
-from tests.tiny.model import write_tiny
+from tests.support.cards import plocal
+from tests.support.decode_trace import Trace
+from tests.support.llama_requests import LETTER_QUESTION, LETTERS, ask, run, texts
+from tests.support.personas import PERSONAS, asked, comments
+from tests.support.starter import ONE_THREAD_EACH
+from tests.support.tiny.families import FAMILIES
+from tests.support.tiny.model import write_tiny
 
 REAL = ("starter", "qwen25-coder-0.5b", "gemma-3-270m")
 QUESTION, ANOTHER = "Should phones be banned in schools?", "What should be done about the old bridge?"

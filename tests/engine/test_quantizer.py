@@ -13,8 +13,8 @@ from pluralism_local.errors import Cancelled, EngineFailure
 from pluralism_local.model_names import COPY_TYPES
 from pluralism_local.models.details import read_model_header
 from pluralism_local.models.gguf_file import GGML_TYPES, fingerprint, read_header
-from tests.tiny.families import FAMILIES
-from tests.tiny.model import write_tiny
+from tests.support.tiny.families import FAMILIES
+from tests.support.tiny.model import write_tiny
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from pluralism_local.engine.prompter import Prompter
 from pluralism_local.engine.recurring import WORTH_KEEPING, Recurring
 from pluralism_local.prompts import OVERTON_SYNTHESIS, recurring
 from pluralism_local.types import Message
-from tests.engine.persona_util import PERSONAS, asked
-from tests.tiny.families import FAMILIES
-from tests.tiny.model import write_tiny
+from tests.support.personas import PERSONAS, asked
+from tests.support.tiny.families import FAMILIES
+from tests.support.tiny.model import write_tiny
 
 QUESTIONS = ("Should phones be banned?", "42", "\nx", " why", "(a) or (b)?", "Quokka", "é")
 

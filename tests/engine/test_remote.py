@@ -35,7 +35,7 @@ from pluralism_local.types import (
     TextStarted,
     Usage,
 )
-from tests.engine.remote_util import (
+from tests.support.remote_server import (
     HELLO,
     LETTERS,
     QUESTION,

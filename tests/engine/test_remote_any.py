@@ -14,7 +14,7 @@ from pluralism_local.engine import remote_line
 from pluralism_local.engine.remote import RemoteEngine
 from pluralism_local.errors import PlocalError
 from pluralism_local.types import Message, Request, Sampling, TextDelta, TextDone, TextStarted
-from tests.engine.remote_util import LETTERS, chunk, sse, whole
+from tests.support.remote_server import LETTERS, chunk, sse, whole
 
 KEY = "sk-secret-0123456789"
 KINDS = ("text/event-stream", "application/json", "text/html; charset=latin-1", "", "x")

@@ -12,7 +12,7 @@ from pluralism_local.engine import remote_environment
 from pluralism_local.engine.remote import RemoteEngine
 from pluralism_local.engine.remote_environment import certificate_faults, goes_direct, proxies, proxy_faults
 from pluralism_local.errors import InvalidInput, RemoteFailure
-from tests.engine.remote_util import HELLO, Server, only_answer, say
+from tests.support.remote_server import HELLO, Server, only_answer, say
 
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
 ELSEWHERE = "http://192.0.2.1:9/v1"

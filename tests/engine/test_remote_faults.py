@@ -15,7 +15,7 @@ import pytest
 from pluralism_local.engine import remote_line
 from pluralism_local.errors import PlocalError
 from pluralism_local.types import EngineEvent, Message, Request, Sampling, TextDelta, TextDone
-from tests.engine.remote_util import HELLO, Act, Server, answer, body, chunk, endless, sse
+from tests.support.remote_server import HELLO, Act, Server, answer, body, chunk, endless, sse
 
 
 @dataclass(frozen=True)

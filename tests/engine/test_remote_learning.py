@@ -11,7 +11,7 @@ from pluralism_local.engine import remote_line
 from pluralism_local.engine.remote import RemoteEngine
 from pluralism_local.errors import InvalidInput, PlocalError, RemoteFailure, Unsupported
 from pluralism_local.types import Completion, Message, Request, Sampling, TextDone
-from tests.engine.remote_util import (
+from tests.support.remote_server import (
     HELLO,
     LETTERS,
     Act,

@@ -18,7 +18,7 @@ from pluralism_local.bench.naive import open_llama
 from pluralism_local.engine.remote import RemoteEngine
 from pluralism_local.errors import ContextOverflow
 from pluralism_local.types import TextDelta, TextDone
-from tests.engine.remote_util import LETTERS, QUESTION, only_answer, say
+from tests.support.remote_server import LETTERS, QUESTION, only_answer, say
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from pluralism_local.engine.handles import Model, install_log
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 from pluralism_local.engine.resident import give_back, mappings
 from pluralism_local.types import TextDelta, TextDone
-from tests.engine.conftest import MakeRef
-from tests.engine.llama_util import ask, texts
+from tests.support.llama_requests import ask, texts
+from tests.support.starter import MakeRef
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the call is Linux's")
 

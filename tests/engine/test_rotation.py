@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from pluralism_local.engine.rotation import ANY_SIZE, cell_bounds, switch
 from pluralism_local.models.gguf_file import read_header
-from tests.tiny.families import FAMILIES, SHORT_CONTEXT
-from tests.tiny.model import write_tiny
+from tests.support.tiny.families import FAMILIES, SHORT_CONTEXT
+from tests.support.tiny.model import write_tiny
 
 
 def test_only_two_sets_of_factors_have_a_switch(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pluralism_local.engine.packs.stacked import Stacks
 from pluralism_local.errors import EngineFailure
 from pluralism_local.models.gguf_file import read_header, sha256_of
 from pluralism_local.types import AdapterRef
-from tests.tiny.model import write_tiny, write_tiny_adapter
+from tests.support.tiny.model import write_tiny, write_tiny_adapter
 
 
 def test_the_ops_of_this_library_are_told_apart() -> None:

@@ -28,8 +28,8 @@ from pluralism_local.types import (
     Sampling,
     TextDone,
 )
-from tests.engine.llama_util import BATCH_TOLERANCE, close
-from tests.modes.helpers import community, last, pool
+from tests.support.llama_requests import BATCH_TOLERANCE, close
+from tests.support.mode_asks import community, last, pool
 
 QUESTIONS = ("Should phones be banned in schools?", "And for the teachers?", "Who should decide that?")
 OPTIONS = "\nA. Yes\nB. No"

@@ -12,7 +12,7 @@ from pluralism_local.evaluation.runner import results
 from pluralism_local.evaluation.samples import Prediction
 from pluralism_local.evaluation.scoring import score
 from pluralism_local.evaluation.tasks import TASKS
-from tests.evaluation.test_runner import read
+from tests.support.samples import read
 
 
 def test_labels_that_name_no_option_are_no_score(tmp_path: Path) -> None:

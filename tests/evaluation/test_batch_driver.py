@@ -18,9 +18,9 @@ from pluralism_local.evaluation.samples import Prediction
 from pluralism_local.evaluation.tasks import TASKS
 from pluralism_local.mode_specs import SPECS
 from pluralism_local.types import OptionRequest, Sampling
-from tests.evaluation.test_parity import Bounded
-from tests.evaluation.test_runner import read
-from tests.modes.helpers import THREE, script
+from tests.support.bounded import Bounded
+from tests.support.mode_asks import THREE, script
+from tests.support.samples import read
 
 COUNT = 6
 UNSURE = {"match": "thing 2", "mass": {"A": 0.5, "B": 0.25}}  # no number has any probability there

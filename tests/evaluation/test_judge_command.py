@@ -16,8 +16,8 @@ from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.evaluation.judging import CHUNK
 from pluralism_local.types import OptionDistribution, OptionRequest
-from tests.cli.conftest import Ran
-from tests.evaluation import rows
+from tests.support import rows
+from tests.support.command_line import Ran
 
 Go = Callable[..., Ran]
 

@@ -27,8 +27,8 @@ from pluralism_local.evaluation.judging import CHUNK
 from pluralism_local.evaluation.run_folder import SETTINGS, RunFolder, RunSpec
 from pluralism_local.evaluation.runner import RunProgress, RunSetup
 from pluralism_local.types import Sampling
-from tests.evaluation.rows import overton, write
-from tests.modes.helpers import THREE
+from tests.support.mode_asks import THREE
+from tests.support.rows import overton, write
 
 SAMPLES = CHUNK + 2
 BOTH = JudgeComparison("prompting", ("vanilla",), ("scripted:",))

@@ -31,8 +31,8 @@ from pluralism_local.evaluation.judging import (
 from pluralism_local.evaluation.runner import RunProgress
 from pluralism_local.evaluation.standings import standing
 from pluralism_local.types import OptionDistribution, OptionRequest
-from tests.evaluation.verdicts import LOSE, TIE, WIN, pairs
-from tests.modes.helpers import NoLogprobs
+from tests.support.mode_asks import NoLogprobs
+from tests.support.verdicts import LOSE, TIE, WIN, pairs
 
 WORDS_ONLY = Capabilities(adapters=True, distribution="none", batched=True, counts_tokens=True)
 

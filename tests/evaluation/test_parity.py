@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from pluralism_local.communities import Pool
-from pluralism_local.engine.base import Capabilities, ShouldStop, never
+from pluralism_local.engine.base import Capabilities, never
 from pluralism_local.engine.scripted import EVERYTHING, ScriptedEngine
 from pluralism_local.errors import PlocalError
 from pluralism_local.evaluation.journal import read_journal
@@ -29,10 +29,10 @@ from pluralism_local.mode_specs import SPECS
 from pluralism_local.modes import Ask, algorithm
 from pluralism_local.modes.driver import carry_out, prepared
 from pluralism_local.results import Result
-from pluralism_local.types import OptionDistribution, OptionRequest, Request, Sampling, Usage
-from tests.evaluation import rows
-from tests.evaluation.test_runner import MAKERS, read
-from tests.modes.helpers import (
+from pluralism_local.types import OptionRequest, Request, Sampling, Usage
+from tests.support import rows
+from tests.support.bounded import Bounded
+from tests.support.mode_asks import (
     NO_ADAPTERS,
     NO_PROBABILITIES,
     THREE,
@@ -42,23 +42,11 @@ from tests.modes.helpers import (
     pool,
     script,
 )
+from tests.support.samples import MAKERS, read
 
 COMMENT, ANSWER = Sampling(0.0, 0.9, 40), Sampling(max_tokens=30)
 TEN = pool(*((f"c{number}", weight) for number, weight in enumerate((0.19, *[0.09] * 9))))
 SELECT = "from 1 to|Expert:$"
-
-
-class Bounded(ScriptedEngine):
-    """As a server that hides what is not among its likeliest tokens: each mass lies in an interval."""
-
-    def distribution(
-        self, requests: Sequence[OptionRequest], *, should_stop: ShouldStop = never
-    ) -> list[OptionDistribution]:
-        exact = super().distribution(requests, should_stop=should_stop)
-        return [
-            replace(one, bounds=tuple((mass / 2, mass) for mass in one.mass), method="top_logprobs")
-            for one in exact
-        ]
 
 
 @dataclass(frozen=True)

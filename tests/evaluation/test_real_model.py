@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.evaluation import rows
-from tests.evaluation.rows import write
+from tests.support import rows
+from tests.support.rows import write
 
 TASK = "distributional-globalopinionqa"
 

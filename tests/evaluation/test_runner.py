@@ -26,22 +26,10 @@ from pluralism_local.evaluation.samples import Prediction, Sample
 from pluralism_local.evaluation.summary import summarise
 from pluralism_local.evaluation.tasks import TASKS
 from pluralism_local.types import EngineEvent, OptionDistribution, OptionRequest, Request, Sampling
-from tests.evaluation import rows
-from tests.evaluation.rows import write
-from tests.modes.helpers import NO_ADAPTERS, NO_PROBABILITIES, THREE, NoLogprobs, community, pool, script
-
-MAKERS = {
-    "overton-nli": rows.overton,
-    "steerable-vk": rows.value,
-    "steerable-opinionqa": rows.opinion,
-    "distributional-moralchoice": rows.moral,
-    "distributional-globalopinionqa": rows.global_opinion,
-}
-
-
-def read(task: str, folder: Path, count: int) -> list[Sample]:
-    folder.mkdir(parents=True, exist_ok=True)
-    return read_samples(TASKS[task], write(folder / f"{task}.json", [MAKERS[task](i) for i in range(count)]))
+from tests.support import rows
+from tests.support.mode_asks import NO_ADAPTERS, NO_PROBABILITIES, THREE, NoLogprobs, community, pool, script
+from tests.support.rows import write
+from tests.support.samples import MAKERS, read
 
 
 def setup(

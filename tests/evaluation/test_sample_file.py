@@ -13,8 +13,8 @@ import pytest
 from pluralism_local.errors import InvalidInput, NotFound
 from pluralism_local.evaluation.sample_file import data_warnings, read_answers, read_samples
 from pluralism_local.evaluation.tasks import TASKS, find_task
-from tests.evaluation import rows
-from tests.evaluation.rows import Row, write
+from tests.support import rows
+from tests.support.rows import Row, write
 
 PAPER = Path(__file__).parents[3] / "shared" / "data" / "eval" / "modular_pluralism"
 needs_data = pytest.mark.skipif(not PAPER.is_dir(), reason="the paper's inputs are not here")

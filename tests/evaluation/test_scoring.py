@@ -17,8 +17,8 @@ from pluralism_local.evaluation.nli.base import EntailmentScores as Table
 from pluralism_local.evaluation.samples import Prediction, Sample, Where
 from pluralism_local.evaluation.scoring import score
 from pluralism_local.evaluation.tasks import TASKS
-from tests.evaluation import rows
-from tests.evaluation.rows import Row
+from tests.support import rows
+from tests.support.rows import Row
 
 
 def samples(task: str, found: Sequence[Row]) -> list[Sample]:

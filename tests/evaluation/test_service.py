@@ -19,8 +19,8 @@ from pluralism_local.evaluation.methods import CONTROLS, METHODS
 from pluralism_local.evaluation.run_folder import SETTINGS, RunSpec, draw_samples, find_run
 from pluralism_local.evaluation.runner import SAMPLES_FILE, RunProgress, RunSetup
 from pluralism_local.types import Sampling
-from tests.evaluation.rows import global_opinion, overton, write
-from tests.modes.helpers import THREE
+from tests.support.mode_asks import THREE
+from tests.support.rows import global_opinion, overton, write
 
 TASK = "distributional-globalopinionqa"
 SAMPLES = 20

@@ -18,8 +18,8 @@ from pluralism_local.evaluation.run_folder import SETTINGS, RunSpec
 from pluralism_local.evaluation.runner import RunSetup, comments_file
 from pluralism_local.evaluation.shared_comments import COMMENTS_FILE, SharedComments
 from pluralism_local.types import ModelInfo, Sampling
-from tests.evaluation.rows import global_opinion, write
-from tests.modes.helpers import THREE
+from tests.support.mode_asks import THREE
+from tests.support.rows import global_opinion, write
 
 SAMPLES = 5
 

@@ -20,7 +20,7 @@ from pluralism_local.evaluation.judging import (
 )
 from pluralism_local.evaluation.metrics.agreement import JudgeChoice
 from pluralism_local.evaluation.standings import agreement, standing
-from tests.evaluation.verdicts import LOSE, TIE, WIN, pairs
+from tests.support.verdicts import LOSE, TIE, WIN, pairs
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pluralism_local.errors import InvalidInput, Refused
 from pluralism_local.history import Conversation, History, interchange
 from pluralism_local.history.merging import Added
-from tests.history.conftest import result, talk
+from tests.support.results import result, talk
 
 anything = st.recursive(
     st.none()

@@ -11,7 +11,7 @@ import pytest
 from pluralism_local.errors import InvalidInput, Refused
 from pluralism_local.history import History, migrations
 from pluralism_local.history.migrations import APPLICATION_ID, MIGRATIONS, backup_path, migrate
-from tests.history.conftest import result, talk
+from tests.support.results import result, talk
 
 NEXT = ("ALTER TABLE turn ADD COLUMN rating INTEGER", "UPDATE turn SET rating = 5")
 BROKEN = ("ALTER TABLE turn ADD COLUMN stars INTEGER", "INSERT INTO missing VALUES (1)")

@@ -8,8 +8,8 @@ import pytest
 
 from pluralism_local.history import History, markdown, page
 from pluralism_local.results import Aggregate
-from tests.display.test_markdown import OPEN, heads
-from tests.history.conftest import result, talk
+from tests.support.documents import OPEN, heads
+from tests.support.results import result, talk
 
 NASTY = "<script>alert('x')</script> & \"q\" </div></details> \x1b[31m \u202e"
 YES_NO = Aggregate(("Yes", "<b>No"), (0.75, 0.25), {}, {}, 0.1, 0.56, "exact")

@@ -21,7 +21,7 @@ WRITE_MANY = """
 import sys
 from pathlib import Path
 from pluralism_local.history import History
-from tests.history.conftest import result
+from tests.support.results import result
 path, name = Path(sys.argv[1]), sys.argv[2]
 sys.stdin.readline()
 shared = None
@@ -38,7 +38,7 @@ ANSWER_FOR_EVER = """
 import sys, time
 from pathlib import Path
 from pluralism_local.history import History
-from tests.history.conftest import result, talk
+from tests.support.results import result, talk
 history = History(Path(sys.argv[1]))
 id = talk(history, result("First?", "Finished before."))
 turn = history.ask(id, "overton", "Second?", {})

@@ -14,7 +14,7 @@ import pytest
 
 from pluralism_local.errors import InvalidInput, Refused
 from pluralism_local.history import History, database, migrations
-from tests.history.conftest import result, talk
+from tests.support.results import result, talk
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,7 +10,7 @@ import pytest
 
 from pluralism_local.errors import HistoryReplaced, InvalidInput
 from pluralism_local.history import History, values
-from tests.history.conftest import result, talk
+from tests.support.results import result, talk
 
 
 def unlink(path: Path) -> None:

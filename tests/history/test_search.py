@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pluralism_local.history import History
 from pluralism_local.history.search import contains, snippet, words
-from tests.history.conftest import result, talk
+from tests.support.results import result, talk
 
 quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

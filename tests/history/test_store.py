@@ -13,7 +13,7 @@ from pluralism_local.history import History, default_path, short_title
 from pluralism_local.history.reading import comments as comments_of
 from pluralism_local.history.reading import unreadable
 from pluralism_local.modes.record import to_record
-from tests.history.conftest import result, talk
+from tests.support.results import result, talk
 
 
 def test_it_lies_in_the_users_data(own_home: Path) -> None:

@@ -13,14 +13,14 @@ import pytest
 
 from pluralism_local.errors import InvalidInput, PlocalError
 from pluralism_local.history import History, database
-from tests.history.conftest import result, talk
+from tests.support.results import result, talk
 
 FILL = """
 import resource, signal, sys
 from pathlib import Path
 from pluralism_local.errors import InvalidInput
 from pluralism_local.history import History
-from tests.history.conftest import result, talk
+from tests.support.results import result, talk
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 with History(Path(sys.argv[1])) as history:
     id = talk(history, result("Small?", "Small."))

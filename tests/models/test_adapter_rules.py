@@ -11,7 +11,7 @@ import pytest
 from pluralism_local.errors import InvalidInput
 from pluralism_local.models.adapter_rules import check_fits, check_lora, invocation_tokens
 from pluralism_local.models.gguf_file import GGUFHeader, read_header
-from tests.tiny.model import write_tiny, write_tiny_adapter
+from tests.support.tiny.model import write_tiny, write_tiny_adapter
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 
 from pluralism_local.errors import Cancelled, InvalidInput, Refused
 from pluralism_local.models.check import verify
-from tests.gguf_util import write_model
+from tests.support.gguf_files import write_model
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from gguf import GGMLQuantizationType as Q
 from pluralism_local.models.details import FILE_TYPES, estimate_memory
 from pluralism_local.models.gguf_file import GGUFHeader, read_header
 from pluralism_local.models.store import ModelFile, details
-from tests.gguf_util import TOKENS, write_model
+from tests.support.gguf_files import TOKENS, write_model
 
 
 def test_details_of_the_starter(starter_path: Path) -> None:

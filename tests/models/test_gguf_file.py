@@ -26,7 +26,7 @@ from pluralism_local.models.gguf_file import (
     read_header,
     sha256_of,
 )
-from tests.gguf_util import TOKENS, write_model
+from tests.support.gguf_files import TOKENS, write_model
 
 in_one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 

@@ -16,7 +16,7 @@ from pluralism_local.models.check import verify
 from pluralism_local.models.gguf_file import GGUFHeader, Tensor, read_header
 from pluralism_local.models.rules import check_model
 from pluralism_local.models.store import ModelFile, details
-from tests.tiny.model import write_tiny
+from tests.support.tiny.model import write_tiny
 
 TEST_MODELS = Path("~/.cache/plocal-test-models").expanduser()
 

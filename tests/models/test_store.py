@@ -22,7 +22,7 @@ from pluralism_local.models import store as models
 from pluralism_local.models.gguf_file import fingerprint, read_header, sha256_of
 from pluralism_local.models.rules import RULES
 from pluralism_local.models.store import ModelFile, details, identity, installed, is_managed, resolve
-from tests.gguf_util import write_model
+from tests.support.gguf_files import write_model
 
 NOISE = np.random.default_rng(0).standard_normal((3, 32), dtype=np.float32)
 NO_ALIASES = Settings()

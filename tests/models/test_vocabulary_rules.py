@@ -10,7 +10,7 @@ import pytest
 from pluralism_local.errors import InvalidInput
 from pluralism_local.models.gguf_file import GGUFHeader, read_header
 from pluralism_local.models.vocabulary_rules import check_vocabulary, token_count
-from tests.tiny.model import Tiny, write_tiny
+from tests.support.tiny.model import Tiny, write_tiny
 
 TOKENS = "tokenizer.ggml.tokens"
 

@@ -12,7 +12,7 @@ from pluralism_local.mode_specs import ModeName
 from pluralism_local.modes import MODES, Ask
 from pluralism_local.results import AnswerDelta, CommentDone, Selected, Selection
 from pluralism_local.types import Message, Request, Sampling
-from tests.modes.helpers import NO_PROBABILITIES, THREE, answer, events_of, last, script
+from tests.support.mode_asks import NO_PROBABILITIES, THREE, answer, events_of, last, script
 
 QUESTION = "Should phones be banned?"
 EXPERTS = (

@@ -10,7 +10,7 @@ from pluralism_local.errors import ContextOverflow
 from pluralism_local.mode_specs import ModeName
 from pluralism_local.modes import Ask
 from pluralism_local.types import Request, Sampling
-from tests.modes.helpers import THREE, answer
+from tests.support.mode_asks import THREE, answer
 
 PROMPT = "Should phones be banned? A. Yes B. No"
 # overton's prompt without its comments: 21 words of instruction, "Situation:", the question's 8,

@@ -12,7 +12,7 @@ from pluralism_local.modes import Ask
 from pluralism_local.modes.comments import comment_seed
 from pluralism_local.results import CommentDelta, CommentDone, CommentStarted
 from pluralism_local.types import Message, Request, Sampling
-from tests.modes.helpers import NO_ADAPTERS, THREE, answer, community, events_of, pool, script
+from tests.support.mode_asks import NO_ADAPTERS, THREE, answer, community, events_of, pool, script
 
 ASK = Ask("Should phones be banned?", "overton", THREE)
 

@@ -12,7 +12,7 @@ from pluralism_local.mode_specs import ModeName
 from pluralism_local.modes import Ask
 from pluralism_local.modes.aggregate import is_stand_in
 from pluralism_local.results import AnswerDelta
-from tests.modes.helpers import NO_PROBABILITIES, THREE, NoLogprobs, answer, events_of, script
+from tests.support.mode_asks import NO_PROBABILITIES, THREE, NoLogprobs, answer, events_of, script
 
 QUESTION = "Should phones be banned?"
 POSED = f"{QUESTION}\nA. Yes\nB. No\nAnswer:"

@@ -13,7 +13,7 @@ from pluralism_local.modes import Ask, run
 from pluralism_local.prompts import DISTRIBUTIONAL_ANSWER
 from pluralism_local.results import Result
 from pluralism_local.types import OptionRequest, Sampling
-from tests.modes.helpers import last, pool
+from tests.support.mode_asks import last, pool
 
 POSED = "Should phones be banned in schools?\nA. Yes\nB. No\nAnswer:"
 TWO = pool(("left", 0.75), ("right", 0.25))

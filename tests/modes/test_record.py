@@ -15,7 +15,7 @@ from pluralism_local.modes import MODES, Ask
 from pluralism_local.modes.record import to_record
 from pluralism_local.results import Aggregate, Comment, Result, Selection, Turn
 from pluralism_local.types import ModelInfo, Sampling, Usage
-from tests.modes.helpers import THREE, after, answer
+from tests.support.mode_asks import THREE, after, answer
 
 RENAMED = {"llm": "model", "seconds": "timing", "answer_sampling": "sampling", "comment_sampling": "sampling"}
 

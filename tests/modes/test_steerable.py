@@ -16,7 +16,7 @@ from pluralism_local.modes.choosing import named_numbers
 from pluralism_local.modes.wordings import read_attribute
 from pluralism_local.results import Selected, Selection
 from pluralism_local.types import OptionRequest, Request, Sampling
-from tests.modes.helpers import NO_PROBABILITIES, THREE, NoLogprobs, answer, events_of, pool, script
+from tests.support.mode_asks import NO_PROBABILITIES, THREE, NoLogprobs, answer, events_of, pool, script
 
 QUESTION = "Should phones be banned?"
 SAY = [

@@ -11,7 +11,7 @@ from pluralism_local.mode_specs import ModeName
 from pluralism_local.modes import MODES, Ask, run
 from pluralism_local.results import AnswerDelta, CommentDelta, CommentDone, ModeEvent, Result
 from pluralism_local.types import Sampling
-from tests.modes.helpers import THREE, FailingEngine, after, answer, events_of, last
+from tests.support.mode_asks import THREE, FailingEngine, after, answer, events_of, last
 
 PROMPT = "Should phones be banned? A. Yes B. No"
 COMMENT = Sampling(temperature=1, top_p=0.9, max_tokens=4)

@@ -18,7 +18,7 @@ from pluralism_local.mode_specs import ModeName
 from pluralism_local.modes import MODES, Ask
 from pluralism_local.results import LLM_VOICE, Result, Turn
 from pluralism_local.types import AdapterRef, Message, OptionRequest, Request, Sampling
-from tests.modes.helpers import THREE, FailingEngine, after, answer, community, pool, script
+from tests.support.mode_asks import THREE, FailingEngine, after, answer, community, pool, script
 
 NAMES = ("left", "center", "right", "north")
 UNCOUNTED = Capabilities(adapters=True, distribution="exact", batched=True, counts_tokens=False)

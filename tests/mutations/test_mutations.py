@@ -11,7 +11,7 @@ import pytest
 from tests.mutations.draft import take_apart
 from tests.mutations.mutants import mutant
 from tests.mutations.trial import KINDS, Tally, child, try_adapters, try_models
-from tests.tiny.model import Tiny, write_tiny
+from tests.support.tiny.model import Tiny, write_tiny
 
 
 def check_tally(tally: Tally, count: int) -> None:

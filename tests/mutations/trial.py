@@ -29,7 +29,7 @@ from pluralism_local.models.details import read_model_header
 from pluralism_local.models.gguf_file import read_header, sha256_of
 from tests.mutations.draft import take_apart
 from tests.mutations.mutants import mutant
-from tests.tiny.model import NORMS_BEHIND, NORMS_OF_HEADS, Tiny, write_tiny, write_tiny_adapter
+from tests.support.tiny.model import NORMS_BEHIND, NORMS_OF_HEADS, Tiny, write_tiny, write_tiny_adapter
 
 Outcome = str
 MAX_SECONDS = 60  # a load takes a hundredth of one

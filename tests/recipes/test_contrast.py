@@ -27,8 +27,8 @@ from communitylm.corpus.passages import Passage, write_passages
 from communitylm.training.examples import Example
 from communitylm.training.objective import collate, row_losses
 from pluralism_local.errors import Cancelled, InvalidInput, NotFound
-from tests.recipes.corpus_util import letters, write_config
-from tests.recipes.tiny_checkpoint import write_checkpoint
+from tests.support.checkpoint import write_checkpoint
+from tests.support.corpus import letters, write_config
 
 TINY = """[base]
 model = './base'

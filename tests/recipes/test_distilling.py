@@ -29,8 +29,8 @@ from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.errors import InvalidInput, NotFound
 from pluralism_local.evaluation.voices import Verdict, read_questions
 from pluralism_local.prompts import QUESTION
-from tests.recipes.corpus_util import letters, write_config
-from tests.recipes.tiny_checkpoint import write_checkpoint
+from tests.support.checkpoint import write_checkpoint
+from tests.support.corpus import letters, write_config
 
 RULES = Path(__file__).parents[2] / "recipes" / "directions.toml"
 GOOD = (

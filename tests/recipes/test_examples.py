@@ -25,9 +25,9 @@ from communitylm.training.examples import (
 from pluralism_local.engine.llama import LlamaEngine
 from pluralism_local.errors import InvalidInput, NotFound
 from pluralism_local.types import Message
-from tests.gguf_util import write_model
-from tests.recipes.corpus_util import letters, write_config
-from tests.recipes.tiny_checkpoint import write_checkpoint
+from tests.support.checkpoint import write_checkpoint
+from tests.support.corpus import letters, write_config
+from tests.support.gguf_files import write_model
 
 HEADER = (1, 520, 9531, 198)
 END = 2  # <|im_end|>

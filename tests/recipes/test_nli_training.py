@@ -23,7 +23,7 @@ from communitylm.training.bases import find_base
 from pluralism_local.errors import EngineFailure, InvalidInput, NotFound, Refused
 from pluralism_local.evaluation.nli.base import LABELS, NliPair
 from pluralism_local.evaluation.nli.prompts import NLI_WORDS, nli_message
-from tests.recipes.tiny_checkpoint import write_checkpoint
+from tests.support.checkpoint import write_checkpoint
 
 torch = pytest.importorskip("torch")
 

@@ -19,8 +19,8 @@ from communitylm.community.training import train
 from communitylm.corpus.passages import write_passages
 from communitylm.training.examples import Example
 from pluralism_local.errors import InvalidInput, NotFound, Refused
-from tests.recipes.corpus_util import letters, write_config
-from tests.recipes.tiny_checkpoint import write_checkpoint
+from tests.support.checkpoint import write_checkpoint
+from tests.support.corpus import letters, write_config
 
 LENGTHS = st.lists(st.integers(2, 40), min_size=1, max_size=25)
 WEIGHTS = "adapter_model.safetensors"

@@ -9,7 +9,7 @@ import pytest
 
 from communitylm.corpus.passages import Passage, read_passages, write_passages
 from pluralism_local.errors import InvalidInput, NotFound
-from tests.recipes.corpus_util import letters
+from tests.support.corpus import letters
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:

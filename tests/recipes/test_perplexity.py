@@ -24,8 +24,9 @@ from communitylm.training.examples import question_about
 from pluralism_local.bench.seeded import write_lora
 from pluralism_local.errors import ContextOverflow
 from pluralism_local.models.gguf_file import read_header
-from tests.engine.conftest import ASSISTANT_HEADER, f16_path  # noqa: F401 - a fixture
-from tests.recipes.corpus_util import letters, write_config
+from tests.engine.conftest import f16_path  # noqa: F401 - a fixture
+from tests.support.corpus import letters, write_config
+from tests.support.starter import ASSISTANT_HEADER
 
 ROOT = Path(__file__).parents[2]
 PAIRS = [question_about(passage) for passage in letters("riders")[:3]]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from communitylm.corpus.passages import Passage
 from communitylm.corpus.split import SLACK, evenly, split
 from pluralism_local.errors import InvalidInput
-from tests.recipes.corpus_util import letters
+from tests.support.corpus import letters
 
 SIZES = st.lists(st.integers(1, 40), min_size=2, max_size=30)
 

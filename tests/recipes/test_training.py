@@ -20,8 +20,8 @@ from communitylm.community.settings import read_settings
 from communitylm.community.training import train
 from communitylm.corpus.passages import write_passages
 from pluralism_local.errors import EngineFailure, InvalidInput, NotFound, Refused
-from tests.recipes.corpus_util import letters, write_config, write_jsonl
-from tests.recipes.tiny_checkpoint import write_checkpoint
+from tests.support.checkpoint import write_checkpoint
+from tests.support.corpus import letters, write_config, write_jsonl
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "recipes" / "train_community.py"

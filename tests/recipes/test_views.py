@@ -13,7 +13,7 @@ from communitylm.corpus.preparing import Prepared, hold_out, rank
 from communitylm.corpus.subjects import subjects
 from communitylm.corpus.terms import terms
 from communitylm.corpus.view_scores import PRIOR_TERMS, Z_LIMIT, Term, log_odds, view_scores
-from tests.recipes.corpus_util import letters
+from tests.support.corpus import letters
 
 
 def test_terms_are_content_words_and_neighbouring_pairs() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import add_card
+from tests.support.command_line import add_card
 
 
 @pytest.fixture(autouse=True)

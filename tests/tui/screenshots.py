@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pluralism_local.tui.app import ChatApp
 from pluralism_local.tui.exchange import Exchange
-from tests.tui.helpers import QUESTION, running, start, until, write
+from tests.support.chat_driver import QUESTION, running, start, until, write
 
 PICTURES = Path(__file__).parent / "pictures"
 SIZE = (104, 30)

@@ -14,7 +14,7 @@ from pluralism_local.tui.communities_pane import CommunitiesPane
 from pluralism_local.tui.prompt import Prompt
 from pluralism_local.tui.transcript import Transcript
 from pluralism_local.tui.views import CommentView, TraceView
-from tests.tui.helpers import QUESTION, Gated, ask, chat, play, running, screen, start, until, write
+from tests.support.chat_driver import QUESTION, Gated, ask, chat, play, running, screen, start, until, write
 
 
 def test_overton_shows_the_answer_and_who_was_heard() -> None:
@@ -216,7 +216,7 @@ def test_a_bug_leaves_its_traceback_in_a_file(tmp_path: Path) -> None:
     async def scene() -> None:
         from pluralism_local.tui.app import ChatApp
         from pluralism_local.tui.engines import Engines
-        from tests.tui.helpers import opener
+        from tests.support.chat_driver import opener
 
         app = ChatApp(
             start(model="first", mode="vanilla"),

@@ -7,7 +7,7 @@ from textual.widgets import Input
 from pluralism_local.tui.distribution_pane import DistributionPane
 from pluralism_local.tui.options_form import OptionsForm
 from pluralism_local.tui.prompt import Prompt
-from tests.tui.helpers import QUESTION, ask, chat, play, running, screen, start, until, write
+from tests.support.chat_driver import QUESTION, ask, chat, play, running, screen, start, until, write
 
 
 def test_steerable_wants_an_attribute_and_shows_the_choice() -> None:

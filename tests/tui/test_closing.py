@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from pluralism_local.history import History, default_path
-from tests.tui.terminals import Terminal
+from tests.support.terminal import Terminal
 
 pytestmark = pytest.mark.usefixtures("starter_path")
 

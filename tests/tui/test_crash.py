@@ -8,8 +8,8 @@ import termios
 import pytest
 
 from pluralism_local.history import History, default_path
-from tests.tui.helpers import QUESTION
-from tests.tui.terminals import ENTRY, Terminal
+from tests.support.chat_driver import QUESTION
+from tests.support.terminal import ENTRY, Terminal
 
 BUG = """
 from pluralism_local.tui.app import ChatApp

@@ -16,7 +16,7 @@ from pluralism_local.tui.screens.help import HelpScreen
 from pluralism_local.tui.screens.history import HistoryScreen
 from pluralism_local.tui.screens.models import ModelsScreen
 from pluralism_local.tui.screens.settings import SettingsScreen
-from tests.tui.helpers import QUESTION, ask, chat, play, running, screen, start, until
+from tests.support.chat_driver import QUESTION, ask, chat, play, running, screen, start, until
 
 
 def answered(app: ChatApp, kind: type[Screen[Any]], value: object) -> None:

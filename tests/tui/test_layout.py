@@ -9,7 +9,7 @@ import pytest
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.tui.communities_pane import CommunitiesPane
 from pluralism_local.tui.prompt import Prompt
-from tests.tui.helpers import QUESTION, Gated, ask, chat, play, running, screen, start, until, write
+from tests.support.chat_driver import QUESTION, Gated, ask, chat, play, running, screen, start, until, write
 
 
 @pytest.mark.parametrize("size", [(80, 24), (40, 12), (40, 30), (120, 12)])

@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 
 from pluralism_local.display.figures import clean
 from pluralism_local.tui.markdown import DEEPEST, MOST_COLUMNS, Answer, parser
-from tests.tui.helpers import play
+from tests.support.chat_driver import play
 
 MARKUP = re.compile(r"[\s*_`~#>|+=:.\d-]+")
 """What a parser may take for markup, and numbers of lists."""

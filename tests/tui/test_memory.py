@@ -15,7 +15,19 @@ from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.history import History, default_path, weighed
 from pluralism_local.tui.app import ChatApp
 from pluralism_local.tui.engines import Engines
-from tests.tui.helpers import QUESTION, Gated, ask, chat, opener, play, running, screen, start, until, write
+from tests.support.chat_driver import (
+    QUESTION,
+    Gated,
+    ask,
+    chat,
+    opener,
+    play,
+    running,
+    screen,
+    start,
+    until,
+    write,
+)
 
 
 def test_the_answer_is_written_to_the_history_as_it_goes() -> None:

@@ -20,7 +20,7 @@ from pluralism_local.tui.exchange import Exchange, from_stored
 from pluralism_local.tui.screens.conversation_text import local, preview
 from pluralism_local.tui.trace import trace
 from pluralism_local.tui.views import traced_text
-from tests.tui.helpers import QUESTION, ask, chat, play, running, screen, start, until
+from tests.support.chat_driver import QUESTION, ask, chat, play, running, screen, start, until
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 

@@ -32,7 +32,7 @@ from pluralism_local.tui.messages import Warned, WorkEvent
 from pluralism_local.tui.outbox import Outbox
 from pluralism_local.tui.transcript import foot
 from pluralism_local.types import Message, ModelInfo, Request, Sampling, Usage
-from tests.tui.helpers import opener
+from tests.support.chat_driver import opener
 
 
 def test_the_outbox_posts_everything_in_order_and_at_most_20_times_a_second() -> None:

@@ -16,7 +16,7 @@ from pluralism_local.history import History, default_path
 from pluralism_local.tui.screens.conversation_text import preview
 from pluralism_local.tui.transcript import Transcript
 from pluralism_local.tui.views import CommentView, TraceView
-from tests.tui.helpers import QUESTION, ask, chat, play, running, screen, start, until
+from tests.support.chat_driver import QUESTION, ask, chat, play, running, screen, start, until
 
 ANSWERS = [
     "Write to <name>, if a<b and c>d. Use List<String>.",

@@ -16,7 +16,7 @@ from pluralism_local.results import Result
 from pluralism_local.tui.app import ChatApp
 from pluralism_local.tui.exchange import Exchange
 from pluralism_local.tui.prompt import Prompt
-from tests.tui.helpers import QUESTION, ask, play, running, screen, start, until, write
+from tests.support.chat_driver import QUESTION, ask, play, running, screen, start, until, write
 
 pytestmark = pytest.mark.usefixtures("starter_path")
 

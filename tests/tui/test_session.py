@@ -33,7 +33,7 @@ from pluralism_local.tui.session import Session
 from pluralism_local.tui.transcript import welcome
 from pluralism_local.tui.work import Job, Worker
 from pluralism_local.types import ModelInfo, Sampling
-from tests.tui.helpers import start
+from tests.support.chat_driver import start
 
 MODEL = ModelInfo("first", "scripted", context=100)
 

@@ -16,7 +16,7 @@ from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.tui.app import ChatApp
 from pluralism_local.tui.messages import Progress, Warned
 from pluralism_local.tui.state import Start
-from tests.tui.helpers import chat, play, running, screen, start, until
+from tests.support.chat_driver import chat, play, running, screen, start, until
 
 FIRST_PAINT = """
 import os, sys

@@ -17,7 +17,7 @@ from textual.screen import Screen
 from pluralism_local.tui.app import ChatApp
 from pluralism_local.tui.messages import Progress
 from pluralism_local.tui.prompt import Prompt
-from tests.tui.helpers import QUESTION, running, start, until, write
+from tests.support.chat_driver import QUESTION, running, start, until, write
 
 LIMIT = 0.05
 """Seconds from a key to the screen that the issue allows."""

@@ -21,7 +21,7 @@ import pytest
 
 from pluralism_local.errors import InvalidInput
 from pluralism_local.tui import web
-from tests.tui.helpers import play
+from tests.support.chat_driver import play
 
 pytest.importorskip("textual_serve")
 aiohttp = pytest.importorskip("aiohttp")

@@ -11,8 +11,8 @@ from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 from pluralism_local.engine.packs import shelf as pack_shelf
 from pluralism_local.errors import Refused
 from pluralism_local.types import EngineEvent, TextDone
-from tests.engine.conftest import MakeRef
-from tests.engine.llama_util import ask, run, texts
+from tests.support.llama_requests import ask, run, texts
+from tests.support.starter import MakeRef
 
 
 @pytest.fixture(scope="module")

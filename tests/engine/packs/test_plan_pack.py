@@ -15,8 +15,8 @@ from pluralism_local.engine.packs.rules import spare_tokens
 from pluralism_local.engine.packs.writer import PackAdapter, PackPlan, plan_pack
 from pluralism_local.errors import NotFound
 from pluralism_local.models.gguf_file import GGUFHeader, Tensor, read_header
-from tests.engine.packs.pack_util import START, planned
-from tests.gguf_util import write_model
+from tests.support.gguf_files import write_model
+from tests.support.pack_plans import START, planned
 
 
 def with_settings(base: GGUFHeader, **changes: Any) -> GGUFHeader:

@@ -24,9 +24,9 @@ from pluralism_local.engine.plan import Row, encode, prefill_rows
 from pluralism_local.errors import EngineFailure, InvalidInput, Refused
 from pluralism_local.models.gguf_file import read_header, sha256_of
 from pluralism_local.types import AdapterRef, Message, TextDelta, TextStarted
-from tests.engine.llama_util import BATCH_TOLERANCE, ask, letters, run, texts, user
-from tests.tiny.families import FAMILIES
-from tests.tiny.model import write_tiny
+from tests.support.llama_requests import BATCH_TOLERANCE, ask, letters, run, texts, user
+from tests.support.tiny.families import FAMILIES
+from tests.support.tiny.model import write_tiny
 
 pytestmark = pytest.mark.skipif(not tensors.runs_on_cpu_alone(), reason="other devices compute here")
 

@@ -19,8 +19,8 @@ from pluralism_local.engine.packs.writer import PackAdapter, PackPlan, plan_pack
 from pluralism_local.engine.plan import encode, prefill_rows
 from pluralism_local.errors import InvalidInput
 from pluralism_local.models.gguf_file import GGUFHeader, read_header
-from tests.engine.conftest import ASSISTANT_HEADER
-from tests.engine.packs.pack_util import START, planned
+from tests.support.pack_plans import START, planned
+from tests.support.starter import ASSISTANT_HEADER
 
 PROMPT = "<|im_start|>user\nShould phones be banned in schools? Say what you think and why.<|im_end|>\n"
 ANSWER = "I think that"

@@ -11,7 +11,7 @@ from pluralism_local.engine.handles import Model, install_log
 from pluralism_local.engine.planner import ContextSteps, NotMeasured, Turn, Way, measure, turns
 from pluralism_local.engine.planner.measure import PROMPT_ROWS, ROUNDS
 from pluralism_local.errors import Cancelled
-from tests.tiny.model import write_tiny
+from tests.support.tiny.model import write_tiny
 
 TWO_CORES = turns(2, 2, flash=False, other_flash=True)
 

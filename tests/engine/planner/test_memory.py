@@ -26,8 +26,8 @@ from pluralism_local.engine.planner import (
     turns,
 )
 from pluralism_local.errors import Cancelled, EngineFailure
-from tests.engine.llama_util import ask, texts
-from tests.tiny.model import write_tiny
+from tests.support.llama_requests import ask, texts
+from tests.support.tiny.model import write_tiny
 
 RULES = Choices.of_rules(2, 2)
 TABLE = Table(

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from pluralism_local.cli.main import main
-from tests.cli.conftest import Ran, add_card
-from tests.evaluation.report.pages import Begin, Run
-from tests.evaluation.rows import Row, write
+from tests.support.command_line import Ran, add_card
+from tests.support.report_pages import Begin, Run
+from tests.support.rows import Row, write
 
 
 @pytest.fixture(autouse=True)

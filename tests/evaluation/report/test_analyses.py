@@ -20,7 +20,7 @@ from pluralism_local.evaluation.runner import Results
 from pluralism_local.evaluation.samples import Prediction, Sample, Where
 from pluralism_local.evaluation.summary import RunSummary, summarise
 from pluralism_local.evaluation.tasks import TASKS
-from tests.evaluation import rows
+from tests.support import rows
 
 GLOBAL = TASKS["distributional-globalopinionqa"]
 OVERTON = TASKS["overton-nli"]

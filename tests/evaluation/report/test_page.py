@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from pluralism_local.evaluation.report import RunView, render
-from tests.evaluation import rows
-from tests.evaluation.report.pages import (
+from tests.support import rows
+from tests.support.report_pages import (
     FEW,
     GLOBAL,
     HOSTILE,

@@ -13,8 +13,8 @@ from pluralism_local.evaluation.runner import read_results
 from pluralism_local.evaluation.sample_file import read_samples
 from pluralism_local.evaluation.samples import Prediction
 from pluralism_local.evaluation.tasks import TASKS
-from tests.evaluation import rows
-from tests.evaluation.report.pages import (
+from tests.support import rows
+from tests.support.report_pages import (
     DISTANCE,
     FEW,
     GLOBAL,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.evaluation.report.pages import (
+from tests.support.report_pages import (
     DISTANCE,
     FEW,
     GLOBAL,

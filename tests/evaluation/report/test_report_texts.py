@@ -16,15 +16,8 @@ from pluralism_local.evaluation.nli import NliPair
 from pluralism_local.evaluation.nli.base import EntailmentScores
 from pluralism_local.evaluation.runner import read_results
 from pluralism_local.evaluation.samples import Prediction
-from tests.evaluation import rows
-from tests.evaluation.report.pages import (
-    HOSTILE,
-    Begin,
-    Run,
-    cell,
-    page_of,
-    record_of,
-)
+from tests.support import rows
+from tests.support.report_pages import HOSTILE, Begin, Run, cell, page_of, record_of
 
 
 def share(value: float) -> dict[str, float]:

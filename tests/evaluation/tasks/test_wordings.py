@@ -11,7 +11,7 @@ from pluralism_local.evaluation.identity import rendered
 from pluralism_local.evaluation.samples import Sample, Where
 from pluralism_local.evaluation.tasks import TASKS, Task
 from pluralism_local.modes.wordings import Wording
-from tests.evaluation import rows
+from tests.support import rows
 
 
 def sample(task: str, row: rows.Row) -> Sample:

@@ -18,7 +18,7 @@ from pluralism_local.evaluation.voices import service
 from pluralism_local.evaluation.voices.estimate import estimate
 from pluralism_local.evaluation.voices.result import RESULT_FILE, SCHEMA, VoicesResult, keep, result_of
 from pluralism_local.types import Sampling
-from tests.modes.helpers import THREE
+from tests.support.mode_asks import THREE
 
 QUESTIONS = "Is tipping fair?\nShould tea be taxed?\nIs rain good?\n"
 opened: list[str] = []

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.communities.conftest import base_header, make_adapted
-from tests.gguf_util import write_model
+from tests.support.gguf_files import write_model
 
 __all__ = ["base_header", "make_adapted"]
 

@@ -9,9 +9,9 @@ import pytest
 from pluralism_local.communities import Library, Pool
 from pluralism_local.tui.screens.communities import CommunitiesScreen
 from pluralism_local.tui.screens.pool_file import pools_folder
-from tests.cli.conftest import add_card
-from tests.communities.conftest import FINGERPRINT, MakeCard
-from tests.tui.screens.hosting import NARROW, PENDING, WIDE, Driver, play, shown
+from tests.support.cards import FINGERPRINT, MakeCard
+from tests.support.command_line import add_card
+from tests.support.screen_host import NARROW, PENDING, WIDE, Driver, play, shown
 
 OTHER = "sha256:" + "00" * 32
 CARD = """---

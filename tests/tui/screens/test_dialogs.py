@@ -7,7 +7,7 @@ import pytest
 from pluralism_local.errors import InvalidInput
 from pluralism_local.tui.screens.ask_line import AskLine
 from pluralism_local.tui.screens.confirm import Confirm
-from tests.tui.screens.hosting import NARROW, PENDING, WIDE, play, shown
+from tests.support.screen_host import NARROW, PENDING, WIDE, play, shown
 
 
 def not_x(text: str) -> None:

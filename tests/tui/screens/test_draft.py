@@ -9,7 +9,7 @@ import pytest
 from pluralism_local.communities import Community, Library, Member, Pool, load_community
 from pluralism_local.errors import InvalidInput
 from pluralism_local.tui.screens.draft import Draft
-from tests.communities.conftest import MakeCard
+from tests.support.cards import MakeCard
 
 
 @pytest.fixture

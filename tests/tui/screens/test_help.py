@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.containers import VerticalScroll
 
 from pluralism_local.tui.screens.help import HelpScreen
-from tests.tui.screens.hosting import NARROW, WIDE, play, shown
+from tests.support.screen_host import NARROW, WIDE, play, shown
 
 ROWS = [
     (f"ctrl+{letter}", f"Does the thing that {letter} stands for, whatever that may be")

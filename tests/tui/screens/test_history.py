@@ -13,7 +13,7 @@ from pluralism_local.history import History, Summary
 from pluralism_local.results import Aggregate, Comment, Result
 from pluralism_local.tui.screens.history import HistoryScreen
 from pluralism_local.types import ModelInfo, Sampling, Usage
-from tests.tui.screens.hosting import NARROW, PENDING, WIDE, Driver, play, shown
+from tests.support.screen_host import NARROW, PENDING, WIDE, Driver, play, shown
 
 
 def result(prompt: str, answer: str, distribution: Aggregate | None = None) -> Result:

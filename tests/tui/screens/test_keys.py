@@ -16,7 +16,7 @@ from pluralism_local.tui.screens.frame import Frame
 from pluralism_local.tui.screens.history import HistoryScreen
 from pluralism_local.tui.screens.models import ModelsScreen
 from pluralism_local.tui.screens.settings import SettingsScreen
-from tests.tui.screens.hosting import NARROW, WIDE, play, shown
+from tests.support.screen_host import NARROW, WIDE, play, shown
 
 SCREENS: list[type[Frame[Any]]] = [CommunitiesScreen, ModelsScreen, HistoryScreen, SettingsScreen]
 

@@ -12,7 +12,7 @@ import pytest
 from pluralism_local.config import Settings
 from pluralism_local.models import check as model_check
 from pluralism_local.tui.screens.models import ModelsScreen
-from tests.tui.screens.hosting import NARROW, PENDING, WIDE, Driver, play, shown
+from tests.support.screen_host import NARROW, PENDING, WIDE, Driver, play, shown
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pluralism_local.communities import Library, Member, Pool, load_community
 from pluralism_local.communities.library import shipped_path
 from pluralism_local.errors import InvalidInput, Refused
 from pluralism_local.tui.screens.pool_file import clash, pools_folder, save
-from tests.communities.conftest import MakeCard, plocal, write_card
+from tests.support.cards import MakeCard, plocal, write_card
 
 
 @pytest.fixture

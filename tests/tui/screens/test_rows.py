@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from textual.app import App, ComposeResult
 
 from pluralism_local.tui.screens.rows import Row, Rows, fitted
-from tests.tui.screens.hosting import play
+from tests.support.screen_host import play
 
 
 class Listing(App[None]):

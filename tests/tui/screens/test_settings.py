@@ -9,7 +9,7 @@ from pluralism_local.config import Settings
 from pluralism_local.errors import InvalidInput
 from pluralism_local.tui.screens import fields
 from pluralism_local.tui.screens.settings import SettingsScreen
-from tests.tui.screens.hosting import NARROW, PENDING, WIDE, Driver, play, shown
+from tests.support.screen_host import NARROW, PENDING, WIDE, Driver, play, shown
 
 BUILT_IN = dict.fromkeys(Settings.model_fields, "built-in")
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.tiny import templates
-from tests.tiny.model import BIASES, NORMS_BEHIND, NORMS_OF_HEADS, Tiny
+from tests.support.tiny import templates
+from tests.support.tiny.model import BIASES, NORMS_BEHIND, NORMS_OF_HEADS, Tiny
 
 CONTEXT = 1024
 WINDOW = 16

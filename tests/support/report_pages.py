@@ -9,8 +9,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from tests.cli.conftest import Ran
-from tests.evaluation import rows
+from tests.support import rows
+from tests.support.command_line import Ran
 
 VOID = frozenset({"meta"})
 Run = Callable[..., Ran]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pluralism_local.engine.packs.writer import PackAdapter, PackPlan, plan_pack
 from pluralism_local.models.gguf_file import GGUFHeader
-from tests.engine.conftest import ASSISTANT_HEADER
+from tests.support.starter import ASSISTANT_HEADER
 
 START = ASSISTANT_HEADER[0]
 

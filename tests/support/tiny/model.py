@@ -11,7 +11,7 @@ import numpy as np
 
 from pluralism_local.bench.seeded import write_lora
 from pluralism_local.models.gguf_file import read_header
-from tests.tiny.vocabulary import Tokenizer, add_bpe, add_sentencepiece
+from tests.support.tiny.vocabulary import Tokenizer, add_bpe, add_sentencepiece
 
 EMBEDDING, LAYERS, HEADS, KV_HEADS, FEED_FORWARD, CONTEXT = 32, 2, 4, 2, 64, 256
 HEAD = EMBEDDING // HEADS

@@ -1,0 +1,1 @@
+"""What several tests share: files, servers, engines and applications to test against."""
