@@ -109,13 +109,13 @@ class DamagedWeights(EngineFailure):
     """The model computes no numbers, or the file that it was read from is no longer what was written."""
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint naming the nearest of `known`, else listing them (at most 12); empty if there are none."""
-    names = sorted(known)
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """A hint naming the nearest of `choices`, else listing them (at most 12); empty if there are none."""
+    names = sorted(choices)
     near = get_close_matches(word, names, n=1, cutoff=0.5)
     if near:
         return f"Did you mean '{near[0]}'?"
     if not names:
         return ""
-    shown = ", ".join(names[:12])
-    return f"Known: {shown}{', …' if len(names) > 12 else ''}."
+    first = ", ".join(names[:12])
+    return f"Known: {first}{', …' if len(names) > 12 else ''}."

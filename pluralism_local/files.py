@@ -130,15 +130,15 @@ def remembered(path: Path, what: str, compute: Callable[[], str], cache: Path | 
         return compute()
     key = str(path.resolve())
     entry = _read_entries(cache).get(key, {})
-    found = entry.get(what)
-    if isinstance(found, str) and entry.get("stamp") == before:
-        return found
+    remembered_value = entry.get(what)
+    if isinstance(remembered_value, str) and entry.get("stamp") == before:
+        return remembered_value
     value = compute()
     if _stamp(path) == before:  # else somebody is still writing it
         entries = _read_entries(cache)
         entry = entries.get(key, {})
-        kept = entry if entry.get("stamp") == before else {}
-        entries[key] = {**kept, "stamp": before, what: value}
+        current = entry if entry.get("stamp") == before else {}
+        entries[key] = {**current, "stamp": before, what: value}
         present = {name: entry for name, entry in entries.items() if _stamp(Path(name)) is not None}
         with contextlib.suppress(OSError, InvalidInput):
             write_atomic(cache, json.dumps(present, indent=1) + "\n")

@@ -32,7 +32,7 @@ COPY_TYPES = ("Q4_0", "IQ4_NL", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0")
 STARTER = "starter"
 
 _SCHEME = re.compile(r"[a-z]{2,}:")  # two letters at least: C: is a disk
-_HUB = re.compile(r"hf:(?P<repo>\w[\w.-]*/\w[\w.-]*)(?::(?P<wanted>[^:]+))?", re.ASCII)
+_HUB = re.compile(r"hf:(?P<repo>\w[\w.-]*/\w[\w.-]*)(?::(?P<selector>[^:]+))?", re.ASCII)
 _TAGS = {tag.lower(): tag for tag in (FAST, *COPY_TYPES)}
 
 
@@ -107,11 +107,11 @@ class Hub:
 
     Attributes:
         repo: ``user/repo``; None where what follows ``hf:`` can be none.
-        wanted: the quantization or the file; None takes the only one.
+        selector: the quantization or the file; None takes the only one.
     """
 
     repo: str | None
-    wanted: str | None
+    selector: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +182,7 @@ def hub(text: str) -> Hub | None:
     if not text.startswith("hf:"):
         return None
     match = _HUB.fullmatch(text)
-    return Hub(None, None) if match is None else Hub(match["repo"], match["wanted"])
+    return Hub(None, None) if match is None else Hub(match["repo"], match["selector"])
 
 
 def names_a_file(text: str) -> bool:

@@ -61,23 +61,23 @@ def parse_spec(spec: str) -> RemoteUrl:
     """
     spec = spec.strip()
     url, _, model = (url_of(spec) or spec).partition("#")
-    found = _URL.fullmatch(url.strip()) if url.isprintable() and len(url) <= LONGEST_URL else None
-    host = _host(found["host"]) if found else None
-    if not found or host is None or int(found["port"] or 0) > 65535:
+    match = _URL.fullmatch(url.strip()) if url.isprintable() and len(url) <= LONGEST_URL else None
+    host = _host(match["host"]) if match else None
+    if not match or host is None or int(match["port"] or 0) > 65535:
         raise InvalidInput(
             "The URL of the remote model cannot be used: it must be http(s)://host[:port][/path].",
             "Write for example remote:http://127.0.0.1:8000/v1 or remote:https://example.org/v1#model; in a user "
             "name, a password or a path, '/', '?', '#', '@' and '\\' are written %2F, %3F, %23, %40 and %5C.",
         )
-    path = (found["path"] or "").rstrip("/").removesuffix("/chat/completions") or "/v1"
+    path = (match["path"] or "").rstrip("/").removesuffix("/chat/completions") or "/v1"
     written = f"[{host}]" if ":" in host else host
-    port = f":{found['port']}" if found["port"] else ""
-    user, _, password = (found["userinfo"] or "").partition(":")
+    port = f":{match['port']}" if match["port"] else ""
+    user, _, password = (match["userinfo"] or "").partition(":")
     return RemoteUrl(
-        address=f"{found['scheme'].lower()}://{written}{port}{path}",
+        address=f"{match['scheme'].lower()}://{written}{port}{path}",
         host=host,
         loopback=is_loopback(host),
-        credentials=(unquote(user), unquote(password)) if found["userinfo"] else None,
+        credentials=(unquote(user), unquote(password)) if match["userinfo"] else None,
         model=model or None,
     )
 

@@ -49,7 +49,7 @@ class Selection:
     community: str
     method: Literal["probabilities", "parsed", "fallback", "only"]
     probabilities: dict[str, float] | None = None
-    said: str = ""
+    words: str = ""
     several: bool = field(default=False, compare=False)
 
 
@@ -129,17 +129,17 @@ class Turn:
     Attributes:
         prompt: what the user asked, as the user saw it.
         answer: what the user got, not blank; the LLM's text or the most probable option's.
-        asked: by voice (a community's id, or `LLM_VOICE`) the user message as that voice was really sent it.
-        said: by voice its reply, to the character as it came, so that a follow-up continues the voice's own
+        messages: by voice (a community's id, or `LLM_VOICE`) the user message as that voice was really sent it.
+        replies: by voice its reply, to the character as it came, so that a follow-up continues the voice's own
             sequence without decoding it again.
 
-    `asked` and `said` name the same voices: those that spoke. Any other gets `prompt` and `answer` instead.
+    `messages` and `replies` name the same voices: those that spoke. Any other gets `prompt` and `answer` instead.
     """
 
     prompt: str
     answer: str
-    asked: Mapping[str, str]
-    said: Mapping[str, str]
+    messages: Mapping[str, str]
+    replies: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

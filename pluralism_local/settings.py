@@ -112,10 +112,10 @@ class Settings(BaseModel):
 
 def servers(models: Iterable[str]) -> frozenset[str]:
     """The addresses of the remote models among these; one that cannot be read is connected to by nobody."""
-    found = set()
+    addresses = set()
     for model in models:
         url = url_of(model)
         if url is not None:
             with contextlib.suppress(InvalidInput):
-                found.add(parse_spec(url).address)
-    return frozenset(found)
+                addresses.add(parse_spec(url).address)
+    return frozenset(addresses)

@@ -56,8 +56,8 @@ def parse(content: bytes, path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text_of(content, path))
     except (ValueError, RecursionError) as error:
-        found = _SYNTAX_ERROR.fullmatch(str(error))
-        what, where = (found["what"], found["where"]) if found else (str(error), "end of document")
+        match = _SYNTAX_ERROR.fullmatch(str(error))
+        what, where = (match["what"], match["where"]) if match else (str(error), "end of document")
         last_line = content.count(b"\n") + 1
         where = where.replace("end of document", f"line {last_line}")
         raise InvalidInput(

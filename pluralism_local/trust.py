@@ -37,10 +37,10 @@ class Trust:
 
     def state(self, file: Path, content: bytes) -> State:
         """Whether the user allowed this content of this file; ``"changed"``: another one of it."""
-        known = self._read()["files"].get(_place(file))
-        if known is None:
+        digest_here = self._read()["files"].get(_place(file))
+        if digest_here is None:
             return "unknown"
-        return "trusted" if known == _sha256(content) else "changed"
+        return "trusted" if digest_here == _sha256(content) else "changed"
 
     def allow(self, file: Path, content: bytes) -> None:
         """Trust this content of this file from now on.
@@ -60,19 +60,19 @@ class Trust:
 
     def files(self) -> dict[Path, State | Literal["gone"]]:
         """Every file that was trusted, and what it is now."""
-        found: dict[Path, State | Literal["gone"]] = {}
+        states: dict[Path, State | Literal["gone"]] = {}
         for place in sorted(self._read()["files"]):
             try:
                 with open_regular(Path(place)) as file:
-                    found[Path(place)] = self.state(Path(place), file.read())
+                    states[Path(place)] = self.state(Path(place), file.read())
             except (NotFound, InvalidInput):
-                found[Path(place)] = "gone"
-        return found
+                states[Path(place)] = "gone"
+        return states
 
     def run_state(self, names: Mapping[str, Any]) -> Literal["own", "trusted", "unknown"]:
         """Whether a run that names just this was begun here, or was allowed to."""
-        kept = self._read()["runs"].get(_key(names))
-        return "unknown" if kept is None else "trusted" if kept else "own"
+        folder = self._read()["runs"].get(_key(names))
+        return "unknown" if folder is None else "trusted" if folder else "own"
 
     def remember_run(self, names: Mapping[str, Any]) -> None:
         """A run that names this is begun here. Where that cannot be written, resuming asks for the names again."""
@@ -104,10 +104,10 @@ class Trust:
     def _read(self) -> _Entries:
         try:
             with open_regular(self.data_dir / STORE) as file:
-                found = json.loads(file.read())
+                record = json.loads(file.read())
         except (NotFound, InvalidInput, OSError, ValueError, RecursionError):
-            found = None
-        return {kind: _texts(found, kind) for kind in ("files", "runs")}
+            record = None
+        return {kind: _texts(record, kind) for kind in ("files", "runs")}
 
     def _change(self, change: Callable[[_Entries], object]) -> None:
         file = self.data_dir / STORE
@@ -163,8 +163,8 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _texts(found: object, kind: str) -> dict[str, str]:
-    entries = found.get(kind) if isinstance(found, dict) else None
+def _texts(record: object, kind: str) -> dict[str, str]:
+    entries = record.get(kind) if isinstance(record, dict) else None
     if not isinstance(entries, dict):
         return {}
     return {key: value for key, value in entries.items() if isinstance(value, str)}

@@ -61,13 +61,13 @@ def _make(path: Path) -> tuple[Path, IO[bytes]]:
 
 def sweep(folder: Path, name: str | None = None) -> int:
     """Remove what dead processes left in `folder`, of the file `name` or of all; how many files that were."""
-    wanted = None if name is None else name[:_NAME_LENGTH]
+    beginning = None if name is None else name[:_NAME_LENGTH]
     try:
         names = [entry.name for entry in os.scandir(folder)]
     except OSError:  # no such folder, or not ours to read
         return 0
     forms = [form for name in names if (form := _FORM.fullmatch(name)) is not None]
-    return sum(_remove(folder / form[0]) for form in forms if wanted in (None, form["name"]))
+    return sum(_remove(folder / form[0]) for form in forms if beginning in (None, form["name"]))
 
 
 def _remove(path: Path) -> bool:

@@ -135,15 +135,19 @@ class Report:
 
     @property
     def recommended(self) -> str | None:
-        near = [one for one in self.candidates if one.divergence.kl_nats <= self.work.most_kl]
-        faster = [one for one in near if one.ask_seconds * LEAST_GAIN <= self.source.ask_seconds]
-        return min(faster, key=lambda one: one.ask_seconds).kind if faster else None
+        near = [
+            candidate for candidate in self.candidates if candidate.divergence.kl_nats <= self.work.most_kl
+        ]
+        faster = [
+            candidate for candidate in near if candidate.ask_seconds * LEAST_GAIN <= self.source.ask_seconds
+        ]
+        return min(faster, key=lambda candidate: candidate.ask_seconds).kind if faster else None
 
     @property
     def chosen(self) -> str | None:
         """What is to be kept; None for nothing."""
         kind = self.work.chosen or self.recommended
-        return kind if self.complete and kind in {one.kind for one in self.candidates} else None
+        return kind if self.complete and kind in {candidate.kind for candidate in self.candidates} else None
 
     def record(self) -> dict[str, Any]:
         """The report as JSON-ready values."""
@@ -159,7 +163,7 @@ class Report:
             "requantized": self.requantized,
             "drift": None if self.drift is None else round(self.drift, 3),
             "source": self.source.record(),
-            "candidates": [one.record() for one in self.candidates],
+            "candidates": [candidate.record() for candidate in self.candidates],
             "failed": self.failed,
             "left_out": {left.kind: left.reason for left in self.left_out},
             "most_kl": self.work.most_kl,
@@ -178,4 +182,7 @@ def ask_seconds(rates: Speeds) -> float:
 
 def ratios(report: Report) -> Sequence[tuple[Figures, float]]:
     """Source and candidates, each with how many times as fast as the source an ask is."""
-    return [(one, report.source.ask_seconds / one.ask_seconds) for one in (report.source, *report.candidates)]
+    return [
+        (measured, report.source.ask_seconds / measured.ask_seconds)
+        for measured in (report.source, *report.candidates)
+    ]

@@ -143,8 +143,8 @@ def bench_eval(
                 service.carry_out(evaluation, hooks=service.Hooks(progress=tell))
             ours = time.perf_counter() - began
             peak, threads = peak_rss_mb(), engine.threads
-            said = read_journal(comments_file(run.path, engine.info))
-            texts = {(one["sample"], one["community"]): one["text"] for one in said}
+            records = read_journal(comments_file(run.path, engine.info))
+            texts = {(record["sample"], record["community"]): record["text"] for record in records}
             comments, answers = _prompts(setup, engine, texts)
         theirs = None
         if compare:

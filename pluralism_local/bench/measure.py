@@ -189,7 +189,7 @@ def _loops(
 
 def _context(warm: _Run) -> int:
     """Tokens that the longest prompt and its text take, and some more."""
-    return -(-max(len(one.prompt) + one.tokens + 8 for one in warm.works) // 256) * 256
+    return -(-max(len(work.prompt) + work.tokens + 8 for work in warm.works) // 256) * 256
 
 
 def gpu_layers(options: LlamaOptions) -> int:
@@ -210,12 +210,12 @@ def _one_server(path: Path, warm: _Run, binary: Path, options: LlamaOptions) -> 
 
 
 def _times(runs: Sequence[naive.NaiveRun], communities: int, work: Workload) -> AskTimes:
-    comments = statistics.median(one.comments for one in runs)
-    loads = [one.load for one in runs if one.load is not None]
+    comments = statistics.median(run.comments for run in runs)
+    loads = [run.load for run in runs if run.load is not None]
     return AskTimes(
         comments_tok_s=communities * work.comment_tokens / comments,
-        seconds=statistics.median(one.total for one in runs),
+        seconds=statistics.median(run.total for run in runs),
         comments_seconds=comments,
-        answer_seconds=statistics.median(one.answer for one in runs),
+        answer_seconds=statistics.median(run.answer for run in runs),
         load_seconds=statistics.median(loads) if loads else None,
     )

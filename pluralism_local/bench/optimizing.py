@@ -77,11 +77,13 @@ class Optimizer:
         self._options = replace(options, ignore_end=True, lookup=False, pack_dir=None, threads=self._threads)
         self._header = read_model_header(subject.path)
         self._candidates, self._left_out = plan(self._header, work.kinds)
-        if work.chosen and work.chosen not in {one.kind for one in self._candidates}:
-            (wanted,), _ = plan(self._header, {work.chosen})
-            self._candidates = [*self._candidates, wanted]
+        if work.chosen and work.chosen not in {candidate.kind for candidate in self._candidates}:
+            (chosen,), _ = plan(self._header, {work.chosen})
+            self._candidates = [*self._candidates, chosen]
             self._left_out = [left for left in self._left_out if left.kind != work.chosen]
-        self._files = {one.kind: self._shelf.find(self._key(one.kind)) for one in self._candidates}
+        self._files = {
+            candidate.kind: self._shelf.find(self._key(candidate.kind)) for candidate in self._candidates
+        }
 
     @property
     def already_written(self) -> list[Path]:
@@ -93,16 +95,16 @@ class Optimizer:
 
         Raises: InvalidInput with the numbers.
         """
-        missing = [one for one in self._candidates if self._files[one.kind] is None]
-        scratch = sum(one.expected_bytes for one in missing)
+        missing = [candidate for candidate in self._candidates if self._files[candidate.kind] is None]
+        scratch = sum(candidate.expected_bytes for candidate in missing)
         scratch += reference_bytes(len(self._header.metadata.get("tokenizer.ggml.tokens") or ()))
         self._folder.mkdir(parents=True, exist_ok=True)
-        what = f"Trying {', '.join(one.kind for one in missing)}" if missing else "Measuring"
+        what = f"Trying {', '.join(candidate.kind for candidate in missing)}" if missing else "Measuring"
         _check_room(self._folder, scratch, f"{what} takes", "Try fewer with --try TYPE")
         if place is not None:
             place.mkdir(parents=True, exist_ok=True)
             if place.stat().st_dev != self._folder.stat().st_dev:
-                largest = max(one.expected_bytes for one in self._candidates)
+                largest = max(candidate.expected_bytes for candidate in self._candidates)
                 _check_room(place, largest, "Keeping one takes up to", "Keep it elsewhere with PLOCAL_HOME")
 
     def run(self) -> Report:
@@ -149,14 +151,16 @@ class Optimizer:
             drift=drift,
         )
 
-    def keep(self, report: Report, place: Path, data_dir: Path) -> optimized.Kept:
+    def keep(self, report: Report, place: Path, data_dir: Path) -> optimized.OptimizedCopy:
         """Move the chosen candidate to `place`, with its note.
 
         Raises:
             EngineFailure: nothing is chosen, or a file changed meanwhile.
             Cancelled, InvalidInput, OSError: see `optimized.keep`.
         """
-        figures = next((one for one in report.candidates if one.kind == report.chosen), None)
+        figures = next(
+            (candidate for candidate in report.candidates if candidate.kind == report.chosen), None
+        )
         candidate = self._files[figures.kind] if figures is not None else None
         if figures is None or candidate is None:
             raise EngineFailure("No candidate is chosen that could be kept.")
@@ -164,7 +168,7 @@ class Optimizer:
         source = optimized.stamp(parts(self._subject.path), self._subject.sha256)
         if source.file_bytes != self._header.file_bytes:
             raise EngineFailure("The model's file has changed while it was measured.", "Run it again.")
-        kept = optimized.Kept(
+        copy = optimized.OptimizedCopy(
             path=place,
             source=source,
             kind=kind,
@@ -177,9 +181,9 @@ class Optimizer:
         )
         self._tell(f"keeping {kind}", None)
         optimized.keep(
-            candidate, kept, data_dir, lambda share: self._tell(f"keeping {kind}", share), self._should_stop
+            candidate, copy, data_dir, lambda share: self._tell(f"keeping {kind}", share), self._should_stop
         )
-        return kept
+        return copy
 
     def discard(self) -> None:
         """Throw this run's candidates away."""
@@ -291,7 +295,7 @@ class Optimizer:
 def _between(before: Speeds, after: Speeds) -> Speeds:
     """Geometric means of both."""
     pairs = zip(astuple(before), astuple(after), strict=True)
-    return Speeds(*(math.sqrt(one * other) for one, other in pairs))
+    return Speeds(*(math.sqrt(rate * other) for rate, other in pairs))
 
 
 def _check_room(folder: Path, needed: int, what: str, hint: str) -> None:

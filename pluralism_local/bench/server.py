@@ -53,12 +53,12 @@ def find(named: Path | None) -> Path:
     Raises: NotFound
     """
     if named is not None:
-        found = shutil.which(named.expanduser())
-        if found is None:
+        binary = shutil.which(named.expanduser())
+        if binary is None:
             raise NotFound(
                 f"{named} is no program that can be started.", "Name a llama-server with --server."
             )
-        return Path(found)
+        return Path(binary)
     on_path = shutil.which(BINARY)
     if on_path is None:
         raise NotFound(
@@ -123,8 +123,8 @@ def _wait(process: subprocess.Popen[bytes], address: str, log: IO[bytes], binary
         if process.poll() is not None:
             log.seek(0)
             lines = [line for line in log.read().decode("utf-8", "replace").splitlines() if line.strip()]
-            said = f": {lines[-1][:200]}" if lines else ""
-            raise EngineFailure(f"{binary.name} ended with exit code {process.returncode}{said}.")
+            last_words = f": {lines[-1][:200]}" if lines else ""
+            raise EngineFailure(f"{binary.name} ended with exit code {process.returncode}{last_words}.")
         try:
             with _opened(urllib.request.Request(f"{address}/health"), 5):
                 return
@@ -150,8 +150,8 @@ def _complete(address: str, work: Work, adapters: Sequence[Path]) -> None:
         with _opened(request, _REPLY_SECONDS) as reply:
             written = json.loads(reply.read())["tokens_predicted"]
     except urllib.error.HTTPError as error:
-        said = error.read()[:200].decode("utf-8", "replace")
-        raise EngineFailure(f"{BINARY} refused a request ({error.code}): {said}") from error
+        message = error.read()[:200].decode("utf-8", "replace")
+        raise EngineFailure(f"{BINARY} refused a request ({error.code}): {message}") from error
     except (OSError, HTTPException, ValueError, KeyError, TypeError) as error:
         raise EngineFailure(f"{BINARY} did not answer as a llama-server does: {error!r}.") from error
     if written != work.tokens:

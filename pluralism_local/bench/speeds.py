@@ -64,12 +64,12 @@ def speeds(
     for turn in range(repeats + 1):
         progress(turn / (repeats + 1))
         short = (Message("user", f"Count to {turn}."),)
-        one = [Request(short, Sampling(max_tokens=lengths.answer))]
+        request = [Request(short, Sampling(max_tokens=lengths.answer))]
         many = [Request(short, Sampling(1.0, 0.9, lengths.answer, seed=seed)) for seed in range(BATCH)]
         turns.append(
             Speeds(
                 length / _seconds_to_first(engine, Request(prompt, Sampling(max_tokens=1)), should_stop),
-                _decode_rate(engine, one, should_stop),
+                _decode_rate(engine, request, should_stop),
                 _decode_rate(engine, many, should_stop),
             )
         )

@@ -125,8 +125,8 @@ def import_(
     found = interchange.read(file.expanduser())
     with _history() as history:
         added = history.add(found)
-    record = {"new": added.new, "extended": added.extended, "known": added.known}
-    out.show(record, f"{added.new} new, {added.extended} with more turns, {added.known} here already.")
+    record = {"new": added.new, "extended": added.extended, "known": added.unchanged}
+    out.show(record, f"{added.new} new, {added.extended} with more turns, {added.unchanged} here already.")
 
 
 @app.command()

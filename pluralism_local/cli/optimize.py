@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pluralism_local.bench.optimizing import Optimizer, Tell
     from pluralism_local.config import Settings
     from pluralism_local.engine.llama import LlamaOptions
-    from pluralism_local.models.optimized import Kept
+    from pluralism_local.models.optimized import OptimizedCopy
     from pluralism_local.models.store import ModelFile
 
 EPILOG = """
@@ -141,7 +141,7 @@ def optimize(
     _conclude(out, report, kept, optimizer, dry_run=dry_run)
 
 
-def _keep(out: Output, optimizer: Optimizer, report: Report, place: Path) -> Kept | None:
+def _keep(out: Output, optimizer: Optimizer, report: Report, place: Path) -> OptimizedCopy | None:
     """Keep the chosen copy; None if that was stopped. What was measured is shown before an error is raised."""
     from pluralism_local import config
 
@@ -196,7 +196,9 @@ def _telling(out: Output) -> Tell:
     return tell
 
 
-def _conclude(out: Output, report: Report, kept: Kept | None, optimizer: Optimizer, *, dry_run: bool) -> None:
+def _conclude(
+    out: Output, report: Report, kept: OptimizedCopy | None, optimizer: Optimizer, *, dry_run: bool
+) -> None:
     """What came of it, and the exit code."""
     model, work = report.subject.name, report.work
     rule = f"within {work.most_kl:g} nats of the source and at least 5 % faster"

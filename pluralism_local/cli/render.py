@@ -96,7 +96,7 @@ def chosen(selection: Selection) -> str:
     """The chosen community with its probability, or how it was found without one, and the others."""
     if selection.probabilities is None:
         how = {
-            "parsed": f'named by the LLM: "{first_words(selection.said)}"',
+            "parsed": f'named by the LLM: "{first_words(selection.words)}"',
             "only": "the only one",
             "fallback": "the LLM named none of the communities; this is the pool's first",
         }.get(selection.method, selection.method)

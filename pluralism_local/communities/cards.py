@@ -103,7 +103,7 @@ class Block(Strict):
     def every_adapter(self) -> tuple[tuple[AdapterSpec, BaseSpec], ...]:
         """Each adapter with its base, the card's first one first; empty without any."""
         first = () if self.adapter is None or self.base is None else ((self.adapter, self.base),)
-        return (*first, *((one, one.base) for one in self.adapters))
+        return (*first, *((spec, spec.base) for spec in self.adapters))
 
 
 class Hub(Strict):
@@ -197,7 +197,7 @@ class Community:
         Itself where the first one is for that model, or none is.
         """
         card = self.card
-        chosen = next((one for one in card.adapters if one.base.fingerprint == fingerprint), None)
+        chosen = next((spec for spec in card.adapters if spec.base.fingerprint == fingerprint), None)
         if chosen is None or card.adapter is None or card.base is None:
             return self
         first = FurtherAdapter(
@@ -205,7 +205,7 @@ class Community:
         )
         changed = {
             "adapter": AdapterSpec(**{name: getattr(chosen, name) for name in AdapterSpec.model_fields}),
-            "adapters": (first, *(one for one in card.adapters if one is not chosen)),
+            "adapters": (first, *(spec for spec in card.adapters if spec is not chosen)),
             **{name: getattr(chosen, name) for name in ("base", "provenance", "evaluation")},
         }
         return replace(self, card=card.model_copy(update=changed))
@@ -287,10 +287,10 @@ def check_base(community: Community, fingerprint: str, *, force: bool = False) -
         return []
     bases = [base for _, base in community.card.every_adapter]
     models = " or ".join(base.model for base in bases)
-    made = " and ".join(f"{base.model} ({base.fingerprint[:19]}…)" for base in bases)
+    names = " and ".join(f"{base.model} ({base.fingerprint[:19]}…)" for base in bases)
     problem = (
         f"The {'adapter' if len(bases) == 1 else 'adapters'} of '{community.id}' "
-        f"{'was' if len(bases) == 1 else 'were'} made for {made}, not for this model ({fingerprint[:19]}…)"
+        f"{'was' if len(bases) == 1 else 'were'} made for {names}, not for this model ({fingerprint[:19]}…)"
     )
     if force:
         return [f"{problem}; that for {bases[0].model} is used because that was forced."]

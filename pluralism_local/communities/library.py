@@ -116,13 +116,13 @@ class Library:
 
     def overridden(self) -> list[Override]:
         """Cards and pools hidden by another of the same id in a later folder."""
-        found = []
+        overrides = []
         for per_folder in (self._card_folders, self._pool_files):
             used: dict[str, Path] = {}
             for here in per_folder:
-                found += [Override(id, path, used[id]) for id, path in here.items() if id in used]
+                overrides += [Override(id, path, used[id]) for id, path in here.items() if id in used]
                 used |= here
-        return found
+        return overrides
 
     @cached_property
     def _card_folders(self) -> list[dict[str, Path]]:
@@ -175,6 +175,6 @@ class Library:
                 broken.append(Problem(file, error))
         return good, broken
 
-    def _suggest(self, word: str, known: dict[str, Path]) -> str:
+    def _suggest(self, word: str, places: dict[str, Path]) -> str:
         missing = [problem.error.message for problem in self._missing_folders]
-        return " ".join(filter(None, [did_you_mean(word, known), *missing]))
+        return " ".join(filter(None, [did_you_mean(word, places), *missing]))

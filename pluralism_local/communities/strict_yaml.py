@@ -139,9 +139,9 @@ def _first_problem(model: type[BaseModel], error: ValidationError, path: Path) -
     where = ".".join(str(part) for part in problem["loc"])
     match problem["type"]:
         case "extra_forbidden":
-            known = _known_keys(model, problem["loc"][:-1])
+            keys = _known_keys(model, problem["loc"][:-1])
             return InvalidInput(
-                f"{path}: unknown key {where!r}.", did_you_mean(str(problem["loc"][-1]), known)
+                f"{path}: unknown key {where!r}.", did_you_mean(str(problem["loc"][-1]), keys)
             )
         case "missing":
             return InvalidInput(f"{path}: {where!r} is missing.")
@@ -149,12 +149,12 @@ def _first_problem(model: type[BaseModel], error: ValidationError, path: Path) -
             return InvalidInput(f"{path}: {where + ': ' if where else ''}{problem['ctx']['error']}.")
     subject = repr(where) if where else "the document"
     mapping = problem["type"] in ("model_type", "dict_type")
-    said = "should be a mapping" if mapping else problem["msg"].removeprefix("Input ")
+    demand = "should be a mapping" if mapping else problem["msg"].removeprefix("Input ")
     given = problem["input"]
     hint = ""
     if problem["type"] == "string_type" and not isinstance(given, list | None):
         hint = "A text with a colon needs quotes." if isinstance(given, dict) else "Put it in quotes."
-    return InvalidInput(f"{path}: {subject} {said}, got {_short(given)}.", hint)
+    return InvalidInput(f"{path}: {subject} {demand}, got {_short(given)}.", hint)
 
 
 def _short(value: object) -> str:

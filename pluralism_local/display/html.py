@@ -27,9 +27,9 @@ def element(tag: str, *children: str, **attributes: object) -> str:
 
     Of an attribute's name, a last underscore is dropped (`class_`) and others become hyphens; None leaves it out.
     """
-    shown = "".join(
+    markup = "".join(
         f' {name.removesuffix("_").replace("_", "-")}="{escape(value)}"'
         for name, value in attributes.items()
         if value is not None
     )
-    return f"<{tag}{shown}>{''.join(children)}</{tag}>"
+    return f"<{tag}{markup}>{''.join(children)}</{tag}>"

@@ -190,5 +190,5 @@ def _result(draft: Draft, case: Case[AskQuestion], outcome: SampleOutcome) -> Re
     if answered.distribution is None:
         draft.answer = answered.text
     else:
-        settle(draft, answered.distribution, answered.asked.text)
+        settle(draft, answered.distribution, answered.question.text)
     return replace(draft.result(), seconds={})  # a batch has times, a question in it has none

@@ -75,17 +75,17 @@ def before(conversation: Conversation | None) -> Before:
     if conversation is None or not conversation.turns:
         return Before()
     last = conversation.turns[-1]
-    kept = last.asked_with
-    pool = _text(kept.get("pool"))
+    provenance = last.asked_with
+    pool = _text(provenance.get("pool"))
     single = pool in (None, _AD_HOC)
-    communities = _texts(kept.get("communities")) if single else ()
+    communities = _texts(provenance.get("communities")) if single else ()
     return Before(
         mode=last.mode,
         pool=None if single else pool,
         communities=communities,
-        weights=_weights(kept, len(communities)),
-        attribute=_text(kept.get("attribute")) if SPECS[last.mode].attribute else None,
-        system=_text(kept.get("system")),
+        weights=_weights(provenance, len(communities)),
+        attribute=_text(provenance.get("attribute")) if SPECS[last.mode].attribute else None,
+        system=_text(provenance.get("system")),
     )
 
 
@@ -108,11 +108,11 @@ def _spec(member: Member) -> str:
     return member.community.id if member.scale is None else f"{member.community.id}:{member.scale!r}"
 
 
-def _weights(kept: Mapping[str, Any], count: int) -> tuple[float, ...]:
-    found = kept.get("weights")
-    if not isinstance(found, list) or len(found) != count:
+def _weights(provenance: Mapping[str, Any], count: int) -> tuple[float, ...]:
+    weights = provenance.get("weights")
+    if not isinstance(weights, list) or len(weights) != count:
         return ()
-    numbers = tuple(float(one) for one in found if type(one) in (int, float) and 0 <= one <= 1)
+    numbers = tuple(float(weight) for weight in weights if type(weight) in (int, float) and 0 <= weight <= 1)
     return numbers if len(numbers) == count and math.isclose(math.fsum(numbers), 1) else ()
 
 
@@ -125,4 +125,4 @@ def _text(value: object) -> str | None:
 
 
 def _texts(value: object) -> tuple[str, ...]:
-    return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list) else ()
+    return tuple(text for text in value if isinstance(text, str)) if isinstance(value, list) else ()

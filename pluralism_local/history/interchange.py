@@ -51,7 +51,7 @@ SCHEMA = "plocal.history/1"
 
 def dump(conversations: Sequence[Conversation]) -> str:
     """The JSON text of these conversations, with a line break at its end."""
-    record = {"schema": SCHEMA, "conversations": [to_record(one) for one in conversations]}
+    record = {"schema": SCHEMA, "conversations": [to_record(conversation) for conversation in conversations]}
     return json.dumps(record, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
 
 
@@ -129,7 +129,10 @@ def load(content: bytes, name: str) -> list[Conversation]:
     if schema != SCHEMA:
         raise Refused(f"{name} has the schema {schema}, this plocal knows {SCHEMA}.", "Update plocal.")
     try:
-        return [_conversation(one) for one in _File.model_validate_json(content, strict=True).conversations]
+        return [
+            _conversation(conversation)
+            for conversation in _File.model_validate_json(content, strict=True).conversations
+        ]
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "its text"
@@ -184,26 +187,26 @@ class _File(_Strict):
     conversations: list[_Conversation]
 
 
-def _conversation(found: _Conversation) -> Conversation:
+def _conversation(record: _Conversation) -> Conversation:
     return Conversation(
-        found.id,
-        found.title,
-        found.created,
-        found.updated,
-        tuple(_stored(number, turn) for number, turn in enumerate(found.turns, 1)),
+        record.id,
+        record.title,
+        record.created,
+        record.updated,
+        tuple(_stored(number, turn) for number, turn in enumerate(record.turns, 1)),
     )
 
 
-def _stored(number: int, found: _Turn) -> StoredTurn:
+def _stored(number: int, record: _Turn) -> StoredTurn:
     return StoredTurn(
         id=number,
-        mode=found.mode,
-        prompt=found.prompt,
-        answer=found.answer,
-        status="stopped" if found.status == "running" else found.status,
-        record=found.record,
-        turn=turn_of(found.record),
-        created=found.created,
-        message=found.message,
-        asked_with=found.asked_with,
+        mode=record.mode,
+        prompt=record.prompt,
+        answer=record.answer,
+        status="stopped" if record.status == "running" else record.status,
+        record=record.record,
+        turn=turn_of(record.record),
+        created=record.created,
+        message=record.message,
+        asked_with=record.asked_with,
     )

@@ -36,10 +36,10 @@ def _turn(turn: StoredTurn) -> Iterator[str]:
     bars = distribution(turn)
     if bars:
         yield _table(bars)
-    heard = comments(turn)
-    if heard:
+    turn_comments = comments(turn)
+    if turn_comments:
         yield "### Heard"
-    for comment in heard:
+    for comment in turn_comments:
         problem = f" *({comment.problem})*" if comment.problem else ""
         yield f"**{inline(comment.community)}**{problem}"
         if comment.text.strip():

@@ -32,7 +32,7 @@ class Added:
 
     new: int = 0
     extended: int = 0
-    known: int = 0
+    unchanged: int = 0
 
 
 def add(connection: sqlite3.Connection, conversations: Sequence[Conversation]) -> Added:
@@ -51,7 +51,7 @@ def _add_one(connection: sqlite3.Connection, conversation: Conversation, added: 
     here = rows.conversation(connection, row["key"])
     mine, theirs = _marks(here), _marks(conversation)
     if mine[: len(theirs)] == theirs:
-        return replace(added, known=added.known + 1)
+        return replace(added, unchanged=added.unchanged + 1)
     if theirs[: len(mine)] == mine:
         _extend(connection, row["key"], here, conversation)
         return replace(added, extended=added.extended + 1)
@@ -91,10 +91,10 @@ def _extend(connection: sqlite3.Connection, key: int, here: Conversation, longer
 
 
 def _insert_turns(
-    connection: sqlite3.Connection, key: int, turns: Sequence[StoredTurn], known: Mapping[int, int]
+    connection: sqlite3.Connection, key: int, turns: Sequence[StoredTurn], here: Mapping[int, int]
 ) -> None:
-    """Add the turns; `known` leads from ids of earlier turns elsewhere to those here, for `retry_of`."""
-    numbers = dict(known)
+    """Add the turns; `here` leads from ids of earlier turns elsewhere to those here, for `retry_of`."""
+    numbers = dict(here)
     for turn in turns:
         asked_with = turn.asked_with
         if "retry_of" in asked_with:

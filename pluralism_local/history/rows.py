@@ -41,29 +41,29 @@ def comments_of(record: Mapping[str, Any] | None) -> str:
     return storable("\n".join(comment.text for comment in from_record(record).comments))
 
 
-def summary(connection: sqlite3.Connection, row: sqlite3.Row, wanted: Sequence[str]) -> Summary:
-    """A line of a list; `wanted` is what was searched for. Records, by far the longest column, are not read."""
+def summary(connection: sqlite3.Connection, row: sqlite3.Row, search_words: Sequence[str]) -> Summary:
+    """A line of a list; `search_words` is what was searched for. Records, by far the longest column, are not read."""
     (count,) = connection.execute(
         "SELECT count(*) FROM turn WHERE conversation = ?", (row["key"],)
     ).fetchone()
-    texts = _found(connection, row["key"], wanted) if wanted else ()
+    texts = _matching_texts(connection, row["key"], search_words) if search_words else ()
     return Summary(
         row["id"],
         row["title"],
         to_datetime(row["created"]),
         to_datetime(row["updated"]),
         count,
-        snippet(texts or _last_answer(connection, row["key"]), wanted),
+        snippet(texts or _last_answer(connection, row["key"]), search_words),
     )
 
 
-def _found(connection: sqlite3.Connection, key: int, wanted: Sequence[str]) -> tuple[str, ...]:
-    """The texts of the first turn that has all that is wanted; none if the title alone has it."""
+def _matching_texts(connection: sqlite3.Connection, key: int, search_words: Sequence[str]) -> tuple[str, ...]:
+    """The texts of the first turn that has all words; none if the title alone has it."""
     turns = connection.execute(
         "SELECT prompt, answer, comments FROM turn WHERE conversation = ? ORDER BY id", (key,)
     )
     for turn in turns:
-        if all(any(contains(text, word) for text in turn) for word in wanted):
+        if all(any(contains(text, word) for text in turn) for word in search_words):
             return tuple(turn)
     return ()
 
@@ -111,9 +111,9 @@ def stored_turn(row: sqlite3.Row) -> StoredTurn:
 
 def _asked_with(text: str) -> dict[str, Any]:
     """How it was asked; earlier versions kept the model's name with the user name and password of its URL."""
-    found = _object(text) or {}
-    model = found.get("model")
-    return {**found, "model": without_credentials(model)} if isinstance(model, str) else found
+    record = _object(text) or {}
+    model = record.get("model")
+    return {**record, "model": without_credentials(model)} if isinstance(model, str) else record
 
 
 def _object(text: str) -> dict[str, Any] | None:

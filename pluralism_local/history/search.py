@@ -27,20 +27,20 @@ def contains(text: str, word: str) -> bool:
     return word.casefold() in text.casefold()
 
 
-def condition(wanted: Sequence[str]) -> tuple[str, list[str]]:
-    """An SQL condition on `conversation`, and its parameters; `wanted` is not empty."""
+def condition(search_words: Sequence[str]) -> tuple[str, list[str]]:
+    """An SQL condition on `conversation`, and its parameters; `search_words` is not empty."""
     in_turn, parameters = [], []
-    long = [word for word in wanted if len(word) >= _INDEXED]
+    long = [word for word in search_words if len(word) >= _INDEXED]
     if long:
         in_turn.append("id IN (SELECT rowid FROM turn_words WHERE turn_words MATCH ?)")
         parameters.append(" AND ".join(_quoted(word) for word in long))
-    for word in wanted:
+    for word in search_words:
         if len(word) < _INDEXED:
             in_turn.append("(contains(prompt, ?) OR contains(answer, ?) OR contains(comments, ?))")
             parameters += [word] * 3
-    in_title = " AND ".join(["contains(title, ?)"] * len(wanted))
-    found = f"key IN (SELECT conversation FROM turn WHERE {' AND '.join(in_turn)})"
-    return f"({found} OR {in_title})", [*parameters, *wanted]
+    in_title = " AND ".join(["contains(title, ?)"] * len(search_words))
+    in_texts = f"key IN (SELECT conversation FROM turn WHERE {' AND '.join(in_turn)})"
+    return f"({in_texts} OR {in_title})", [*parameters, *search_words]
 
 
 def _quoted(word: str) -> str:
@@ -49,15 +49,15 @@ def _quoted(word: str) -> str:
     return f'"{doubled}"'
 
 
-def snippet(texts: Iterable[str], wanted: Sequence[str]) -> str:
-    """One line around the first of `wanted` in the first text that has it, else the first text's beginning."""
+def snippet(texts: Iterable[str], search_words: Sequence[str]) -> str:
+    """One line around the first of `search_words` in the first text that has it, else the first text's beginning."""
     beginning = ""
     for text in texts:
         beginning = beginning or _line(text[: 4 * _WIDTH])
-        for word in wanted:
-            found = re.search(re.escape(word), text, re.IGNORECASE)
-            if found:
-                return _around(text, found.start(), found.end())
+        for word in search_words:
+            match = re.search(re.escape(word), text, re.IGNORECASE)
+            if match:
+                return _around(text, match.start(), match.end())
     return _cut(beginning)
 
 

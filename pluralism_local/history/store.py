@@ -141,18 +141,18 @@ class History:
         Any text can be searched for; upper and lower case are the same, and parts of words are found. A running
         answer is not searched yet.
         """
-        wanted = words(search)
+        search_words = words(search)
         chosen, parameters = rows.LISTED, list[str]()
-        if wanted:
-            found, parameters = condition(wanted)
-            chosen = f"{chosen} AND {found}"
+        if search_words:
+            matching, parameters = condition(search_words)
+            chosen = f"{chosen} AND {matching}"
         self._bury_the_dead()
         with self._database.reading() as connection:
             found_rows = connection.execute(
                 f"SELECT * FROM conversation WHERE {chosen} ORDER BY updated DESC, key DESC LIMIT ? OFFSET ?",
                 (*parameters, max(0, limit), max(0, offset)),
             ).fetchall()
-            return [rows.summary(connection, row, wanted) for row in found_rows]
+            return [rows.summary(connection, row, search_words) for row in found_rows]
 
     def get(self, conversation: str) -> Conversation:
         """The conversation with this id, or the only one whose id begins so.
@@ -179,10 +179,10 @@ class History:
         """Every conversation, whole, the first begun first."""
         self._bury_the_dead()
         with self._database.reading() as connection:
-            found = connection.execute(
+            found_rows = connection.execute(
                 f"SELECT key FROM conversation WHERE {rows.LISTED} ORDER BY created, id"
             ).fetchall()
-            return tuple(rows.conversation(connection, row["key"]) for row in found)
+            return tuple(rows.conversation(connection, row["key"]) for row in found_rows)
 
     def rename(self, conversation: str, title: str) -> None:
         """Give it another title.
@@ -269,22 +269,22 @@ class History:
 
 def _key(connection: sqlite3.Connection, name: str) -> int:
     """The key of the conversation whose id is `name` or alone begins so."""
-    wanted = storable(name).strip().lower()
-    if not wanted:
+    prefix = storable(name).strip().lower()
+    if not prefix:
         raise InvalidInput("No conversation was named.", "`plocal logs ls` lists them with their ids.")
-    found = connection.execute(
+    matches = connection.execute(
         "SELECT key, id FROM conversation WHERE substr(id, 1, ?) = ? ORDER BY id LIMIT 4",
-        (len(wanted), wanted),
+        (len(prefix), prefix),
     ).fetchall()
-    if not found:
+    if not matches:
         raise NotFound(f"There is no conversation '{name}'.", "`plocal logs ls` lists them with their ids.")
-    if len(found) > 1:
-        ids = ", ".join(row["id"] for row in found[:3])
+    if len(matches) > 1:
+        ids = ", ".join(row["id"] for row in matches[:3])
         raise InvalidInput(
-            f"Several conversations begin with '{name}': {ids}{', …' if len(found) > 3 else ''}.",
+            f"Several conversations begin with '{name}': {ids}{', …' if len(matches) > 3 else ''}.",
             "Write more of the id.",
         )
-    return int(found[0]["key"])
+    return int(matches[0]["key"])
 
 
 def _changed(cursor: sqlite3.Cursor, turn: int) -> None:

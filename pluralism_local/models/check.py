@@ -78,9 +78,9 @@ def on_record(path: Path) -> tuple[str | None, str | None]:
             if entry.name == path.name and entry.hash is not None and entry.hash.mode == "sha256":
                 digest = urlsafe_b64decode(entry.hash.value + "=" * (-len(entry.hash.value) % 4))
                 return digest.hex(), f"the package {package}"
-    kept = read(path) if is_copy(path) else None
-    if kept is not None:
-        return kept.sha256, "the note beside it"
+    copy = read(path) if is_copy(path) else None
+    if copy is not None:
+        return copy.sha256, "the note beside it"
     return None, None
 
 

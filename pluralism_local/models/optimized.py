@@ -1,8 +1,8 @@
 """What `plocal models optimize` keeps: a model's faster copies, and the note beside each.
 
-    source, tag, folders ──find──> Kept | NotFound | Refused: the source is another one now, or the copy is not whole
+    source, tag, folders ──find──> OptimizedCopy | NotFound | Refused: not whole, or the source is another one now
     candidate, note ──keep──> <source>.plocal-Q4_0.gguf with <source>.plocal-Q4_0.json
-    data folder ──everywhere──> Kept…
+    data folder ──everywhere──> OptimizedCopy…
 
 A copy lies beside its source, or, where that folder is another program's or cannot be written, in the data folder under
 a name that holds a digest of the source's place, too. The folders that hold any are listed in the data folder.
@@ -52,7 +52,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class OptimizedCopy:
     """A copy, by its note.
 
     Attributes:
@@ -105,7 +105,7 @@ def find(
     tag: str,
     folders: Iterable[Path],
     sha256: Callable[[], str],
-) -> Kept:
+) -> OptimizedCopy:
     """The copy of `files`, the parts of the model called `model`, that `tag` means.
 
     `sha256` is asked for the source's only where its size or time is not the noted one.
@@ -117,25 +117,25 @@ def find(
     again = f"Make it with: plocal models optimize {model}"
     kinds = COPY_TYPES if tag == FAST else (tag,)
     notes = [folder / _name(files[0], kind, folder) for folder in folders for kind in kinds]
-    copies = [kept for path in notes if (kept := read(path)) is not None]
+    copies = [copy for path in notes if (copy := read(path)) is not None]
     if not copies:
         what = "no faster copy" if tag == FAST else f"no copy in {tag}"
         raise NotFound(f"There is {what} of the model '{model}'.", f"{again}.")
-    kept = max(copies, key=lambda kept: kept.written)
-    if not _is_current(kept, files, sha256):
+    copy = max(copies, key=lambda candidate: candidate.written)
+    if not _is_current(copy, files, sha256):
         raise Refused(f"'{model}@{tag}' was made of what '{model}' was before it changed.", f"{again}.")
-    size = kept.path.stat().st_size
-    if size != kept.file_bytes:
+    size = copy.path.stat().st_size
+    if size != copy.file_bytes:
         raise Refused(
-            f"{kept.path} is not what was written: it has {size:,} bytes, not {kept.file_bytes:,}.",
+            f"{copy.path} is not what was written: it has {size:,} bytes, not {copy.file_bytes:,}.",
             f"{again}.",
         )
-    return kept
+    return copy
 
 
 def keep(
     candidate: Path,
-    kept: Kept,
+    copy: OptimizedCopy,
     data_dir: Path,
     progress: Callable[[float], None],
     should_stop: Callable[[], bool],
@@ -147,30 +147,30 @@ def keep(
         InvalidInput: the place is taken by what is no file.
         OSError: it cannot be written there.
     """
-    kept.path.parent.mkdir(parents=True, exist_ok=True)
-    if kept.path.is_dir():
-        raise InvalidInput(f"{kept.path} is a folder.", "Move it away.")
-    if candidate.stat().st_dev == kept.path.parent.stat().st_dev:
-        candidate.replace(kept.path)
+    copy.path.parent.mkdir(parents=True, exist_ok=True)
+    if copy.path.is_dir():
+        raise InvalidInput(f"{copy.path} is a folder.", "Move it away.")
+    if candidate.stat().st_dev == copy.path.parent.stat().st_dev:
+        candidate.replace(copy.path)
     else:
-        _copy(candidate, kept.path, progress, should_stop)
-    replace_whole(note_of(kept.path), (json.dumps(_record(kept), indent=1) + "\n").encode())
-    _list_folder(kept.path.parent, data_dir)
+        _copy(candidate, copy.path, progress, should_stop)
+    replace_whole(note_of(copy.path), (json.dumps(_record(copy), indent=1) + "\n").encode())
+    _list_folder(copy.path.parent, data_dir)
 
 
-def read(path: Path) -> Kept | None:
+def read(path: Path) -> OptimizedCopy | None:
     """The note of the copy `path`; None if either is not there or the note says nothing of use."""
     try:
         note = json.loads(note_of(path).read_bytes())
         source = Source(**note.pop("source"))
         note.pop("schema")
-        kept = Kept(path=path, source=source, **note)
+        copy = OptimizedCopy(path=path, source=source, **note)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-    texts = (kept.kind, kept.sha256, kept.written, source.path, source.sha256)
-    numbers = (kept.file_bytes, source.file_bytes, source.mtime_ns)
+    texts = (copy.kind, copy.sha256, copy.written, source.path, source.sha256)
+    numbers = (copy.file_bytes, source.file_bytes, source.mtime_ns)
     sound = all(isinstance(text, str) for text in texts) and all(isinstance(count, int) for count in numbers)
-    return kept if sound and kept.kind in COPY_TYPES and path.is_file() else None
+    return copy if sound and copy.kind in COPY_TYPES and path.is_file() else None
 
 
 def note_of(path: Path) -> Path:
@@ -183,14 +183,14 @@ def is_copy(path: Path) -> bool:
     return _MARK in path.name and path.name.partition(_MARK)[2] in {f"{kind}.gguf" for kind in COPY_TYPES}
 
 
-def everywhere(data_dir: Path) -> list[Kept]:
+def everywhere(data_dir: Path) -> list[OptimizedCopy]:
     """All copies with their notes, of every source, by path."""
     folders = {data_dir / FOLDER, *_listed_folders(data_dir)}
     copies = []
     for folder in sorted(folders):
         with suppress(OSError):
             copies += [read(path) for path in sorted(folder.glob(f"*{_MARK}*.gguf")) if is_copy(path)]
-    return [kept for kept in copies if kept is not None]
+    return [copy for copy in copies if copy is not None]
 
 
 def same_place(left: Path, right: Path) -> bool:
@@ -213,9 +213,9 @@ def _place(source: Path) -> str:
     return of_hub if of_hub != absolute else source.resolve().as_posix()
 
 
-def _is_current(kept: Kept, files: Sequence[Path], sha256: Callable[[], str]) -> bool:
+def _is_current(copy: OptimizedCopy, files: Sequence[Path], sha256: Callable[[], str]) -> bool:
     seen = stamp(files, "")
-    noted = kept.source
+    noted = copy.source
     if (seen.file_bytes, seen.mtime_ns) == (noted.file_bytes, noted.mtime_ns):
         return True
     return seen.file_bytes == noted.file_bytes and sha256() == noted.sha256
@@ -238,8 +238,8 @@ def _copy(
         temporary.replace(out)
 
 
-def _record(kept: Kept) -> dict[str, Any]:
-    note = asdict(kept)
+def _record(copy: OptimizedCopy) -> dict[str, Any]:
+    note = asdict(copy)
     del note["path"]
     return {"schema": "plocal.optimized/1", **note}
 

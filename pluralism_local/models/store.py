@@ -87,13 +87,13 @@ def data_file(name: str) -> Path:
         return Path(name).expanduser()
     if place.repo is None:
         raise InvalidInput(f"'{name}' is no data set of the Hub.", "Write hf:user/repo:FILE.json.")
-    repo, wanted = place.repo, place.wanted
+    repo, selector = place.repo, place.selector
     files = _cached_files(_hub_cache() / f"datasets--{repo.replace('/', '--')}", ("*.json", "*.json.gz"))
-    fitting = _fitting(files, wanted) if wanted else sorted(files)
+    fitting = _fitting(files, selector) if selector else sorted(files)
     if not fitting:
         raise NotFound(
-            f"{f'No file of {repo} fits {wanted!r}' if files else f'{repo} is not'} in the Hub cache.",
-            f"Get it with: hf download --repo-type dataset {repo} {wanted or 'FILE.json'}",
+            f"{f'No file of {repo} fits {selector!r}' if files else f'{repo} is not'} in the Hub cache.",
+            f"Get it with: hf download --repo-type dataset {repo} {selector or 'FILE.json'}",
         )
     if len(fitting) > 1:
         raise InvalidInput(
@@ -112,14 +112,14 @@ def installed(settings: Settings) -> list[ModelFile]:
 
     Each name resolves to its file again. Paths are not searched for.
     """
-    found = []
+    models = []
     for name in (STARTER, *sorted(settings.aliases)):
         try:
-            found.append(resolve(name, settings))
+            models.append(resolve(name, settings))
         except PlocalError:
             continue  # not here; resolving it by name says why
-    found += _hub_models()
-    return [*found, *_copies(found)]
+    models += _hub_models()
+    return [*models, *_copies(models)]
 
 
 def is_managed(file: ModelFile) -> bool:
@@ -152,21 +152,21 @@ def identity(file: ModelFile, cache_dir: Path) -> tuple[str, str]:
     return hashlib.sha256("".join(digests).encode()).hexdigest(), mark
 
 
-def _copies(found: Collection[ModelFile]) -> Iterator[ModelFile]:
+def _copies(models: Collection[ModelFile]) -> Iterator[ModelFile]:
     """What was made faster, each under a name that leads to its source."""
-    for kept in optimized.everywhere(config.paths().data_dir):
-        source = Path(kept.source.path)
-        names = (file.name for file in found if optimized.same_place(file.path, source))
-        yield ModelFile(f"{next(names, source)}@{kept.kind}", kept.path, "plocal")
+    for copy in optimized.everywhere(config.paths().data_dir):
+        source = Path(copy.source.path)
+        names = (file.name for file in models if optimized.same_place(file.path, source))
+        yield ModelFile(f"{next(names, source)}@{copy.kind}", copy.path, "plocal")
 
 
 def _copy_of(source: ModelFile, tag: str) -> ModelFile:
     paths = config.paths()
     folders = optimized.places(source.path, paths.data_dir, is_managed=is_managed(source))
-    kept = optimized.find(
+    copy = optimized.find(
         source.name, parts(source.path), tag, folders, lambda: identity(source, paths.cache_dir)[0]
     )
-    return ModelFile(f"{source.name}@{tag}", kept.path, "plocal")
+    return ModelFile(f"{source.name}@{tag}", copy.path, "plocal")
 
 
 def _resolve(text: str, settings: Settings, seen: tuple[str, ...]) -> ModelFile:
@@ -194,8 +194,8 @@ def _resolve(text: str, settings: Settings, seen: tuple[str, ...]) -> ModelFile:
             return replace(_resolve(target, settings, (*seen, text)), source="alias")
         case File(bare=bare) if is_here or not bare:
             return ModelFile(text, _existing(Path(os.path.expanduser(text)), text), "path")  # noqa: PTH111
-    known = {STARTER, *settings.aliases, *(file.name for file in _hub_models())}
-    raise NotFound(f"There is no model '{text}'.", did_you_mean(text, known))
+    names = {STARTER, *settings.aliases, *(file.name for file in _hub_models())}
+    raise NotFound(f"There is no model '{text}'.", did_you_mean(text, names))
 
 
 def _starter_path() -> Path:
@@ -222,15 +222,15 @@ def _existing(path: Path, name: str) -> Path:
 def _hub_path(name: str, place: Hub) -> Path:
     if place.repo is None:
         raise InvalidInput(f"'{name}' is no Hub model.", "Write hf:user/repo or hf:user/repo:QUANT.")
-    repo, wanted = place.repo, place.wanted
+    repo, selector = place.repo, place.selector
     files = _cached_models(_hub_cache() / f"models--{repo.replace('/', '--')}")
-    download = f'Get it with: hf download {repo} --include "*{wanted or "Q4_K_M"}*.gguf"'
+    download = f'Get it with: hf download {repo} --include "*{selector or "Q4_K_M"}*.gguf"'
     if not files:
         raise NotFound(f"{repo} has no GGUF file in the Hub cache.", download)
-    fitting = _fitting(files, wanted) if wanted else sorted(files)
+    fitting = _fitting(files, selector) if selector else sorted(files)
     if not fitting:
         raise NotFound(
-            f"No file of {repo} in the Hub cache fits '{wanted}', only {_listed(files)}.", download
+            f"No file of {repo} in the Hub cache fits '{selector}', only {_listed(files)}.", download
         )
     if len(fitting) > 1:
         raise InvalidInput(
@@ -239,12 +239,12 @@ def _hub_path(name: str, place: Hub) -> Path:
     return parts(files[fitting[0]])[0]
 
 
-def _fitting(files: Collection[str], wanted: str) -> list[str]:
+def _fitting(files: Collection[str], selector: str) -> list[str]:
     """The files meant by QUANT, in any case: of that name; else with that whole word; else with that text."""
-    wanted = wanted.lower()
-    word = re.compile(rf"(?<![a-z0-9]){re.escape(wanted)}(?![a-z0-9_])")
-    holding = sorted(file for file in files if wanted in file.lower())
-    named = [file for file in holding if wanted in (file.lower(), file.lower().rpartition("/")[2])]
+    selector = selector.lower()
+    word = re.compile(rf"(?<![a-z0-9]){re.escape(selector)}(?![a-z0-9_])")
+    holding = sorted(file for file in files if selector in file.lower())
+    named = [file for file in holding if selector in (file.lower(), file.lower().rpartition("/")[2])]
     return named or [file for file in holding if word.search(file.lower())] or holding
 
 
@@ -289,7 +289,7 @@ def _cached_files(folder: Path, patterns: Collection[str] = ("*.gguf",)) -> dict
     )
     files: dict[str, Path] = {}
     for revision in revisions:
-        for path in (found for pattern in patterns for found in revision.rglob(pattern)):
+        for path in (path for pattern in patterns for path in revision.rglob(pattern)):
             later_part = re.search(r"-(?!00001)\d{5}-of-\d{5}\.gguf$", path.name)
             if path.is_file() and not later_part and not path.name.startswith("mmproj"):
                 files.setdefault(path.relative_to(revision).as_posix(), path)
@@ -316,5 +316,5 @@ def _hub_cache() -> Path:
 
 
 def _listed(files: Collection[str]) -> str:
-    shown = sorted(files)
-    return ", ".join(shown[:8]) + (f" and {len(shown) - 8} more" if len(shown) > 8 else "")
+    names = sorted(files)
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

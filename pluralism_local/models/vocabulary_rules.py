@@ -137,8 +137,8 @@ def _unescaped(token: str) -> bytes:
     return _ESCAPE.sub(_unescape, token.encode()) if "\\" in token else token.encode()
 
 
-def _unescape(found: re.Match[bytes]) -> bytes:
-    what = found[1]
+def _unescape(match: re.Match[bytes]) -> bytes:
+    what = match[1]
     return (
         bytes([int(what[1:], 16)])
         if len(what) == 3

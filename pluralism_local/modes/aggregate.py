@@ -75,19 +75,19 @@ def weakest(methods: Iterable[DistributionMethod]) -> DistributionMethod:
     return max(methods, key=_METHODS.index)
 
 
-def is_stand_in(found: Aggregate) -> bool:
+def is_stand_in(aggregate: Aggregate) -> bool:
     """Whether nothing of it comes from a model: no option had any probability, after no comment.
 
     Kept answers of earlier versions do not name their stand-ins; there, even shares tell.
     """
-    if found.method != STAND_IN or max(found.p) - min(found.p) > 1e-9:
+    if aggregate.method != STAND_IN or max(aggregate.p) - min(aggregate.p) > 1e-9:
         return False
-    return not found.stand_ins or set(found.per_community) <= set(found.stand_ins)
+    return not aggregate.stand_ins or set(aggregate.per_community) <= set(aggregate.stand_ins)
 
 
-def most_probable(found: Aggregate) -> str:
+def most_probable(aggregate: Aggregate) -> str:
     """The option with the largest p; the first of equals."""
-    return found.options[max(range(len(found.p)), key=found.p.__getitem__)]
+    return aggregate.options[max(range(len(aggregate.p)), key=aggregate.p.__getitem__)]
 
 
 def _mixed(weights: Sequence[float], rows: Sequence[Sequence[float]]) -> tuple[float, ...]:

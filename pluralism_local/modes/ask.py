@@ -88,9 +88,9 @@ class Ask:
         messages = [system] if system else []
         messages += self.history
         for turn in self.turns[left_out:]:
-            asked = turn.asked.get(voice, turn.prompt)
-            messages.append(Message("user", asked, recurring(asked)))
-            messages.append(Message("assistant", turn.said.get(voice, turn.answer)))
+            message = turn.messages.get(voice, turn.prompt)
+            messages.append(Message("user", message, recurring(message)))
+            messages.append(Message("assistant", turn.replies.get(voice, turn.answer)))
         return (*messages, Message("user", text, recurring(text)))
 
     def needed_pool(self) -> Pool:

@@ -49,22 +49,22 @@ _AROUND = " \t\r.,:;!()[]{}<>*_#`'\"“”"
 WORDS = Sampling(temperature=0.0, max_tokens=20)  # tokens: as in the released code
 
 
-def named_numbers(said: str, count: int) -> list[int]:
-    """The different whole numbers in 1..count that `said` may mean, the likeliest last; empty for none.
+def named_numbers(reply: str, count: int) -> list[int]:
+    """The different whole numbers in 1..count that `reply` may mean, the likeliest last; empty for none.
 
     Lines that are a number decide; else the numbers behind a word such as "comment" or "number"; else all. What counts
     or excludes is not meant: "out of 2", "2 comments", "from 1 to 3", "not 1". Nor is "3.5", while "3." is.
     """
-    text = NOT_MEANT.sub(" ", said)
+    text = NOT_MEANT.sub(" ", reply)
     alone = [line.strip(_AROUND) for line in text.splitlines()]
     for numbers in (
         [line for line in alone if line.isdigit()],
         _BEHIND_A_WORD.findall(text),
         _NUMBER.findall(text),
     ):
-        meant = [int(one) for one in numbers if _is_whole(one, count)]
+        meant = [int(number) for number in numbers if _is_whole(number, count)]
         if meant:
-            return [*dict.fromkeys(one for one in meant if one != meant[-1]), meant[-1]]
+            return [*dict.fromkeys(number for number in meant if number != meant[-1]), meant[-1]]
     return []
 
 
@@ -127,9 +127,9 @@ def _by_words(case: Case[Q], voices: Sequence[Voice], wording: Wording) -> Gener
         )
     if numbers:
         chosen = voices[numbers[-1] - 1].id
-        return Selection(chosen, "parsed", said=words, several=len(numbers) > 1)
+        return Selection(chosen, "parsed", words=words, several=len(numbers) > 1)
     heaviest = max(voices, key=lambda voice: voice.member.weight).id
     yield Warn(
         f"The model named none of the numbers; {heaviest} was taken, the first by weight, then by order."
     )
-    return Selection(heaviest, "fallback", said=words)
+    return Selection(heaviest, "fallback", words=words)

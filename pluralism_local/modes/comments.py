@@ -111,11 +111,11 @@ def write_comments(
                             draft.spoke(voice.id, text, event.completion.text)
                         yield finished(event.index, event.completion)
         except PlocalError as error:
-            if not any(said.strip() for said in texts):
+            if not any(text_so_far.strip() for text_so_far in texts):
                 raise
-            for index, said in enumerate(texts):
-                if index not in done and said.strip():
-                    yield finished(index, Completion(said, "cancelled", Usage(), 0.0))
+            for index, text_so_far in enumerate(texts):
+                if index not in done and text_so_far.strip():
+                    yield finished(index, Completion(text_so_far, "cancelled", Usage(), 0.0))
             draft.fail(error)
     _report(draft, sampling)
     if should_stop() or any(comment.problem == "stopped" for comment in draft.comments):
@@ -166,12 +166,12 @@ def _comment(voice: Voice, completion: Completion) -> Comment:
 
 def _report(draft: Draft, sampling: Sampling) -> None:
     """One sentence for each kind of problem, naming the communities."""
-    said = {
+    sentences = {
         "empty": "Empty comments, left out",
         "cut off": f"Comments cut off at {sampling.max_tokens:,} tokens, used as far as they go",
         "stopped": "Comments stopped before their end",
     }
-    for problem, sentence in said.items():
+    for problem, sentence in sentences.items():
         names = [
             comment.community
             for comment in draft.comments

@@ -53,8 +53,8 @@ class Draft:
     complete: bool = True
     no_probabilities: Unsupported | None = None
     left_out: dict[str, int] = field(default_factory=dict)
-    _asked: dict[str, str] = field(default_factory=dict)
-    _said: dict[str, str] = field(default_factory=dict)
+    _messages: dict[str, str] = field(default_factory=dict)
+    _replies: dict[str, str] = field(default_factory=dict)
     _usage: dict[str, Usage] = field(default_factory=dict)
     _seconds: dict[str, float] = field(default_factory=dict)
     _prompts: dict[str, None] = field(default_factory=dict)
@@ -118,13 +118,13 @@ class Draft:
 
     def llm_thread(self) -> tuple[Message, ...]:
         """The LLM's conversation with the present exchange; it must have spoken."""
-        asked, said = self._asked[LLM_VOICE], self._said[LLM_VOICE]
-        return (*self.to_llm(asked), Message("assistant", said))
+        message, reply = self._messages[LLM_VOICE], self._replies[LLM_VOICE]
+        return (*self.to_llm(message), Message("assistant", reply))
 
-    def spoke(self, voice: str, asked: str, said: str) -> None:
+    def spoke(self, voice: str, message: str, reply: str) -> None:
         """Note a voice's exchange for the conversation; blank words are none."""
-        if said.strip():
-            self._asked[voice], self._said[voice] = asked, said
+        if reply.strip():
+            self._messages[voice], self._replies[voice] = message, reply
 
     def stop(self) -> None:
         """The user stopped: keep what there is."""
@@ -139,7 +139,7 @@ class Draft:
     def _turn(self) -> Turn | None:
         if not self.answer.strip():
             return None
-        return Turn(self.ask.question, self.answer, dict(self._asked), dict(self._said))
+        return Turn(self.ask.question, self.answer, dict(self._messages), dict(self._replies))
 
     def _forgotten(self) -> Iterator[str]:
         """A sentence for each number of turns that was left out, naming who does not see them."""

@@ -132,7 +132,7 @@ def carry_out(
     finally:
         steps.close()
     if answered is not None and answered.distribution is not None:
-        settle(draft, answered.distribution, answered.asked.text, should_stop)
+        settle(draft, answered.distribution, answered.question.text, should_stop)
     yield draft.result()
 
 
@@ -172,16 +172,16 @@ def _carried_out(
 
 
 def _reserve(draft: Draft, rooms: Sequence[Room]) -> None:
-    wanted = draft.ask.comment
+    requested = draft.ask.comment
     for room in rooms:
-        comments = room.comments * (wanted.max_tokens + SLACK)
+        comments = room.comments * (requested.max_tokens + SLACK)
         thread = partial(draft.ask.to_llm, room.wording.text)
         leave_out(draft, LLM_VOICE, draft.llm, thread, room.answer + comments)
-    sampling = fit_comments(wanted, rooms, draft.llm, draft.to_llm)
+    sampling = fit_comments(requested, rooms, draft.llm, draft.to_llm)
     draft.comment_sampling = sampling
-    if sampling != wanted:
+    if sampling != requested:
         draft.warn(
-            f"Comments may take {sampling.max_tokens:,} tokens each instead of {wanted.max_tokens:,}, so that they "
+            f"Comments may take {sampling.max_tokens:,} tokens each instead of {requested.max_tokens:,}, so that they "
             f"fit the context of {draft.llm.info.context:,} tokens."
         )
 
@@ -291,31 +291,31 @@ def _weigh(draft: Draft, step: Weigh, should_stop: ShouldStop) -> list[OptionDis
     return distributions
 
 
-def settle(draft: Draft, found: Aggregate, asked: str, should_stop: ShouldStop = never) -> None:
+def settle(draft: Draft, aggregate: Aggregate, question: str, should_stop: ShouldStop = never) -> None:
     """Take a distribution as the answer; say so if little of the model's probability stands behind it.
 
     If no option had any probability there is no answer: the result is incomplete, and a warning says why.
 
-    In the LLM's thread `asked` is answered as its list has it, "A. Yes": after a bare "Yes" a model expects words in
+    In the LLM's thread `question` is answered as its list has it, "A. Yes": after a bare "Yes" a model expects words in
     place of the letters that the next question is weighed by (the starter model puts 70 to 97 % outside of them).
     """
-    if is_stand_in(found):
-        draft.fail(_no_answer(draft.llm.info.id, found.unassigned_mass))
+    if is_stand_in(aggregate):
+        draft.fail(_no_answer(draft.llm.info.id, aggregate.unassigned_mass))
         return
-    draft.distribution = found
-    draft.answer = most_probable(found)
-    letter = letters(len(found.options))[found.options.index(draft.answer)]
-    draft.spoke(LLM_VOICE, asked, f"{letter}. {draft.answer}")
+    draft.distribution = aggregate
+    draft.answer = most_probable(aggregate)
+    letter = letters(len(aggregate.options))[aggregate.options.index(draft.answer)]
+    draft.spoke(LLM_VOICE, question, f"{letter}. {draft.answer}")
     _keep_thread(draft, should_stop)
-    if found.stand_ins:
-        share = math.fsum(found.weights[community] for community in found.stand_ins)
+    if aggregate.stand_ins:
+        share = math.fsum(aggregate.weights[community] for community in aggregate.stand_ins)
         draft.warn(
-            f"After the comments of {', '.join(found.stand_ins)} none of the options had any probability: even shares, "
-            f"{100 * share:.1f} % of the weight, stand in for them."
+            f"After the comments of {', '.join(aggregate.stand_ins)} none of the options had any probability: even "
+            f"shares, {100 * share:.1f} % of the weight, stand in for them."
         )
-    if found.unassigned_mass > MOSTLY_OUTSIDE:
+    if aggregate.unassigned_mass > MOSTLY_OUTSIDE:
         draft.warn(
-            f"{100 * found.unassigned_mass:.1f} % of the model's probability lies outside the options: "
+            f"{100 * aggregate.unassigned_mass:.1f} % of the model's probability lies outside the options: "
             "it would rather say something else."
         )
 

@@ -1,6 +1,6 @@
 """Lists of options in a text, as surveys print them and people type them.
 
-    text ──find──> Found(lists, passed_over)       lists: in the text's order, none answered, none inside another
+    text ──find──> Listing(lists, passed_over)       lists: in the text's order, none answered, none inside another
 
 Three kinds of list, from the clearest on:
     a line for each entry    A. Yes   A) Yes   (A) Yes   A.Yes   a) yes   **A.** Yes   - A. Yes   Ａ．はい   А) Да
@@ -45,7 +45,7 @@ _ANSWERED = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Listing:
     """What a text lists.
 
     Attributes:
@@ -69,52 +69,59 @@ class _Entry:
     plain: bool
 
 
-def find(text: str) -> Found:
+def find(text: str) -> Listing:
     """The lists of `text`, which is without the "Answer:" that closes a question."""
     plain = text.translate(PLAIN)
     by_line, irregular = _by_line(text, plain)
-    firm = [one for one in by_line if one.firm]
+    firm = [option_list for option_list in by_line if option_list.firm]
     within, passed_over = within_lines(text, plain, firm)
     passed_over = irregular or passed_over
-    lists = sorted([*firm, *within], key=lambda one: one.start)
-    for one in by_line:
-        if one.firm or any(one.start <= other.start and other.end <= one.end for other in lists):
+    lists = sorted([*firm, *within], key=lambda option_list: option_list.start)
+    for candidate in by_line:
+        if candidate.firm or any(
+            candidate.start <= other.start and other.end <= candidate.end for other in lists
+        ):
             continue
-        if plain[one.end :].strip():
+        if plain[candidate.end :].strip():
             passed_over = passed_over or (
-                f"The list '{one.beginning}' is taken for options only where it comes last, or before 'Answer:'."
+                f"The list '{candidate.beginning}' is taken for options only where it comes last, or before 'Answer:'."
             )
         else:
-            lists.append(one)
-    places = [one.start for one in lists[1:]] + [len(text)] * bool(lists)
+            lists.append(candidate)
+    places = [option_list.start for option_list in lists[1:]] + [len(text)] * bool(lists)
     answered = [
-        one for one, end in zip(lists, places, strict=True) if _is_answered(one, plain[one.end : end])
+        option_list
+        for option_list, end in zip(lists, places, strict=True)
+        if _is_answered(option_list, plain[option_list.end : end])
     ]
     if answered and len(answered) == len(lists):
         passed_over = f"The list '{answered[-1].beginning}' is answered already, so it is not the question's."
-    return Found(tuple(one for one in lists if one not in answered), passed_over or _unread(plain))
+    return Listing(
+        tuple(option_list for option_list in lists if option_list not in answered),
+        passed_over or _unread(plain),
+    )
 
 
 def _unread(plain: str) -> str:
     """What looks like a list in a form that is not read."""
     lines = [line.strip() for line in plain.split("\n") if line.strip()]
-    for one, other in pairwise(lines):
-        first, second = _UNREAD.match(one), _UNREAD.match(other)
+    for line, following in pairwise(lines):
+        first, second = _UNREAD.match(line), _UNREAD.match(following)
         if first is not None and second is not None:
             return f"Lines that begin like '{first[0].rstrip()}' and '{second[0].rstrip()}' are not read as options."
     within = _UNREAD_WITHIN.search(plain[-_LONGEST_HINT:])
     return f"'{within[1]}… {within[2]}…' within a line is not read as options." if within else ""
 
 
-def _is_answered(one: OptionList, following: str) -> bool:
+def _is_answered(option_list: OptionList, following: str) -> bool:
     """Whether a line "Answer: B" gives one of its labels or options, as in a question that steers."""
     for match in _ANSWERED.finditer(following):
-        said = match["said"].strip("*_\"' \t\r").casefold()
-        options = [option.translate(PLAIN).casefold() for option in one.options]
-        if any(said.rstrip(".") == option.rstrip(".") for option in options):
+        answer = match["said"].strip("*_\"' \t\r").casefold()
+        options = [option.translate(PLAIN).casefold() for option in option_list.options]
+        if any(answer.rstrip(".") == option.rstrip(".") for option in options):
             return True
-        for label, option in zip(one.labels, options, strict=False):
-            rest = re.fullmatch(rf"\(?{re.escape(label.casefold())}[.):]*\s*(.*)", said)
+        for label, option in zip(option_list.labels, options, strict=False):
+            rest = re.fullmatch(rf"\(?{re.escape(label.casefold())}[.):]*\s*(.*)", answer)
             if rest is not None and (not rest[1] or rest[1].rstrip(".") == option.rstrip(".")):
                 return True
     return False
@@ -125,9 +132,9 @@ def _by_line(text: str, plain: str) -> tuple[list[OptionList], str]:
     lists: list[OptionList] = []
     irregular = ""
     for run in _runs(text, plain):
-        found = list(_cut(run))
-        if sum(len(one.options) for one in found) == len(run):
-            lists += found
+        lists_in_run = list(_cut(run))
+        if sum(len(option_list.options) for option_list in lists_in_run) == len(run):
+            lists += lists_in_run
         elif len(run) > 1:
             label = "" if run[0].label == _BULLET else f"{run[0].label} "
             irregular = f"The lines from '{label}{run[0].text[:30]}' on do not count on from a first entry."

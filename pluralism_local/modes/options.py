@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from string import ascii_uppercase
 
 from pluralism_local.errors import InvalidInput
-from pluralism_local.modes.lists import Found, find
+from pluralism_local.modes.lists import Listing, find
 from pluralism_local.modes.option_list import OptionList
 from pluralism_local.prompts import OPTIONS_ANSWER, OPTIONS_LISTED, QUESTION, Prompt
 
@@ -78,8 +78,8 @@ def read(text: str) -> tuple[str, ...]:
     Raises:
         InvalidInput: it has several, and none of them ends it.
     """
-    one, _ = _own_list(text, _find(text))
-    return () if one is None else one.options
+    own, _ = _own_list(text, _find(text))
+    return () if own is None else own.options
 
 
 def pose(question: str, options: Sequence[str]) -> Posed:
@@ -93,21 +93,21 @@ def pose(question: str, options: Sequence[str]) -> Posed:
         InvalidInput: fewer than 2 or more than 26; an empty or repeated one; the question has several lists.
     """
     given = tuple(option.strip() for option in options)
-    found = _find(question)
+    listing = _find(question)
     if not given:
-        one, remarks = _own_list(question, found)
-        if one is None:
+        own, remarks = _own_list(question, listing)
+        if own is None:
             raise InvalidInput(
-                "At least 2 options are needed, got 0.", " ".join(filter(None, [found.passed_over, _HINT]))
+                "At least 2 options are needed, got 0.", " ".join(filter(None, [listing.passed_over, _HINT]))
             )
-        letters(len(one.options))
-        return _closed(_lettered(question, one), one.options, remarks)
+        letters(len(own.options))
+        return _closed(_lettered(question, own), own.options, remarks)
     letters(len(given))
     if not all(given):
         raise InvalidInput("An option must not be empty.")
     if len(set(given)) < len(given):
         raise InvalidInput("Two options are the same.", "Give each option once.")
-    last = found.lists[-1] if found.lists else None
+    last = listing.lists[-1] if listing.lists else None
     if last is not None and _same(last.options, given):
         return _closed(_lettered(question, last), given)
     if last is not None and last.plain and _same(last.options[: len(given)], given):
@@ -116,22 +116,26 @@ def pose(question: str, options: Sequence[str]) -> Posed:
     if bare.endswith(listed(given)):
         return _closed(question, given)
     others = list(
-        dict.fromkeys(option for one in found.lists for option in one.options if option not in given)
+        dict.fromkeys(
+            option for option_list in listing.lists for option in option_list.options if option not in given
+        )
     )
     text = OPTIONS_LISTED.render(question=bare, options=listed(given))
     return Posed(text, given, OPTIONS_LISTED, (_left_out(others),) if others else ())
 
 
-def _find(question: str) -> Found:
+def _find(question: str) -> Listing:
     return find(_without_answer(question))
 
 
-def _own_list(question: str, found: Found) -> tuple[OptionList | None, list[str]]:
+def _own_list(question: str, listing: Listing) -> tuple[OptionList | None, list[str]]:
     """The list that the question asks about, and what must be said of the others."""
-    if not found.lists:
+    if not listing.lists:
         return None, []
-    last = found.lists[-1]
-    others = {one.options: None for one in found.lists if one.options != last.options}
+    last = listing.lists[-1]
+    others = {
+        option_list.options: None for option_list in listing.lists if option_list.options != last.options
+    }
     if not others:
         return last, []
     following = _without_answer(question)[last.end :].strip()
@@ -150,13 +154,14 @@ def _left_out(options: Sequence[str]) -> str:
     return f"The prompt also lists options that are not weighed: {names}."
 
 
-def _lettered(question: str, one: OptionList) -> str:
+def _lettered(question: str, option_list: OptionList) -> str:
     """The question with its list in the form "A. …", unless it has such letters already."""
-    if one.plain:
+    if option_list.plain:
         return question
-    before = question[: one.start]
-    opening = "" if not before.rpartition("\n")[2].strip() else "\n"
-    return f"{before.rstrip(' ') if opening else before}{opening}{listed(one.options)}{question[one.end :]}"
+    before, behind = question[: option_list.start], question[option_list.end :]
+    if before.rpartition("\n")[2].strip():
+        before = before.rstrip(" ") + "\n"
+    return f"{before}{listed(option_list.options)}{behind}"
 
 
 def _same(options: Sequence[str], given: Sequence[str]) -> bool:

@@ -60,8 +60,8 @@ def _turn(turn: Turn) -> dict[str, Any]:
     return {
         "prompt": turn.prompt,
         "answer": turn.answer,
-        "asked": dict(turn.asked),
-        "said": dict(turn.said),
+        "asked": dict(turn.messages),
+        "said": dict(turn.replies),
     }
 
 
@@ -86,22 +86,22 @@ def _selection(selection: Selection) -> dict[str, Any]:
         "community": selection.community,
         "probabilities": None if chances is None else {name: _number(p) for name, p in chances.items()},
         "method": selection.method,
-        "said": selection.said,
+        "said": selection.words,
     }
 
 
-def _distribution(found: Aggregate) -> dict[str, Any]:
+def _distribution(aggregate: Aggregate) -> dict[str, Any]:
     return {
-        "options": list(found.options),
-        "p": _numbers(found.p),
-        "per_community": {community: _numbers(p) for community, p in found.per_community.items()},
-        "weights": {community: _number(weight) for community, weight in found.weights.items()},
-        "unassigned_mass": _number(found.unassigned_mass),
-        "entropy_nats": _number(found.entropy_nats),
-        "method": found.method,
-        "bounds": None if found.bounds is None else [_numbers(pair) for pair in found.bounds],
+        "options": list(aggregate.options),
+        "p": _numbers(aggregate.p),
+        "per_community": {community: _numbers(p) for community, p in aggregate.per_community.items()},
+        "weights": {community: _number(weight) for community, weight in aggregate.weights.items()},
+        "unassigned_mass": _number(aggregate.unassigned_mass),
+        "entropy_nats": _number(aggregate.entropy_nats),
+        "method": aggregate.method,
+        "bounds": None if aggregate.bounds is None else [_numbers(pair) for pair in aggregate.bounds],
         "n": None,
-        "stand_ins": list(found.stand_ins),
+        "stand_ins": list(aggregate.stand_ins),
     }
 
 

@@ -142,9 +142,9 @@ Step = Reserve | Consult | Weigh | Write | Warn | Selected
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The end: a text, or the options' shares (`text` is then empty). `asked`: the question as the LLM answered it."""
+    """The end: a text, or the options' shares (`text` is then empty). `question` is the prompt that this answers."""
 
-    asked: Wording
+    question: Wording
     text: str = ""
     distribution: Aggregate | None = None
     selection: Selection | None = None

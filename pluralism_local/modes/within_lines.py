@@ -58,7 +58,7 @@ def within_lines(text: str, plain: str, firm: Sequence[OptionList]) -> tuple[lis
             not plain[plain.rfind("\n", 0, match.start()) + 1 : match.start()].strip(),
         )
         for match in _WITHIN.finditer(plain)
-        if not any(one.start <= match.start() < one.end for one in firm)
+        if not any(option_list.start <= match.start() < option_list.end for option_list in firm)
     ]
     starts = [place for place, mark in enumerate(marks) if mark.label in _FIRST][-_STARTS:]
     lists: list[OptionList] = []
@@ -66,15 +66,15 @@ def within_lines(text: str, plain: str, firm: Sequence[OptionList]) -> tuple[lis
     for place in starts:
         if lists and marks[place].start < lists[-1].end:
             continue
-        one = _chain(text, plain, marks, place)
-        if one is None:
+        candidate = _chain(text, plain, marks, place)
+        if candidate is None:
             continue
-        if _is_list(plain, marks[place], one):
-            lists.append(one)
+        if _is_list(plain, marks[place], candidate):
+            lists.append(candidate)
         else:
             passed_over = (
-                f"'{one.labels[0]} … {one.labels[1]} …' within running text is not taken for options: begin a line "
-                "with each, or write 'Options:' before them."
+                f"'{candidate.labels[0]} … {candidate.labels[1]} …' within running text is not taken for options: "
+                "begin a line with each, or write 'Options:' before them."
             )
     return lists, passed_over
 
@@ -102,7 +102,7 @@ def _chain(text: str, plain: str, marks: Sequence[_Mark], first: int) -> OptionL
         chain[0].start,
         chain[-1].end + len(text[chain[-1].end : end].rstrip()),
         plain=chain[0].label == "A"
-        and all(text[one.start : one.end] == plain[one.start : one.end] for one in chain),
+        and all(text[mark.start : mark.end] == plain[mark.start : mark.end] for mark in chain),
         firm=True,
         labels=tuple(mark.label for mark in chain),
     )
@@ -134,10 +134,10 @@ def _chain_of(plain: str, marks: Sequence[_Mark], first: int, alphabet: Sequence
     return chain
 
 
-def _is_list(plain: str, first: _Mark, one: OptionList) -> bool:
+def _is_list(plain: str, first: _Mark, option_list: OptionList) -> bool:
     """Whether entries on a line are options and no running text."""
     before = plain[: first.start]
-    options = [option.translate(PLAIN) for option in one.options]
+    options = [option.translate(PLAIN) for option in option_list.options]
     if TWO_SENTENCES.search(options[-1]):
         return False
     if _LABELLED.search(before[before.rfind("\n") + 1 :]):
@@ -152,6 +152,6 @@ def _is_list(plain: str, first: _Mark, one: OptionList) -> bool:
     even = stops[-1] == all(stops)
     words = max(len(option.split()) for option in options)
     if question:
-        at_end = first.label.isupper() or not plain[one.end :].strip()
+        at_end = first.label.isupper() or not plain[option_list.end :].strip()
         return at_end and (even or first.style != "." or words <= _SHORT_WORDS)
     return bool(sentence) and first.label.isupper() and even and words <= _OWN_LINE_WORDS

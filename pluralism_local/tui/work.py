@@ -222,8 +222,8 @@ def _context(llm: LanguageModel, ask: Ask, result: Result) -> int | None:
     turns = (*ask.turns, result.turn) if result.turn is not None else ask.turns
     messages = [Message("system", ask.system)] if ask.system else []
     for turn in turns:
-        messages.append(Message("user", turn.asked.get(LLM_VOICE, turn.prompt)))
-        messages.append(Message("assistant", turn.said.get(LLM_VOICE, turn.answer)))
+        messages.append(Message("user", turn.messages.get(LLM_VOICE, turn.prompt)))
+        messages.append(Message("assistant", turn.replies.get(LLM_VOICE, turn.answer)))
     if not messages:
         return 0
     try:

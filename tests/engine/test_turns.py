@@ -243,7 +243,7 @@ def test_a_prompt_begins_with_the_one_before_and_its_reply(plain: LlamaEngine) -
     answer(second, ask_for("overton", QUESTIONS[1], PERSONAS, (turn,)))
     voices = ("farmers", "fishers", "llm")
     for voice, before, after in zip(voices, first.prompts, second.prompts, strict=True):
-        assert plain.prompt_text(after).startswith(plain.prompt_text(before) + turn.said[voice])
+        assert plain.prompt_text(after).startswith(plain.prompt_text(before) + turn.replies[voice])
 
 
 def test_a_conversation_that_was_kept_says_what_a_fresh_one_says(precise: LlamaEngine) -> None:

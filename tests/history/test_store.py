@@ -50,7 +50,7 @@ def test_a_failure_keeps_the_message_and_the_answer_so_far(history: History) -> 
     (stored,) = history.get(id).turns
     assert (stored.status, stored.message, stored.answer) == ("failed", "Out of memory.", "Because")
     (going_on,) = history.get(id).to_go_on()
-    assert (going_on.prompt, going_on.answer, going_on.asked) == ("Why?", "Because", {})
+    assert (going_on.prompt, going_on.answer, going_on.messages) == ("Why?", "Because", {})
 
 
 def test_an_incomplete_result_is_a_stopped_turn(history: History) -> None:

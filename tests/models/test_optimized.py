@@ -13,7 +13,7 @@ import pytest
 from pluralism_local.errors import Cancelled, InvalidInput, NotFound, Refused
 from pluralism_local.models import optimized
 from pluralism_local.models.optimized import (
-    Kept,
+    OptimizedCopy,
     everywhere,
     find,
     is_copy,
@@ -41,11 +41,13 @@ def source(tmp_path: Path) -> Path:
     return path
 
 
-def write(source: Path, data: Path, kind: str = "Q4_0", *, managed: bool = False, **more: Any) -> Kept:
+def write(
+    source: Path, data: Path, kind: str = "Q4_0", *, managed: bool = False, **more: Any
+) -> OptimizedCopy:
     """Keep a candidate of four bytes."""
     candidate = data.parent / "candidate"
     candidate.write_bytes(b"fast")
-    kept = Kept(
+    kept = OptimizedCopy(
         path=target(source, kind, data, is_managed=managed),
         source=optimized.stamp([source], "abc"),
         kind=kind,
@@ -60,7 +62,7 @@ def write(source: Path, data: Path, kind: str = "Q4_0", *, managed: bool = False
     return replace(kept, **more)
 
 
-def look(source: Path, data: Path, tag: str, sha256: str = "abc", *, managed: bool = False) -> Kept:
+def look(source: Path, data: Path, tag: str, sha256: str = "abc", *, managed: bool = False) -> OptimizedCopy:
     folders = places(source, data, is_managed=managed)
     return find("big", [source], tag, folders, lambda: sha256)
 

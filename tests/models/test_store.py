@@ -364,7 +364,7 @@ def keep_copy(source: ModelFile, own_home: Path, kind: str = "Q4_0") -> Path:
     data = own_home / "data"
     candidate = own_home / "candidate"
     candidate.write_bytes(source.path.read_bytes())
-    kept = optimized.Kept(
+    kept = optimized.OptimizedCopy(
         path=optimized.target(source.path, kind, data, is_managed=is_managed(source)),
         source=optimized.stamp([source.path], sha256_of(source.path)),
         kind=kind,

@@ -95,21 +95,21 @@ def test_every_request_continues_the_voice_s_own_thread(conversation: list[Step]
         heard = [comment.community for comment in result.comments]
         for name, request in zip(heard, comments, strict=True):
             persona = Message("system", f"You speak for {name}.")
-            assert request.messages == (persona, *threads[name], Message("user", turn.asked[name]))
+            assert request.messages == (persona, *threads[name], Message("user", turn.messages[name]))
 
         system, thread = Message("system", "Be brief."), threads[LLM_VOICE]
         for request in sent(llm):
             assert request.messages[: len(thread) + 1] == (system, *thread)
             assert request.messages[len(thread) + 1].role == "user"
-        answering = (system, *thread, Message("user", turn.asked[LLM_VOICE]))
+        answering = (system, *thread, Message("user", turn.messages[LLM_VOICE]))
         assert answering in [request.messages for request in sent(llm)] or result.mode == "distributional"
 
-        assert set(turn.asked) == set(turn.said) == {*heard, LLM_VOICE}
+        assert set(turn.messages) == set(turn.replies) == {*heard, LLM_VOICE}
         assert (turn.prompt, turn.answer) == (step.prompt.strip(), result.answer)
         for voice, before in threads.items():
-            spoke = voice in turn.said
-            before.append(Message("user", turn.asked[voice] if spoke else turn.prompt))
-            before.append(Message("assistant", turn.said[voice] if spoke else turn.answer))
+            spoke = voice in turn.replies
+            before.append(Message("user", turn.messages[voice] if spoke else turn.prompt))
+            before.append(Message("assistant", turn.replies[voice] if spoke else turn.answer))
         turns.append(turn)
 
 
@@ -135,7 +135,7 @@ def test_a_thread_alternates_and_ends_in_the_question(turns: list[Turn], voice: 
     assert whole[:3] == (Message("system", "Be brief."), *history)
     assert whole[-1].content == "Now?"
     for turn, asked, said in zip(turns, whole[3:-1:2], whole[4:-1:2], strict=True):
-        assert asked.content == turn.asked.get(voice, turn.prompt)
+        assert asked.content == turn.messages.get(voice, turn.prompt)
         assert said.content == ("x" if voice == LLM_VOICE else turn.answer)
     shorter = ask.thread(voice, "Now?", Message("system", "Be brief."), left_out)
     assert shorter == (*whole[:3], *whole[3 + 2 * min(left_out, len(turns)) :])
@@ -146,16 +146,16 @@ def test_said_is_to_the_character_what_came_and_the_answer_is_not(tmp_path: Path
     engine = ScriptedEngine(script(tmp_path, replies=replies))
     result = answer(Ask("Why?", "overton", THREE), engine)
     assert (result.answer, result.comments[0].text) == ("An answer.", "A comment.")
-    assert turn_of(result).said[LLM_VOICE] == "\n An answer. \n"
-    assert turn_of(result).said["left"] == "  A comment.\n"
+    assert turn_of(result).replies[LLM_VOICE] == "\n An answer. \n"
+    assert turn_of(result).replies["left"] == "  A comment.\n"
 
 
 def test_options_are_answered_in_the_thread_as_they_are_listed() -> None:
     step = Step("distributional", "Ban phones?", ("left", "right"), posed=True)
     result = answer(ask_for(step), ScriptedEngine())
     assert result.answer in {"Yes", "No"}
-    assert turn_of(result).asked[LLM_VOICE] == "Ban phones?\nA. Yes\nB. No\nAnswer:"
-    assert turn_of(result).said[LLM_VOICE] == {"Yes": "A. Yes", "No": "B. No"}[result.answer]
+    assert turn_of(result).messages[LLM_VOICE] == "Ban phones?\nA. Yes\nB. No\nAnswer:"
+    assert turn_of(result).replies[LLM_VOICE] == {"Yes": "A. Yes", "No": "B. No"}[result.answer]
 
 
 def test_a_persona_keeps_the_conversation_s_first_question() -> None:
@@ -174,7 +174,7 @@ def test_an_empty_comment_is_not_the_voice_s_own(tmp_path: Path) -> None:
     replies = [{"match": "You speak for left", "text": " \n"}, {"match": "", "text": "Something."}]
     engine = ScriptedEngine(script(tmp_path, replies=replies), record=True)
     turn = turn_of(answer(Ask("Why?", "overton", THREE), engine))
-    assert set(turn.said) == set(turn.asked) == {"center", "right", LLM_VOICE}
+    assert set(turn.replies) == set(turn.messages) == {"center", "right", LLM_VOICE}
     engine.calls.clear()
     answer(Ask("And?", "overton", THREE, turns=(turn,)), engine)
     left = engine.calls[0].requests[0].messages
@@ -190,14 +190,14 @@ def test_what_was_stopped_before_any_answer_is_no_turn() -> None:
     for result in stopped:
         assert (result.turn is not None) == bool(result.answer)
     for result in partial:  # the LLM did not finish: what it sees next is what the user saw
-        assert set(turn_of(result).said) == {"left", "center", "right"}
+        assert set(turn_of(result).replies) == {"left", "center", "right"}
         assert turn_of(result).answer == result.answer
 
 
 def test_an_llm_that_failed_after_its_first_word_is_not_part_of_the_turn() -> None:
     engine = FailingEngine(EngineFailure("Out of memory."), lambda text: text.startswith("Please comment"))
     result = answer(Ask("Why?", "overton", THREE), engine)
-    assert set(turn_of(result).said) == {"left", "center", "right"}
+    assert set(turn_of(result).replies) == {"left", "center", "right"}
     assert turn_of(result).answer == result.answer != ""
 
 
@@ -221,8 +221,8 @@ def test_all_that_will_be_continued_is_kept_if_wanted(mode: ModeName, keep: bool
     assert len(kept) == (1 if mode != "distributional" or keep else 0)
     if mode == "distributional" and keep:  # weighed, so read once more to be kept
         assert [message.content for message in kept[0].messages[-2:]] == [
-            turn.asked[LLM_VOICE],
-            turn.said[LLM_VOICE],
+            turn.messages[LLM_VOICE],
+            turn.replies[LLM_VOICE],
         ]
         assert kept[0].sampling.max_tokens == 1
 

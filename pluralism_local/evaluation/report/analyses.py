@@ -94,30 +94,35 @@ def faithfulness_of(
         Cancelled, EngineFailure: as the scorer does; what was scored is kept.
         Refused, OSError: as `Journal` does.
     """
-    found = _responses(samples, results.get(method, {}), comments)
-    if not found:
+    responses = _responses(samples, results.get(method, {}), comments)
+    if not responses:
         raise InvalidInput(
             f"No sample has both comments and an answer of '{method}'.",
             "Faithfulness needs a run of ours on an overton task, and the comments that were kept with it.",
         )
-    pairs = [NliPair(said, one) for row in found for _, said in row.comments for one in row.sentences]
+    pairs = [
+        NliPair(comment, sentence)
+        for row in responses
+        for _, comment in row.comments
+        for sentence in row.sentences
+    ]
     own = nli_file(folder, scorer)
     with Journal(own) as journal:
         remembered = RememberedNli(scorer, journal, progress, kept_beside(own, StoredEntailment))
         scores = remembered.score(pairs, should_stop=should_stop)
     entails = scores.argmax(axis=1) == ENTAILMENT if len(pairs) else scores.reshape(-1)
     shares, flags = [], []
-    for row in found:
+    for row in responses:
         size = len(row.comments) * len(row.sentences)
         table = entails[row.at : row.at + size].reshape(len(row.comments), len(row.sentences))
         shares.append(metrics.faithfulness(table))
-        flags.append([float(one.any()) for one in table])
-    said = {id for row in comments.values() for id in row}
+        flags.append([float(comment_entails.any()) for comment_entails in table])
+    speakers = {id for row in comments.values() for id in row}
     return MessageFaithfulness(
         method,
-        _mean([(one.reflected, row.cluster) for one, row in zip(shares, found, strict=True)], seed),
-        _mean([(one.new, row.cluster) for one, row in zip(shares, found, strict=True)], seed),
-        {id: _mean(_of_community(id, found, flags), seed) for id in sorted(said)},
+        _mean([(share.reflected, row.cluster) for share, row in zip(shares, responses, strict=True)], seed),
+        _mean([(share.new, row.cluster) for share, row in zip(shares, responses, strict=True)], seed),
+        {id: _mean(_of_community(id, responses, flags), seed) for id in sorted(speakers)},
         silent=sum(not text.strip() for row in comments.values() for text in row.values()),
         scorer=scorer.name,
         scorer_identity=scorer.identity,
@@ -128,7 +133,9 @@ def faithfulness_of(
 def gold_entropy(samples: Sequence[Sample], seed: int = 0) -> Estimate:
     """Mean entropy of the gold distributions in nats; NaN for no samples."""
     return metrics.mean(
-        [metrics.entropy(one.gold) for one in samples], [one.cluster for one in samples], seed=seed
+        [metrics.entropy(sample.gold) for sample in samples],
+        [sample.cluster for sample in samples],
+        seed=seed,
     )
 
 
@@ -140,11 +147,13 @@ def pool_difference(
     None where they share none, or either lacks the method or the metric per sample.
     """
     left, right = values_by_sample(base, metric, method), values_by_sample(patched, metric, method)
-    shared = [one for one in base.samples if one.id in left and one.id in right]
+    shared = [sample for sample in base.samples if sample.id in left and sample.id in right]
     if not shared:
         return None
     return metrics.difference(
-        [right[one.id] for one in shared], [left[one.id] for one in shared], [one.cluster for one in shared]
+        [right[sample.id] for sample in shared],
+        [left[sample.id] for sample in shared],
+        [sample.cluster for sample in shared],
     )
 
 
@@ -158,14 +167,14 @@ def pool_difference_by_part(
     """`pool_difference` per part of the samples, sorted by its name."""
     left, right = values_by_sample(base, metric, method), values_by_sample(patched, metric, method)
     members: dict[str, list[Sample]] = {}
-    for one in base.samples:
-        if one.id in left and one.id in right:
-            members.setdefault(part_of(one), []).append(one)
+    for sample in base.samples:
+        if sample.id in left and sample.id in right:
+            members.setdefault(part_of(sample), []).append(sample)
     return {
         name: metrics.difference(
-            [right[one.id] for one in members[name]],
-            [left[one.id] for one in members[name]],
-            [one.cluster for one in members[name]],
+            [right[sample.id] for sample in members[name]],
+            [left[sample.id] for sample in members[name]],
+            [sample.cluster for sample in members[name]],
         )
         for name in sorted(members)
     }
@@ -175,15 +184,15 @@ def values_by_sample(summary: RunSummary, metric: str, method: str = "ours") -> 
     """Sample id -> figure; empty where the method was not run or the metric is no mean."""
     scores = summary.methods.get(method)
     values = [] if scores is None else scores.values.get(metric, [])
-    return dict(zip((one.id for one in summary.samples), values, strict=False))
+    return dict(zip((sample.id for sample in summary.samples), values, strict=False))
 
 
-def on_samples(summary: RunSummary, metric: str, wanted: Iterable[str], method: str = "ours") -> Estimate:
+def on_samples(summary: RunSummary, metric: str, sample_ids: Iterable[str], method: str = "ours") -> Estimate:
     """A method's mean metric over the samples of these ids; NaN for none."""
     values = values_by_sample(summary, metric, method)
-    ids = set(wanted) & values.keys()
-    kept = [one for one in summary.samples if one.id in ids]
-    return metrics.mean([values[one.id] for one in kept], [one.cluster for one in kept])
+    ids = set(sample_ids) & values.keys()
+    samples = [sample for sample in summary.samples if sample.id in ids]
+    return metrics.mean([values[sample.id] for sample in samples], [sample.cluster for sample in samples])
 
 
 def base_of(pool: str) -> str | None:
@@ -199,21 +208,21 @@ def examples(summary: RunSummary, method: str) -> list[tuple[str, Sample, float]
     """
     values = values_by_sample(summary, "js_distance", method)
     ordered = sorted(
-        (one for one in summary.samples if one.id in values and len(one.options) > 1),
-        key=lambda one: (values[one.id], one.id),
+        (sample for sample in summary.samples if sample.id in values and len(sample.options) > 1),
+        key=lambda sample: (values[sample.id], sample.id),
     )
     places = {"nearest": 0, "middle": (len(ordered) - 1) // 2, "farthest": len(ordered) - 1}
-    found: dict[str, tuple[str, Sample, float]] = {}
+    chosen: dict[str, tuple[str, Sample, float]] = {}
     for name, place in places.items() if ordered else ():
         sample = ordered[place]
-        found.setdefault(sample.id, (name, sample, values[sample.id]))
-    return list(found.values())
+        chosen.setdefault(sample.id, (name, sample, values[sample.id]))
+    return list(chosen.values())
 
 
 def _responses(
     samples: Sequence[Sample], answers: Mapping[str, object], comments: CommentsBySample
 ) -> list[_Response]:
-    found, at = [], 0
+    responses, at = [], 0
     for sample in samples:
         answer = answers.get(sample.id)
         if not isinstance(answer, Prediction) or sample.id not in comments:
@@ -221,16 +230,16 @@ def _responses(
         spoken = tuple((id, text) for id, text in comments[sample.id].items() if text.strip())
         row = _Response(sample.cluster, spoken, tuple(metrics.sentences(answer.output or "")), at)
         at += len(row.comments) * len(row.sentences)
-        found.append(row)
-    return found
+        responses.append(row)
+    return responses
 
 
 def _of_community(
-    id: str, found: Sequence[_Response], flags: Sequence[Sequence[float]]
+    id: str, responses: Sequence[_Response], flags: Sequence[Sequence[float]]
 ) -> list[tuple[float, str]]:
     return [
         (flag, row.cluster)
-        for row, row_flags in zip(found, flags, strict=True)
+        for row, row_flags in zip(responses, flags, strict=True)
         for (name, _), flag in zip(row.comments, row_flags, strict=True)
         if name == id
     ]
@@ -238,5 +247,5 @@ def _of_community(
 
 def _mean(values: Sequence[tuple[float, str]], seed: int) -> Estimate:
     """Over those that are defined."""
-    kept = [(value, group) for value, group in values if not math.isnan(value)]
-    return metrics.mean([value for value, _ in kept], [group for _, group in kept], seed=seed)
+    defined = [(value, group) for value, group in values if not math.isnan(value)]
+    return metrics.mean([value for value, _ in defined], [group for _, group in defined], seed=seed)

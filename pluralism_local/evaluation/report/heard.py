@@ -48,8 +48,8 @@ def comments_of(
     """
     model = identity["communities_model"]
     info = ModelInfo(model["id"], model["backend"], sha256=model["sha256"], weights=model.get("weights"))
-    said = identity["comment"]
-    sampling = Sampling(said["temperature"], said["top_p"], said["max_tokens"], said["seed"])
+    comment = identity["comment"]
+    sampling = Sampling(comment["temperature"], comment["top_p"], comment["max_tokens"], comment["seed"])
     own = comments_file(folder, info)
     records = [*kept_beside(own, StoredComment), *read_journal(own)]
     if not records:
@@ -70,35 +70,35 @@ def _found(
     voices: Sequence[Voice],
     limits: Mapping[str, Collection[int]],
 ) -> CommentsBySample:
-    heard: CommentsBySample = {}
+    comments: CommentsBySample = {}
     for sample in samples:
         attempts = [
             [CommentRequest(sample, voice, limit) for voice in voices]
             for limit in (None, *sorted(limits.get(sample.id, ())))
         ]
-        wanted = next((attempt for attempt in attempts if not store.missing(attempt)), None)
-        if wanted is None:
+        complete = next((attempt for attempt in attempts if not store.missing(attempt)), None)
+        if complete is None:
             continue
-        said = store.find(wanted)
-        if all(isinstance(one, CommunityComment) for one in said):
-            heard[sample.id] = {
-                voice.id: one.text
-                for voice, one in zip(voices, said, strict=True)
-                if isinstance(one, CommunityComment)
+        outcomes = store.find(complete)
+        if all(isinstance(outcome, CommunityComment) for outcome in outcomes):
+            comments[sample.id] = {
+                voice.id: outcome.text
+                for voice, outcome in zip(voices, outcomes, strict=True)
+                if isinstance(outcome, CommunityComment)
             }
-    return heard
+    return comments
 
 
 def _voices(pool: Pool, identity: Mapping[str, Any]) -> list[list[Voice]]:
     """As the run's communities may have spoken: through adapters, and through personas alone."""
-    known = {one["community"]: one for one in identity["pool"]["members"]}
-    if known.keys() != {member.community.id for member in pool.members}:
+    members = {member["community"]: member for member in identity["pool"]["members"]}
+    if members.keys() != {member.community.id for member in pool.members}:
         raise Refused(
             f"The pool '{pool.id}' has other members than when the run began.", "Restore its file and cards."
         )
     voices = []
     for member in pool.members:
-        sha256 = known[member.community.id]["adapter_sha256"]
+        sha256 = members[member.community.id]["adapter_sha256"]
         adapter = None if sha256 is None else member.adapter
         if (None if adapter is None else adapter.sha256) != sha256:
             raise Refused(

@@ -75,7 +75,7 @@ def measure(name: str) -> Measure:
     """What is known of a metric; those of a task's parts are called after them, an unknown one by its name."""
     if name in MEASURES:
         return MEASURES[name]
-    for partition in (one for task in TASKS.values() for one in task.partitions):
+    for partition in (partition for task in TASKS.values() for partition in task.partitions):
         base = MEASURES.get(name.removesuffix(f"_by_{partition.name}"))
         if partition.averaged and base is not None:
             about = "share" if base.about == _LIKELY else base.about

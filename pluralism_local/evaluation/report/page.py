@@ -34,17 +34,17 @@ _FEW_COLUMNS = 5
 
 def render(title: str, runs: Sequence[RunView]) -> str:
     """The whole file; the same runs give the same text."""
-    found = sections.all_sections(runs)
+    parts = sections.all_sections(runs)
     figures = count(1)
     contents = element(
-        "ol", *(element("li", element("a", escape(one.title), href=f"#{one.anchor}")) for one in found)
+        "ol", *(element("li", element("a", escape(part.title), href=f"#{part.anchor}")) for part in parts)
     )
     body = element(
         "main",
         element("h1", escape(title)),
-        "".join(_block(one, figures) for one in sections.opening(runs)),
+        "".join(_block(block, figures) for block in sections.opening(runs)),
         element("nav", contents, aria_label="Contents"),
-        *(_section(one, figures) for one in found),
+        *(_section(part, figures) for part in parts),
     )
     style = resources.files(__package__).joinpath("page.css").read_text(encoding="utf-8")
     return (
@@ -60,7 +60,7 @@ def _section(section: Section, figures: Iterator[int]) -> str:
     return "\n" + element(
         "section",
         element("h2", escape(section.title), id=f"{section.anchor}-title"),
-        *(_block(one, figures) for one in section.blocks),
+        *(_block(block, figures) for block in section.blocks),
         id=section.anchor,
         aria_labelledby=f"{section.anchor}-title",
     )
@@ -77,7 +77,7 @@ def _block(block: Block, figures: Iterator[int]) -> str:
         case Figure():
             return "\n" + _figure(block, next(figures))
         case Details():
-            inside = (_block(one, figures) for one in block.blocks)
+            inside = (_block(part, figures) for part in block.blocks)
             return "\n" + element("details", element("summary", escape(block.summary)), *inside)
 
 

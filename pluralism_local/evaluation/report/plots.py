@@ -66,12 +66,12 @@ def dot_plot(
         breaks: rows before which a rule sets the next ones apart.
         low: the axis begins there, or at the smallest value if that is below; 0 is marked where it is inside.
     """
-    shown = [one for one in series if any(one.points)]
-    left, top = _left(rows), _head(shown)
-    axis = svg.axis([low, *_numbers(shown)], left, WIDTH - _MARGIN)
-    body, y = [_legend(shown)], float(top)
+    drawn = [entry for entry in series if any(entry.points)]
+    left, top = _left(rows), _head(drawn)
+    axis = svg.axis([low, *_numbers(drawn)], left, WIDTH - _MARGIN)
+    body, y = [_legend(drawn)], float(top)
     for place, label in enumerate(rows):
-        points = [(one.key, point) for one in shown if (point := one.points[place]) is not None]
+        points = [(entry.key, point) for entry in drawn if (point := entry.points[place]) is not None]
         if place in breaks:
             body.append(svg.line(0, y + 4, WIDTH, y + 4, "rule"))
             y += 8
@@ -85,42 +85,42 @@ def dot_plot(
                 body.append(svg.line(axis.at(point.low), at, axis.at(point.high), at, f"interval k{key}"))
             body.append(svg.mark(axis.at(point.value), at, key))
         y += height
-    return _drawing([_grid(axis, top, y, unit), *body], y, _words("Dot plot", rows, shown, unit))
+    return _drawing([_grid(axis, top, y, unit), *body], y, _words("Dot plot", rows, drawn, unit))
 
 
 def paired_bars(rows: Sequence[str], series: Sequence[Series], unit: str) -> Drawing:
     """Bars of every series one below the other, row by row, from 0."""
-    shown = [one for one in series if any(one.points)]
-    left, top = _left(rows), _head(shown)
-    axis = svg.axis([0.0, *_numbers(shown)], left, WIDTH - _MARGIN)
-    body, y = [_legend(shown, bars=True)], float(top)
+    drawn = [entry for entry in series if any(entry.points)]
+    left, top = _left(rows), _head(drawn)
+    axis = svg.axis([0.0, *_numbers(drawn)], left, WIDTH - _MARGIN)
+    body, y = [_legend(drawn, bars=True)], float(top)
     for place, label in enumerate(rows):
-        height = 10.0 + 11 * len(shown)
+        height = 10.0 + 11 * len(drawn)
         body.append(svg.text(left - 12, y + height / 2 + 4, svg.clip(label, _LABELS), anchor="end"))
-        for order, one in enumerate(shown):
-            point = one.points[place]
+        for order, entry in enumerate(drawn):
+            point = entry.points[place]
             if point is not None:
                 length = axis.at(point.value) - axis.left
-                body.append(svg.bar(axis.left, y + 5 + 11 * order, length, 10, one.key))
+                body.append(svg.bar(axis.left, y + 5 + 11 * order, length, 10, entry.key))
         y += height
-    return _drawing([_grid(axis, top, y, unit), *body], y, _words("Bars", rows, shown, unit))
+    return _drawing([_grid(axis, top, y, unit), *body], y, _words("Bars", rows, drawn, unit))
 
 
 def stacked_bars(rows: Sequence[str], parts: Sequence[Series], unit: str) -> Drawing:
     """A bar per row, the parts in order from 0; values below 0 count as 0."""
-    shown = [one for one in parts if any(one.points)]
-    left, top = _left(rows), _head(shown)
-    totals = [sum(_length(one, place) for one in shown) for place in range(len(rows))]
+    drawn = [part for part in parts if any(part.points)]
+    left, top = _left(rows), _head(drawn)
+    totals = [sum(_length(part, place) for part in drawn) for place in range(len(rows))]
     axis = svg.axis([0.0, *totals], left, WIDTH - _MARGIN)
-    body, y = [_legend(shown, bars=True)], float(top)
+    body, y = [_legend(drawn, bars=True)], float(top)
     for place, label in enumerate(rows):
         body.append(svg.text(left - 12, y + 15, svg.clip(label, _LABELS), anchor="end"))
         done = 0.0
-        for one in shown:
-            begin, done = done, done + _length(one, place)
-            body.append(svg.bar(axis.at(begin), y + 4, axis.at(done) - axis.at(begin), 14, one.key))
+        for part in drawn:
+            begin, done = done, done + _length(part, place)
+            body.append(svg.bar(axis.at(begin), y + 4, axis.at(done) - axis.at(begin), 14, part.key))
         y += 24
-    return _drawing([_grid(axis, top, y, unit), *body], y, _words("Stacked bars", rows, shown, unit))
+    return _drawing([_grid(axis, top, y, unit), *body], y, _words("Stacked bars", rows, drawn, unit))
 
 
 def _length(part: Series, place: int) -> float:
@@ -129,7 +129,9 @@ def _length(part: Series, place: int) -> float:
 
 
 def _numbers(series: Sequence[Series]) -> list[float]:
-    return [number for one in series for point in one.points if point is not None for number in point.bounds]
+    return [
+        number for entry in series for point in entry.points if point is not None for number in point.bounds
+    ]
 
 
 def _left(rows: Sequence[str]) -> float:
@@ -146,12 +148,12 @@ def _lines(series: Sequence[Series]) -> list[list[tuple[float, Series]]]:
     """The legend's lines, each of (x, series); none for a single series, which the caption names."""
     lines: list[list[tuple[float, Series]]] = []
     x = 0.0
-    for one in series if len(series) > 1 else ():
-        width = 46 + svg.width_of(svg.clip(one.name, WIDTH - 46))
+    for entry in series if len(series) > 1 else ():
+        width = 46 + svg.width_of(svg.clip(entry.name, WIDTH - 46))
         if not lines or x + width > WIDTH:
             lines.append([])
             x = 0.0
-        lines[-1].append((x, one))
+        lines[-1].append((x, entry))
         x += width
     return lines
 
@@ -160,9 +162,9 @@ def _legend(series: Sequence[Series], *, bars: bool = False) -> str:
     marks = []
     for place, row in enumerate(_lines(series)):
         y = 12.0 + _LEGEND * place
-        for x, one in row:
-            marks.append(svg.bar(x + 2, y - 5, 12, 10, one.key) if bars else svg.mark(x + 8, y, one.key))
-            marks.append(svg.text(x + 22, y + 4, svg.clip(one.name, WIDTH - 46)))
+        for x, entry in row:
+            marks.append(svg.bar(x + 2, y - 5, 12, 10, entry.key) if bars else svg.mark(x + 8, y, entry.key))
+            marks.append(svg.text(x + 22, y + 4, svg.clip(entry.name, WIDTH - 46)))
     return "".join(marks)
 
 
@@ -189,8 +191,9 @@ def _words(kind: str, rows: Sequence[str], series: Sequence[Series], unit: str) 
     head = f"{kind}; axis: {unit}."
     if len(rows) > _DESCRIBED:
         return f"{head} {len(rows)} rows, from {rows[0]} to {rows[-1]}; the table has every figure."
-    said = [
-        f"{label}: " + ", ".join(f"{one.name} {point}" for one in series if (point := one.points[place]))
+    figures = [
+        f"{label}: "
+        + ", ".join(f"{entry.name} {point}" for entry in series if (point := entry.points[place]))
         for place, label in enumerate(rows)
     ]
-    return f"{head} {'; '.join(said)}."
+    return f"{head} {'; '.join(figures)}."

@@ -65,8 +65,8 @@ def axis(values: Iterable[float], left: float, right: float, parts: int = 5) -> 
 
     NaN and infinite values are passed over; without any the axis goes from 0 to 1.
     """
-    found = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
-    low, high = min(found), max(found)
+    finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
+    low, high = min(finite), max(finite)
     if low == high:
         low, high = min(low, 0.0), max(high, 0.0)
     if low == high:
@@ -87,12 +87,12 @@ def clip(text: str, width: float) -> str:
     line = " ".join(clean(text).split())
     if width_of(line) <= width:
         return line
-    kept = ""
+    short = ""
     for char in line:
-        if width_of(kept + char + "…") > width:
+        if width_of(short + char + "…") > width:
             break
-        kept += char
-    return kept.rstrip() + "…"
+        short += char
+    return short.rstrip() + "…"
 
 
 def counted(label: str, n: int, width: float = 230) -> str:

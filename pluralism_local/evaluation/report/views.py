@@ -57,8 +57,8 @@ class RunView:
     @property
     def identity(self) -> Mapping[str, Any]:
         """What the run's numbers depend on."""
-        found: Mapping[str, Any] = self.run["identity"]
-        return found
+        identity: Mapping[str, Any] = self.run["identity"]
+        return identity
 
     @property
     def task(self) -> str:
@@ -128,7 +128,7 @@ class RunView:
         text = f"n = {many(self.record['n'], 'sample')}"
         if self.summary is None:
             return text
-        return f"{text} of {len({one.cluster for one in self.summary.samples})} {self.groups}"
+        return f"{text} of {len({sample.cluster for sample in self.summary.samples})} {self.groups}"
 
     @property
     def groups(self) -> str:
@@ -143,8 +143,8 @@ class RunView:
         """Part -> metric -> figure with its n; empty where the task has no such partition."""
         if self.record is None:
             return {}
-        found: Mapping[str, Any] = self.record.get("parts", {}).get(method, {}).get(partition, {})
-        return found
+        figures: Mapping[str, Any] = self.record.get("parts", {}).get(method, {}).get(partition, {})
+        return figures
 
 
 def point(figure: object) -> Point | None:

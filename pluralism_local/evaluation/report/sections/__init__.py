@@ -35,13 +35,13 @@ _PARTS = (
 
 def all_sections(runs: Sequence[RunView]) -> list[Section]:
     """Those that have something to show, in order."""
-    made = ((title, anchor, tuple(blocks(runs))) for title, anchor, blocks in _PARTS)
-    return [Section(title, anchor, found) for title, anchor, found in made if found]
+    contents = ((title, anchor, tuple(blocks(runs))) for title, anchor, blocks in _PARTS)
+    return [Section(title, anchor, content) for title, anchor, content in contents if content]
 
 
 def opening(runs: Sequence[RunView]) -> list[Block]:
     """What the figures are, which runs they come from, and what could not be shown."""
-    found: list[Block] = [
+    content: list[Block] = [
         Paragraph(
             "Every figure here is an estimate of a model: what a language model answered with comments of "
             "communities, themselves models trained on texts. None is a survey of the people named. Where people were "
@@ -53,17 +53,17 @@ def opening(runs: Sequence[RunView]) -> list[Block]:
             tuple((run.id, run.task, run.model, run.pool, _scored(run)) for run in runs),
         ),
     ]
-    found += [Paragraph(f"{run.name}: {note}", "aside") for run in runs for note in run.notes]
+    content += [Paragraph(f"{run.name}: {note}", "aside") for run in runs for note in run.notes]
     names = [name for name in METHODS if any(name in run.methods for run in runs)]
     if names:
-        found.append(
+        content.append(
             Table(
                 "Methods and controls",
                 ("method", "what it does"),
-                tuple((one, METHODS[one]) for one in names),
+                tuple((name, METHODS[name]) for name in names),
             )
         )
-    return found
+    return content
 
 
 def _scored(run: RunView) -> str:

@@ -13,34 +13,34 @@ from pluralism_local.evaluation.report.views import ABSENT, RunView
 
 def blocks(runs: Sequence[RunView]) -> list[Block]:
     """Per run its identity, its communities, its prompts and what is left out."""
-    found: list[Block] = []
+    content: list[Block] = []
     for run in runs:
-        found += [Heading(run.title), Paragraph(run.line, "aside"), _left_out(run)]
+        content += [Heading(run.title), Paragraph(run.line, "aside"), _left_out(run)]
         reasons = tuple(_reasons(run))
         if reasons:
             head = ("method", "error", "samples", "the first one's message")
-            found.append(Table("Failures by kind", head, reasons))
+            content.append(Table("Failures by kind", head, reasons))
         if run.bases:
-            found.append(_answers(run))
-        found += [
+            content.append(_answers(run))
+        content += [
             _identity(run),
             Details("Communities and adapters", (_communities(run),)),
             Details("Prompts", (_prompts(run),)),
         ]
-    return found
+    return content
 
 
 def _left_out(run: RunView) -> Paragraph:
     if run.record is None:
         return Paragraph("Nothing of this run is scored.")
-    n, wanted = run.record["n"], run.record["wanted"]
-    if n == wanted:
+    n, samples = run.record["n"], run.record["wanted"]
+    if n == samples:
         return Paragraph("Every method answered every sample; none is left out.")
     parts = [f"{name} failed on {count}" for name, count in run.record.get("failed", {}).items() if count] + [
         f"{name} has not come to {count}" for name, count in run.record.get("missing", {}).items() if count
     ]
     return Paragraph(
-        f"{wanted - n} of {wanted} samples are left out for all methods alike, since a comparison needs answers of "
+        f"{samples - n} of {samples} samples are left out for all methods alike, since a comparison needs answers of "
         f"every method: {', '.join(parts)}."
     )
 
@@ -48,18 +48,18 @@ def _left_out(run: RunView) -> Paragraph:
 def _reasons(run: RunView) -> Iterator[tuple[str, ...]]:
     """(method, error's code, samples, a message), by method."""
     for method, answers in run.results.items():
-        failures = [one for one in answers.values() if isinstance(one, Failure)]
-        for code, count in sorted(Counter(one.code for one in failures).items()):
-            message = next(one.message for one in failures if one.code == code)
+        failures = [answer for answer in answers.values() if isinstance(answer, Failure)]
+        for code, count in sorted(Counter(failure.code for failure in failures).items()):
+            message = next(failure.message for failure in failures if failure.code == code)
             yield method, code, str(count), message
 
 
 def _answers(run: RunView) -> Table:
     """How each method's answers came about, and how many are none."""
     kinds = list(dict.fromkeys(kind for basis in run.bases.values() for kind in basis["distributions"]))
-    counts = [one for one in _COUNTS if any(basis[one] for basis in run.bases.values())]
+    counts = [name for name in _COUNTS if any(basis[name] for basis in run.bases.values())]
     outside = any(basis["outside"] is not None for basis in run.bases.values())
-    head = [_KINDS.get(kind, kind) for kind in kinds] + [_COUNTS[one] for one in counts]
+    head = [_KINDS.get(kind, kind) for kind in kinds] + [_COUNTS[name] for name in counts]
     return Table(
         "How the answers came about",
         ("method", "answers", *head, *(["probability outside the options, mean"] if outside else [])),
@@ -68,7 +68,7 @@ def _answers(run: RunView) -> Table:
                 method,
                 str(basis["n"]),
                 *(str(basis["distributions"].get(kind, 0)) for kind in kinds),
-                *(str(basis[one]) for one in counts),
+                *(str(basis[name]) for name in counts),
                 *([ABSENT if basis["outside"] is None else f"{basis['outside']:.3f}"] if outside else []),
             )
             for method, basis in run.bases.items()
@@ -120,13 +120,13 @@ def _communities(run: RunView) -> Table:
         ("community", "weight", "adapter (sha256)", "scale", "persona (sha256)"),
         tuple(
             (
-                str(one["community"]),
-                f"{one['weight']:.4g}",
-                str(one["adapter_sha256"] or "none: speaks through its persona"),
-                ABSENT if one["scale"] is None else f"{one['scale']:g}",
-                str(one["persona_sha256"]),
+                str(member["community"]),
+                f"{member['weight']:.4g}",
+                str(member["adapter_sha256"] or "none: speaks through its persona"),
+                ABSENT if member["scale"] is None else f"{member['scale']:g}",
+                str(member["persona_sha256"]),
             )
-            for one in run.identity["pool"]["members"]
+            for member in run.identity["pool"]["members"]
         ),
     )
 

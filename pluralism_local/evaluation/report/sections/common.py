@@ -26,20 +26,20 @@ def by_method(
         extra: further rows with a mark of their own, such as the gold distributions' figure.
     """
     figures = dict(zip(run.methods, run.points(metric, run.methods), strict=True))
-    found = [
+    marks = [
         (name, key, point)
         for key, controls in ((METHOD, False), (CONTROL, True))
         for name, point in figures.items()
         if point is not None and (name in CONTROLS) is controls
     ]
-    if not found:
+    if not marks:
         return None
-    found += [(name, GOLD, point) for name, point in extra]
-    rows = [name for name, _, _ in found]
-    keys = [key for _, key, _ in found]
+    marks += [(name, GOLD, point) for name, point in extra]
+    rows = [name for name, _, _ in marks]
+    keys = [key for _, key, _ in marks]
     papers = published(run.task, metric)
     series = [
-        Series(legend, key, tuple(point if key == other else None for _, other, point in found))
+        Series(legend, key, tuple(point if key == other else None for _, other, point in marks))
         for legend, key in (("method of this run", METHOD), ("control", CONTROL), ("people or target", GOLD))
     ] + [
         Series(f"published: {paper.model}", key, published_points(paper, rows))
@@ -56,7 +56,7 @@ def by_method(
             ("method", "this run", *(f"{paper.model} ({paper.source})" for paper in papers)),
             tuple(
                 (name, shown(point), *(shown(published_points(paper, [name])[0]) for paper in papers))
-                for name, _, point in found
+                for name, _, point in marks
             ),
         ),
     )

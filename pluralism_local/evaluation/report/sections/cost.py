@@ -15,12 +15,12 @@ _PARTS = (("read", 0), ("reused", 2), ("written", 1))
 
 def blocks(runs: Sequence[RunView]) -> list[Block]:
     """A figure per run."""
-    found: list[Block] = []
+    content: list[Block] = []
     for run in with_scores(runs):
         figure = _figure(run)
         if figure is not None:
-            found += [Heading(run.title), figure]
-    return found
+            content += [Heading(run.title), figure]
+    return content
 
 
 def _figure(run: RunView) -> Figure | None:

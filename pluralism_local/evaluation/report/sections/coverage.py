@@ -19,18 +19,20 @@ _OTHER = {
 
 def blocks(runs: Sequence[RunView]) -> list[Block]:
     """Per run with responses: the released code's scores, and message faithfulness where it was computed."""
-    found: list[Block] = []
+    content: list[Block] = []
     for run in runs:
-        made: list[Block] = []
+        of_run: list[Block] = []
         if run.methods and run.facts is not None and run.facts.answers == "text":
-            made += [figure for metric, title in _OTHER.items() if (figure := by_method(run, metric, title))]
-            if made:
-                made.insert(0, Paragraph(_two_ways(run)))
+            of_run += [
+                figure for metric, title in _OTHER.items() if (figure := by_method(run, metric, title))
+            ]
+            if of_run:
+                of_run.insert(0, Paragraph(_two_ways(run)))
         if run.faithfulness is not None:
-            made.append(_faithful(run, run.faithfulness))
-        if made:
-            found += [Heading(run.title), Paragraph(run.line, "aside"), *made]
-    return found
+            of_run.append(_faithful(run, run.faithfulness))
+        if of_run:
+            content += [Heading(run.title), Paragraph(run.line, "aside"), *of_run]
+    return content
 
 
 def _two_ways(run: RunView) -> str:
@@ -44,26 +46,31 @@ def _two_ways(run: RunView) -> str:
     )
 
 
-def _faithful(run: RunView, found: MessageFaithfulness) -> Figure:
+def _faithful(run: RunView, faithfulness: MessageFaithfulness) -> Figure:
     rows = [
-        ("comments reflected, all communities", found.reflected),
-        *((f"comments reflected: {id}", one) for id, one in found.communities.items()),
-        ("sentences new", found.new),
+        ("comments reflected, all communities", faithfulness.reflected),
+        *((f"comments reflected: {id}", estimate) for id, estimate in faithfulness.communities.items()),
+        ("sentences new", faithfulness.new),
     ]
-    points = tuple(of_estimate(one) for _, one in rows)
+    points = tuple(of_estimate(estimate) for _, estimate in rows)
     names = [name for name, _ in rows]
-    silent = f" {found.silent} comments without text are left out." if found.silent else ""
-    cut = f" {found.truncated} pairs were cut to the scorer's length." if found.truncated else ""
+    silent = f" {faithfulness.silent} comments without text are left out." if faithfulness.silent else ""
+    cut = (
+        f" {faithfulness.truncated} pairs were cut to the scorer's length." if faithfulness.truncated else ""
+    )
     return Figure(
-        f"Message faithfulness of {found.method}",
+        f"Message faithfulness of {faithfulness.method}",
         "A comment is reflected if it entails at least one sentence of the response; a sentence is new if no comment "
         "entails it. Shares, as means over responses; by community, the share of its comments. Entailment is the "
-        f"likeliest of three classes by {found.scorer}. n = {found.reflected.n} responses.{silent}{cut} {INTERVAL} "
-        f"{FAITHFULNESS} {run.line}",
+        f"likeliest of three classes by {faithfulness.scorer}. n = {faithfulness.reflected.n} responses.{silent}"
+        f"{cut} {INTERVAL} {FAITHFULNESS} {run.line}",
         dot_plot(names, [Series("share", 0, points)], "share", breaks={1, len(rows) - 1}, low=0.0),
         Table(
-            f"Message faithfulness, with 95 % interval; scorer {found.scorer_identity[:12]}",
+            f"Message faithfulness, with 95 % interval; scorer {faithfulness.scorer_identity[:12]}",
             ("share of", "value", "n"),
-            tuple((name, shown(point), str(one.n)) for (name, one), point in zip(rows, points, strict=True)),
+            tuple(
+                (name, shown(point), str(estimate.n))
+                for (name, estimate), point in zip(rows, points, strict=True)
+            ),
         ),
     )

@@ -27,18 +27,18 @@ _QUESTION = 400
 
 def blocks(runs: Sequence[RunView]) -> list[Block]:
     """Per run what its task divides into, and three example questions where people were asked."""
-    found: list[Block] = []
+    content: list[Block] = []
     for run in with_scores(runs):
-        task, made = run.facts, list[Block]()
+        task, of_run = run.facts, list[Block]()
         if task is None or task.answers != "distribution":
             continue
         for partition in task.partitions:
-            made += _by_part(run, partition) + _beside(run, partition)
+            of_run += _by_part(run, partition) + _beside(run, partition)
         if task.gold == "people":
-            made += _examples(run, task)
-        if made:
-            found += [Heading(run.title), Paragraph(run.line, "aside"), *made]
-    return found
+            of_run += _examples(run, task)
+        if of_run:
+            content += [Heading(run.title), Paragraph(run.line, "aside"), *of_run]
+    return content
 
 
 def _by_part(run: RunView, partition: Partition) -> list[Block]:
@@ -47,7 +47,7 @@ def _by_part(run: RunView, partition: Partition) -> list[Block]:
         return []
     focus, (metric, title) = run.focus, partition.figure
     rows = {} if focus is None else run.parts(partition.name, focus)
-    figures = {name: one for name, row in rows.items() if (one := point(row.get(metric))) is not None}
+    figures = {name: figure for name, row in rows.items() if (figure := point(row.get(metric))) is not None}
     if focus is None or not figures:
         return []
     sign = -1 if measure(metric).better == "higher" else 1
@@ -55,14 +55,14 @@ def _by_part(run: RunView, partition: Partition) -> list[Block]:
     sizes = {name: _size(rows[name], metric) for name in ordered}
     large = [name for name in ordered if sizes[name] >= FEW]
     small = [name for name in ordered if sizes[name] < FEW]
-    found: list[Block] = []
+    content: list[Block] = []
     if large:
-        found.append(_part_figure(run, partition, metric, title, large, sizes))
+        content.append(_part_figure(run, partition, metric, title, large, sizes))
     if small:
         table = _part_table(run, partition, metric, small, sizes)
         summary = f"{len(small)} with fewer than {FEW} samples, too few to say anything of them"
-        found.append(Details(summary, (table,)))
-    return found
+        content.append(Details(summary, (table,)))
+    return content
 
 
 def _part_figure(
@@ -104,7 +104,7 @@ def _part_points(
 ) -> tuple[Point | None, ...]:
     rows = run.parts(partition, method)
     points = (point(rows.get(name, {}).get(metric)) for name in names)
-    return tuple(one if interval or one is None else Point(one.value) for one in points)
+    return tuple(figure if interval or figure is None else Point(figure.value) for figure in points)
 
 
 def _part_table(
@@ -132,7 +132,7 @@ def _size(row: Mapping[str, Any], metric: str) -> int:
 
 def _beside(run: RunView, partition: Partition) -> list[Block]:
     """Parts side by side, a figure for each metric that has a target there."""
-    found: list[Block] = []
+    content: list[Block] = []
     for metric, about in partition.beside.items():
         points = [run.points(f"{metric}_{part}", run.methods) for part in partition.parts]
         if not any(any(row) for row in points):
@@ -149,7 +149,7 @@ def _beside(run: RunView, partition: Partition) -> list[Block]:
         heads = [f"{paper.model}, {part} ({paper.source})" for paper, part in papers]
         label = measure(metric).label
         places = " and ".join(f"at {part}" for part in partition.parts)
-        found.append(
+        content.append(
             Figure(
                 f"{capital(measure(metric).name)} {places} {partition.name}",
                 f"{capital(label)}. {about} {sizes}. {INTERVAL} {run.line}",
@@ -179,7 +179,7 @@ def _beside(run: RunView, partition: Partition) -> list[Block]:
                 ),
             )
         )
-    return found
+    return content
 
 
 def _examples(run: RunView, task: Task) -> list[Block]:
@@ -187,24 +187,26 @@ def _examples(run: RunView, task: Task) -> list[Block]:
     focus, summary = run.focus, run.summary
     if focus is None or summary is None:
         return []
-    found: list[Block] = []
+    content: list[Block] = []
     for place, sample, distance in examples(summary, focus):
         answer = run.results.get(focus, {}).get(sample.id)
         if isinstance(answer, Prediction) and answer.distribution is not None:
-            found.append(Paragraph(_question(sample), "quote"))
+            content.append(Paragraph(_question(sample), "quote"))
             if answer.stand_in:
-                found.append(
+                content.append(
                     Paragraph(
                         "The model gave none of the options any probability here, at least after some comments: "
                         "even shares stand in."
                     )
                 )
-            found.append(_example(run, focus, place, sample, task.who(sample), answer.distribution, distance))
+            content.append(
+                _example(run, focus, place, sample, task.who(sample), answer.distribution, distance)
+            )
     head = Paragraph(
         f"Three questions, not chosen by hand: those on which the answer of {focus} is nearest to the people's, in the "
         "middle, and farthest. A model's estimate is not the people's answer."
     )
-    return [head, *found] if found else []
+    return [head, *content] if content else []
 
 
 def _example(

@@ -12,7 +12,7 @@ from pluralism_local.evaluation.report.views import RunView, of_estimate, with_s
 
 def blocks(runs: Sequence[RunView]) -> list[Block]:
     """A figure per run whose answers are distributions."""
-    found: list[Block] = []
+    content: list[Block] = []
     for run in with_scores(runs):
         if not any(run.points("entropy", run.methods)):
             continue
@@ -20,8 +20,8 @@ def blocks(runs: Sequence[RunView]) -> list[Block]:
         name = "people" if run.facts is None else run.facts.gold
         figure = by_method(run, "entropy", "Entropy of answers by method", [(name, gold)] if gold else [])
         if figure is not None:
-            found += [Heading(run.title), figure]
-    if not found:
+            content += [Heading(run.title), figure]
+    if not content:
         return []
     return [
         Paragraph(
@@ -29,5 +29,5 @@ def blocks(runs: Sequence[RunView]) -> list[Block]:
             "options an even split. More is not better; what counts is how near it is to the people's or the target's, "
             "and an answer can be as spread out as theirs and still be another."
         ),
-        *found,
+        *content,
     ]

@@ -17,33 +17,33 @@ Opponents = Mapping[str, Mapping[str, Any]]
 
 def blocks(runs: Sequence[RunView]) -> list[Block]:
     """Per run that was judged a figure for each judge, and how far several agree."""
-    found: list[Block] = []
+    content: list[Block] = []
     for run in runs:
         judge = run.judge or {}
-        made: list[Block] = [_figure(run, judge, *one) for one in _judges(judge)]
-        made += _unread(judge)
-        if made:
-            found += [Heading(run.title), *made, *_agreement(judge)]
-    return found
+        of_run: list[Block] = [_figure(run, judge, *verdicts) for verdicts in _judges(judge)]
+        of_run += _unread(judge)
+        if of_run:
+            content += [Heading(run.title), *of_run, *_agreement(judge)]
+    return content
 
 
 def _judges(judge: Mapping[str, Any]) -> Iterator[tuple[str, Opponents]]:
     """(judge, opponents) of "judges", or of the file itself where it is of a single one; without figures, nothing."""
     several = judge.get("judges")
-    for one in several if isinstance(several, list) else [judge]:
-        opponents = one.get("opponents") if isinstance(one, Mapping) else None
+    for record in several if isinstance(several, list) else [judge]:
+        opponents = record.get("opponents") if isinstance(record, Mapping) else None
         rows = {
             str(name): row
             for name, row in (opponents.items() if isinstance(opponents, Mapping) else ())
             if isinstance(row, Mapping) and all(_share(row.get(outcome)) for outcome, _ in _OUTCOMES)
         }
         if rows:
-            yield str(one.get("judge", "a model")), rows
+            yield str(record.get("judge", "a model")), rows
 
 
 def _figure(run: RunView, judge: Mapping[str, Any], name: str, rows: Opponents) -> Figure:
     a = str(judge.get("a", "ours"))
-    points = {one: tuple(_share(row[one]) for row in rows.values()) for one, _ in _OUTCOMES}
+    points = {outcome: tuple(_share(row[outcome]) for row in rows.values()) for outcome, _ in _OUTCOMES}
     return Figure(
         f"{a} against each opponent, judged by {name}",
         f"Share of pairs of responses that {a} wins, ties and loses, asked in both orders; where the orders disagree "
@@ -51,14 +51,14 @@ def _figure(run: RunView, judge: Mapping[str, Any], name: str, rows: Opponents) 
         f"its preference is not the people's. {run.line}",
         stacked_bars(
             [f"{a} against {opponent}" for opponent in rows],
-            [Series(f"{a}: {one}", key, points[one]) for one, key in _OUTCOMES],
+            [Series(f"{a}: {outcome}", key, points[outcome]) for outcome, key in _OUTCOMES],
             "share of pairs",
         ),
         Table(
             f"{a} against each opponent, judged by {name}, with 95 % interval",
-            ("opponent", *(one for one, _ in _OUTCOMES), "n"),
+            ("opponent", *(outcome for outcome, _ in _OUTCOMES), "n"),
             tuple(
-                (opponent, *(shown(points[one][place]) for one, _ in _OUTCOMES), _count(row.get("n")))
+                (opponent, *(shown(points[outcome][place]) for outcome, _ in _OUTCOMES), _count(row.get("n")))
                 for place, (opponent, row) in enumerate(rows.items())
             ),
         ),
@@ -68,8 +68,8 @@ def _figure(run: RunView, judge: Mapping[str, Any], name: str, rows: Opponents) 
 def _unread(judge: Mapping[str, Any]) -> Iterator[Paragraph]:
     """What is said of answers that name neither response nor a tie."""
     several = judge.get("judges")
-    for one in several if isinstance(several, list) else []:
-        opponents = one.get("opponents") if isinstance(one, Mapping) else None
+    for record in several if isinstance(several, list) else []:
+        opponents = record.get("opponents") if isinstance(record, Mapping) else None
         for opponent, row in opponents.items() if isinstance(opponents, Mapping) else ():
             count = finite(row.get("unparsed")) if isinstance(row, Mapping) else None
             if not count:
@@ -77,19 +77,19 @@ def _unread(judge: Mapping[str, Any]) -> Iterator[Paragraph]:
             answers = 2 * int(finite(row.get("n")) or 0)
             result = "so there is no result" if _share(row.get("win")) is None else "and stand for a tie"
             yield Paragraph(
-                f"{one.get('judge', 'a model')} against {opponent}: {int(count)} of {answers} answers "
+                f"{record.get('judge', 'a model')} against {opponent}: {int(count)} of {answers} answers "
                 f"cannot be read, {result}."
             )
 
 
 def _agreement(judge: Mapping[str, Any]) -> list[Paragraph]:
     kappa = judge.get("fleiss_kappa")
-    found = point(kappa)
-    if found is None or not isinstance(kappa, Mapping):
+    agreement = point(kappa)
+    if agreement is None or not isinstance(kappa, Mapping):
         return []
     return [
         Paragraph(
-            f"Agreement of {_count(kappa.get('judges'))} judges, Fleiss' kappa: {shown(found)} on "
+            f"Agreement of {_count(kappa.get('judges'))} judges, Fleiss' kappa: {shown(agreement)} on "
             f"{_count(kappa.get('n'))} pairs; 0 is chance, 1 full agreement (the paper's five annotators: 0.4678)."
         )
     ]
@@ -97,10 +97,10 @@ def _agreement(judge: Mapping[str, Any]) -> list[Paragraph]:
 
 def _share(figure: object) -> Point | None:
     """A figure in [0, 1]."""
-    found = point(figure)
-    return found if found is not None and 0 <= found.value <= 1 else None
+    share = point(figure)
+    return share if share is not None and 0 <= share.value <= 1 else None
 
 
 def _count(value: object) -> str:
-    found = finite(value)
-    return ABSENT if found is None else str(int(found))
+    number = finite(value)
+    return ABSENT if number is None else str(int(number))

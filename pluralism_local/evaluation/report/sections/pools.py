@@ -24,41 +24,41 @@ from pluralism_local.files import digest
 
 def blocks(runs: Sequence[RunView]) -> list[Block]:
     """A comparison per group of runs that differ in their pool alone."""
-    found: list[Block] = []
+    content: list[Block] = []
     for group in _groups(runs):
         first = group[0]
         metric = primary(first.task) or ""
         shared = _shared(group, metric)
         if not shared:
             continue
-        found += [
+        content += [
             Heading(f"{first.task}: {first.model}, {len(group)} pools"),
             _by_pool(group, metric, shared),
         ]
         for run in group:
-            base = next((one for one in group if one.pool == base_of(run.pool)), None)
+            base = next((other for other in group if other.pool == base_of(run.pool)), None)
             if base is not None:
-                found += _patch(base, run, metric)
+                content += _patch(base, run, metric)
             elif base_of(run.pool) is not None:
-                found.append(
+                content.append(
                     Paragraph(
                         f"{run.pool} patches the pool {base_of(run.pool)}, of which no such run is in this report.",
                         "aside",
                     )
                 )
-    return found
+    return content
 
 
 def _groups(runs: Sequence[RunView]) -> list[list[RunView]]:
     """Runs of which all but the pool is the same, with ours scored; one per pool, two at least, by pool."""
-    found: dict[str, dict[str, RunView]] = {}
+    groups: dict[str, dict[str, RunView]] = {}
     for run in with_scores(runs):
         rest = {name: value for name, value in run.identity.items() if name != "pool"}
         if run.summary is not None and "ours" in run.methods and primary(run.task):
-            found.setdefault(digest(rest), {}).setdefault(digest(run.identity["pool"]), run)
+            groups.setdefault(digest(rest), {}).setdefault(digest(run.identity["pool"]), run)
     return [
         sorted(group.values(), key=lambda run: (run.pool, run.id))
-        for group in found.values()
+        for group in groups.values()
         if len(group) > 1
     ]
 
@@ -70,9 +70,9 @@ def _shared(group: Sequence[RunView], metric: str) -> frozenset[str]:
 
 
 def _by_pool(group: Sequence[RunView], metric: str, shared: frozenset[str]) -> Figure:
-    found = [on_samples(run.summary, metric, shared) for run in group if run.summary is not None]
+    estimates = [on_samples(run.summary, metric, shared) for run in group if run.summary is not None]
     rows = [_name(run, group) for run in group]
-    points = tuple(map(of_estimate, found))
+    points = tuple(map(of_estimate, estimates))
     label = measure(metric).label
     paper = published_pools(group[0].task, metric)
     series = [Series("ours in this report", 0, points)]
@@ -81,20 +81,20 @@ def _by_pool(group: Sequence[RunView], metric: str, shared: frozenset[str]) -> F
         (name, str(len(run.identity["pool"]["members"])), shown(point))
         for name, run, point in zip(rows, group, points, strict=True)
     ]
-    said = ""
+    remark = ""
     if paper is not None:
         theirs = [Point(paper.figures[run.pool]) if run.pool in paper.figures else None for run in group]
         series.append(Series(f"published: {paper.model}, the paper's own pools", 3, tuple(theirs)))
         head = (*head, f"{paper.model} ({paper.source})")
-        cells = [(*row, shown(one)) for row, one in zip(cells, theirs, strict=True)]
-        said = (
+        cells = [(*row, shown(figure)) for row, figure in zip(cells, theirs, strict=True)]
+        remark = (
             f" Hollow marks: {paper.source} of {PAPER}, another model with other communities under the same pools' "
             "names."
         )
     return Figure(
         "ours by pool",
         f"{measure(metric).sentence} The runs differ in nothing but the pool; "
-        f"n = {len(shared)} samples that all of them answered. {INTERVAL}{said} Model {group[0].model}; runs "
+        f"n = {len(shared)} samples that all of them answered. {INTERVAL}{remark} Model {group[0].model}; runs "
         f"{', '.join(run.id for run in group)}.",
         dot_plot(rows, series, label),
         Table(f"{capital(label)} of ours by pool, with 95 % interval", head, tuple(cells)),
@@ -109,7 +109,7 @@ def _patch(base: RunView, run: RunView, metric: str) -> list[Block]:
     if whole is None:
         return []
     partitions = () if run.facts is None else run.facts.partitions
-    partition = next((one for one in partitions if one.patched), None)
+    partition = next((partition for partition in partitions if partition.patched), None)
     parts: Mapping[str, Estimate] = (
         {}
         if partition is None
@@ -122,7 +122,7 @@ def _patch(base: RunView, run: RunView, metric: str) -> list[Block]:
     label = measure(metric).label
     side = "left" if measure(metric).better == "lower" else "right"
     title = f"{run.pool} minus {base.pool}"
-    found: list[Block] = [
+    content: list[Block] = [
         Figure(
             title,
             f"Difference of the {label} of ours that the added community makes; {side} of 0 the patched pool is "
@@ -132,8 +132,8 @@ def _patch(base: RunView, run: RunView, metric: str) -> list[Block]:
             + (remark if parts else "")
             + f"Model {run.model}; runs {run.id} and {base.id}.",
             dot_plot(
-                [counted(name, one.n) for name, one in large.items()],
-                [Series("difference", 0, tuple(of_estimate(one) for one in large.values()))],
+                [counted(name, estimate.n) for name, estimate in large.items()],
+                [Series("difference", 0, tuple(of_estimate(estimate) for estimate in large.values()))],
                 f"difference of the {measure(metric).name}",
                 breaks={1} if len(large) > 1 else (),
             ),
@@ -141,21 +141,21 @@ def _patch(base: RunView, run: RunView, metric: str) -> list[Block]:
         )
     ]
     if small:
-        found.append(
+        content.append(
             Details(f"{len(small)} {plural} with fewer than {FEW} samples", (_patch_table(title, small),))
         )
-    return found
+    return content
 
 
 def _patch_table(title: str, rows: Mapping[str, Estimate]) -> Table:
     return Table(
         f"{title}, with 95 % interval",
         ("samples of", "n", "difference"),
-        tuple((name, str(one.n), shown(of_estimate(one))) for name, one in rows.items()),
+        tuple((name, str(estimate.n), shown(of_estimate(estimate))) for name, estimate in rows.items()),
     )
 
 
 def _name(run: RunView, group: Sequence[RunView]) -> str:
     """The pool's id; with the run's where two pools of the group are called alike."""
-    alike = sum(one.pool == run.pool for one in group) > 1
+    alike = sum(other.pool == run.pool for other in group) > 1
     return f"{run.pool} ({run.id})" if alike else run.pool

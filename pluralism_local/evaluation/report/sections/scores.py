@@ -15,18 +15,18 @@ from pluralism_local.evaluation.summary import RunSummary
 
 def blocks(runs: Sequence[RunView]) -> list[Block]:
     """Per run its main metrics, paired differences, and everything else folded."""
-    found: list[Block] = []
+    content: list[Block] = []
     for run in with_scores(runs):
-        found += [Heading(run.title), Paragraph(run.line, "aside"), *map(Paragraph, run.remarks)]
+        content += [Heading(run.title), Paragraph(run.line, "aside"), *map(Paragraph, run.remarks)]
         for metric in () if run.facts is None else run.facts.headline:
             figure = by_method(run, metric, f"{capital(measure(metric).name)} by method")
             if figure is not None:
-                found.append(figure)
+                content.append(figure)
         difference = _differences(run)
         if difference is not None:
-            found.append(difference)
-        found.append(Details("Every metric of this run", (_everything(run),)))
-    return found
+            content.append(difference)
+        content.append(Details("Every metric of this run", (_everything(run),)))
+    return content
 
 
 def _differences(run: RunView) -> Figure | None:
@@ -34,12 +34,12 @@ def _differences(run: RunView) -> Figure | None:
     metric, focus, summary = primary(run.task), run.focus, run.summary
     if metric is None or focus is None or summary is None:
         return None
-    found = _estimates(summary, focus)
-    rows = [name for name in found if metric in found[name]]
+    differences = _estimates(summary, focus)
+    rows = [name for name in differences if metric in differences[name]]
     if not rows:
         return None
-    names = list(dict.fromkeys(name for one in found.values() for name in one))
-    points = tuple(of_estimate(found[name][metric]) for name in rows)
+    names = list(dict.fromkeys(name for row in differences.values() for name in row))
+    points = tuple(of_estimate(differences[name][metric]) for name in rows)
     better = measure(metric).better
     side = {"lower": f"left of 0, {focus} is better", "higher": f"right of 0, {focus} is better"}.get(
         better, ""
@@ -59,7 +59,7 @@ def _differences(run: RunView) -> Figure | None:
             ("minus", *(measure(name).label for name in names)),
             tuple(
                 (other, *(shown(of_estimate(row[name])) if name in row else ABSENT for name in names))
-                for other, row in found.items()
+                for other, row in differences.items()
             ),
         ),
     )
