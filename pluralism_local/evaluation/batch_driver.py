@@ -26,9 +26,9 @@ from pluralism_local.evaluation.tasks.base import SampleWordings
 from pluralism_local.mode_specs import SPECS, ModeName, Stage
 from pluralism_local.modes import algorithm
 from pluralism_local.modes.aggregate import STAND_IN, is_stand_in, most_probable
-from pluralism_local.modes.budget import fit_comments
-from pluralism_local.modes.draft import ModelRole
+from pluralism_local.modes.comment_budget import fit_comments
 from pluralism_local.modes.options import letters
+from pluralism_local.modes.result_builder import ModelRole
 from pluralism_local.modes.steps import Answered, Case, Consult, Reserve, Steps, Voice, Warn, Weigh, Write
 from pluralism_local.prompts import Prompt
 from pluralism_local.results import Aggregate

@@ -32,7 +32,7 @@ from pluralism_local.evaluation.stored import StoredChoice
 from pluralism_local.evaluation.strict_records import check_records
 from pluralism_local.files import digest
 from pluralism_local.modes.aggregate import STAND_IN
-from pluralism_local.modes.choosing import NOT_MEANT, WORDS
+from pluralism_local.modes.selection import NOT_MEANT, WORDS
 from pluralism_local.prompts import JUDGE_PAIR
 from pluralism_local.types import Completion, Message, OptionDistribution, OptionRequest, Request
 

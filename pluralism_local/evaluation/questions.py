@@ -1,6 +1,6 @@
 """Free questions in batches: what `modes.run` answers one by one, by the driver that evaluations use.
 
-    questions ──prepared──> a Draft and a Case each ──BatchDriver──> SampleOutcome ──> Draft ──> Result | Failure
+    questions ──prepared──> a ResultBuilder, a Case each ──BatchDriver──> SampleOutcome ──> Result | Failure
 
 Wordings, checks and the result's form are those of a single ask. What differs: equal steps of all questions go to the
 engine together, and every question draws comments of its own (their seeds are of the run's seed, the community and the
@@ -28,8 +28,8 @@ from pluralism_local.files import digest
 from pluralism_local.mode_specs import ModeName
 from pluralism_local.modes import Ask
 from pluralism_local.modes.comments import add_comments
-from pluralism_local.modes.draft import Draft
 from pluralism_local.modes.driver import prepared, settle
+from pluralism_local.modes.result_builder import ResultBuilder
 from pluralism_local.modes.steps import Answers, Case
 from pluralism_local.modes.wordings import AskQuestion, AskWordings, Wording
 from pluralism_local.results import Result
@@ -154,7 +154,7 @@ class QuestionBatch:
             for question, (draft, case) in zip(questions, started, strict=True)
         ]
 
-    def _started(self, question: str) -> tuple[Draft, Case[AskQuestion]]:
+    def _started(self, question: str) -> tuple[ResultBuilder, Case[AskQuestion]]:
         ask = self.ask(question)
         return prepared(modes.check(ask), ask, self.llm, self.communities)
 
@@ -166,7 +166,7 @@ def _sample(case: Case[AskQuestion]) -> Sample:
     )
 
 
-def _result(draft: Draft, case: Case[AskQuestion], outcome: SampleOutcome) -> Result | Failure:
+def _result(draft: ResultBuilder, case: Case[AskQuestion], outcome: SampleOutcome) -> Result | Failure:
     if isinstance(outcome.result, Failure):
         return outcome.result
     for role, usage in outcome.usage.items():

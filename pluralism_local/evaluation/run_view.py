@@ -24,7 +24,7 @@ from pluralism_local.evaluation.judge_run import JUDGE_FILE
 from pluralism_local.evaluation.judge_run import SCHEMA as JUDGE_SCHEMA
 from pluralism_local.evaluation.nli import NliScorer
 from pluralism_local.evaluation.report.analyses import MessageFaithfulness, faithfulness_of
-from pluralism_local.evaluation.report.heard import comments_of
+from pluralism_local.evaluation.report.run_comments import comments_of
 from pluralism_local.evaluation.report.views import RunView
 from pluralism_local.evaluation.run_folder import RESULTS_FILE, RunFolder
 from pluralism_local.evaluation.runner import read_results
@@ -105,7 +105,7 @@ def faithfulness_of_run(
         progress: told the scorer's name, pairs scored and pairs to score.
 
     Raises:
-        InvalidInput, Refused: as `report.analyses.faithfulness_of` and `report.heard.comments_of`.
+        InvalidInput, Refused: as `report.analyses.faithfulness_of` and `report.run_comments.comments_of`.
         Refused: another process writes in the folder.
         Cancelled: stopped; what was scored is kept.
     """

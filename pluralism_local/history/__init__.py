@@ -14,7 +14,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pluralism_local import config
-from pluralism_local.history.asked import Before, asked_with, before, weighed
+from pluralism_local.history.provenance import Before, asked_with, before, weighed
 from pluralism_local.history.store import History
 from pluralism_local.history.values import Conversation, Counts, StoredTurn, Summary, short_title
 

@@ -67,7 +67,7 @@ class History:
     def ask(self, conversation: str, mode: ModeName, prompt: str, asked_with: Mapping[str, Any]) -> int:
         """A turn that has just been asked; returns its number for `partial`, `finish` and `fail`.
 
-        `asked_with` is what a front end wants to know again, as JSON can hold it; see `asked.asked_with`.
+        `asked_with` is what a front end wants to know again, as JSON can hold it; see `provenance.asked_with`.
         """
         moment = now()
         with self._database.writing() as connection:

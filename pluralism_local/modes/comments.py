@@ -21,10 +21,10 @@ from pluralism_local.communities import Member
 from pluralism_local.engine.base import LanguageModel, ShouldStop
 from pluralism_local.errors import PlocalError, Unsupported
 from pluralism_local.modes.ask import Ask
-from pluralism_local.modes.draft import Draft
+from pluralism_local.modes.fit_context import generated, leave_out
+from pluralism_local.modes.result_builder import ResultBuilder
 from pluralism_local.modes.steps import Voice
 from pluralism_local.modes.thinking import only_thought
-from pluralism_local.modes.threads import generated, leave_out
 from pluralism_local.results import Comment, CommentDelta, CommentDone, CommentStarted
 from pluralism_local.types import (
     Completion,
@@ -41,7 +41,7 @@ from pluralism_local.types import (
 Problem = Literal["empty", "cut off", "stopped"]
 
 
-def find_voices(draft: Draft, members: Sequence[Member], communities: LanguageModel) -> list[Voice]:
+def find_voices(draft: ResultBuilder, members: Sequence[Member], communities: LanguageModel) -> list[Voice]:
     """How each member can speak through this model; a persona that stands in for an adapter is a warning.
 
     Raises:
@@ -70,7 +70,12 @@ def comment_seed(seed: int, community: str) -> int:
 
 
 def write_comments(
-    draft: Draft, voices: Sequence[Voice], text: str, *, communities: LanguageModel, should_stop: ShouldStop
+    draft: ResultBuilder,
+    voices: Sequence[Voice],
+    text: str,
+    *,
+    communities: LanguageModel,
+    should_stop: ShouldStop,
 ) -> Iterator[CommentStarted | CommentDelta | CommentDone]:
     """Let every voice comment on `text`, in one call; fills `draft.comments` in the voices' order.
 
@@ -122,7 +127,7 @@ def write_comments(
         draft.stop()
 
 
-def add_comments(draft: Draft, completions: Sequence[tuple[Voice, Completion]]) -> None:
+def add_comments(draft: ResultBuilder, completions: Sequence[tuple[Voice, Completion]]) -> None:
     """Take comments that somebody else asked for, in the voices' order, and warn of what is wrong with them."""
     draft.comments = [_comment(voice, completion) for voice, completion in completions]
     _report(draft, draft.comment_sampling or draft.ask.comment)
@@ -133,7 +138,7 @@ def _messages(ask: Ask, voice: Voice, text: str, left_out: int) -> tuple[Message
     return ask.thread(voice.id, text, persona, left_out)
 
 
-def _request(draft: Draft, voice: Voice, text: str, sampling: Sampling) -> Request:
+def _request(draft: ResultBuilder, voice: Voice, text: str, sampling: Sampling) -> Request:
     return Request(
         messages=_messages(draft.ask, voice, text, draft.left_out.get(voice.id, 0)),
         sampling=replace(sampling, seed=comment_seed(sampling.seed, voice.id)),
@@ -164,7 +169,7 @@ def _comment(voice: Voice, completion: Completion) -> Comment:
     )
 
 
-def _report(draft: Draft, sampling: Sampling) -> None:
+def _report(draft: ResultBuilder, sampling: Sampling) -> None:
     """One sentence for each kind of problem, naming the communities."""
     sentences = {
         "empty": "Empty comments, left out",

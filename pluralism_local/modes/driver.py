@@ -33,10 +33,11 @@ from pluralism_local.errors import (
 from pluralism_local.mode_specs import ModeSpec
 from pluralism_local.modes.aggregate import is_stand_in, most_probable
 from pluralism_local.modes.ask import Ask
-from pluralism_local.modes.budget import SLACK, fit_comments
+from pluralism_local.modes.comment_budget import SLACK, fit_comments
 from pluralism_local.modes.comments import find_voices, write_comments
-from pluralism_local.modes.draft import Draft
+from pluralism_local.modes.fit_context import generated, leave_out, until_it_fits
 from pluralism_local.modes.options import letters, pose
+from pluralism_local.modes.result_builder import ResultBuilder
 from pluralism_local.modes.steps import (
     Answered,
     Case,
@@ -51,7 +52,6 @@ from pluralism_local.modes.steps import (
     Write,
 )
 from pluralism_local.modes.thinking import only_thought
-from pluralism_local.modes.threads import generated, leave_out, until_it_fits
 from pluralism_local.modes.wordings import AskQuestion, AskWordings, Wording, read_attribute
 from pluralism_local.prompts import QUESTION
 from pluralism_local.results import LLM_VOICE, Aggregate, AnswerDelta, AnswerWithdrawn, ModeEvent, Selected
@@ -73,7 +73,7 @@ MOSTLY_OUTSIDE = 0.5
 
 def prepared(
     spec: ModeSpec, ask: Ask, llm: LanguageModel, communities: LanguageModel
-) -> tuple[Draft, Case[AskQuestion]]:
+) -> tuple[ResultBuilder, Case[AskQuestion]]:
     """What a mode starts from, everything it needs seen to before anything runs.
 
     Raises:
@@ -85,7 +85,7 @@ def prepared(
     posed = pose(ask.question, ask.options) if weighs else None
     if posed:
         _require_probabilities(llm)
-    draft = Draft(ask, llm, communities if spec.communities else None)
+    draft = ResultBuilder(ask, llm, communities if spec.communities else None)
     voices: list[Voice] = []
     if spec.communities:
         voices = find_voices(draft, ask.needed_pool().members, communities)
@@ -106,7 +106,7 @@ def prepared(
 
 
 def carry_out(
-    draft: Draft, steps: Steps, communities: LanguageModel, should_stop: ShouldStop
+    draft: ResultBuilder, steps: Steps, communities: LanguageModel, should_stop: ShouldStop
 ) -> Iterator[ModeEvent]:
     """Advance `steps` to their end, or as far as it goes; the Result comes last."""
     answered: Answered | None = None
@@ -145,7 +145,7 @@ def _require_probabilities(llm: LanguageModel) -> None:
 
 
 def _carried_out(
-    draft: Draft, step: Step, communities: LanguageModel, should_stop: ShouldStop
+    draft: ResultBuilder, step: Step, communities: LanguageModel, should_stop: ShouldStop
 ) -> Generator[ModeEvent, None, Any]:
     """What the step gets; worthless where the draft is no longer complete."""
     match step:
@@ -171,7 +171,7 @@ def _carried_out(
     return None
 
 
-def _reserve(draft: Draft, rooms: Sequence[Room]) -> None:
+def _reserve(draft: ResultBuilder, rooms: Sequence[Room]) -> None:
     requested = draft.ask.comment
     for room in rooms:
         comments = room.comments * (requested.max_tokens + SLACK)
@@ -187,7 +187,7 @@ def _reserve(draft: Draft, rooms: Sequence[Room]) -> None:
 
 
 def _write_answer(
-    draft: Draft, wording: Wording, should_stop: ShouldStop
+    draft: ResultBuilder, wording: Wording, should_stop: ShouldStop
 ) -> Generator[ModeEvent, None, Completion | None]:
     """Stream the LLM's answer; `draft.answer` is the stream without white space around it."""
     ask, text, completion = draft.ask, wording.text, None
@@ -228,7 +228,7 @@ def _write_answer(
     return completion
 
 
-def _write(draft: Draft, step: Write, should_stop: ShouldStop) -> Completion | None:
+def _write(draft: ResultBuilder, step: Write, should_stop: ShouldStop) -> Completion | None:
     """The LLM's words; None when it failed after there were comments, which the draft then says."""
     draft.used(step.wording.prompt)
     completion = None
@@ -251,7 +251,7 @@ def _write(draft: Draft, step: Write, should_stop: ShouldStop) -> Completion | N
     return completion
 
 
-def _weigh(draft: Draft, step: Weigh, should_stop: ShouldStop) -> list[OptionDistribution] | None:
+def _weigh(draft: ResultBuilder, step: Weigh, should_stop: ShouldStop) -> list[OptionDistribution] | None:
     """Probabilities after each wording, in one call; None when stopped or failed.
 
     Raises:
@@ -291,7 +291,9 @@ def _weigh(draft: Draft, step: Weigh, should_stop: ShouldStop) -> list[OptionDis
     return distributions
 
 
-def settle(draft: Draft, aggregate: Aggregate, question: str, should_stop: ShouldStop = never) -> None:
+def settle(
+    draft: ResultBuilder, aggregate: Aggregate, question: str, should_stop: ShouldStop = never
+) -> None:
     """Take a distribution as the answer; say so if little of the model's probability stands behind it.
 
     If no option had any probability there is no answer: the result is incomplete, and a warning says why.
@@ -328,7 +330,7 @@ def _no_answer(model: str, outside: float) -> Unsupported:
     )
 
 
-def _keep_thread(draft: Draft, should_stop: ShouldStop) -> None:
+def _keep_thread(draft: ResultBuilder, should_stop: ShouldStop) -> None:
     """Let the engine read the exchange that was weighed and not written, so that it keeps it as it keeps a written one.
 
     Weighing keeps nothing: without this every later turn would decode the exchange again. One token is drawn, since

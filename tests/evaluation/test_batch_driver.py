@@ -12,7 +12,7 @@ from pluralism_local.evaluation.batch_calls import Failure
 from pluralism_local.evaluation.identity import identify
 from pluralism_local.evaluation.journal import read_journal
 from pluralism_local.evaluation.methods import METHODS, mode_of, voices_for
-from pluralism_local.evaluation.report.heard import comments_of
+from pluralism_local.evaluation.report.run_comments import comments_of
 from pluralism_local.evaluation.runner import SAMPLES_FILE, RunSetup, comments_file, read_results, run
 from pluralism_local.evaluation.samples import Prediction
 from pluralism_local.evaluation.tasks import TASKS

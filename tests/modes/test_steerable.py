@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pluralism_local.engine.scripted import EVERYTHING, ScriptedEngine
 from pluralism_local.errors import InvalidInput, Unsupported
 from pluralism_local.modes import Ask
-from pluralism_local.modes.choosing import named_numbers
+from pluralism_local.modes.selection import named_numbers
 from pluralism_local.modes.wordings import read_attribute
 from pluralism_local.results import Selected, Selection
 from pluralism_local.types import OptionRequest, Request, Sampling

@@ -31,7 +31,7 @@ class Task(SampleWordings):
     Attributes:
         name: as on the command line.
         version: raised with every change of what is asked or read; since 2 a stand-in is no label, and a number said
-            in words is read as `modes.choosing` does; since 3 a method is the mode that people run: where nobody
+            in words is read as `modes.selection` does; since 3 a method is the mode that people run: where nobody
             comments the attribute stays, and comments that may not fit the LLM's context are shortened.
         mode: how the communities' comments come together on it.
         about: one line for people.

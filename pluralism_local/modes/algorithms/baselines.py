@@ -9,7 +9,7 @@ With options each answers by their probabilities instead of in words.
 
 from __future__ import annotations
 
-from pluralism_local.modes.choosing import choose
+from pluralism_local.modes.selection import choose
 from pluralism_local.modes.steps import Case, Consult, Reserve, Room, Steps, Warn, answer
 from pluralism_local.modes.wordings import Q
 

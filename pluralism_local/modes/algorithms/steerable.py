@@ -6,7 +6,7 @@ question ──> k comments ──> the LLM picks the one nearest to the attribu
 
 from __future__ import annotations
 
-from pluralism_local.modes.choosing import WORDS, choose
+from pluralism_local.modes.selection import WORDS, choose
 from pluralism_local.modes.steps import Case, Consult, Reserve, Room, Steps, Warn, answer
 from pluralism_local.modes.wordings import Q
 

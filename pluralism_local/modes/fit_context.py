@@ -17,14 +17,18 @@ from typing import TypeVar
 
 from pluralism_local.engine.base import LanguageModel, ShouldStop
 from pluralism_local.errors import ContextOverflow
-from pluralism_local.modes.draft import Draft
+from pluralism_local.modes.result_builder import ResultBuilder
 from pluralism_local.types import EngineEvent, Message, Request, TextDone
 
 T = TypeVar("T")
 
 
 def leave_out(
-    draft: Draft, voice: str, model: LanguageModel, thread: Callable[[int], Sequence[Message]], room: int
+    draft: ResultBuilder,
+    voice: str,
+    model: LanguageModel,
+    thread: Callable[[int], Sequence[Message]],
+    room: int,
 ) -> None:
     """Leave out as many of `voice`'s oldest turns as must go for its prompt and `room` tokens to fit `model`.
 
@@ -45,7 +49,7 @@ def leave_out(
 
 
 def generated(
-    draft: Draft,
+    draft: ResultBuilder,
     model: LanguageModel,
     voices: Sequence[str],
     requests: Callable[[], Sequence[Request]],
@@ -74,7 +78,9 @@ def generated(
                 raise
 
 
-def until_it_fits(draft: Draft, model: LanguageModel, voices: Sequence[str], call: Callable[[], T]) -> T:
+def until_it_fits(
+    draft: ResultBuilder, model: LanguageModel, voices: Sequence[str], call: Callable[[], T]
+) -> T:
     """`call`'s result, made again with fewer turns while it overflows.
 
     Raises:
@@ -99,7 +105,7 @@ def closing(events: Iterator[EngineEvent]) -> Iterator[Iterator[EngineEvent]]:
             close()
 
 
-def _leave_out_more(draft: Draft, model: LanguageModel, voices: Sequence[str]) -> bool:
+def _leave_out_more(draft: ResultBuilder, model: LanguageModel, voices: Sequence[str]) -> bool:
     """One turn less for each voice, or half of them if the model cannot count; False if none had any."""
     total, more = len(draft.ask.turns), False
     for voice in voices:

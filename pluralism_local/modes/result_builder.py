@@ -1,6 +1,6 @@
 """A result in the making: what the stages of a mode add up to.
 
-    stages ──comments, selection, answer, warnings, usage, seconds, prompts──> Draft ──result──> Result
+    stages ──comments, selection, answer, warnings, usage, seconds, prompts──> ResultBuilder ──result──> Result
 
 It is filled while a mode runs, so that stopping or failing at any moment leaves a Result with what there is.
 A voice is part of the turn once it spoke to its end or to its token limit. One that was stopped, or said nothing but
@@ -29,7 +29,7 @@ ModelRole = Literal["communities", "llm"]
 
 
 @dataclass
-class Draft:
+class ResultBuilder:
     """One ask's result so far; see `Result` for the fields' meaning.
 
     Attributes:
