@@ -167,12 +167,12 @@ def open_local(
     Raises: as the engine and `models.resolve` do.
     """
     from pluralism_local import config
-    from pluralism_local.models import store as models
+    from pluralism_local.models import store
 
-    file = models.resolve(name, settings)
+    file = store.resolve(name, settings)
     where = config.paths()
     status(f"reading {file.path.name} …")
-    sha256, fingerprint = models.identity(file, where.cache_dir)
+    sha256, fingerprint = store.identity(file, where.cache_dir)
     status(f"loading {file.path.name} …")
     from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
     from pluralism_local.engine.model_safety import TRIALS

@@ -227,13 +227,13 @@ def bench_eval(
 
 
 def _local_model(settings: Settings) -> ModelFile:
-    from pluralism_local.models import store as models
+    from pluralism_local.models import store
 
     if wiring.server_of(settings.model, settings) is not None:
         raise Unsupported(
             f"'{without_credentials(settings.model)}' is no local model.", "Measure a GGUF file."
         )
-    return models.resolve(settings.model, settings)
+    return store.resolve(settings.model, settings)
 
 
 def _engine_options(settings: Settings) -> LlamaOptions:

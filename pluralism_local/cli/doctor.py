@@ -192,15 +192,15 @@ def _installation() -> Iterator[Finding]:
 
 
 def _model(settings: Settings) -> Iterator[Finding]:
-    from pluralism_local.models import store as models
+    from pluralism_local.models import store
     from pluralism_local.wiring import server_of
 
     if server_of(settings.model, settings) is not None:
         yield Finding("ok", "model", f"{without_credentials(settings.model)} (not asked now)")
         return
     try:
-        file = models.resolve(settings.model, settings)
-        found = models.details(file)
+        file = store.resolve(settings.model, settings)
+        found = store.details(file)
     except PlocalError as error:
         yield Finding("fail", "model", error.message, error.hint)
         return

@@ -37,11 +37,11 @@ def ls(context: typer.Context, as_json: options.Json = False) -> None:
 
     A file that cannot be read is listed with what is wrong with it.
     """
-    from pluralism_local.models import store as models
+    from pluralism_local.models import store
 
     out = options.output(context, as_json=as_json)
     settings = options.load(out).settings
-    records = [_summary(file, settings) for file in models.installed(settings)]
+    records = [_summary(file, settings) for file in store.installed(settings)]
     rows = [
         [
             item["name"],
@@ -70,12 +70,12 @@ def show(
     """
     from dataclasses import asdict
 
-    from pluralism_local.models import store as models
+    from pluralism_local.models import store
 
     out = options.output(context, as_json=as_json)
     settings = options.load(out, {"ctx_size": ctx_size}).settings
-    file = models.resolve(name, settings)
-    found = models.details(file, settings.ctx_size)
+    file = store.resolve(name, settings)
+    found = store.details(file, settings.ctx_size)
     record = {"id": file.name, "source": file.source, "path": str(file.path), **asdict(found)}
     out.show(record, _about(file, found))
 
@@ -97,10 +97,10 @@ def verify(context: typer.Context, name: Name, as_json: options.Json = False) ->
     from pluralism_local import config
     from pluralism_local.engine.model_safety import TRIALS, ModelSafety, Setup
     from pluralism_local.models import check as model_check
-    from pluralism_local.models import store as models
+    from pluralism_local.models import store
 
     out = options.output(context, as_json=as_json)
-    file = models.resolve(name, options.load(out).settings)
+    file = store.resolve(name, options.load(out).settings)
     found = model_check.verify(
         file.path, lambda share: out.status(f"reading {file.path.name}: {share:.0%}"), lambda: False
     )
@@ -152,7 +152,7 @@ def default(
 ) -> None:
     """Print the default model, or set it."""
     from pluralism_local.cli.config import save
-    from pluralism_local.models import store as models
+    from pluralism_local.models import store
     from pluralism_local.wiring import server_of
 
     out = options.output(context)
@@ -161,7 +161,7 @@ def default(
         out.line(without_credentials(settings.model))
         return
     if server_of(name, settings) is None:
-        models.resolve(name, settings)
+        store.resolve(name, settings)
     save(context, "model", name)
 
 
@@ -190,13 +190,13 @@ def _all_tensors(count: object) -> str:
 
 
 def _summary(file: ModelFile, settings: Settings) -> dict[str, Any]:
-    from pluralism_local.models import store as models
+    from pluralism_local.models import store
 
     record: dict[str, Any] = {"name": file.name, "source": file.source, "path": str(file.path)}
     try:
         if file.source == "plocal":
-            models.resolve(file.name, settings)  # whether its source is still what it was made of
-        found = models.details(file)
+            store.resolve(file.name, settings)  # whether its source is still what it was made of
+        found = store.details(file)
     except PlocalError as error:
         return {**record, "file_bytes": None, "quantization": None, "problem": error.message}
     return {**record, "file_bytes": found.file_bytes, "quantization": found.quantization, "problem": None}

@@ -101,17 +101,16 @@ def optimize(
     from pluralism_local.bench.optimizing import Optimizer
     from pluralism_local.cli.interrupt import catching
     from pluralism_local.model_names import COPY_TYPES
-    from pluralism_local.models import optimized
-    from pluralism_local.models import store as models
+    from pluralism_local.models import optimized, store
 
     tried = tuple(dict.fromkeys(map(find_kind, kinds or ())))
     work = Work(tried, None if keep is None else find_kind(keep), most_kl, repeats)
     settings = options.load(out, {"threads": threads, "gpu_layers": gpu_layers}).settings
-    file = models.resolve(name, settings)
+    file = store.resolve(name, settings)
     paths = config.paths()
 
     def place(kind: str) -> Path:
-        return optimized.target(file.path, kind, paths.data_dir, is_managed=models.is_managed(file))
+        return optimized.target(file.path, kind, paths.data_dir, is_managed=store.is_managed(file))
 
     with catching(out) as interrupt:
         optimizer = Optimizer(
@@ -159,13 +158,13 @@ def _subject(out: Output, name: str, file: ModelFile) -> Subject:
     from pluralism_local import config
     from pluralism_local.bench.copies import Subject
     from pluralism_local.errors import InvalidInput
-    from pluralism_local.models import store as models
+    from pluralism_local.models import store
     from pluralism_local.models.optimized import is_copy
 
     if file.source == "plocal" or is_copy(file.path):
         raise InvalidInput(f"'{name}' was made by optimize itself.", "Give the model it was made of.")
     out.status(f"reading {file.path.name} …")
-    return Subject(name, file.path, *models.identity(file, config.paths().cache_dir))
+    return Subject(name, file.path, *store.identity(file, config.paths().cache_dir))
 
 
 def _engine_options(settings: Settings) -> LlamaOptions:

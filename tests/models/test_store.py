@@ -17,8 +17,7 @@ from gguf import GGMLQuantizationType as Q
 
 from pluralism_local.config import Settings
 from pluralism_local.errors import InvalidInput, NotFound, Refused
-from pluralism_local.models import optimized
-from pluralism_local.models import store as models
+from pluralism_local.models import optimized, store
 from pluralism_local.models.gguf_file import fingerprint, read_header, sha256_of
 from pluralism_local.models.rules import RULES
 from pluralism_local.models.store import ModelFile, details, identity, installed, is_managed, resolve
@@ -166,11 +165,11 @@ def test_an_adapter_beside_a_model_is_none(hub: Hub, tmp_path: Path) -> None:
     writer.close()
     files["lora-f16.gguf"].resolve().write_bytes(adapter.read_bytes())
     assert resolve("hf:user/repo", NO_ALIASES).path == files["M-Q4_K_M.gguf"]
-    assert [file.name for file in models.installed(NO_ALIASES) if file.source == "hub"] == ["hf:user/repo"]
+    assert [file.name for file in store.installed(NO_ALIASES) if file.source == "hub"] == ["hf:user/repo"]
     (only,) = hub("user/adapters", ("lora-f16.gguf",)).values()
     only.resolve().write_bytes(adapter.read_bytes())
     with pytest.raises(InvalidInput, match="is an adapter, not a model"):
-        models.details(resolve("hf:user/adapters", NO_ALIASES))
+        store.details(resolve("hf:user/adapters", NO_ALIASES))
 
 
 def test_hub_names_that_fit_several_files_list_them(hub: Hub) -> None:
@@ -333,7 +332,7 @@ def test_identity_is_hash_and_fingerprint_and_is_remembered(
     entry = json.loads((cache / "files.json").read_text())[str(path)]
     assert (entry["sha256"], entry[f"fingerprint {RULES}"]) == expected
 
-    monkeypatch.setattr(models, "read_model_header", None)  # the second time nothing is read
+    monkeypatch.setattr(store, "read_model_header", None)  # the second time nothing is read
     monkeypatch.setattr(hashlib, "file_digest", None)
     assert identity(file, cache) == expected
 
@@ -346,17 +345,17 @@ def test_data_sets_of_the_hub_are_found_in_its_cache(tmp_path: Path, monkeypatch
     for name in ("input/global.json", "input/moral.json", "README.md"):
         (revision / name).parent.mkdir(parents=True, exist_ok=True)
         (revision / name).write_text("[]")
-    assert models.data_file("hf:user/surveys:global.json") == revision / "input" / "global.json"
-    assert models.data_file("rows.json") == Path("rows.json")
+    assert store.data_file("hf:user/surveys:global.json") == revision / "input" / "global.json"
+    assert store.data_file("rows.json") == Path("rows.json")
     with pytest.raises(InvalidInput, match="fits several files"):
-        models.data_file("hf:user/surveys")
+        store.data_file("hf:user/surveys")
     with pytest.raises(InvalidInput, match="is no data set"):
-        models.data_file("hf:surveys")
+        store.data_file("hf:surveys")
     with pytest.raises(NotFound, match="is not in the Hub cache") as caught:
-        models.data_file("hf:user/other:rows.json")
+        store.data_file("hf:user/other:rows.json")
     assert caught.value.hint == "Get it with: hf download --repo-type dataset user/other rows.json"
     with pytest.raises(NotFound, match="No file of user/surveys fits 'none'"):
-        models.data_file("hf:user/surveys:none")
+        store.data_file("hf:user/surveys:none")
 
 
 def keep_copy(source: ModelFile, own_home: Path, kind: str = "Q4_0") -> Path:

@@ -106,7 +106,7 @@ def run(
     out = options.output(context, as_json=as_json)
     from pluralism_local.evaluation.methods import find_methods
     from pluralism_local.evaluation.run_folder import SETTINGS, RunSpec
-    from pluralism_local.models import store as models
+    from pluralism_local.models import store
 
     options.pool_or_communities(pool, community)
     overrides: dict[str, object] = {
@@ -122,7 +122,7 @@ def run(
         "offline": offline,
     }
     settings = options.load(out, overrides).settings
-    file = models.data_file(data)
+    file = store.data_file(data)
     spec = RunSpec(
         task=task,
         data=str(file.resolve()),

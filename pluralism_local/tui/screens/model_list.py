@@ -14,7 +14,7 @@ from textual.content import Content
 from pluralism_local.config import Settings
 from pluralism_local.display.figures import one_line
 from pluralism_local.errors import PlocalError
-from pluralism_local.models import store as models
+from pluralism_local.models import store
 from pluralism_local.models.store import ModelDetails, ModelFile
 from pluralism_local.remote_url import without_credentials
 from pluralism_local.wiring import engine_name, server_of
@@ -44,7 +44,7 @@ class Entry:
 
 def found(settings: Settings, current: str) -> list[Entry]:
     """All models that have a name, and `current`, whatever it is."""
-    entries = [_of_file(file) for file in models.installed(settings)]
+    entries = [_of_file(file) for file in store.installed(settings)]
     names = {entry.name for entry in entries}
     entries += [_or_problem(name, settings) for name in sorted(settings.aliases) if name not in names]
     if current not in {entry.name for entry in entries}:
@@ -60,13 +60,13 @@ def resolved(name: str, settings: Settings) -> Entry:
     served = server_of(name, settings)
     if served is not None:
         return Entry(name, served.server.prefix)
-    file = models.resolve(name, settings)
-    return Entry(name, file.source, file, models.details(file))
+    file = store.resolve(name, settings)
+    return Entry(name, file.source, file, store.details(file))
 
 
 def _of_file(file: ModelFile) -> Entry:
     try:
-        return Entry(file.name, file.source, file, models.details(file))
+        return Entry(file.name, file.source, file, store.details(file))
     except PlocalError as error:
         return Entry(file.name, file.source, file, problem=error)
 
