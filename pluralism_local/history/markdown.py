@@ -45,7 +45,7 @@ def _turn(turn: StoredTurn) -> Iterator[str]:
         if comment.text.strip():
             yield quote(comment.text.strip())
     if remark := unreadable(turn):
-        yield f"*{remark}*"
+        yield f"*{inline(remark)}*"
 
 
 def _table(bars: Sequence[Bar]) -> str:

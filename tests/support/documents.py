@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from markdown_it import MarkdownIt
 
 MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
@@ -31,3 +33,19 @@ def heads(text: str) -> list[str]:
         for at, token in enumerate(tokens)
         if token.type == "heading_open" and token.level == 0
     ]
+
+
+def cells(text: str) -> list[str]:
+    """What the cells of its tables show."""
+    tokens = MARKDOWN.parse(text)
+    return [
+        "".join(part.content for part in token.children or ())
+        for before, token in pairwise(tokens)
+        if before.type in ("th_open", "td_open")
+    ]
+
+
+def emphasised(text: str) -> list[str]:
+    """What it shows in italics."""
+    parts = [part for token in MARKDOWN.parse(text) for part in token.children or ()]
+    return [part.content for before, part in pairwise(parts) if before.type == "em_open"]
