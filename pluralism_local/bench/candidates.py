@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 from pluralism_local.engine.fast_weights import slow_type
 from pluralism_local.errors import InvalidInput, did_you_mean
+from pluralism_local.gguf_header import GGUFHeader, Tensor
 from pluralism_local.model_names import COPY_TYPES
 from pluralism_local.models.details import FILE_TYPES
-from pluralism_local.models.gguf_file import GGUFHeader, Tensor
 
 UNQUANTIZED = frozenset({"F32", "F16", "BF16"})
 

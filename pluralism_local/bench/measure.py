@@ -25,8 +25,9 @@ from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.engine.handles import gpu_available
 from pluralism_local.engine.llama import EngineStats, LlamaEngine, LlamaOptions
 from pluralism_local.errors import InvalidInput
+from pluralism_local.gguf_header import fingerprint
 from pluralism_local.models.details import parts
-from pluralism_local.models.gguf_file import fingerprint, read_header
+from pluralism_local.models.gguf_file import read_header
 from pluralism_local.modes import Ask, run
 from pluralism_local.results import Result
 from pluralism_local.types import EngineEvent, Request, Sampling

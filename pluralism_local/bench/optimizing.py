@@ -34,9 +34,9 @@ from pluralism_local.engine.quantizer import quantize
 from pluralism_local.engine.runner import physical_cores
 from pluralism_local.engine.shelf import CANDIDATES, Shelf
 from pluralism_local.errors import Cancelled, EngineFailure, InvalidInput, PlocalError
+from pluralism_local.gguf_header import fingerprint
 from pluralism_local.models import optimized
 from pluralism_local.models.details import describe, parts, read_model_header
-from pluralism_local.models.gguf_file import fingerprint
 
 LENGTHS = Lengths(prompt=128, answer=16)
 """Of the runs: short, since there are many."""

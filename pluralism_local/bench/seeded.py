@@ -13,7 +13,7 @@ from typing import Any
 import gguf
 import numpy as np
 
-from pluralism_local.models.gguf_file import GGUFHeader
+from pluralism_local.gguf_header import GGUFHeader
 
 TARGETS = ("attn_q", "attn_k", "attn_v", "attn_qkv", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
 

@@ -13,7 +13,8 @@ from pluralism_local.bench.seeded import write_lora
 from pluralism_local.communities import AdapterSpec, BaseSpec, Community, Member, Pool, made_for
 from pluralism_local.engine.llama import LlamaEngine
 from pluralism_local.errors import InvalidInput
-from pluralism_local.models.gguf_file import fingerprint, read_header, sha256_of
+from pluralism_local.gguf_header import fingerprint
+from pluralism_local.models.gguf_file import read_header, sha256_of
 
 Note = Callable[[str], None]
 

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from pluralism_local.errors import InvalidInput, Refused
 from pluralism_local.files import LFS_HINT, is_lfs_pointer, open_regular
+from pluralism_local.gguf_header import GGUFHeader, Tensor
 from pluralism_local.models.adapter_rules import ALPHA, Pair, check_lora, invocation_tokens
-from pluralism_local.models.gguf_file import GGUFHeader, Tensor, read_header, sha256_of
+from pluralism_local.models.gguf_file import read_header, sha256_of
 from pluralism_local.types import Activation
 
 

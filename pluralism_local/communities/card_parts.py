@@ -45,7 +45,7 @@ class AdapterSpec(Strict):
 
 
 class BaseSpec(Strict):
-    """The base model that the adapter belongs to; `fingerprint` as of `gguf_file.fingerprint`."""
+    """The base model that the adapter belongs to; `fingerprint` as of `gguf_header.fingerprint`."""
 
     model: Line
     fingerprint: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]

@@ -22,7 +22,7 @@ from pathlib import Path
 from pluralism_local.engine.handles import write_quantized
 from pluralism_local.engine.shelf import Shelf
 from pluralism_local.errors import PlocalError
-from pluralism_local.models.gguf_file import GGML_TYPES, GGUFHeader
+from pluralism_local.gguf_header import GGML_TYPES, GGUFHeader
 from pluralism_local.unfinished import beside
 
 LARGEST_MODEL = 10**9

@@ -68,8 +68,9 @@ from pluralism_local.engine.slots import Slots
 from pluralism_local.engine.spellings import Spellings
 from pluralism_local.engine.writer import Task
 from pluralism_local.errors import DamagedWeights, EngineFailure, InvalidInput
+from pluralism_local.gguf_header import GGUFHeader
 from pluralism_local.models.details import parts, whole
-from pluralism_local.models.gguf_file import GGUFHeader, read_header
+from pluralism_local.models.gguf_file import read_header
 from pluralism_local.types import (
     AdapterRef,
     EngineEvent,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pluralism_local.models.gguf_file import GGUFHeader
+from pluralism_local.gguf_header import GGUFHeader
 
 _FACTORS = ("rope_factors_long.weight", "rope_factors_short.weight")
 

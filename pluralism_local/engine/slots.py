@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pluralism_local.engine.plan import BASE_SLOT
+from pluralism_local.gguf_header import GGUFHeader
 from pluralism_local.models.adapter_rules import check_fits, invocation_tokens
-from pluralism_local.models.gguf_file import GGUFHeader, read_header
+from pluralism_local.models.gguf_file import read_header
 from pluralism_local.types import AdapterRef
 
 

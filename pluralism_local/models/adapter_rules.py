@@ -10,7 +10,7 @@ import math
 from typing import NamedTuple
 
 from pluralism_local.errors import InvalidInput, did_you_mean
-from pluralism_local.models.gguf_file import GGML_TYPES, GGUFHeader, Tensor
+from pluralism_local.gguf_header import GGML_TYPES, GGUFHeader, Tensor
 from pluralism_local.models.rules import NO_WEIGHTS, layer_of
 from pluralism_local.models.vocabulary_rules import token_count
 

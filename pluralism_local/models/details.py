@@ -2,7 +2,7 @@
 
     path ──parts──> files ──read_model_header──> GGUFHeader ──describe──> ModelDetails
 
-Only headers are read. A file that is an adapter, names no architecture, or could not be run (see `model_rules`), is
+Only headers are read. A file that is an adapter, names no architecture, or could not be run (see `rules`), is
 `InvalidInput`.
 """
 
@@ -16,7 +16,8 @@ from pathlib import Path
 
 from pluralism_local.display.figures import many, one_line
 from pluralism_local.errors import InvalidInput, NotFound
-from pluralism_local.models.gguf_file import GGML_TYPES, GGUFHeader, fingerprint, read_header
+from pluralism_local.gguf_header import GGML_TYPES, GGUFHeader, fingerprint
+from pluralism_local.models.gguf_file import read_header
 from pluralism_local.models.rules import check_model
 
 DEFAULT_CONTEXT = 8192  # tokens; for the memory estimate where nobody says
@@ -55,7 +56,7 @@ class ModelDetails:
         estimated_memory_bytes: see `estimate_memory`, for `estimated_context` tokens.
         layers, embedding, heads, kv_heads: of the transformer; the most of any layer where layers differ.
         vocabulary: tokens.
-        fingerprint: see `gguf_file.fingerprint`.
+        fingerprint: see `gguf_header.fingerprint`.
     """
 
     architecture: str

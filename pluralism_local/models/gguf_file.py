@@ -1,6 +1,6 @@
-"""The header of a GGUF file: what a model or an adapter says about itself, without reading its weights.
+"""Reads the header of a GGUF file: what a model or an adapter says about itself, without its weights.
 
-    path ──read_header──> GGUFHeader(metadata, tensors) ──fingerprint──> the same for every quantization
+    path ──read_header──> GGUFHeader(metadata, tensors)
     path ──sha256_of────> hex digest of the whole file, remembered by (path, size, modification time)
 
 `gguf.GGUFReader` does the same through numpy and makes arrays for every vocabulary entry: for the starter
@@ -14,17 +14,15 @@ with the content is `InvalidInput`; a file that is not there is `NotFound`.
 from __future__ import annotations
 
 import hashlib
-import json
-import math
 import mmap
 import struct
-from dataclasses import dataclass, field
 from io import BufferedReader
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pluralism_local.errors import InvalidInput, NotFound, PlocalError, did_you_mean
 from pluralism_local.files import LFS_HINT, LFS_START, open_regular, remembered
+from pluralism_local.gguf_header import DEFAULT_ALIGNMENT, GGML_TYPES, GGUFHeader, Tensor
 
 MAX_HEADER_BYTES = 128 * 1024**2  # the largest vocabularies in use (262k tokens) take under 20 MiB
 MAX_VALUES = 4 * 1024**2  # keys, array elements and tensors together; the same vocabularies: 1.3 million
@@ -35,30 +33,6 @@ LONG_TEXTS = (
     "tokenizer.huggingface.json",
 )  # these, and what begins so, may be longer
 MAX_DIMENSIONS = 4  # ggml's own limit
-DEFAULT_ALIGNMENT = 32
-
-
-class BlockType(NamedTuple):
-    """A ggml tensor type: its name, and how many elements one block of `nbytes` bytes holds."""
-
-    name: str
-    elements: int
-    nbytes: int
-
-
-# Ids missing here were withdrawn from ggml or are newer than this table; their sizes are not checked.
-GGML_TYPES = {
-    0: BlockType("F32", 1, 4), 1: BlockType("F16", 1, 2), 2: BlockType("Q4_0", 32, 18),
-    3: BlockType("Q4_1", 32, 20), 6: BlockType("Q5_0", 32, 22), 7: BlockType("Q5_1", 32, 24),
-    8: BlockType("Q8_0", 32, 34), 10: BlockType("Q2_K", 256, 84), 11: BlockType("Q3_K", 256, 110),
-    12: BlockType("Q4_K", 256, 144), 13: BlockType("Q5_K", 256, 176), 14: BlockType("Q6_K", 256, 210),
-    16: BlockType("IQ2_XXS", 256, 66), 17: BlockType("IQ2_XS", 256, 74), 18: BlockType("IQ3_XXS", 256, 98),
-    19: BlockType("IQ1_S", 256, 50), 20: BlockType("IQ4_NL", 32, 18), 21: BlockType("IQ3_S", 256, 110),
-    22: BlockType("IQ2_S", 256, 82), 23: BlockType("IQ4_XS", 256, 136), 24: BlockType("I8", 1, 1),
-    25: BlockType("I16", 1, 2), 26: BlockType("I32", 1, 4), 27: BlockType("I64", 1, 8),
-    28: BlockType("F64", 1, 8), 29: BlockType("IQ1_M", 256, 56), 30: BlockType("BF16", 1, 2),
-    34: BlockType("TQ1_0", 256, 54), 35: BlockType("TQ2_0", 256, 66), 39: BlockType("MXFP4", 32, 17),
-}  # fmt: skip
 
 _STRING, _ARRAY, _U32 = 8, 9, 4
 _SCALARS = {
@@ -78,68 +52,6 @@ _U64_AT = _SCALARS[10].unpack_from
 _ELEMENTS = "array elements"
 _MIN_KEY_BYTES = 8 + 4 + 1  # empty name, type, one byte
 _MIN_TENSOR_BYTES = 8 + 4 + 4 + 8  # empty name, no dimensions, type, offset
-
-
-@dataclass(frozen=True, slots=True)
-class Tensor:
-    """A tensor's entry in the header.
-
-    Attributes:
-        name: such as ``"blk.0.attn_q.weight"``.
-        shape: at most 4 lengths in GGUF's order, fastest first (columns before rows).
-        type: ggml type id; a key of `GGML_TYPES` if known.
-        offset: bytes from the start of the data section.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    type: int
-    offset: int
-
-    @property
-    def elements(self) -> int:
-        return math.prod(self.shape)
-
-    @property
-    def nbytes(self) -> int | None:
-        """Bytes of its data; None if the type is unknown."""
-        block = GGML_TYPES.get(self.type)
-        return None if block is None else self.elements // block.elements * block.nbytes
-
-
-@dataclass(frozen=True)
-class GGUFHeader:
-    """What stands before the weights.
-
-    Attributes:
-        path: the file, as asked for.
-        version: of the format, 2 or 3.
-        metadata: key to int, float, bool, str, or a list of one of these. Bytes that are not UTF-8 appear
-            as ``\\xNN``.
-        tensors: in file order.
-        data_offset: bytes from the start of the file to the weights.
-        file_bytes: size of the whole file.
-        kinds: key to (type,) or, for a list, (9, element type), as GGUF numbers its value types; what it
-            takes to write the metadata again.
-    """
-
-    path: Path
-    version: int
-    metadata: dict[str, Any]
-    tensors: tuple[Tensor, ...]
-    data_offset: int
-    file_bytes: int
-    kinds: dict[str, tuple[int, ...]] = field(default_factory=dict)
-
-    def text(self, key: str) -> str | None:
-        """The metadata value if it is there and a text, else None."""
-        value = self.metadata.get(key)
-        return value if isinstance(value, str) else None
-
-    def integer(self, key: str) -> int | None:
-        """The metadata value if it is there and an integer (not a boolean), else None."""
-        value = self.metadata.get(key)
-        return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def read_header(path: Path) -> GGUFHeader:
@@ -182,21 +94,6 @@ def open_gguf(path: Path) -> BufferedReader:
         return open_regular(path)
     except NotFound as error:
         raise NotFound(error.message, _nearest_sibling(path) or error.hint) from error
-
-
-def fingerprint(header: GGUFHeader) -> str:
-    """``"sha256:<hex>"`` of architecture, tensor names and shapes, and the tokenizer's tokens.
-
-    The same for every quantization of one model; different for another size, vocabulary or family. It does
-    not see the weights: two fine-tunes of one base have one fingerprint, and adapters fit both.
-    """
-    identity = [
-        header.metadata.get("general.architecture"),
-        sorted((tensor.name, tensor.shape) for tensor in header.tensors),
-        header.metadata.get("tokenizer.ggml.tokens", []),
-    ]
-    text = json.dumps(identity, separators=(",", ":"))
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
 def sha256_of(path: Path, cache: Path | None = None) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from pluralism_local.errors import InvalidInput
-from pluralism_local.models.gguf_file import GGML_TYPES, GGUFHeader, Tensor
+from pluralism_local.gguf_header import GGML_TYPES, GGUFHeader, Tensor
 from pluralism_local.models.vocabulary_rules import check_vocabulary, token_count
 
 RULES = "by rules 1"

@@ -26,10 +26,11 @@ from pluralism_local import config
 from pluralism_local.config import Settings
 from pluralism_local.errors import InvalidInput, NotFound, PlocalError, did_you_mean
 from pluralism_local.files import DIGESTS, remembered
+from pluralism_local.gguf_header import fingerprint
 from pluralism_local.model_names import STARTER, Alias, File, Hub, Served, Starter, hub, parse
 from pluralism_local.models import optimized
 from pluralism_local.models.details import ModelDetails, describe, parts, read_model_header
-from pluralism_local.models.gguf_file import fingerprint, general_type, open_gguf, sha256_of
+from pluralism_local.models.gguf_file import general_type, open_gguf, sha256_of
 from pluralism_local.models.rules import RULES
 from pluralism_local.remote_url import without_credentials
 
@@ -103,7 +104,7 @@ def data_file(name: str) -> Path:
 
 
 def details(file: ModelFile, ctx: int | None = None) -> ModelDetails:
-    """What the model's header says; see `model_details.describe`."""
+    """What the model's header says; see `details.describe`."""
     return describe(file.path, ctx)
 
 

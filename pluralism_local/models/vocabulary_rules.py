@@ -13,7 +13,7 @@ from itertools import compress
 from typing import Any
 
 from pluralism_local.errors import InvalidInput
-from pluralism_local.models.gguf_file import GGUFHeader
+from pluralism_local.gguf_header import GGUFHeader
 
 _TOKENS, _SCORES = "tokenizer.ggml.tokens", "tokenizer.ggml.scores"
 _TYPES, _MERGES = "tokenizer.ggml.token_type", "tokenizer.ggml.merges"

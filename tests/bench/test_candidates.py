@@ -10,7 +10,8 @@ import pytest
 from pluralism_local.bench.candidates import expected_bytes, find_kind, plan
 from pluralism_local.engine.quantizer import quantize
 from pluralism_local.errors import InvalidInput
-from pluralism_local.models.gguf_file import GGUFHeader, Tensor, read_header
+from pluralism_local.gguf_header import GGUFHeader, Tensor
+from pluralism_local.models.gguf_file import read_header
 
 F16, Q4_K, Q4_1, Q2_K, Q6_K = 1, 12, 3, 10, 14
 FILE_TYPE = {F16: 1, Q4_K: 15, Q4_1: 3, Q2_K: 10}

@@ -15,9 +15,10 @@ from pluralism_local.bench.speeds import Speeds
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 from pluralism_local.engine.quantizer import quantize
 from pluralism_local.errors import Cancelled, EngineFailure, InvalidInput
+from pluralism_local.gguf_header import fingerprint
 from pluralism_local.models import optimized
 from pluralism_local.models.details import parts
-from pluralism_local.models.gguf_file import fingerprint, read_header, sha256_of
+from pluralism_local.models.gguf_file import read_header, sha256_of
 from pluralism_local.models.store import ModelFile, identity
 from pluralism_local.types import AdapterRef
 from tests.support.llama_requests import ask, texts

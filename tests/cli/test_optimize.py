@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from pluralism_local.errors import Cancelled
-from pluralism_local.models.gguf_file import fingerprint, read_header
+from pluralism_local.gguf_header import fingerprint
+from pluralism_local.models.gguf_file import read_header
 from tests.support.command_line import Run, plocal
 from tests.support.tiny.model import write_tiny
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pluralism_local.bench.seeded import write_lora
-from pluralism_local.models.gguf_file import GGUFHeader, Tensor
+from pluralism_local.gguf_header import GGUFHeader, Tensor
 from tests.support.cards import FINGERPRINT, MakeCard, hashed, plocal, write_card
 
 

@@ -20,7 +20,7 @@ from pluralism_local.communities import (
     made_for,
 )
 from pluralism_local.errors import InvalidInput, NotFound, PlocalError, Refused
-from pluralism_local.models.gguf_file import GGUFHeader
+from pluralism_local.gguf_header import GGUFHeader
 from tests.support.cards import FINGERPRINT, MakeCard, hashed
 
 SECOND, THIRD = ("sha256:" + digits * 32 for digits in ("ab", "cd"))

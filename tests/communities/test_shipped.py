@@ -10,7 +10,8 @@ import yaml
 
 from pluralism_local.communities import Community, Library, load_community, load_pool, shipped_path
 from pluralism_local.errors import NotFound
-from pluralism_local.models.gguf_file import fingerprint, read_header
+from pluralism_local.gguf_header import fingerprint
+from pluralism_local.models.gguf_file import read_header
 from tests.support.cards import plocal, write_card
 
 PERSPECTIVES = ["speech-left", "speech-center", "speech-right", "press-left", "press-center", "press-right"]

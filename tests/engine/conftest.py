@@ -11,7 +11,8 @@ import pytest
 from pluralism_local.bench.seeded import write_lora
 from pluralism_local.engine.llama import LlamaEngine
 from pluralism_local.engine.packs.writer import PackAdapter
-from pluralism_local.models.gguf_file import GGUFHeader, read_header, sha256_of
+from pluralism_local.gguf_header import GGUFHeader
+from pluralism_local.models.gguf_file import read_header, sha256_of
 from pluralism_local.types import Activation, AdapterRef
 from tests.support.starter import ASSISTANT_HEADER, ONE_THREAD_EACH, MakeRef
 

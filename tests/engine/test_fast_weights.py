@@ -13,7 +13,8 @@ import pytest
 from pluralism_local.engine import fast_weights
 from pluralism_local.engine.fast_weights import COPY_TYPE, FastWeights, slow_type
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
-from pluralism_local.models.gguf_file import GGML_TYPES, read_header
+from pluralism_local.gguf_header import GGML_TYPES
+from pluralism_local.models.gguf_file import read_header
 from tests.support.llama_requests import ask, letters, texts
 
 

@@ -10,9 +10,10 @@ from pluralism_local.engine.child_process import Ended
 from pluralism_local.engine.handles import install_log, write_quantized
 from pluralism_local.engine.quantizer import quantize
 from pluralism_local.errors import Cancelled, EngineFailure
+from pluralism_local.gguf_header import GGML_TYPES, fingerprint
 from pluralism_local.model_names import COPY_TYPES
 from pluralism_local.models.details import read_model_header
-from pluralism_local.models.gguf_file import GGML_TYPES, fingerprint, read_header
+from pluralism_local.models.gguf_file import read_header
 from tests.support.tiny.families import FAMILIES
 from tests.support.tiny.model import write_tiny
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from pluralism_local.errors import InvalidInput
+from pluralism_local.gguf_header import GGUFHeader
 from pluralism_local.models.adapter_rules import check_fits, check_lora, invocation_tokens
-from pluralism_local.models.gguf_file import GGUFHeader, read_header
+from pluralism_local.models.gguf_file import read_header
 from tests.support.tiny.model import write_tiny, write_tiny_adapter
 
 

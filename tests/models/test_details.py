@@ -9,8 +9,9 @@ import gguf
 import pytest
 from gguf import GGMLQuantizationType as Q
 
+from pluralism_local.gguf_header import GGUFHeader
 from pluralism_local.models.details import FILE_TYPES, estimate_memory
-from pluralism_local.models.gguf_file import GGUFHeader, read_header
+from pluralism_local.models.gguf_file import read_header
 from pluralism_local.models.store import ModelFile, details
 from tests.support.gguf_files import TOKENS, write_model
 

@@ -18,14 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pluralism_local.errors import InvalidInput, NotFound, PlocalError
-from pluralism_local.models.gguf_file import (
-    GGML_TYPES,
-    GGUFHeader,
-    fingerprint,
-    general_type,
-    read_header,
-    sha256_of,
-)
+from pluralism_local.gguf_header import GGML_TYPES, GGUFHeader, fingerprint
+from pluralism_local.models.gguf_file import general_type, read_header, sha256_of
 from tests.support.gguf_files import TOKENS, write_model
 
 in_one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

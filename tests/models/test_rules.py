@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from pluralism_local.errors import InvalidInput
+from pluralism_local.gguf_header import GGUFHeader, Tensor
 from pluralism_local.models.check import verify
-from pluralism_local.models.gguf_file import GGUFHeader, Tensor, read_header
+from pluralism_local.models.gguf_file import read_header
 from pluralism_local.models.rules import check_model
 from pluralism_local.models.store import ModelFile, details
 from tests.support.tiny.model import write_tiny

@@ -17,8 +17,9 @@ from gguf import GGMLQuantizationType as Q
 
 from pluralism_local.config import Settings
 from pluralism_local.errors import InvalidInput, NotFound, Refused
+from pluralism_local.gguf_header import fingerprint
 from pluralism_local.models import optimized, store
-from pluralism_local.models.gguf_file import fingerprint, read_header, sha256_of
+from pluralism_local.models.gguf_file import read_header, sha256_of
 from pluralism_local.models.rules import RULES
 from pluralism_local.models.store import ModelFile, details, identity, installed, is_managed, resolve
 from tests.support.gguf_files import write_model

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from pluralism_local.errors import InvalidInput
-from pluralism_local.models.gguf_file import GGUFHeader, read_header
+from pluralism_local.gguf_header import GGUFHeader
+from pluralism_local.models.gguf_file import read_header
 from pluralism_local.models.vocabulary_rules import check_vocabulary, token_count
 from tests.support.tiny.model import Tiny, write_tiny
 

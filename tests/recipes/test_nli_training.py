@@ -327,7 +327,8 @@ def test_a_dry_run_shows_everything_and_writes_nothing(tmp_path: Path) -> None:
 def test_a_few_steps_from_the_starter_export_and_are_heard(tmp_path: Path, starter_path: Path) -> None:
     from communitylm.nli.export import export
     from pluralism_local.evaluation.nli.shipped import find_shipped
-    from pluralism_local.models.gguf_file import fingerprint, read_header
+    from pluralism_local.gguf_header import fingerprint
+    from pluralism_local.models.gguf_file import read_header
     from pluralism_local.types import ModelInfo
 
     write(tmp_path / "pairs.jsonl.gz", records())

@@ -218,7 +218,8 @@ def evaluate(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
 def add_adapter(folder: Path, starter_path: Path) -> None:
     """Give the community "trams" a seeded adapter."""
     from communitylm.export.card_file import Facts, update_card
-    from pluralism_local.models.gguf_file import fingerprint, sha256_of
+    from pluralism_local.gguf_header import fingerprint
+    from pluralism_local.models.gguf_file import sha256_of
 
     header = read_header(starter_path)
     lora = write_lora(

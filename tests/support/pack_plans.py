@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pluralism_local.engine.packs.writer import PackAdapter, PackPlan, plan_pack
-from pluralism_local.models.gguf_file import GGUFHeader
+from pluralism_local.gguf_header import GGUFHeader
 from tests.support.starter import ASSISTANT_HEADER
 
 START = ASSISTANT_HEADER[0]

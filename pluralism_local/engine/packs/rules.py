@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pluralism_local.models.gguf_file import GGML_TYPES, GGUFHeader
+from pluralism_local.gguf_header import GGML_TYPES, GGUFHeader
 
 PROJECTIONS = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
 """The matrices of a layer that adapters may change."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from pluralism_local.engine.packs.writer import PackAdapter, PackPlan, plan_pack, write_pack
 from pluralism_local.engine.shelf import Shelf
 from pluralism_local.errors import DamagedWeights, PlocalError
-from pluralism_local.models.gguf_file import GGUFHeader
+from pluralism_local.gguf_header import GGUFHeader
 from pluralism_local.types import AdapterRef
 
 LARGEST_MODEL = 10**9

@@ -22,8 +22,9 @@ import numpy.typing as npt
 
 from pluralism_local.engine.packs.writer import Lora, PackAdapter
 from pluralism_local.errors import InvalidInput
+from pluralism_local.gguf_header import GGUFHeader
 from pluralism_local.models.adapter_rules import A, B, check_lora
-from pluralism_local.models.gguf_file import GGUFHeader, read_header
+from pluralism_local.models.gguf_file import read_header
 
 _F32, _F16, _BF16 = 0, 1, 30
 

@@ -20,7 +20,7 @@ from pluralism_local.engine.packs.mask import Mask
 from pluralism_local.engine.packs.stack_file import StackPlan, plan_stack, write_stack
 from pluralism_local.engine.packs.writer import PackAdapter
 from pluralism_local.errors import EngineFailure, PlocalError
-from pluralism_local.models.gguf_file import GGUFHeader
+from pluralism_local.gguf_header import GGUFHeader
 from pluralism_local.types import AdapterRef
 
 FAMILIES = frozenset({"llama", "qwen2", "qwen3", "qwen3moe", "gemma2", "gemma3", "phi3"})

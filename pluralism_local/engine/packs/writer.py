@@ -35,7 +35,8 @@ from pluralism_local.engine.packs.rules import (
 )
 from pluralism_local.errors import InvalidInput
 from pluralism_local.files import open_regular
-from pluralism_local.models.gguf_file import GGUFHeader, Tensor, read_header
+from pluralism_local.gguf_header import GGUFHeader, Tensor
+from pluralism_local.models.gguf_file import read_header
 from pluralism_local.unfinished import beside
 
 _ARCHITECTURE = "graniteswitch"

@@ -101,9 +101,9 @@ def find_base(reference: str, folder: Path) -> Base:
         NotFound: the file is not there, or the starter is not installed. InvalidInput: no model.
     """
     from pluralism_local.config import load
+    from pluralism_local.gguf_header import fingerprint
     from pluralism_local.model_names import Hub, Starter, parse
     from pluralism_local.models.details import read_model_header
-    from pluralism_local.models.gguf_file import fingerprint
     from pluralism_local.models.store import resolve
 
     local = folder / Path(reference).expanduser()

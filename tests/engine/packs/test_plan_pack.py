@@ -14,7 +14,8 @@ import pytest
 from pluralism_local.engine.packs.rules import spare_tokens
 from pluralism_local.engine.packs.writer import PackAdapter, PackPlan, plan_pack
 from pluralism_local.errors import NotFound
-from pluralism_local.models.gguf_file import GGUFHeader, Tensor, read_header
+from pluralism_local.gguf_header import GGUFHeader, Tensor
+from pluralism_local.models.gguf_file import read_header
 from tests.support.gguf_files import write_model
 from tests.support.pack_plans import START, planned
 

@@ -18,7 +18,8 @@ from pluralism_local.engine.handles import Adapter, Context, Model, install_log
 from pluralism_local.engine.packs.writer import PackAdapter, PackPlan, plan_pack, write_pack
 from pluralism_local.engine.plan import encode, prefill_rows
 from pluralism_local.errors import InvalidInput
-from pluralism_local.models.gguf_file import GGUFHeader, read_header
+from pluralism_local.gguf_header import GGUFHeader
+from pluralism_local.models.gguf_file import read_header
 from tests.support.pack_plans import START, planned
 from tests.support.starter import ASSISTANT_HEADER
 

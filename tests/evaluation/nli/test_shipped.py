@@ -83,7 +83,8 @@ def test_damaged_facts_are_named(tmp_path: Path, text: str) -> None:
 
 
 def test_what_ships_is_whole_and_belongs_to_the_starter_model(starter_path: Path) -> None:
-    from pluralism_local.models.gguf_file import fingerprint, read_header
+    from pluralism_local.gguf_header import fingerprint
+    from pluralism_local.models.gguf_file import read_header
 
     mark = fingerprint(read_header(starter_path))
     facts = find_shipped(ModelInfo("starter", "llama.cpp", fingerprint=mark)).facts

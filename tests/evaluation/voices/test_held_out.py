@@ -14,7 +14,8 @@ from pluralism_local.engine.llama import LlamaEngine
 from pluralism_local.errors import InvalidInput, NotFound
 from pluralism_local.evaluation.journal import Journal
 from pluralism_local.evaluation.voices.held_out import PASSAGES, WORDS, agreement, passages
-from pluralism_local.models.gguf_file import fingerprint, read_header, sha256_of
+from pluralism_local.gguf_header import fingerprint
+from pluralism_local.models.gguf_file import read_header, sha256_of
 
 ADAPTERS = Path(__file__).parents[3] / "adapters"
 PRESS = (
