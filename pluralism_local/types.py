@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pluralism_local.errors import InvalidInput
+from pluralism_local.gguf_header import GGUFHeader
 
 Role = Literal["system", "user", "assistant"]
 Finish = Literal["stop", "length", "cancelled"]
@@ -87,12 +88,15 @@ class AdapterRef:
         activation: ``"always"`` acts on the whole prompt; ``"assistant"`` (activated LoRA) acts only from the
             first assistant header on, so that everything before is the base's own; in a conversation its own
             earlier answers stay its own.
+        header: what whoever checked the file read of it, so that an engine need not read it again; no part of the
+            adapter's identity. None: not read yet.
     """
 
     path: Path
     sha256: str
     scale: float = 1.0
     activation: Activation = "always"
+    header: GGUFHeader | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.scale) and abs(self.scale) <= 100):

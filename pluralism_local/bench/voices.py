@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pluralism_local.bench.seeded import write_lora
-from pluralism_local.communities import AdapterSpec, BaseSpec, Community, Member, Pool, made_for
+from pluralism_local.communities import AdapterSpec, BaseSpec, Member, Pool, made_for
 from pluralism_local.engine.llama import LlamaEngine
 from pluralism_local.errors import InvalidInput
 from pluralism_local.gguf_header import fingerprint
@@ -67,7 +67,7 @@ def speaking_by_adapter(pool: Pool, model: Path, folder: Path, note: Note) -> Po
                 activation="assistant" if header_tokens else "always",
             )
             card, home = card.model_copy(update={"adapter": spec, "base": base, "adapters": ()}), folder
-        spoken = Community(card.model_copy(update={"persona": None}), home)
+        spoken = replace(own, card=card.model_copy(update={"persona": None}), folder=home)
         members.append(Member(spoken, member.weight, member.scale))
     return replace(pool, members=tuple(members))
 

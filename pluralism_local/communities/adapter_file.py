@@ -1,14 +1,16 @@
 """What can be known about an adapter's file without its base model.
 
     folder, name ──inside──> path within the folder | InvalidInput
-    path ──check_adapter──> nothing, or NotFound | InvalidInput | Refused
+    path ──check_adapter──> AdapterFile(path, sha256, header) | NotFound | InvalidInput | Refused
 
-The header is read, never the whole weights: of these only as much as shows that the adapter does something.
+The header is read, never the whole weights: of these only as much as shows that the adapter does something. What was
+read goes to the engine with the adapter (see `AdapterRef.header`), which has no need to read it again.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 from pluralism_local.errors import InvalidInput, Refused
@@ -17,6 +19,15 @@ from pluralism_local.gguf_header import GGUFHeader, Tensor
 from pluralism_local.models.adapter_rules import ALPHA, Pair, check_lora, invocation_tokens
 from pluralism_local.models.gguf_file import read_header, sha256_of
 from pluralism_local.types import Activation
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterFile:
+    """A LoRA's file, and what a look at it has shown: its SHA-256 in hex digits, and its header."""
+
+    path: Path
+    sha256: str
+    header: GGUFHeader
 
 
 def inside(folder: Path, name: str) -> Path:
@@ -36,8 +47,11 @@ def inside(folder: Path, name: str) -> Path:
 
 def check_adapter(
     path: Path, *, sha256: str, rank: int, alpha: float, activation: Activation, cache: Path | None = None
-) -> None:
+) -> AdapterFile:
     """Check a LoRA's file against what its card says of it; `cache` as for `gguf_file.sha256_of`.
+
+    Returns:
+        The file with its header, which is read once for all who need it.
 
     Raises:
         NotFound: there is no such file.
@@ -63,6 +77,7 @@ def check_adapter(
             f"{path} does nothing: all its updates are zero.",
             "It was saved before training: export it again.",
         )
+    return AdapterFile(path, digest, header)
 
 
 def _check_card(header: GGUFHeader, alpha: float, activation: Activation) -> None:

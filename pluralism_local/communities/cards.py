@@ -1,7 +1,7 @@
 """One community: its card, and the adapter the card names.
 
     <id>/README.md ──split──> front matter ──validate──> Card ──┐
-    <id>/<adapter>.gguf ──adapter_file.check────────────────────┴──> Community(card, folder)
+    <id>/<adapter>.gguf ──adapter_file.check_adapter────────────┴──> Community(card, folder, adapter files)
 
 A card is a Hub model card: YAML front matter with the Hub's keys as the Hub spells them and ours under
 `plocal:`, then text for people. It has a persona (a system prompt), an adapter (a LoRA), or both. Its first
@@ -14,13 +14,13 @@ file `NotFound`, an adapter that is not the one described `Refused`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from pluralism_local.communities.adapter_file import check_adapter, inside
+from pluralism_local.communities.adapter_file import AdapterFile, check_adapter, inside
 from pluralism_local.communities.card_parts import (
     AdapterSpec,
     BaseSpec,
@@ -149,10 +149,14 @@ class _CardFile(Hub):
 
 @dataclass(frozen=True)
 class Community:
-    """A community that can be asked: its card, and the folder that holds it (None: made in memory)."""
+    """A community that can be asked: its card, and the folder that holds it (None: made in memory).
+
+    `adapter_files` are the adapters that were checked when it was loaded, in the card's order.
+    """
 
     card: Card
     folder: Path | None = None
+    adapter_files: tuple[AdapterFile, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def id(self) -> str:
@@ -230,11 +234,14 @@ class Community:
                     f"Give it without a scale: {self.id}.",
                 )
             return None
+        path = inside(self.folder, spec.file)
+        headers = {(file.path, file.sha256): file.header for file in self.adapter_files}
         return AdapterRef(
-            path=inside(self.folder, spec.file),
+            path=path,
             sha256=spec.sha256,
             scale=spec.scale if scale is None else scale,
             activation=spec.activation,
+            header=headers.get((path, spec.sha256)),
         )
 
 
@@ -265,7 +272,7 @@ def load_community(path: Path, cache: Path | None = None) -> Community:
             f"{file}: the id is '{card.id}' but the folder is '{folder.resolve().name}'.",
             "Give the folder the card's id as its name.",
         )
-    for spec, _ in card.every_adapter:
+    files = tuple(
         check_adapter(
             inside(folder, spec.file),
             sha256=spec.sha256,
@@ -274,7 +281,9 @@ def load_community(path: Path, cache: Path | None = None) -> Community:
             activation=spec.activation,
             cache=cache,
         )
-    return Community(card, folder)
+        for spec, _ in card.every_adapter
+    )
+    return Community(card, folder, files)
 
 
 def check_base(community: Community, fingerprint: str, *, force: bool = False) -> list[str]:
