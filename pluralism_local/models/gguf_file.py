@@ -69,7 +69,7 @@ def read_header(path: Path) -> GGUFHeader:
         if start[:4] != b"GGUF":
             raise _not_gguf(path, start)
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return _Parser(path, data).header()
+            return HeaderParser(path, data).header()
 
 
 def general_type(path: Path) -> str | None:
@@ -79,7 +79,7 @@ def general_type(path: Path) -> str | None:
     """
     try:
         with open_regular(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return _Parser(path, data).general_type() if data[:4] == b"GGUF" else None
+            return HeaderParser(path, data).general_type() if data[:4] == b"GGUF" else None
     except (PlocalError, OSError, ValueError):  # ValueError: an empty file cannot be mapped
         return None
 
@@ -133,7 +133,7 @@ def _not_gguf(path: Path, start: bytes) -> InvalidInput:
     )
 
 
-class _Parser:
+class HeaderParser:
     """A cursor over the mapped file that never steps past its end."""
 
     def __init__(self, path: Path, data: mmap.mmap) -> None:
@@ -146,6 +146,7 @@ class _Parser:
         self.kinds: dict[str, tuple[int, ...]] = {}
 
     def header(self) -> GGUFHeader:
+        """All of it. Raises: InvalidInput for what is damaged, truncated or of another version."""
         version = self._version()
         tensor_count: int = self._scalar(10)
         key_count: int = self._scalar(10)
