@@ -42,7 +42,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class CopyWork:
     """What to try and how to choose.
 
     Attributes:
@@ -104,7 +104,7 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class CopyReport:
     """All figures.
 
     Attributes:
@@ -118,7 +118,7 @@ class Report:
     """
 
     subject: Subject
-    work: Work
+    work: CopyWork
     threads: int
     requantized: bool
     source: Figures
@@ -180,7 +180,7 @@ def ask_seconds(rates: Speeds) -> float:
     )
 
 
-def ratios(report: Report) -> Sequence[tuple[Figures, float]]:
+def ratios(report: CopyReport) -> Sequence[tuple[Figures, float]]:
     """Source and candidates, each with how many times as fast as the source an ask is."""
     return [
         (measured, report.source.ask_seconds / measured.ask_seconds)

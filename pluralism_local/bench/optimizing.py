@@ -1,6 +1,6 @@
 """The measurements behind `plocal models optimize`: a source against its candidates, and which one is chosen.
 
-    Subject, Work ──Optimizer.run──> Report ──> record() for JSON, or a table by the CLI
+    Subject, CopyWork ──Optimizer.run──> CopyReport ──> record() for JSON, or a table by the CLI
                           └─ each candidate: written onto a shelf of the cache, speeds, memory, divergence
     Report, place ──Optimizer.keep──> the chosen file beside its source, with a note
 
@@ -22,7 +22,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from pluralism_local.bench.candidates import UNQUANTIZED, Candidate, plan
-from pluralism_local.bench.copies import Figures, Report, Subject, Work, ask_seconds
+from pluralism_local.bench.copies import CopyReport, CopyWork, Figures, Subject, ask_seconds
 from pluralism_local.bench.divergence import Reference, reference_bytes
 from pluralism_local.bench.memory import forget_peak, peak_rss_mb
 from pluralism_local.bench.speeds import Lengths, Speeds, speeds
@@ -63,7 +63,7 @@ class Optimizer:
     def __init__(
         self,
         subject: Subject,
-        work: Work,
+        work: CopyWork,
         cache_dir: Path,
         options: LlamaOptions,
         *,
@@ -107,7 +107,7 @@ class Optimizer:
                 largest = max(candidate.expected_bytes for candidate in self._candidates)
                 _check_room(place, largest, "Keeping one takes up to", "Keep it elsewhere with PLOCAL_HOME")
 
-    def run(self) -> Report:
+    def run(self) -> CopyReport:
         """Measure the source and every candidate.
 
         Raises:
@@ -138,7 +138,7 @@ class Optimizer:
                 if not measured:
                     raise
                 complete = False
-        return Report(
+        return CopyReport(
             subject=self._subject,
             work=self._work,
             threads=self._threads,
@@ -151,7 +151,7 @@ class Optimizer:
             drift=drift,
         )
 
-    def keep(self, report: Report, place: Path, data_dir: Path) -> optimized.OptimizedCopy:
+    def keep(self, report: CopyReport, place: Path, data_dir: Path) -> optimized.OptimizedCopy:
         """Move the chosen candidate to `place`, with its note.
 
         Raises:

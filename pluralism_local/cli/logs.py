@@ -19,7 +19,7 @@ from pluralism_local.display.figures import one_line
 from pluralism_local.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
-    from pluralism_local.history import Conversation, History, Summary
+    from pluralism_local.history import Conversation, ConversationSummary, History
 
 app = typer.Typer(
     help="The history: list, read, search, export, import and delete conversations; on and off.",
@@ -253,7 +253,7 @@ def _dump(found: Sequence[Conversation], shape: Shape) -> str:
     return dumps[shape](found)
 
 
-def _record(one: Summary) -> dict[str, Any]:
+def _record(one: ConversationSummary) -> dict[str, Any]:
     return {
         "id": one.id,
         "title": one.title,
@@ -264,7 +264,7 @@ def _record(one: Summary) -> dict[str, Any]:
     }
 
 
-def _local(one: Summary) -> str:
+def _local(one: ConversationSummary) -> str:
     return one.updated.astimezone().strftime("%Y-%m-%d %H:%M")
 
 

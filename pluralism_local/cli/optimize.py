@@ -14,7 +14,7 @@ from pluralism_local.display.figures import bar
 from pluralism_local.errors import Cancelled, PlocalError
 
 if TYPE_CHECKING:
-    from pluralism_local.bench.copies import Figures, Report, Subject
+    from pluralism_local.bench.copies import CopyReport, Figures, Subject
     from pluralism_local.bench.optimizing import Optimizer, Tell
     from pluralism_local.config import Settings
     from pluralism_local.engine.llama import LlamaOptions
@@ -97,14 +97,14 @@ def optimize(
     out = options.output(context, as_json=as_json)
     from pluralism_local import config
     from pluralism_local.bench.candidates import find_kind
-    from pluralism_local.bench.copies import Work
+    from pluralism_local.bench.copies import CopyWork
     from pluralism_local.bench.optimizing import Optimizer
     from pluralism_local.cli.interrupt import catching
     from pluralism_local.model_names import COPY_TYPES
     from pluralism_local.models import optimized, store
 
     tried = tuple(dict.fromkeys(map(find_kind, kinds or ())))
-    work = Work(tried, None if keep is None else find_kind(keep), most_kl, repeats)
+    work = CopyWork(tried, None if keep is None else find_kind(keep), most_kl, repeats)
     settings = options.load(out, {"threads": threads, "gpu_layers": gpu_layers}).settings
     file = store.resolve(name, settings)
     paths = config.paths()
@@ -140,7 +140,7 @@ def optimize(
     _conclude(out, report, kept, optimizer, dry_run=dry_run)
 
 
-def _keep(out: Output, optimizer: Optimizer, report: Report, place: Path) -> OptimizedCopy | None:
+def _keep(out: Output, optimizer: Optimizer, report: CopyReport, place: Path) -> OptimizedCopy | None:
     """Keep the chosen copy; None if that was stopped. What was measured is shown before an error is raised."""
     from pluralism_local import config
 
@@ -196,7 +196,7 @@ def _telling(out: Output) -> Tell:
 
 
 def _conclude(
-    out: Output, report: Report, kept: OptimizedCopy | None, optimizer: Optimizer, *, dry_run: bool
+    out: Output, report: CopyReport, kept: OptimizedCopy | None, optimizer: Optimizer, *, dry_run: bool
 ) -> None:
     """What came of it, and the exit code."""
     model, work = report.subject.name, report.work
@@ -227,7 +227,7 @@ def _conclude(
         out.exit = ExitCode.PARTIAL
 
 
-def _text(out: Output, report: Report) -> str:
+def _text(out: Output, report: CopyReport) -> str:
     """The report for people: a line per file, a bar for how many times as fast as the source."""
     from pluralism_local.bench.copies import ratios
 
@@ -261,7 +261,7 @@ def _text(out: Output, report: Report) -> str:
     return "\n".join(lines)
 
 
-def _row(out: Output, report: Report, one: Figures, ratio: float, fastest: float) -> list[str]:
+def _row(out: Output, report: CopyReport, one: Figures, ratio: float, fastest: float) -> list[str]:
     from pluralism_local.cli.cache import size
 
     block = "▇" if out.unicode else "#"

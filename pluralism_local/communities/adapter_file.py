@@ -16,7 +16,7 @@ from pathlib import Path
 from pluralism_local.errors import InvalidInput, Refused
 from pluralism_local.files import LFS_HINT, is_lfs_pointer, open_regular
 from pluralism_local.gguf_header import GGUFHeader, Tensor
-from pluralism_local.models.adapter_rules import ALPHA, Pair, check_lora, invocation_tokens
+from pluralism_local.models.adapter_rules import ALPHA, MatrixPair, check_lora, invocation_tokens
 from pluralism_local.models.gguf_file import read_header, sha256_of
 from pluralism_local.types import Activation
 
@@ -93,7 +93,7 @@ def _check_card(header: GGUFHeader, alpha: float, activation: Activation) -> Non
         )
 
 
-def _does_something(header: GGUFHeader, pairs: list[Pair]) -> bool:
+def _does_something(header: GGUFHeader, pairs: list[MatrixPair]) -> bool:
     """Whether B·A can differ from zero for some target: both have bytes other than those of 0 and -0."""
     with open_regular(header.path) as file:
 

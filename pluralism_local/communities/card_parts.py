@@ -72,14 +72,14 @@ class Provenance(Strict):
     date: datetime.date | None = None
 
 
-class Limits(Strict):
+class CardLimits(Strict):
     """What the community must not be used for, and where it is known to fail."""
 
     not_for: Texts = ()
     known_failures: Texts = ()
 
 
-class Evaluation(Strict):
+class CardEvaluation(Strict):
     """A measured figure with the bare base model's figure beside it; `hash` names the run."""
 
     task: Text
@@ -94,7 +94,7 @@ class FurtherAdapter(AdapterSpec):
 
     base: BaseSpec
     provenance: Provenance | None = None
-    evaluation: Annotated[tuple[Evaluation, ...], Field(strict=False)] = ()
+    evaluation: Annotated[tuple[CardEvaluation, ...], Field(strict=False)] = ()
 
 
 Share = Annotated[float, Field(ge=0, le=1)]

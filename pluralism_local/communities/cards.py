@@ -24,11 +24,11 @@ from pluralism_local.communities.adapter_file import AdapterFile, check_adapter,
 from pluralism_local.communities.card_parts import (
     AdapterSpec,
     BaseSpec,
-    Evaluation,
+    CardEvaluation,
+    CardLimits,
     FurtherAdapter,
     Id,
     JudgedVoice,
-    Limits,
     OneOrMore,
     Prior,
     Provenance,
@@ -65,7 +65,7 @@ def _of_nobody_else(id: str) -> str:
     return id
 
 
-class Block(Strict):
+class CardBlock(Strict):
     """The `plocal:` block of a card."""
 
     schema_version: Literal[1] = Field(alias="schema")
@@ -78,8 +78,8 @@ class Block(Strict):
     adapters: Annotated[tuple[FurtherAdapter, ...], Field(strict=False)] = ()
     prior: Prior | None = None
     provenance: Provenance | None = None
-    limits: Limits | None = None
-    evaluation: Annotated[tuple[Evaluation, ...], Field(strict=False)] = ()
+    limits: CardLimits | None = None
+    evaluation: Annotated[tuple[CardEvaluation, ...], Field(strict=False)] = ()
     judged: Annotated[tuple[JudgedVoice, ...], Field(strict=False)] = ()
 
     @model_validator(mode="after")
@@ -106,7 +106,7 @@ class Block(Strict):
         return (*first, *((spec, spec.base) for spec in self.adapters))
 
 
-class Hub(Strict):
+class HubMetadata(Strict):
     """The Hub's own keys of a model card, as the Hub spells them."""
 
     license: Text | None = None
@@ -128,10 +128,10 @@ class Hub(Strict):
     model_index: Any = Field(default=None, alias="model-index")
 
 
-class Card(Block):
+class Card(CardBlock):
     """A whole card: the `plocal:` block and, under `hub`, the Hub's keys."""
 
-    hub: Hub = Hub()
+    hub: HubMetadata = HubMetadata()
 
     @property
     def made_of(self) -> str:
@@ -143,8 +143,8 @@ class Card(Block):
         return " + ".join(parts)
 
 
-class _CardFile(Hub):
-    plocal: Block
+class _CardFile(HubMetadata):
+    plocal: CardBlock
 
 
 @dataclass(frozen=True)
@@ -325,7 +325,7 @@ def read_card(file: Path) -> Card:
             f"{file} has no 'plocal' block, so it is no community card.", _example(lines[1 : ends[1]])
         )
     whole = validate(_CardFile, data, file)
-    hub = Hub(**{name: value for name, value in whole if name != "plocal"})
+    hub = HubMetadata(**{name: value for name, value in whole if name != "plocal"})
     return Card(**dict(whole.plocal), hub=hub)
 
 

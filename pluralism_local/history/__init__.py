@@ -1,7 +1,7 @@
 """The conversations this user has had, kept in one SQLite file; and ways in and out of it.
 
     History(path) ── begin ──> ask ──> partial … ──> finish | fail          as a conversation goes
-                  ── list, get, latest ──> Summary, Conversation            also from other processes meanwhile
+                  ── list, get, latest ──> ConversationSummary, Conversation         also from other processes meanwhile
     Conversation ──to_go_on──> what `Ask.turns` wants          Conversation ──before──> how to ask the next turn
     Conversation… ──interchange.dump | markdown.dump | page.dump──> text    text ──interchange.load──> History.add
 
@@ -16,15 +16,15 @@ from pathlib import Path
 from pluralism_local import config
 from pluralism_local.history.provenance import Before, asked_with, before, weighed
 from pluralism_local.history.store import History
-from pluralism_local.history.values import Conversation, Counts, StoredTurn, Summary, short_title
+from pluralism_local.history.values import Conversation, ConversationSummary, Counts, StoredTurn, short_title
 
 __all__ = [
     "Before",
     "Conversation",
+    "ConversationSummary",
     "Counts",
     "History",
     "StoredTurn",
-    "Summary",
     "asked_with",
     "before",
     "default_path",

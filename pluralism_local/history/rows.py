@@ -1,6 +1,6 @@
 """Rows of the tables as values, and values as what the tables hold.
 
-conversation, turn rows ──> Summary, Conversation, StoredTurn          record, turn ──> JSON columns
+conversation, turn rows ──> ConversationSummary, Conversation, StoredTurn          record, turn ──> JSON columns
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 from pluralism_local.history.search import contains, snippet
 from pluralism_local.history.values import (
     Conversation,
+    ConversationSummary,
     StoredTurn,
-    Summary,
     storable,
     to_datetime,
 )
@@ -41,13 +41,15 @@ def comments_of(record: Mapping[str, Any] | None) -> str:
     return storable("\n".join(comment.text for comment in from_record(record).comments))
 
 
-def summary(connection: sqlite3.Connection, row: sqlite3.Row, search_words: Sequence[str]) -> Summary:
+def summary(
+    connection: sqlite3.Connection, row: sqlite3.Row, search_words: Sequence[str]
+) -> ConversationSummary:
     """A line of a list; `search_words` is what was searched for. Records, by far the longest column, are not read."""
     (count,) = connection.execute(
         "SELECT count(*) FROM turn WHERE conversation = ?", (row["key"],)
     ).fetchone()
     texts = _matching_texts(connection, row["key"], search_words) if search_words else ()
-    return Summary(
+    return ConversationSummary(
         row["id"],
         row["title"],
         to_datetime(row["created"]),

@@ -21,8 +21,8 @@ from pluralism_local.history.database import Database, translated
 from pluralism_local.history.search import condition, words
 from pluralism_local.history.values import (
     Conversation,
+    ConversationSummary,
     Counts,
-    Summary,
     new_id,
     now,
     short_title,
@@ -135,7 +135,7 @@ class History:
             _changed(changed, turn)
             _touch(connection, turn)
 
-    def list(self, search: str = "", limit: int = 50, offset: int = 0) -> list[Summary]:
+    def list(self, search: str = "", limit: int = 50, offset: int = 0) -> list[ConversationSummary]:
         """Conversations, the last used first; with `search`, those where a turn or the title has all its words.
 
         Any text can be searched for; upper and lower case are the same, and parts of words are found. A running

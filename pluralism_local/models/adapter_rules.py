@@ -21,7 +21,7 @@ _F32, _ARRAY, _U32 = 6, 9, 4  # GGUF's value types
 _ARCHITECTURE = "general.architecture"
 
 
-class Pair(NamedTuple):
+class MatrixPair(NamedTuple):
     """The matrices of one target. GGUF order: `a` is (in, rank), `b` is (rank, out)."""
 
     target: str
@@ -29,7 +29,7 @@ class Pair(NamedTuple):
     b: Tensor
 
 
-def check_lora(header: GGUFHeader) -> list[Pair]:
+def check_lora(header: GGUFHeader) -> list[MatrixPair]:
     """The pairs of a LoRA whose header can be relied on.
 
     Raises:
@@ -106,7 +106,7 @@ def check_fits(header: GGUFHeader, base: GGUFHeader) -> None:
         )
 
 
-def _pairs(header: GGUFHeader) -> list[Pair]:
+def _pairs(header: GGUFHeader) -> list[MatrixPair]:
     tensors = {tensor.name: tensor for tensor in header.tensors}
     targets = [name.removesuffix(A) for name in tensors if name.endswith(A)]
     alone = tensors.keys() - {f"{target}{suffix}" for target in targets for suffix in (A, B)}
@@ -123,7 +123,7 @@ def _pairs(header: GGUFHeader) -> list[Pair]:
             raise InvalidInput(
                 f"{header.path} has matrices of a type that weights cannot be ({tensor.name!r:.80})."
             )
-    pairs = [Pair(target, tensors[f"{target}{A}"], tensors[f"{target}{B}"]) for target in targets]
+    pairs = [MatrixPair(target, tensors[f"{target}{A}"], tensors[f"{target}{B}"]) for target in targets]
     for target, a, b in pairs:
         if a.shape[1] != b.shape[0]:
             raise InvalidInput(

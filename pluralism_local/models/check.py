@@ -1,6 +1,6 @@
 """Whether a model's file is whole: its header, its tensors, and its checksum where somebody has one on record.
 
-    files ──verify──> Checked per file | Refused: the checksum is another | NotFound, InvalidInput: no sound model
+    files ──verify──> SoundFile per file | Refused: the checksum is another | NotFound, InvalidInput: no sound model
 
 The Hub's cache names its files by their SHA-256; a package that brings a model lists its files' digests, and so does
 the note beside a copy that was made faster. For any other file there is nothing to compare with, and that is said.
@@ -26,7 +26,7 @@ _BLOCK = 4 * 1024**2  # bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class SoundFile:
     """One sound file. `compared_with` says who has the same checksum on record; None if nobody has one."""
 
     path: Path
@@ -40,7 +40,7 @@ def verify(
     path: Path,
     progress: Callable[[float], None],
     should_stop: Callable[[], bool],
-) -> list[Checked]:
+) -> list[SoundFile]:
     """Read the model at `path` (its first part) whole, all parts of it.
 
     `progress` gets the share that is read, in [0, 1], in steps of a hundredth or more.
@@ -63,7 +63,7 @@ def verify(
                 f"{file} is not what {by} has on record: its SHA-256 is {digest}, not {expected}.",
                 "Delete the file and get it again.",
             )
-        checked.append(Checked(file, header.file_bytes, len(header.tensors), digest, by))
+        checked.append(SoundFile(file, header.file_bytes, len(header.tensors), digest, by))
         done += header.file_bytes
     return checked
 

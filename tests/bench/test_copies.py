@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pluralism_local.bench import copies
-from pluralism_local.bench.copies import Figures, Report, Subject, Work
+from pluralism_local.bench.copies import CopyReport, CopyWork, Figures, Subject
 from pluralism_local.bench.divergence import Divergence
 from pluralism_local.bench.speeds import Speeds
 from pluralism_local.errors import InvalidInput
@@ -20,20 +20,20 @@ def figures(kind: str, seconds: float, kl: float) -> Figures:
     return Figures(kind, kind, 1, None, Speeds(rate, rate, rate), Divergence(kl, 9.0, 400))
 
 
-def reported(*candidates: Figures, work: Work | None = None, complete: bool = True) -> Report:
+def reported(*candidates: Figures, work: CopyWork | None = None, complete: bool = True) -> CopyReport:
     subject = Subject("m", Path("m.gguf"), "", "")
     source = figures("F16", 10.0, 0.0)
-    return Report(subject, work or Work(), 2, False, source, candidates, (), {}, complete)
+    return CopyReport(subject, work or CopyWork(), 2, False, source, candidates, (), {}, complete)
 
 
 def test_the_fastest_within_the_bound_is_recommended_if_it_gains() -> None:
     fast, near, slow = figures("Q4_0", 4.0, 0.2), figures("Q4_K_M", 6.0, 0.04), figures("Q8_0", 9.8, 0.001)
     assert fast.ask_seconds == pytest.approx(4.0)
     assert reported(fast, near, slow).recommended == "Q4_K_M"
-    assert reported(fast, near, slow, work=Work(most_kl=0.3)).recommended == "Q4_0"
+    assert reported(fast, near, slow, work=CopyWork(most_kl=0.3)).recommended == "Q4_0"
     assert reported(slow).recommended is None
     assert reported(replace(slow, divergence=Divergence(float("nan"), 1.0, 1))).recommended is None
-    assert reported(fast, near, work=Work(chosen="Q4_0")).chosen == "Q4_0"
+    assert reported(fast, near, work=CopyWork(chosen="Q4_0")).chosen == "Q4_0"
     assert reported(fast, near, complete=False).chosen is None
     assert [round(ratio, 2) for _, ratio in copies.ratios(reported(fast))] == [1.0, 2.5]
 
@@ -51,4 +51,4 @@ def test_a_source_that_is_as_fast_at_both_ends_is_quiet() -> None:
 )
 def test_wrong_work_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(InvalidInput):
-        Work(**wrong)  # type: ignore[arg-type]
+        CopyWork(**wrong)  # type: ignore[arg-type]

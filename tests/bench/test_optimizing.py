@@ -9,7 +9,7 @@ import gguf
 import pytest
 from gguf.scripts.gguf_new_metadata import copy_with_new_metadata
 
-from pluralism_local.bench.copies import Subject, Work
+from pluralism_local.bench.copies import CopyWork, Subject
 from pluralism_local.bench.optimizing import Optimizer
 from pluralism_local.bench.speeds import Speeds
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
@@ -38,7 +38,7 @@ def tiny(tmp_path: Path) -> Path:
 def begin(tiny: Path, tmp_path: Path) -> Begin:
     """Begin a run over the tiny model."""
 
-    def begin(work: Work, **more: object) -> Optimizer:
+    def begin(work: CopyWork, **more: object) -> Optimizer:
         subject = Subject("tiny", tiny, sha256_of(tiny), fingerprint(read_header(tiny)))
         options = LlamaOptions(threads=1)
         return Optimizer(subject, work, tmp_path / "cache", options, **more)  # type: ignore[arg-type]
@@ -48,7 +48,7 @@ def begin(tiny: Path, tmp_path: Path) -> Begin:
 
 def test_a_tiny_model_from_source_to_copy(begin: Begin, tiny: Path, tmp_path: Path) -> None:
     told: list[tuple[str, float | None]] = []
-    work = Work(kinds=("Q4_0", "Q8_0"), chosen="Q8_0", repeats=1)
+    work = CopyWork(kinds=("Q4_0", "Q8_0"), chosen="Q8_0", repeats=1)
     run = begin(work, tell=lambda what, share: told.append((what, share)))
     run.check_space(tiny.parent)
     report = run.run()
@@ -79,7 +79,7 @@ def test_the_copy_of_a_model_in_parts_is_one_file(tiny: Path, tmp_path: Path) ->
     first = tiny.with_name("big-00001-of-00002.gguf")
     file = ModelFile("big", first, "path")
     data, cache = tmp_path / "data", tmp_path / "cache"
-    work = Work(kinds=("Q8_0",), chosen="Q8_0", repeats=1)
+    work = CopyWork(kinds=("Q8_0",), chosen="Q8_0", repeats=1)
     run = Optimizer(Subject("big", first, *identity(file, cache)), work, cache, LlamaOptions(threads=1))
     report = run.run()
     assert report.source.file_bytes == sum(path.stat().st_size for path in parts(first))
@@ -91,7 +91,7 @@ def test_the_copy_of_a_model_in_parts_is_one_file(tiny: Path, tmp_path: Path) ->
 
 
 def test_adapters_of_the_source_fit_the_copy(begin: Begin, tiny: Path, tmp_path: Path) -> None:
-    run = begin(Work(kinds=("Q8_0",), chosen="Q8_0", repeats=1))
+    run = begin(CopyWork(kinds=("Q8_0",), chosen="Q8_0", repeats=1))
     data = tmp_path / "data"
     kept = run.keep(run.run(), optimized.target(tiny, "Q8_0", data, is_managed=False), data)
     adapter = write_tiny_adapter(tmp_path / "adapter.gguf", tiny)
@@ -106,7 +106,7 @@ def test_adapters_of_the_source_fit_the_copy(begin: Begin, tiny: Path, tmp_path:
 def test_stopped_it_reports_what_is_measured_and_writes_no_candidate_twice(
     begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work = Work(kinds=("Q4_0", "Q8_0"), repeats=1)
+    work = CopyWork(kinds=("Q4_0", "Q8_0"), repeats=1)
     stop = False
 
     def tell(what: str, _share: float | None) -> None:
@@ -130,7 +130,7 @@ def test_stopped_it_reports_what_is_measured_and_writes_no_candidate_twice(
 
 def test_stopped_before_anything_is_measured_there_is_no_report(begin: Begin, tmp_path: Path) -> None:
     with pytest.raises(Cancelled):
-        begin(Work(kinds=("Q4_0",), repeats=1), should_stop=lambda: True).run()
+        begin(CopyWork(kinds=("Q4_0",), repeats=1), should_stop=lambda: True).run()
     assert not list((tmp_path / "cache" / "candidates").iterdir())
 
 
@@ -143,7 +143,7 @@ def test_a_candidate_that_fails_is_reported_and_the_others_go_on(
         quantize(source, out, kind, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr("pluralism_local.bench.optimizing.quantize", write)
-    report = begin(Work(kinds=("Q4_0", "Q8_0"), chosen="Q4_0", repeats=1)).run()
+    report = begin(CopyWork(kinds=("Q4_0", "Q8_0"), chosen="Q4_0", repeats=1)).run()
     assert report.failed == {"Q4_0": "llama.cpp cannot write it."} and report.chosen is None
     assert [one.kind for one in report.candidates] == ["Q8_0"]
 
@@ -152,7 +152,7 @@ def test_without_room_it_says_how_much_is_needed_and_free(
     begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 10_000}))
-    run = begin(Work(kinds=("Q4_0", "Q8_0")))
+    run = begin(CopyWork(kinds=("Q4_0", "Q8_0")))
     with pytest.raises(InvalidInput, match=r"Trying Q4_0, Q8_0 takes 0\.0 GB in .*0\.0 GB are free"):
         run.check_space(None)
 
@@ -162,6 +162,6 @@ def test_a_source_that_runs_otherwise_at_the_end_is_told_of(
 ) -> None:
     rates = iter([Speeds(10.0, 10.0, 10.0), Speeds(40.0, 40.0, 40.0), Speeds(40.0, 40.0, 40.0)])
     monkeypatch.setattr("pluralism_local.bench.optimizing.speeds", lambda *_, **__: next(rates))
-    report = begin(Work(kinds=("Q8_0",), repeats=1)).run()
+    report = begin(CopyWork(kinds=("Q8_0",), repeats=1)).run()
     assert report.drift == pytest.approx(4) and report.is_noisy and report.record()["drift"] == 4
     assert report.source.speeds == Speeds(20.0, 20.0, 20.0) and report.candidates[0].speeds.batch_tok_s == 40

@@ -30,7 +30,7 @@ from pluralism_local.tui.screens.keys import Key, bindings
 from pluralism_local.tui.screens.rows import Row, Rows
 
 if TYPE_CHECKING:
-    from pluralism_local.history import History, Summary
+    from pluralism_local.history import ConversationSummary, History
 
 R = TypeVar("R")
 PAGE = 50
@@ -64,7 +64,7 @@ class HistoryScreen(Frame[str | None]):
     def __init__(self, history: History) -> None:
         super().__init__()
         self._history = history
-        self._found: list[Summary] = []
+        self._found: list[ConversationSummary] = []
         self._more = False  # whether there may be more than `_found`
 
     def content(self) -> Iterator[Widget]:
@@ -128,7 +128,7 @@ class HistoryScreen(Frame[str | None]):
             self._next_page()
 
     @work(exclusive=True, group="preview")
-    async def _preview(self, one: Summary) -> None:
+    async def _preview(self, one: ConversationSummary) -> None:
         details = self.query_one(Details)
         await asyncio.sleep(PAUSE / 3)  # whoever holds the arrow down wants the last one
         try:
@@ -183,13 +183,13 @@ class HistoryScreen(Frame[str | None]):
             await asyncio.to_thread(export, conversation, path, replace=replace)
             self.say(f"Written to {path.absolute()}.")
 
-    def _here(self) -> Summary:
+    def _here(self) -> ConversationSummary:
         found = self._summary(self.query_one("#list", Rows).row)
         if found is None:
             raise InvalidInput("No conversation is chosen.")
         return found
 
-    def _summary(self, row: Row | None) -> Summary | None:
+    def _summary(self, row: Row | None) -> ConversationSummary | None:
         return next((one for one in self._found if row is not None and one.id == row.key), None)
 
     def _neighbour(self, id: str) -> str:
@@ -199,7 +199,7 @@ class HistoryScreen(Frame[str | None]):
         return next(iter([*ids[at + 1 :][:1], *ids[:at][-1:]]), "")
 
 
-def _row(one: Summary) -> Row:
+def _row(one: ConversationSummary) -> Row:
     moment = local(one.updated)
     this_year = moment.year == datetime.now().astimezone().year
     long = f"{moment:%m-%d %H:%M}" if this_year else f"{moment:%Y-%m-%d} "

@@ -23,7 +23,7 @@ from textual.widgets import Input
 from pluralism_local.config import Settings
 from pluralism_local.display.figures import one_line
 from pluralism_local.errors import Cancelled, InvalidInput
-from pluralism_local.models.check import Checked, verify
+from pluralism_local.models.check import SoundFile, verify
 from pluralism_local.remote_url import without_credentials
 from pluralism_local.tui.screens.frame import BACK, DETAILS, HELP, Details, Frame
 from pluralism_local.tui.screens.keys import Key, bindings
@@ -173,7 +173,7 @@ class ModelsScreen(Frame[str | None]):
         return next((entry for entry in self._entries if row is not None and entry.name == row.key), None)
 
 
-def _verdict(entry: Entry, checked: list[Checked]) -> str:
+def _verdict(entry: Entry, checked: list[SoundFile]) -> str:
     by = checked[0].compared_with
     compared = f"as {by} has it" if by else "(nobody has one on record)"
     digests = ", ".join(part.sha256 for part in checked)

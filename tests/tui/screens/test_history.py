@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pluralism_local.history import History, Summary
+from pluralism_local.history import ConversationSummary, History
 from pluralism_local.results import Aggregate, Comment, Result
 from pluralism_local.tui.screens.history import HistoryScreen
 from pluralism_local.types import ModelInfo, Sampling, Usage
@@ -123,7 +123,7 @@ def test_typing_never_waits_for_the_database(
     let_go = threading.Event()
     plain = history.list
 
-    def slow(search: str = "", limit: int = 50, offset: int = 0) -> list[Summary]:
+    def slow(search: str = "", limit: int = 50, offset: int = 0) -> list[ConversationSummary]:
         asked.append(search)
         let_go.wait(60)
         return plain(search, limit, offset)
