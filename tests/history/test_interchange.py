@@ -90,10 +90,10 @@ def test_importing_twice_does_not_double(history: History, tmp_path: Path) -> No
     talk(history, result())
     talk(history, result("Other?"))
     text = exported(history)
-    assert history.add(load(text)) == Added(known=2)
+    assert history.add(load(text)) == Added(unchanged=2)
     with History(tmp_path / "b.db") as other:
         assert other.add(load(text)) == Added(new=2)
-        assert other.add(load(text)) == Added(known=2)
+        assert other.add(load(text)) == Added(unchanged=2)
         assert exported(other) == text
         assert len(other.list("nets")) == 2  # it is in the index, too
 
@@ -107,8 +107,8 @@ def test_a_conversation_that_went_on_elsewhere_goes_on_here(history: History, tm
         first = other.get(id).turns[0].id
         other.finish(other.ask(id, "overton", "Second?", {"retry_of": first}), result("Second?"))
         assert history.add(load(exported(other))) == Added(extended=1)
-        assert history.add(load(exported(other))) == Added(known=1)
-        assert history.add(load(short)) == Added(known=1)
+        assert history.add(load(exported(other))) == Added(unchanged=1)
+        assert history.add(load(short)) == Added(unchanged=1)
         updated = other.get(id).updated
     here = history.get(id)
     assert [turn.prompt for turn in here.turns] == ["First?", "Second?"]
@@ -124,11 +124,11 @@ def test_one_that_went_another_way_stands_beside_it_once(history: History) -> No
         one, turns=(one.turns[0], replace(last, prompt="Else?", created=last.created + timedelta(1)))
     )
     assert history.add([other]) == Added(new=1)
-    assert history.add([other]) == Added(known=1)
+    assert history.add([other]) == Added(unchanged=1)
     assert sorted(turn.prompt for found in history.all() for turn in found.turns) == [
         "Else?", "First?", "First?", "Second?",
     ]  # fmt: skip
-    assert history.add(load(exported(history))) == Added(known=2)
+    assert history.add(load(exported(history))) == Added(unchanged=2)
 
 
 def test_a_running_turn_arrives_as_a_stopped_one(history: History, tmp_path: Path) -> None:
