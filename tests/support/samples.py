@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pluralism_local.evaluation.reading import read_samples
-
+from pluralism_local.evaluation.sample_file import read_samples
 from pluralism_local.evaluation.samples import Sample
 from pluralism_local.evaluation.tasks import TASKS
 from tests.support import rows
