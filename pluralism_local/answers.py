@@ -24,8 +24,7 @@ from pluralism_local.evaluation.journal import Journal, Record
 from pluralism_local.evaluation.questions import QuestionBatch, StoredResult
 from pluralism_local.evaluation.runner import CHUNK
 from pluralism_local.evaluation.strict_records import check_records
-from pluralism_local.modes.record import to_record
-from pluralism_local.recorded import from_record
+from pluralism_local.records import from_record, to_record
 from pluralism_local.results import Aggregate, Comment, Result, Selection
 
 ANSWERS_FILE = "answers.jsonl"
@@ -51,11 +50,11 @@ class Answer:
         stored = from_record(record)
         error = record.get("error")
         self.question = question
-        self.answer: str = record.get("answer", "")
+        self.answer: str = stored.answer
         self.comments: tuple[Comment, ...] = stored.comments
         self.distribution: Aggregate | None = stored.distribution
         self.selection: Selection | None = stored.selection
-        self.complete: bool = record.get("complete", False)
+        self.complete: bool = stored.complete
         self.warnings: tuple[str, ...] = stored.warnings
         self.error: str | None = None if error is None else error["message"]
 

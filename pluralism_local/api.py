@@ -16,16 +16,18 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
-from pluralism_local import config, modes, wiring
-from pluralism_local.answers import Answer, Answers, record_of
+from pluralism_local import config, wiring
+from pluralism_local.answers import Answer, Answers
 from pluralism_local.communities import Pool
+from pluralism_local.conversation.asking import run_ask
+from pluralism_local.conversation.engines import open_handles
 from pluralism_local.errors import InvalidInput
 from pluralism_local.evaluation.questions import QuestionBatch
 from pluralism_local.mode_specs import DEFAULT, SPECS
+from pluralism_local.records import to_record
 from pluralism_local.results import Result
-from pluralism_local.types import Sampling
 
 
 class Session:
@@ -55,7 +57,7 @@ class Session:
         self._settings, self._closed = loaded.settings, False
         with ExitStack() as stack:
             self._handles = stack.enter_context(
-                wiring.open_handles(
+                open_handles(
                     self._settings,
                     communities=communities_model,
                     default_local=wiring.local_default(overrides),
@@ -117,11 +119,8 @@ class Session:
         if self._closed:
             raise _closed()
         ask = self._batch(mode, options, attribute).ask(question)
-        events = modes.run(
-            replace(ask, system=system), llm=self._handles.llm, communities=self._handles.communities
-        )
-        results = [event for event in events if isinstance(event, Result)]
-        return Answer(record_of(results[-1], self._warnings), question)
+        *_, result = run_ask(replace(ask, system=system), self._handles, warnings=self._warnings)
+        return Answer(to_record(cast(Result, result)), question)
 
     def ask_many(
         self,
@@ -150,7 +149,7 @@ class Session:
             >>> import pluralism_local as plural
             >>> with plural.open("starter", comment_max_tokens=16) as p:
             ...     many = p.ask_many(["Is tea good?", "Is rain bad?"], mode="distributional", options=["Yes", "No"])
-            ...     answers = [one.answer for one in many]
+            ...     answers = [answer.answer for answer in many]
             >>> [answer in ("Yes", "No") for answer in answers], len(many.to_frame())
             ([True, True], 2)
         """
@@ -176,13 +175,8 @@ class Session:
             name,
             tuple(options),
             attribute,
-            Sampling(
-                settings.comment_temperature,
-                settings.comment_top_p,
-                settings.comment_max_tokens,
-                settings.seed,
-            ),
-            Sampling(settings.temperature, settings.top_p, settings.max_tokens, settings.seed),
+            settings.comment_sampling(),
+            settings.answer_sampling(),
             settings.template,
         )
 

@@ -17,7 +17,7 @@ from pluralism_local.errors import InvalidInput
 from pluralism_local.mode_specs import DEFAULT, MODES, ModeName
 from pluralism_local.model_names import STARTER, url_of
 from pluralism_local.remote_url import parse_spec
-from pluralism_local.types import MAX_THREADS
+from pluralism_local.types import MAX_THREADS, Sampling
 
 _ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -102,6 +102,19 @@ class Settings(BaseModel):
     def keyless(self) -> frozenset[str]:
         """Addresses of remote models that no key is sent to, since only a file of others names them."""
         return self._keyless
+
+    def answer_sampling(self, retries: int = 0) -> Sampling:
+        """How the LLM's answer is drawn; each of the `retries` takes the next seed, so that the answer differs."""
+        return Sampling(self.temperature, self.top_p, self.max_tokens, self._seed(retries))
+
+    def comment_sampling(self, retries: int = 0) -> Sampling:
+        """How the communities' comments are drawn, in the same way."""
+        return Sampling(
+            self.comment_temperature, self.comment_top_p, self.comment_max_tokens, self._seed(retries)
+        )
+
+    def _seed(self, retries: int) -> int:
+        return (self.seed + retries) % 2**32
 
     def without_key_for(self, models: Iterable[str]) -> Settings:
         """The same settings; the key goes to none of the servers among these names of models."""

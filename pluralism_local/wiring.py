@@ -3,16 +3,14 @@
     a server's name ──> the engine that model_names.SERVERS has for it: RemoteEngine, ScriptedEngine
     any other name  ──> models.resolve ──> file ──> LlamaEngine
 
-Two handles come out: `llm` answers, `communities` comments. They are one engine unless told otherwise, or the
-LLM is a black box that takes no adapters: then its communities run on a local model.
+Where the LLM is a black box that takes no adapters, `communities_model` names a local one for its communities;
+`conversation.engines` opens both.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,26 +28,18 @@ if TYPE_CHECKING:
     from pluralism_local.engine.llama import LlamaEngine
 
 
-@dataclass(frozen=True, slots=True)
-class Handles:
-    """The engine that answers and the one the communities run on; may be the same object."""
-
-    llm: LanguageModel
-    communities: LanguageModel
-
-
 def find_mode(text: str) -> ModeName:
     """The mode that `text` names or begins.
 
     Raises: InvalidInput for an unknown or ambiguous name.
     """
-    wanted = text.strip().lower()
-    found = [mode for mode in MODES if mode.startswith(wanted)] if wanted else []
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise InvalidInput(f"The mode '{text}' could be {' or '.join(found)}.", "Write more of it.")
-    raise InvalidInput(f"There is no mode '{text}'.", did_you_mean(wanted, MODES))
+    beginning = text.strip().lower()
+    modes = [mode for mode in MODES if mode.startswith(beginning)] if beginning else []
+    if len(modes) == 1:
+        return modes[0]
+    if modes:
+        raise InvalidInput(f"The mode '{text}' could be {' or '.join(modes)}.", "Write more of it.")
+    raise InvalidInput(f"There is no mode '{text}'.", did_you_mean(beginning, MODES))
 
 
 def library(settings: Settings) -> Library:
@@ -88,33 +78,6 @@ def _parse_spec(spec: str) -> tuple[str, float | None]:
         raise InvalidInput(
             f"'{spec}' does not end in a scale.", "Write ID:SCALE with a number, e.g. press-left:0.8."
         ) from None
-
-
-@contextmanager
-def open_handles(
-    settings: Settings,
-    *,
-    communities: str | None,
-    default_local: str,
-    needed: bool,
-    status: Callable[[str], None],
-) -> Iterator[Handles]:
-    """Open what an ask needs and close it afterwards.
-
-    Args:
-        communities: the name given with --communities-model, or None.
-        default_local: what the communities run on when the LLM is remote and nothing was said.
-        needed: whether the mode asks communities at all; if not, no second model is opened.
-        status: told what is being opened.
-    """
-    llm_name = engine_name(settings.model, settings)
-    name = communities or communities_model(settings, default_local)
-    with ExitStack() as stack:
-        llm = stack.enter_context(open_engine(settings.model, settings, status))
-        if not needed or engine_name(name, settings) == llm_name:
-            yield Handles(llm, llm)
-        else:
-            yield Handles(llm, stack.enter_context(open_engine(name, settings, status)))
 
 
 def engine_name(name: str, settings: Settings) -> str:

@@ -21,7 +21,7 @@ from pluralism_local.errors import EngineFailure
 from pluralism_local.evaluation.journal import read_journal
 from pluralism_local.evaluation.runner import CHUNK
 from pluralism_local.mode_specs import MODES, SPECS
-from pluralism_local.modes.record import SCHEMA
+from pluralism_local.records import SCHEMA
 
 HEAVY = (
     "llama_cpp",

@@ -1,6 +1,6 @@
 """`plocal ask`: one question, one answer.
 
-    options + stdin ──> Plan ──> engines ──> mode ──> events ──> Show, and the history's Log
+    options + stdin ──> Ask ──> engines ──> run_ask ──> events ──> LiveView, and the history
                                    └─ --dry-run: rehearsal ──> the plan
 
 Cheap checks come first: the mode, the prompt, the cards; then the model is opened.
@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,19 +21,20 @@ from pluralism_local import wiring
 from pluralism_local.cli import options
 from pluralism_local.cli.exits import ExitCode
 from pluralism_local.cli.interrupt import Interrupt, catching
-from pluralism_local.cli.keeping import Log, keeping, to_continue
 from pluralism_local.cli.output import Format, Output
 from pluralism_local.cli.stdin import read_prompt
-from pluralism_local.errors import Cancelled
-from pluralism_local.mode_specs import SPECS
+from pluralism_local.conversation.ask_builder import AskChoices, build_ask, choose_pool, going_on, to_continue
+from pluralism_local.conversation.engines import Handles, open_handles
+from pluralism_local.conversation.history_log import ConversationLog, HistoryLog
+from pluralism_local.errors import Cancelled, InvalidInput, PlocalError
+from pluralism_local.mode_specs import SPECS, ModeName, listed
+from pluralism_local.results import Result
 
 if TYPE_CHECKING:
-    from pluralism_local.cli.show import Show
-    from pluralism_local.communities import Pool
+    from pluralism_local.cli.live_view import LiveView
     from pluralism_local.config import Settings
     from pluralism_local.history import Conversation
     from pluralism_local.modes import Ask
-    from pluralism_local.results import ModeEvent, Result
 
 EPILOG = """
 \b
@@ -45,6 +46,7 @@ Examples:
   cat article.txt | plocal ask "What would people say about this?"
   plocal ask --json "Is tipping fair?" | jq -r .answer
   plocal ask --dry-run "Is tipping fair?"
+  plocal ask --trace "Is tipping fair?"
   plocal ask -c "And for waiters?"
 
 \b
@@ -65,25 +67,26 @@ Exit codes:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class AskOptions:
     """What the command line says beyond the settings, or the conversation that it goes on with.
 
-    `weights` are those of `specs`; empty for equal ones.
+    Attributes:
+        answers: those to weigh.
+        whole, thoughts, trace, usage: what is shown beside the answer.
+        conversation: the one to go on with; None for a new one.
     """
 
-    specs: tuple[str, ...]
-    weights: tuple[float, ...]
-    attribute: str | None
+    choices: AskChoices
     answers: tuple[str, ...]
-    system: str | None
     communities_model: str | None
     stream: bool
     whole: bool
     thoughts: bool
+    trace: bool
     usage: bool
     dry_run: bool
     force: bool
-    going_on: Conversation | None = None
+    conversation: Conversation | None
 
 
 def ask(
@@ -114,6 +117,7 @@ def ask(
     stdin: options.ReadStdin = None,
     show_comments: options.ShowComments = False,
     thoughts: options.ShowThoughts = False,
+    trace: options.Trace = False,
     usage: options.ShowUsage = False,
     dry_run: options.DryRun = False,
     offline: options.Offline = None,
@@ -130,181 +134,186 @@ def ask(
 
     Every ask is kept in the history (plocal logs), unless --no-log is given or `plocal logs off` was said.
     """
-    from pluralism_local.history import before
-
     out = options.output(context)
     out.format = "json" if as_json else format
     options.pool_or_communities(pool, community)
-    going_on = to_continue(conversation) if go_on or conversation is not None else None
-    earlier = before(going_on)
-    as_before = pool is None and not community
-    overrides: dict[str, object] = {
-        "mode": wiring.find_mode(mode) if mode is not None else earlier.mode,
-        "model": model,
-        "pool": earlier.pool if as_before else pool,
-        "seed": seed,
-        "temperature": temperature,
-        "top_p": top_p,
-        "max_tokens": max_tokens,
-        "comment_max_tokens": comment_max_tokens,
-        "ctx_size": ctx_size,
-        "gpu_layers": gpu_layers,
-        "threads": threads,
-        "template": template,
-        "offline": offline,
-        "logging": False if no_log else None,
-    }
-    settings = options.load(out, overrides).settings
-    wanted = Wanted(
-        specs=earlier.communities if as_before else tuple(community or ()),
-        weights=earlier.weights if as_before else (),
-        attribute=earlier.attribute if attribute is None and SPECS[settings.mode].attribute else attribute,
+    overrides = {**options.settings_given(locals()), "logging": False if no_log else None}
+    going_on_with = to_continue(conversation) if go_on or conversation is not None else None
+    loaded = options.load(out, overrides)
+    settings, choices = going_on(
+        loaded.settings,
+        loaded.origin,
+        AskChoices(specs=tuple(community or ()), attribute=attribute, system=system),
+        going_on_with,
+    )
+    if attribute is None and not SPECS[settings.mode].attribute:
+        choices = replace(choices, attribute=None)  # the conversation's is of another mode
+    if trace:
+        _check_traceable(settings.mode)
+    chosen = AskOptions(
+        choices=choices,
         answers=tuple(option or os.environ.get("PLOCAL_OPTION", "").splitlines()),
-        system=earlier.system if system is None else system,
         communities_model=communities_model,
         stream=stream,
         whole=show_comments,
         thoughts=thoughts,
+        trace=trace,
         usage=usage,
         dry_run=dry_run,
         force=force,
-        going_on=going_on,
+        conversation=going_on_with,
     )
     question = read_prompt(prompt, sys.stdin, wait=stdin, warn=out.warn)
     default_local = wiring.local_default(overrides)
-    _answer(out, settings, wanted, question, default_local)
+    _answer(out, settings, chosen, question, default_local)
 
 
-def _answer(out: Output, settings: Settings, wanted: Wanted, question: str, default_local: str) -> None:
+def _answer(out: Output, settings: Settings, chosen: AskOptions, question: str, default_local: str) -> None:
     """Open the engines and carry out the ask, or rehearse it."""
-    needed = SPECS[settings.mode].communities
-    pool = _pool(settings, wanted) if needed else None
-    task = build_ask(settings, wanted, question, pool)
+    from pluralism_local.conversation.asking import fit_ask
+
+    spec, choices, conversation = SPECS[settings.mode], chosen.choices, chosen.conversation
+    pool = choose_pool(settings, choices.specs, choices.weights) if spec.communities else None
+    task = build_ask(
+        settings,
+        question,
+        pool=pool,
+        attribute=choices.attribute,
+        options=chosen.answers,
+        system=choices.system,
+        turns=conversation.to_go_on() if conversation else (),
+    )
     with (
         catching(out) as interrupt,
-        wiring.open_handles(
+        open_handles(
             settings,
-            communities=wanted.communities_model,
+            communities=chosen.communities_model,
             default_local=default_local,
-            needed=needed,
+            needed=spec.communities,
             status=out.status,
         ) as handles,
     ):
         out.clear_status()
-        warnings: list[str] = []
-        if pool is not None:
-            pool, warnings = wiring.fitting(pool, handles.communities, force=wanted.force)
-            task = replace(task, pool=pool)
-        if wanted.dry_run:
-            from pluralism_local.cli.plan import show_plan
+        task, warnings = fit_ask(task, handles, force=chosen.force)
+        if chosen.dry_run:
+            from pluralism_local.cli.dry_run import show_plan
 
             show_plan(out, task, handles, warnings)
         else:
-            conversation = wanted.going_on.id if wanted.going_on else None
-            with keeping(out, task, settings, conversation) as log:
+            with _logged(out, task, settings, conversation.id if conversation else None) as log:
                 interrupt.graceful = True
-                _run(out, task, handles, wanted, warnings, interrupt, log)
-
-
-def _pool(settings: Settings, wanted: Wanted) -> Pool:
-    from pluralism_local.history import weighed
-
-    found = wiring.find_pool(wiring.library(settings), settings.pool, list(wanted.specs))
-    return weighed(found, wanted.weights)
-
-
-def build_ask(settings: Settings, wanted: Wanted, question: str, pool: Pool | None) -> Ask:
-    """The `Ask` that settings and options make.
-
-    Raises: InvalidInput for values out of range.
-    """
-    from pluralism_local.modes import Ask
-    from pluralism_local.types import Sampling
-
-    return Ask(
-        prompt=question,
-        mode=settings.mode,
-        pool=pool,
-        system=wanted.system,
-        attribute=wanted.attribute,
-        options=wanted.answers,
-        turns=wanted.going_on.to_go_on() if wanted.going_on else (),
-        answer=Sampling(settings.temperature, settings.top_p, settings.max_tokens, settings.seed),
-        comment=Sampling(
-            settings.comment_temperature, settings.comment_top_p, settings.comment_max_tokens, settings.seed
-        ),
-    )
+                _run(out, task, handles, chosen, warnings, interrupt, log)
 
 
 def _run(
     out: Output,
     task: Ask,
-    handles: wiring.Handles,
-    wanted: Wanted,
+    handles: Handles,
+    chosen: AskOptions,
     warnings: list[str],
     interrupt: Interrupt,
-    log: Log,
+    log: ConversationLog,
 ) -> None:
     """Show events until the result; Ctrl-C keeps what there is."""
-    from pluralism_local import modes
+    from pluralism_local.conversation.asking import run_ask
 
-    show = _show(out, task, wanted)
-    events = modes.run(task, llm=handles.llm, communities=handles.communities, should_stop=interrupt)
-    result = _follow(events, show, log)
-    if interrupt.requested and not _something(result):
-        raise Cancelled
-    result = replace(result, warnings=(*warnings, *result.warnings))
-    log.finish(result)
-    show.finish(result, log.conversation)
+    view = _view_of(out, task, chosen)
+    with closing(run_ask(task, handles, warnings=warnings, log=log, should_stop=interrupt)) as events:
+        for event in events:
+            if not isinstance(event, Result):
+                view.event(event)
+                continue
+            if interrupt.requested and not _is_worth_keeping(event):
+                raise Cancelled
+            log.finish(event)
+            view.finish(event, log.conversation)
+            _tell(out, event, usage_too=chosen.usage)
+
+
+def _tell(out: Output, result: Result, *, usage_too: bool) -> None:
+    """What goes to stderr at the end, and the exit code."""
     for warning in result.warnings:
         out.warn(warning)
-    if wanted.usage:
-        from pluralism_local.cli.render import usage
+    if usage_too:
+        from pluralism_local.cli.result_text import usage
 
         out.note(usage(result))
     if not result.complete:
         out.exit = ExitCode.PARTIAL
 
 
-def _follow(events: Iterator[ModeEvent], show: Show, log: Log) -> Result:
-    """Show and keep each event, and return the last, the result. Whatever happens, the mode ends before its engines."""
-    from pluralism_local.results import Result
+def _check_traceable(mode: ModeName) -> None:
+    """Raises: InvalidInput for a mode whose answer is not written from all comments together."""
+    from pluralism_local.conversation.trace import TRACEABLE
 
-    with ExitStack() as stack:
-        stack.callback(getattr(events, "close", lambda: None))
-        for event in events:
-            if isinstance(event, Result):
-                return event
-            log.event(event)
-            show.event(event)
-    raise TypeError("a mode ends with a Result")
+    if mode not in TRACEABLE:
+        raise InvalidInput(
+            f"Only an {listed(TRACEABLE)} answer can be traced to comments.",
+            f"Leave --trace out, or use --mode {TRACEABLE[0]}.",
+        )
 
 
-def _something(result: Result) -> bool:
-    """Whether there is anything to keep of a stopped ask."""
-    said = any(comment.text.strip() for comment in result.comments)
-    return said or bool(result.answer.strip()) or result.distribution is not None
+def _is_worth_keeping(result: Result) -> bool:
+    """Whether there is anything of a stopped ask."""
+    has_comments = any(comment.text.strip() for comment in result.comments)
+    return has_comments or bool(result.answer.strip()) or result.distribution is not None
 
 
-def _show(out: Output, task: Ask, wanted: Wanted) -> Show:
-    from pluralism_local.cli import show
-    from pluralism_local.cli.markdown import MarkdownLayout
-    from pluralism_local.cli.render import TextLayout
+@contextmanager
+def _logged(
+    out: Output, task: Ask, settings: Settings, conversation: str | None
+) -> Iterator[ConversationLog]:
+    """Keep what happens in the block, if the settings say so, as a turn of `conversation` or of a new one.
+
+    An ask never fails for the history's sake: what went wrong with it is told at the end.
+    """
+    sentences: list[str] = []
+    history = HistoryLog(
+        None,
+        writing=settings.logging,
+        tell=sentences.append,
+        given_up=lambda error: sentences.append(
+            f"This was not logged. {error.message} {error.hint}".rstrip()
+        ),
+    )
+    log = ConversationLog(history, conversation)
+    try:
+        log.begin(task, settings)
+        yield log
+    except PlocalError as error:
+        if isinstance(error, Cancelled):
+            log.stop()
+        else:
+            log.fail(error.message)
+        raise
+    except BaseException:
+        log.stop()
+        raise
+    finally:
+        history.close()
+        for sentence in sentences:
+            out.warn(sentence)
+
+
+def _view_of(out: Output, task: Ask, chosen: AskOptions) -> LiveView:
+    from pluralism_local.cli import live_view
+    from pluralism_local.cli.result_markdown import MarkdownLayout
+    from pluralism_local.cli.result_text import TextLayout
 
     kind: Format = out.format
     communities = len(task.pool.members) if task.pool is not None else 0
     if kind == "json":
-        return show.JsonShow(out, communities=communities)
+        return live_view.JsonView(out, communities=communities, trace=chosen.trace)
     if kind == "jsonl":
-        return show.JsonlShow(out)
-    layout: show.Layout = TextLayout(out, task.pool, whole=wanted.whole)
+        return live_view.JsonLinesView(out, trace=chosen.trace)
+    layout: live_view.Layout = TextLayout(out, task.pool, whole=chosen.whole, trace=chosen.trace)
     if kind == "md":
-        layout = MarkdownLayout(task.pool, whole=wanted.whole)
-    return show.PeopleShow(
+        layout = MarkdownLayout(task.pool, whole=chosen.whole, trace=chosen.trace)
+    return live_view.ReadingView(
         out,
         layout,
         prompt=task.prompt,
-        stream=wanted.stream,
+        stream=chosen.stream,
         communities=communities,
-        thoughts=wanted.thoughts,
+        thoughts=chosen.thoughts,
     )

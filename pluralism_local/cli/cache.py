@@ -10,6 +10,7 @@ import typer
 from pluralism_local.cli import options
 from pluralism_local.cli.exits import ExitCode
 from pluralism_local.cli.output import table
+from pluralism_local.display.figures import size
 
 if TYPE_CHECKING:
     from pluralism_local.cache import Item
@@ -83,24 +84,19 @@ def verify(context: typer.Context, as_json: options.Json = False) -> None:
             )
         )
     out.clear_status()
-    rows = [[one.item.kind, one.state, one.item.about, one.item.path.name] for one in checked]
+    rows = [
+        [verdict.item.kind, verdict.state, verdict.item.about, verdict.item.path.name] for verdict in checked
+    ]
     out.show(
-        [{**one.item.record(), "state": one.state} for one in checked],
+        [{**verdict.item.record(), "state": verdict.state} for verdict in checked],
         table(rows, ["kind", "state", "belongs to", "file"]),
     )
-    damaged = sum(one.state == "damaged" for one in checked)
+    damaged = sum(verdict.state == "damaged" for verdict in checked)
     if damaged:
         out.warn(
             f"{damaged} of {len(checked)} had been damaged and {'was' if damaged == 1 else 'were'} thrown away."
         )
         out.exit = ExitCode.REFUSED
-
-
-def size(file_bytes: int) -> str:
-    """``145 MB``, ``12 kB``."""
-    if file_bytes >= 1e9:
-        return f"{file_bytes / 1e9:.1f} GB"
-    return f"{file_bytes / 1e6:.0f} MB" if file_bytes >= 1e6 else f"{-(-file_bytes // 1000)} kB"
 
 
 def _table(listed: Sequence[Item]) -> str:

@@ -107,21 +107,7 @@ def chat(
     """
     out = options.output(context)
     options.pool_or_communities(pool, community)
-    overrides: dict[str, object] = {
-        "mode": wiring.find_mode(mode) if mode is not None else None,
-        "model": model,
-        "pool": pool,
-        "seed": seed,
-        "temperature": temperature,
-        "top_p": top_p,
-        "max_tokens": max_tokens,
-        "comment_max_tokens": comment_max_tokens,
-        "ctx_size": ctx_size,
-        "gpu_layers": gpu_layers,
-        "threads": threads,
-        "template": template,
-        "offline": offline,
-    }
+    overrides = options.settings_given(locals())
     loaded = options.load(out, overrides)
     if web:
         from pluralism_local.tui.web import serve
@@ -136,17 +122,16 @@ def chat(
         )
         return
     require_terminal()
+    from pluralism_local.conversation.ask_builder import AskChoices
     from pluralism_local.tui.state import Start
 
     code = _run(
         Start(
             settings=loaded.settings,
             origin=loaded.origin,
-            specs=tuple(community or ()),
+            choices=AskChoices(specs=tuple(community or ()), attribute=attribute, system=system),
             communities_model=communities_model,
             default_local=wiring.local_default(overrides),
-            attribute=attribute,
-            system=system,
             force=force,
             log=not no_log and loaded.settings.logging,
             conversation=_conversation(out, conversation, latest=go_on),
@@ -178,15 +163,12 @@ def _conversation(out: Output, id: str | None, *, latest: bool) -> Conversation 
     """The conversation to go on with; without any yet, a warning and a new one."""
     if id is None and not latest:
         return None
-    from pluralism_local.history import History, default_path
+    from pluralism_local.conversation.ask_builder import latest_or
 
-    with History(default_path()) as history:
-        if id is not None:
-            return history.get(id)
-        found = history.latest(to_go_on=True)
-    if found is None:
+    conversation = latest_or(id)
+    if conversation is None:
         out.warn("There is no conversation to go on with; this is a new one.")
-    return found
+    return conversation
 
 
 def _run(start: Start) -> int:
@@ -198,12 +180,12 @@ def _run(start: Start) -> int:
 
 def _same_options(arguments: list[str]) -> list[str]:
     """The command line for a visitor's process: this one without the options of --web."""
-    kept, skip = list[str](), False
+    same, skip = list[str](), False
     for argument in arguments:
         if skip:
             skip = False
         elif argument in _OF_THE_SERVER:
             skip = True
         elif argument != "--web" and not argument.startswith(tuple(f"{name}=" for name in _OF_THE_SERVER)):
-            kept.append(argument)
-    return kept
+            same.append(argument)
+    return same

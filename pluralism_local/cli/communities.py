@@ -24,7 +24,7 @@ _CARD = "README.md"
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class CardCheck:
     """A card or pool that was checked: what it is made of, or what is wrong with it."""
 
     name: str
@@ -33,8 +33,8 @@ class Check:
 
     def record(self) -> dict[str, Any]:
         """As in the JSON of `validate`."""
-        found: dict[str, Any] = {"name": self.name, "ok": self.failure is None, "about": self.about or None}
-        return found | (self.failure.record() if self.failure is not None else {"error": None})
+        entry: dict[str, Any] = {"name": self.name, "ok": self.failure is None, "about": self.about or None}
+        return entry | (self.failure.record() if self.failure is not None else {"error": None})
 
 
 app = typer.Typer(
@@ -50,9 +50,9 @@ def ls(context: typer.Context, as_json: options.Json = False) -> None:
 
     out = options.output(context, as_json=as_json)
     shelf = library(options.load(out).settings)
-    found = shelf.communities()
-    rows = [[one.id, one.name, one.card.made_of] for one in found]
-    out.show([_record(one) for one in found], table(rows, ["id", "name", "made of"]))
+    communities = shelf.communities()
+    rows = [[community.id, community.name, community.card.made_of] for community in communities]
+    out.show([_record(community) for community in communities], table(rows, ["id", "name", "made of"]))
     for problem in shelf.problems():
         out.warn(problem.error.message)
     for override in shelf.overridden():
@@ -81,7 +81,7 @@ def validate(
     ],
     as_json: options.Json = False,
 ) -> None:
-    """Check cards: their keys and values, their text, the adapter's file, its checksum and its tensors.
+    """CardCheck cards: their keys and values, their text, the adapter's file, its checksum and its tensors.
 
     One line per card; a folder stands for the cards and pools in it. The exit code is that of the first card
     that failed: 2 an invalid card, 3 something is missing, 4 an adapter that is not what the card describes.
@@ -110,27 +110,27 @@ def targets(name: str) -> list[str]:
     return list(map(str, inside)) or [name]
 
 
-def check(shelf: Library, name: str) -> Check:
+def check(shelf: Library, name: str) -> CardCheck:
     """Load a card, or a pool if `name` is a file of one."""
     try:
         if name.endswith((".yaml", ".yml")):
-            return Check(name, f"pool of {len(shelf.pool(name).members)}")
-        return Check(name, _load(shelf, name).card.made_of)
+            return CardCheck(name, f"pool of {len(shelf.pool(name).members)}")
+        return CardCheck(name, _load(shelf, name).card.made_of)
     except PlocalError as error:
-        return Check(name, "", describe(error))
+        return CardCheck(name, "", describe(error))
 
 
-def report(out: Output, results: list[Check]) -> None:
+def report(out: Output, results: list[CardCheck]) -> None:
     """A line per checked thing, ``ok`` or ``FAIL`` with the reason; the first failure's exit code."""
     lines = []
-    for found in results:
-        if found.failure is None:
-            lines.append(f"ok    {found.name}  ({found.about})")
+    for result in results:
+        if result.failure is None:
+            lines.append(f"ok    {result.name}  ({result.about})")
         else:
-            lines.append(f"FAIL  {found.name}: {found.failure.message}")
-            lines += [f"      {found.failure.hint}"] if found.failure.hint else []
-    out.show([found.record() for found in results], "\n".join(map(clean, lines)))
-    out.exit = next((found.failure.exit for found in results if found.failure is not None), ExitCode.DONE)
+            lines.append(f"FAIL  {result.name}: {result.failure.message}")
+            lines += [f"      {result.failure.hint}"] if result.failure.hint else []
+    out.show([result.record() for result in results], "\n".join(map(clean, lines)))
+    out.exit = next((result.failure.exit for result in results if result.failure is not None), ExitCode.DONE)
 
 
 def _judged(voice: JudgedVoice) -> str:
@@ -187,13 +187,13 @@ def _card_text(community: Community) -> str:
         facts.append(("not for", "; ".join(card.limits.not_for) or None))
         facts.append(("fails at", "; ".join(card.limits.known_failures) or None))
     facts += [(item.task, f"{item.metric} {item.value:g} (base {item.base:g})") for item in card.evaluation]
-    for one in card.adapters:
-        if one.provenance is not None:
-            origin = f"{one.provenance.corpus} ({one.provenance.licence})"
-            facts.append((f"trained on, {one.base.model}", origin))
+    for adapted in card.adapters:
+        if adapted.provenance is not None:
+            origin = f"{adapted.provenance.corpus} ({adapted.provenance.licence})"
+            facts.append((f"trained on, {adapted.base.model}", origin))
         facts += [
-            (f"{item.task}, {one.base.model}", f"{item.metric} {item.value:g} (base {item.base:g})")
-            for item in one.evaluation
+            (f"{item.task}, {adapted.base.model}", f"{item.metric} {item.value:g} (base {item.base:g})")
+            for item in adapted.evaluation
         ]
     facts += [("judged", _judged(item)) for item in card.judged]
     blocks = [key_values(facts), clean(card.description)]

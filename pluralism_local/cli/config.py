@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from pluralism_local.cli import options
 from pluralism_local.cli.output import table
+from pluralism_local.cli.setting_text import plain, spell
 from pluralism_local.cli.trust import EPILOG as TRUST_EPILOG
 from pluralism_local.cli.trust import trust
-from pluralism_local.remote_url import without_credentials
 
 app = typer.Typer(
     help="Settings: show them and their origin, set one, find the file, trust a folder's.",
@@ -67,23 +67,3 @@ def save(context: typer.Context, key: str, value: str) -> None:
     origin = options.load(out).origin.get(key, "")
     if origin and str(file) not in origin:
         out.warn(f"{origin} overrides it at the moment.")
-
-
-def plain(value: Any) -> Any:
-    """A setting's value as JSON has it, without the passwords of URLs."""
-    if isinstance(value, dict):
-        return {name: plain(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [plain(one) for one in value]
-    return without_credentials(str(value)) if isinstance(value, str | Path) else value
-
-
-def spell(value: Any) -> str:
-    """A value as a person would type it; unset ones are a dash."""
-    if value is None or value in ([], {}):
-        return "-"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, dict):
-        return ", ".join(f"{name}={target}" for name, target in value.items())
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -46,8 +46,8 @@ def doctor(context: typer.Context, as_json: options.Json = False) -> None:
     Exit 0 unless something needed is broken (then 3); a warning costs nothing.
     """
     out = options.output(context, as_json=as_json)
-    known = {variable for variable in _variables(context) if variable} | _MADE_BY_HAND
-    findings = [*_machine(), *_packages(), *_installation(), *_environment(known), *_ways_out()]
+    variables = {variable for variable in _variables(context) if variable} | _MADE_BY_HAND
+    findings = [*_machine(), *_packages(), *_installation(), *_environment(variables), *_ways_out()]
     width = max(len(finding.subject) for finding in findings)
     lines = []
     for finding in findings:
@@ -79,22 +79,22 @@ def _packages() -> Iterator[Finding]:
     from importlib import metadata
 
     try:
-        wanted = metadata.requires("pluralism-local") or []
+        requirements = metadata.requires("pluralism-local") or []
     except metadata.PackageNotFoundError:
         yield Finding("warn", "packages", "pluralism-local is not installed", "Install it: pip install -e .")
         return
-    found = []
-    for requirement in wanted:
+    versions = []
+    for requirement in requirements:
         name = re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
         if "extra ==" in requirement:
             continue
         try:
-            found.append(f"{name} {metadata.version(name)}")
+            versions.append(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:
             yield Finding(
                 "fail", "packages", f"{name} is missing", f"Install it: pip install '{requirement}'"
             )
-    yield Finding("ok", "packages", ", ".join(found))
+    yield Finding("ok", "packages", ", ".join(versions))
     if not _backends():
         yield Finding("ok", "llama.cpp", "backends: none found")
         return
@@ -160,8 +160,8 @@ def _backends() -> list[str]:
     if spec is None or spec.origin is None:
         return []
     names = (file.name for file in Path(spec.origin).with_name("lib").glob("*ggml-*"))
-    found = {match[1] for name in names if (match := re.match(r"(?:lib)?ggml-([a-z0-9]+)", name))}
-    return sorted(found - {"base"})
+    backends = {match[1] for name in names if (match := re.match(r"(?:lib)?ggml-([a-z0-9]+)", name))}
+    return sorted(backends - {"base"})
 
 
 def _installation() -> Iterator[Finding]:
@@ -200,11 +200,13 @@ def _model(settings: Settings) -> Iterator[Finding]:
         return
     try:
         file = store.resolve(settings.model, settings)
-        found = store.details(file)
+        details = store.details(file)
     except PlocalError as error:
         yield Finding("fail", "model", error.message, error.hint)
         return
-    yield Finding("ok", "model", f"{settings.model}: {found.name or file.path.name}, {found.quantization}")
+    yield Finding(
+        "ok", "model", f"{settings.model}: {details.name or file.path.name}, {details.quantization}"
+    )
 
 
 def _communities(settings: Settings) -> Iterator[Finding]:
@@ -245,18 +247,18 @@ def _hub_cache() -> Finding:
     return Finding("ok", "Hub cache", f"{folder}: {count} GGUF files")
 
 
-def _environment(known: set[str]) -> Iterator[Finding]:
+def _environment(variables: set[str]) -> Iterator[Finding]:
     """The PLOCAL_ variables in force; one that nothing reads is probably a typo."""
     for name in sorted(os.environ):
         if not name.startswith("PLOCAL_"):
             continue
         value = "(set)" if _SECRET.search(name) else without_credentials(os.environ[name])
-        if name in known or name.removeprefix("PLOCAL_").lower() in _settings():
+        if name in variables or name.removeprefix("PLOCAL_").lower() in _settings():
             yield Finding("ok", "variable", f"{name}={value}")
         else:
             settings = {f"PLOCAL_{field.upper()}" for field in _settings()}
             yield Finding(
-                "warn", "variable", f"{name} is read by nothing", did_you_mean(name, known | settings)
+                "warn", "variable", f"{name} is read by nothing", did_you_mean(name, variables | settings)
             )
 
 

@@ -15,7 +15,7 @@ import typer
 
 from pluralism_local.cli import options
 from pluralism_local.cli.output import Output, key_values, table
-from pluralism_local.display.figures import one_line
+from pluralism_local.display.figures import many, one_line
 from pluralism_local.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
@@ -42,12 +42,12 @@ def ls(context: typer.Context, limit: Limit = 20, as_json: options.Json = False)
     """The conversations, the last used first."""
     out = options.output(context, as_json=as_json)
     with _history() as history:
-        found = history.list(limit=limit)
-        kept = history.counts().conversations
-    rows = [[one.id, _local(one), str(one.turns), _short(one.title)] for one in found]
-    out.show([_record(one) for one in found], table(rows, ["id", "updated", "turns", "title"]))
-    if len(found) < kept:
-        out.note(f"{len(found)} of {kept}; --limit shows more.")
+        summaries = history.list(limit=limit)
+        count = history.counts().conversations
+    rows = [[summary.id, _local(summary), str(summary.turns), _short(summary.title)] for summary in summaries]
+    out.show([_record(summary) for summary in summaries], table(rows, ["id", "updated", "turns", "title"]))
+    if len(summaries) < count:
+        out.note(f"{len(summaries)} of {count}; --limit shows more.")
 
 
 @app.command()
@@ -57,8 +57,8 @@ def show(context: typer.Context, id: Id = _LAST, as_json: options.Json = False) 
 
     out = options.output(context, as_json=as_json)
     with _history() as history:
-        found = _find(history, id)
-    out.show(interchange.to_record(found), markdown.dump([found]).rstrip("\n"))
+        conversation = _find(history, id)
+    out.show(interchange.to_record(conversation), markdown.dump([conversation]).rstrip("\n"))
 
 
 @app.command()
@@ -77,13 +77,13 @@ def search(
     and the like are plain text.
     """
     out = options.output(context, as_json=as_json)
-    wanted = " ".join(text)
-    if not wanted.strip():
+    words = " ".join(text)
+    if not words.strip():
         raise InvalidInput("There is nothing to search for.", "Give a word, e.g. plocal logs search phones")
     with _history() as history:
-        found = history.list(wanted, limit=limit)
-    rows = [[one.id, _local(one), _short(one.title), one.snippet] for one in found]
-    out.show([_record(one) for one in found], table(rows, ["id", "updated", "title", "found"]))
+        summaries = history.list(words, limit=limit)
+    rows = [[summary.id, _local(summary), _short(summary.title), summary.snippet] for summary in summaries]
+    out.show([_record(summary) for summary in summaries], table(rows, ["id", "updated", "title", "found"]))
 
 
 @app.command()
@@ -101,15 +101,17 @@ def export(
     ] = "-",
 ) -> None:
     """Write conversations as Markdown, as JSON without loss, or as one HTML file that needs nothing else."""
+    from pluralism_local.conversation.export import FORMATS
+
     out = options.output(context)
     if everything == bool(ids):
         raise InvalidInput("Which conversations?", "Give their ids, or 'last', or --all and no id.")
     with _history() as history:
-        found = history.all() if everything else _find_all(history, ids or [])
-    text = _dump(found, shape)
+        conversations = history.all() if everything else _find_all(history, ids or [])
+    text = FORMATS[f".{shape}"](conversations)
     file = out.deliver(text, output)
     if file is not None:
-        out.note(f"Wrote {_count(len(found), 'conversation')} to {file}.")
+        out.note(f"Wrote {many(len(conversations), 'conversation')} to {file}.")
 
 
 @app.command("import")
@@ -122,9 +124,9 @@ def import_(
     from pluralism_local.history import interchange
 
     out = options.output(context, as_json=as_json)
-    found = interchange.read(file.expanduser())
+    conversations = interchange.read(file.expanduser())
     with _history() as history:
-        added = history.add(found)
+        added = history.add(conversations)
     record = {"new": added.new, "extended": added.extended, "known": added.unchanged}
     out.show(record, f"{added.new} new, {added.extended} with more turns, {added.unchanged} here already.")
 
@@ -138,9 +140,9 @@ def rename(
     """Give a conversation another title."""
     out = options.output(context)
     with _history() as history:
-        found = _find(history, id)
-        history.rename(found.id, title)
-        renamed = history.get(found.id)
+        conversation = _find(history, id)
+        history.rename(conversation.id, title)
+        renamed = history.get(conversation.id)
     out.note(f"{renamed.id} is now: {renamed.title}")
 
 
@@ -153,12 +155,12 @@ def delete(
     """Delete conversations for good, from the index too. All are looked for before the first is deleted."""
     out = options.output(context)
     with _history() as history:
-        found = _find_all(history, ids)
+        conversations = _find_all(history, ids)
         if not yes:
-            _confirm(out, found)
-        for one in found:
-            history.delete(one.id)
-    out.note(f"Deleted {_count(len(found), 'conversation')}.")
+            _confirm(out, conversations)
+        for conversation in conversations:
+            history.delete(conversation.id)
+    out.note(f"Deleted {many(len(conversations), 'conversation')}.")
 
 
 @app.command()
@@ -193,24 +195,24 @@ def status(context: typer.Context, as_json: options.Json = False) -> None:
     out = options.output(context, as_json=as_json)
     loaded = options.load(out)
     file = default_path()
-    kept = Counts(0, 0, 0)
+    counts = Counts(0, 0, 0)
     if file.exists():
         with _history() as history:
-            kept = history.counts()
+            counts = history.counts()
     record: dict[str, Any] = {
         "logging": loaded.settings.logging,
         "origin": loaded.origin["logging"],
         "path": str(file),
-        "conversations": kept.conversations,
-        "turns": kept.turns,
-        "file_bytes": kept.file_bytes,
+        "conversations": counts.conversations,
+        "turns": counts.turns,
+        "file_bytes": counts.file_bytes,
     }
     state = "on" if loaded.settings.logging else "off"
     pairs = [
         ("logging", f"{state} ({loaded.origin['logging']})"),
         ("file", file),
-        ("kept", f"{_count(kept.conversations, 'conversation')}, {_count(kept.turns, 'turn')}"),
-        ("size", f"{kept.file_bytes:,} bytes"),
+        ("kept", f"{many(counts.conversations, 'conversation')}, {many(counts.turns, 'turn')}"),
+        ("size", f"{counts.file_bytes:,} bytes"),
     ]
     out.show(record, key_values(pairs))
 
@@ -225,52 +227,43 @@ def _find(history: History, id: str) -> Conversation:
     """The conversation that `id` names; see `History.get`."""
     if id != _LAST:
         return history.get(id)
-    found = history.latest()
-    if found is None:
+    conversation = history.latest()
+    if conversation is None:
         raise NotFound("The history is empty.", "`plocal ask` writes it, unless logging is off.")
-    return found
+    return conversation
 
 
 def _find_all(history: History, ids: Sequence[str]) -> tuple[Conversation, ...]:
     """The conversations that `ids` name, each once."""
-    found = [_find(history, id) for id in ids]
-    return tuple({one.id: one for one in found}.values())
+    conversations = [_find(history, id) for id in ids]
+    return tuple({conversation.id: conversation for conversation in conversations}.values())
 
 
-def _confirm(out: Output, found: Sequence[Conversation]) -> None:
+def _confirm(out: Output, conversations: Sequence[Conversation]) -> None:
     """Ask before deleting; without anybody to ask, refuse."""
     if not (out.interactive and sys.stdin is not None and sys.stdin.isatty()):
         raise InvalidInput("Deleting must be confirmed, and this is no terminal.", "Add --yes.")
-    for one in found:
-        out.note(f"{one.id}  {_short(one.title)}  ({_count(len(one.turns), 'turn')})")
+    for conversation in conversations:
+        out.note(
+            f"{conversation.id}  {_short(conversation.title)}  ({many(len(conversation.turns), 'turn')})"
+        )
     typer.confirm("Delete for good?", abort=True, err=True)
 
 
-def _dump(found: Sequence[Conversation], shape: Shape) -> str:
-    from pluralism_local.history import interchange, markdown, page
-
-    dumps = {"md": markdown.dump, "json": interchange.dump, "html": page.dump}
-    return dumps[shape](found)
-
-
-def _record(one: ConversationSummary) -> dict[str, Any]:
+def _record(summary: ConversationSummary) -> dict[str, Any]:
     return {
-        "id": one.id,
-        "title": one.title,
-        "created": one.created.isoformat(timespec="milliseconds"),
-        "updated": one.updated.isoformat(timespec="milliseconds"),
-        "turns": one.turns,
-        "snippet": one.snippet,
+        "id": summary.id,
+        "title": summary.title,
+        "created": summary.created.isoformat(timespec="milliseconds"),
+        "updated": summary.updated.isoformat(timespec="milliseconds"),
+        "turns": summary.turns,
+        "snippet": summary.snippet,
     }
 
 
-def _local(one: ConversationSummary) -> str:
-    return one.updated.astimezone().strftime("%Y-%m-%d %H:%M")
+def _local(summary: ConversationSummary) -> str:
+    return summary.updated.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def _short(title: str) -> str:
     return one_line(title, _TITLE_WIDTH)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

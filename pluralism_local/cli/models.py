@@ -12,6 +12,7 @@ from pluralism_local.cli.exits import ExitCode
 from pluralism_local.cli.optimize import EPILOG as OPTIMIZE_EPILOG
 from pluralism_local.cli.optimize import optimize
 from pluralism_local.cli.output import Output, key_values, table
+from pluralism_local.display.figures import size
 from pluralism_local.errors import PlocalError
 from pluralism_local.remote_url import without_credentials
 
@@ -46,7 +47,7 @@ def ls(context: typer.Context, as_json: options.Json = False) -> None:
         [
             item["name"],
             item["source"],
-            _size(item["file_bytes"]),
+            size(item["file_bytes"]),
             item["quantization"] or "-",
             item["problem"] or "",
         ]
@@ -75,9 +76,9 @@ def show(
     out = options.output(context, as_json=as_json)
     settings = options.load(out, {"ctx_size": ctx_size}).settings
     file = store.resolve(name, settings)
-    found = store.details(file, settings.ctx_size)
-    record = {"id": file.name, "source": file.source, "path": str(file.path), **asdict(found)}
-    out.show(record, _about(file, found))
+    details = store.details(file, settings.ctx_size)
+    record = {"id": file.name, "source": file.source, "path": str(file.path), **asdict(details)}
+    out.show(record, _about(file, details))
 
 
 @app.command()
@@ -101,7 +102,7 @@ def verify(context: typer.Context, name: Name, as_json: options.Json = False) ->
 
     out = options.output(context, as_json=as_json)
     file = store.resolve(name, options.load(out).settings)
-    found = model_check.verify(
+    parts = model_check.verify(
         file.path, lambda share: out.status(f"reading {file.path.name}: {share:.0%}"), lambda: False
     )
     out.clear_status()
@@ -113,7 +114,7 @@ def verify(context: typer.Context, name: Name, as_json: options.Json = False) ->
             "sha256": part.sha256,
             "compared_with": part.compared_with,
         }
-        for part in found
+        for part in parts
     ]
     pairs = [
         pair
@@ -129,14 +130,14 @@ def verify(context: typer.Context, name: Name, as_json: options.Json = False) ->
         )
     ]
     cached = _cached(out, file)
-    pairs += [(one["kind"], f"{one['state']}: {one['path']}") for one in cached]
+    pairs += [(entry["kind"], f"{entry['state']}: {entry['path']}") for entry in cached]
     safety = ModelSafety(config.paths().cache_dir / TRIALS, note=out.status)
-    runs = safety.verdict(file.path, found[0].sha256, Setup())
+    runs = safety.verdict(file.path, parts[0].sha256, Setup())
     out.clear_status()
     pairs.append(("llama.cpp", runs.sentence()))
     record = {"id": file.name, "files": checked, "cached": cached, "runs": runs.sentence()}
     out.show(record, key_values(pairs))
-    damaged = any(one["state"] == "damaged" for one in cached)
+    damaged = any(entry["state"] == "damaged" for entry in cached)
     if damaged:
         out.warn("What is damaged in the cache was thrown away, and is made again when it is needed.")
     if damaged or runs.setup is None:
@@ -177,11 +178,12 @@ def _cached(out: Output, file: ModelFile) -> list[dict[str, Any]]:
     ]
     checked = cache.verify(made_of_it, lambda item: out.status(f"reading {item.path.name} …"), lambda: False)
     kinds = {"copies": "copy", "packs": "pack", "prefixes": "prefix"}
-    found = [
-        {"kind": kinds[one.item.kind], "path": str(one.item.path), "state": one.state} for one in checked
+    entries = [
+        {"kind": kinds[verdict.item.kind], "path": str(verdict.item.path), "state": verdict.state}
+        for verdict in checked
     ]
     out.clear_status()
-    return found
+    return entries
 
 
 def _all_tensors(count: object) -> str:
@@ -196,43 +198,39 @@ def _summary(file: ModelFile, settings: Settings) -> dict[str, Any]:
     try:
         if file.source == "plocal":
             store.resolve(file.name, settings)  # whether its source is still what it was made of
-        found = store.details(file)
+        details = store.details(file)
     except PlocalError as error:
         return {**record, "file_bytes": None, "quantization": None, "problem": error.message}
-    return {**record, "file_bytes": found.file_bytes, "quantization": found.quantization, "problem": None}
+    return {**record, "file_bytes": details.file_bytes, "quantization": details.quantization, "problem": None}
 
 
-def _about(file: ModelFile, found: ModelDetails) -> str:
+def _about(file: ModelFile, details: ModelDetails) -> str:
     shape = [
-        (found.layers, "layers"),
-        (found.embedding, "wide"),
-        (found.heads, "heads"),
-        (found.kv_heads, "KV heads"),
-        (found.vocabulary, "tokens in the vocabulary"),
+        (details.layers, "layers"),
+        (details.embedding, "wide"),
+        (details.heads, "heads"),
+        (details.kv_heads, "KV heads"),
+        (details.vocabulary, "tokens in the vocabulary"),
     ]
-    context = f"{found.context_length:,} tokens" if found.context_length else None
-    memory = f"about {_size(found.estimated_memory_bytes)} with {found.estimated_context:,} tokens of context"
+    context = f"{details.context_length:,} tokens" if details.context_length else None
+    memory = (
+        f"about {size(details.estimated_memory_bytes)} with {details.estimated_context:,} tokens of context"
+    )
     return key_values(
         [
             ("model", file.name),
-            ("name", found.name),
+            ("name", details.name),
             ("source", file.source),
             ("path", file.path),
-            ("architecture", found.architecture),
-            ("parameters", f"{found.parameters:,}"),
-            ("quantization", found.quantization),
+            ("architecture", details.architecture),
+            ("parameters", f"{details.parameters:,}"),
+            ("quantization", details.quantization),
             ("context", context),
             ("shape", ", ".join(f"{count:,} {what}" for count, what in shape if count)),
-            ("size", _size(found.file_bytes)),
+            ("size", size(details.file_bytes)),
             ("memory", memory),
-            ("template", found.chat_template_sha256 or "none: a base model, prompted in plain text"),
-            ("licence", found.license or "not declared"),
-            ("fingerprint", found.fingerprint),
+            ("template", details.chat_template_sha256 or "none: a base model, prompted in plain text"),
+            ("licence", details.license or "not declared"),
+            ("fingerprint", details.fingerprint),
         ]
     )
-
-
-def _size(count: int | None) -> str:
-    if count is None:
-        return "-"
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

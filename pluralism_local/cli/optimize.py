@@ -10,7 +10,7 @@ import typer
 from pluralism_local.cli import options
 from pluralism_local.cli.exits import ExitCode
 from pluralism_local.cli.output import Output, table
-from pluralism_local.display.figures import bar
+from pluralism_local.display.figures import bar, size
 from pluralism_local.errors import Cancelled, PlocalError
 
 if TYPE_CHECKING:
@@ -126,18 +126,18 @@ def optimize(
             out.note(f"{len(optimizer.already_written)} of them were written by a run that was stopped.")
         interrupt.graceful = True
         report = optimizer.run()
-        kept = None
+        copy = None
         if report.chosen is not None and not dry_run:
-            kept = _keep(out, optimizer, report, place(report.chosen))
-        if report.complete and (kept is not None or report.chosen is None or dry_run):
+            copy = _keep(out, optimizer, report, place(report.chosen))
+        if report.complete and (copy is not None or report.chosen is None or dry_run):
             optimizer.discard()
     out.clear_status()
     record = {
         **report.record(),
-        "kept": None if kept is None else {"path": str(kept.path), "kind": kept.kind},
+        "kept": None if copy is None else {"path": str(copy.path), "kind": copy.kind},
     }
     out.show(record, _text(out, report))
-    _conclude(out, report, kept, optimizer, dry_run=dry_run)
+    _conclude(out, report, copy, optimizer, dry_run=dry_run)
 
 
 def _keep(out: Output, optimizer: Optimizer, report: CopyReport, place: Path) -> OptimizedCopy | None:
@@ -196,12 +196,12 @@ def _telling(out: Output) -> Tell:
 
 
 def _conclude(
-    out: Output, report: CopyReport, kept: OptimizedCopy | None, optimizer: Optimizer, *, dry_run: bool
+    out: Output, report: CopyReport, copy: OptimizedCopy | None, optimizer: Optimizer, *, dry_run: bool
 ) -> None:
     """What came of it, and the exit code."""
     model, work = report.subject.name, report.work
     rule = f"within {work.most_kl:g} nats of the source and at least 5 % faster"
-    if not report.complete or (report.chosen is not None and kept is None and not dry_run):
+    if not report.complete or (report.chosen is not None and copy is None and not dry_run):
         out.exit = ExitCode.PARTIAL
         size = sum(path.stat().st_size for path in optimizer.already_written) / 1e9
         out.note(
@@ -218,8 +218,8 @@ def _conclude(
         out.note(f"Recommended: the source as it is; no copy is {rule}.")
     else:
         out.note(f"Recommended: {report.recommended}, the fastest copy {rule}.")
-    if kept is not None:
-        out.note(f"Kept {kept.kind}: {kept.path}")
+    if copy is not None:
+        out.note(f"Kept {copy.kind}: {copy.path}")
         out.note(f"Use it with: -m {model}@fast")
     elif dry_run:
         out.note("Nothing is kept (--dry-run).")
@@ -232,7 +232,7 @@ def _text(out: Output, report: CopyReport) -> str:
     from pluralism_local.bench.copies import ratios
 
     fastest = max(ratio for _, ratio in ratios(report))
-    rows = [_row(out, report, one, ratio, fastest) for one, ratio in ratios(report)]
+    rows = [_row(out, report, figures, ratio, fastest) for figures, ratio in ratios(report)]
     head = [
         "",
         "ask",
@@ -261,20 +261,18 @@ def _text(out: Output, report: CopyReport) -> str:
     return "\n".join(lines)
 
 
-def _row(out: Output, report: CopyReport, one: Figures, ratio: float, fastest: float) -> list[str]:
-    from pluralism_local.cli.cache import size
-
+def _row(out: Output, report: CopyReport, figures: Figures, ratio: float, fastest: float) -> list[str]:
     block = "▇" if out.unicode else "#"
-    is_source = one is report.source
-    runs_as = f" as {one.runs_as}" if one.runs_as != one.kind else ""
-    rates: list[Any] = [one.speeds.prefill_tok_s, one.speeds.decode_tok_s, one.speeds.batch_tok_s]
+    is_source = figures is report.source
+    runs_as = f" as {figures.runs_as}" if figures.runs_as != figures.kind else ""
+    rates: list[Any] = [figures.speeds.prefill_tok_s, figures.speeds.decode_tok_s, figures.speeds.batch_tok_s]
     return [
-        f"source {one.kind}{runs_as}" if is_source else one.kind,
-        f"{one.ask_seconds:.1f} s",
+        f"source {figures.kind}{runs_as}" if is_source else figures.kind,
+        f"{figures.ask_seconds:.1f} s",
         f"{ratio:.2f} {bar(ratio / fastest, BAR, block)}",
         *(f"{rate:.0f}" for rate in rates),
-        size(one.file_bytes),
-        "-" if one.memory_bytes is None else size(one.memory_bytes),
-        f"{one.divergence.kl_nats:.4f}",
-        f"{one.divergence.perplexity:.2f}",
+        size(figures.file_bytes),
+        "-" if figures.memory_bytes is None else size(figures.memory_bytes),
+        f"{figures.divergence.kl_nats:.4f}",
+        f"{figures.divergence.perplexity:.2f}",
     ]

@@ -53,17 +53,37 @@ def load(out: Output, overrides: Mapping[str, object] | None = None) -> Loaded:
     return loaded
 
 
+def settings_given(arguments: Mapping[str, object]) -> dict[str, object]:
+    """Those of a command's arguments that are settings, for `load`: each is called as its field.
+
+    Args:
+        arguments: by name, such as a command's ``locals()``.
+
+    Raises: InvalidInput for a mode that is none.
+    """
+    from pluralism_local import wiring
+    from pluralism_local.settings import Settings
+
+    given = {name: value for name, value in arguments.items() if name in Settings.model_fields}
+    mode = given.get("mode")
+    return {**given, "mode": wiring.find_mode(mode)} if isinstance(mode, str) else given
+
+
 def remarks(loaded: Loaded) -> tuple[str, ...]:
     """What the user must know of ./plocal.toml: what of it is ignored, and that a server of it gets no key."""
-    said = []
+    sentences = []
     if loaded.withheld is not None:
         names = " and ".join(loaded.withheld.values)
         changed = " (it changed since you trusted it)" if loaded.withheld.state == "changed" else ""
-        said.append(f"{names} of ./plocal.toml ignored{changed}; see and allow it with: plocal config trust")
+        sentences.append(
+            f"{names} of ./plocal.toml ignored{changed}; see and allow it with: plocal config trust"
+        )
     named_here = loaded.settings.keyless and loaded.origin["model"] == "./plocal.toml"
     if named_here and os.environ.get("PLOCAL_REMOTE_KEY"):
-        said.append("PLOCAL_REMOTE_KEY is not sent to a server that only ./plocal.toml names; -m sends it.")
-    return tuple(said)
+        sentences.append(
+            "PLOCAL_REMOTE_KEY is not sent to a server that only ./plocal.toml names; -m sends it."
+        )
+    return tuple(sentences)
 
 
 Model = Annotated[
@@ -211,6 +231,14 @@ ShowComments = Annotated[
     bool,
     _option(
         "--show-comments", help="Whole comments, not their first words, and each community's distribution."
+    ),
+]
+Trace = Annotated[
+    bool,
+    _option(
+        "--trace",
+        help="overton: for each sentence of the answer the comment whose words come nearest to it, with the cosine "
+        "of content words (0 to 1; not of meaning).",
     ),
 ]
 ShowThoughts = Annotated[

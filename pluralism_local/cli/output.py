@@ -191,9 +191,9 @@ class Output:
 
 def key_values(pairs: Sequence[tuple[str, Any]]) -> str:
     """Lines of ``name  value`` with the values aligned; None is left out."""
-    shown = [(name, str(value)) for name, value in pairs if value is not None]
-    width = max((len(name) for name, _ in shown), default=0)
-    return "\n".join(f"{name.ljust(width)}  {flat(value)}".rstrip() for name, value in shown)
+    present = [(name, str(value)) for name, value in pairs if value is not None]
+    width = max((len(name) for name, _ in present), default=0)
+    return "\n".join(f"{name.ljust(width)}  {flat(value)}".rstrip() for name, value in present)
 
 
 def _is_terminal(stream: TextIO) -> bool:

@@ -25,9 +25,9 @@ def ls(context: typer.Context, as_json: options.Json = False) -> None:
 
     out = options.output(context, as_json=as_json)
     shelf = library(options.load(out).settings)
-    found = shelf.pools()
-    rows = [[pool.id, pool.name, ", ".join(member.community.id for member in pool.members)] for pool in found]
-    out.show([_record(pool) for pool in found], table(rows, ["id", "name", "communities"]))
+    pools = shelf.pools()
+    rows = [[pool.id, pool.name, ", ".join(member.community.id for member in pool.members)] for pool in pools]
+    out.show([_record(pool) for pool in pools], table(rows, ["id", "name", "communities"]))
     for problem in shelf.problems():
         out.warn(problem.error.message)
 
@@ -61,8 +61,8 @@ def validate(
     names: Annotated[list[str], typer.Argument(metavar="ID|FILE...", help="Pools, or files of pools.")],
     as_json: options.Json = False,
 ) -> None:
-    """Check pools: their keys, that every card is there and sound, and that the weights sum to 1."""
-    from pluralism_local.cli.communities import Check, report
+    """CardCheck pools: their keys, that every card is there and sound, and that the weights sum to 1."""
+    from pluralism_local.cli.communities import CardCheck, report
     from pluralism_local.wiring import library
 
     out = options.output(context, as_json=as_json)
@@ -71,13 +71,13 @@ def validate(
     for name in names:
         try:
             results.append(
-                Check(
+                CardCheck(
                     name,
                     f"{many(len(shelf.pool(name).members), 'community', 'communities')}, weights sum to 1",
                 )
             )
         except PlocalError as error:
-            results.append(Check(name, "", describe(error)))
+            results.append(CardCheck(name, "", describe(error)))
     report(out, results)
 
 

@@ -12,6 +12,7 @@ import typer
 
 from pluralism_local.cli import options
 from pluralism_local.cli.output import Output, table
+from pluralism_local.cli.setting_text import plain, spell
 from pluralism_local.errors import NotFound
 
 if TYPE_CHECKING:
@@ -86,7 +87,6 @@ def trust(
 def _trust_file(out: Output, store: Trust, file: Path, *, dry_run: bool) -> None:
     """Show what the file asks for beside what holds without it; trust the very content that was shown."""
     from pluralism_local import config
-    from pluralism_local.cli.config import plain, spell
 
     if not file.is_file():
         raise NotFound(f"There is no file {file}.", "Give a plocal.toml, or the folder it lies in.")
@@ -149,8 +149,8 @@ def _run(out: Output, store: Trust, path: Path, *, dry_run: bool, revoke: bool) 
 
 
 def _list(out: Output, store: Trust) -> None:
-    found = [{"path": str(path), "state": state} for path, state in store.files().items()]
-    found += [{"path": str(path), "state": "trusted"} for path in store.runs()]
-    if not found:
+    entries = [{"path": str(path), "state": state} for path, state in store.files().items()]
+    entries += [{"path": str(path), "state": "trusted"} for path in store.runs()]
+    if not entries:
         out.note("Nothing is trusted.")
-    out.show(found, table([[one["state"], one["path"]] for one in found], ["state", "file"]))
+    out.show(entries, table([[entry["state"], entry["path"]] for entry in entries], ["state", "file"]))

@@ -87,6 +87,15 @@ def many(count: int, thing: str, things: str = "") -> str:
     return f"{count:,} {thing if count == 1 else things or thing + 's'}"
 
 
+def size(file_bytes: int | None) -> str:
+    """``1.2 GB``, ``92 MB``, ``12 kB``; ``-`` for None."""
+    if file_bytes is None:
+        return "-"
+    if file_bytes >= 1e9:
+        return f"{file_bytes / 1e9:.1f} GB"
+    return f"{file_bytes / 1e6:.0f} MB" if file_bytes >= 1e6 else f"{-(-file_bytes // 1000)} kB"
+
+
 def finite(value: object) -> float | None:
     """`value` if it is a finite number; None for all else, also for a whole number too large for a float."""
     if type(value) not in (int, float):

@@ -44,7 +44,7 @@ from pluralism_local.history.values import (
     to_milliseconds,
 )
 from pluralism_local.mode_specs import ModeName
-from pluralism_local.recorded import turn_of
+from pluralism_local.records import turn_of
 
 SCHEMA = "plocal.history/1"
 

@@ -1,4 +1,4 @@
-"""What readers want of a stored turn, whoever wrote its record: see `recorded` for what is left out of an odd one."""
+"""What readers want of a stored turn, whoever wrote its record: see `records` for what is left out of an odd one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pluralism_local.history.values import StoredTurn
 from pluralism_local.modes.aggregate import is_stand_in
-from pluralism_local.recorded import from_record
+from pluralism_local.records import from_record
 from pluralism_local.results import Comment
 
 

@@ -18,7 +18,7 @@ from pluralism_local.history.values import (
     storable,
     to_datetime,
 )
-from pluralism_local.recorded import from_record, turn_of
+from pluralism_local.records import from_record, turn_of
 from pluralism_local.remote_url import without_credentials
 
 LISTED = "EXISTS (SELECT 1 FROM turn WHERE turn.conversation = conversation.key)"

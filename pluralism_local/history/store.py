@@ -30,6 +30,7 @@ from pluralism_local.history.values import (
 )
 from pluralism_local.history.writers import Writer, is_alive
 from pluralism_local.mode_specs import ModeName
+from pluralism_local.records import to_record, unfinished_record
 from pluralism_local.results import Comment, Result
 
 
@@ -94,8 +95,6 @@ class History:
 
     def heard(self, turn: int, comments: Sequence[Comment]) -> None:
         """The comments that are done so far, in the order of their ends: what remains of them if this process dies."""
-        from pluralism_local.modes.record import unfinished_record  # reading a history needs no modes
-
         record = unfinished_record(comments)
         with self._database.writing() as connection:
             changed = connection.execute(
@@ -106,8 +105,6 @@ class History:
 
     def finish(self, turn: int, result: Result) -> None:
         """The turn has its result: done, or stopped where the result is not complete."""
-        from pluralism_local.modes.record import to_record  # reading a history needs no modes
-
         record = to_record(result)
         with self._database.writing() as connection:
             changed = connection.execute(

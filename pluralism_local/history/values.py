@@ -53,7 +53,7 @@ class StoredTurn:
         answer: what was answered; of a running turn what has been handed to `History.partial`.
         status: ``"running"`` while the process that began it lives, ``"done"``, ``"failed"`` (see `message`)
             or ``"stopped"``: by the user, or since its process died.
-        record: the stable object of `modes.record`; None without a result.
+        record: the stable object of `records`; None without a result.
         turn: what a follow-up goes on from; None if there is none.
         message: why it failed; "" if it did not.
         asked_with: what the front end said it asked with. Its ``retry_of``, if there, is the `id` of the turn

@@ -1,7 +1,7 @@
-"""The application: gives keys to the session and shows what comes back.
+"""The application: gives keys to the session.
 
-    ChatApp ── view: all widgets        keys: all keys        dialogs: screens over the chat
-            ── on_prompt_submitted ──> Session.submit        on_progress ──> Session.take ──> widgets
+    ChatApp ── Chat: the session and what is shown of it       keys: all keys       open_screens: screens over the chat
+            ── on_prompt_box_submitted ──> ChatSession.submit
 
 The worker is started after the first paint, so that the prompt is there before any model or card is read.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import gc
 import os
 import signal
 from collections.abc import Awaitable, Callable, Iterable
@@ -18,80 +17,25 @@ from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
-from textual.app import App, ComposeResult, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import BindingType
-from textual.driver import Driver
 from textual.screen import Screen
 from textual.widgets import Input
 
-from pluralism_local.errors import PlocalError
 from pluralism_local.mode_specs import MODES, SPECS
-from pluralism_local.tui import dialogs, keys
+from pluralism_local.tui import keys, open_screens
+from pluralism_local.tui.chat import Chat, lists_options
 from pluralism_local.tui.communities_pane import CommunitiesPane
-from pluralism_local.tui.engines import Engines
-from pluralism_local.tui.exchange import Exchange
-from pluralism_local.tui.memory import Log, Memory
-from pluralism_local.tui.messages import Failed, NotReady, PoolMissing, Progress, Ready, Warned, WorkEvent
-from pluralism_local.tui.outbox import Outbox
-from pluralism_local.tui.prompt import Prompt
-from pluralism_local.tui.session import Session
+from pluralism_local.tui.prompt import PromptBox
 from pluralism_local.tui.state import Start
-from pluralism_local.tui.terminal import forgiving
 from pluralism_local.tui.transcript import Transcript
-from pluralism_local.tui.view import TALL, WIDE, ChatView
-from pluralism_local.tui.work import Worker
+from pluralism_local.wiring import find_mode
 
 
-class ChatApp(App[None]):
-    """`plocal chat`.
+class ChatApp(Chat):
+    """`plocal chat`: what keys and widgets do; see `Chat` for its arguments."""
 
-    Args:
-        start: the choices of the command line.
-        engines: opens and closes models; None for those that `start` names.
-        history_file: None for the user's own.
-        fault_file: where tracebacks of bugs go.
-
-    Attributes:
-        fault: the bug that has ended the application; None for none.
-    """
-
-    TITLE = "plocal"
-    CSS = ChatView.RESPONSIVE_CSS
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]  # noqa: RUF012 - as Textual declares them
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (TALL, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [*keys.bindings()]
-
-    def __init__(
-        self,
-        start: Start,
-        *,
-        engines: Engines | None = None,
-        history_file: Path | None = None,
-        fault_file: Path | None = None,
-    ) -> None:
-        super().__init__()
-        self.origin = dict(start.origin)
-        self._remarks = start.remarks
-        self._outbox = Outbox(lambda events: self.post_message(Progress(events)))
-        self.memory = Memory(history_file, writing=start.log, warn=lambda text: self._tell(Warned(text)))
-        self._worker = Worker(
-            engines or Engines(start.communities_model, start.default_local),
-            self._tell,
-            at_end=self.memory.close,
-            fault_file=fault_file,
-        )
-        self.session = Session(start, self._worker, lambda id: Log(self.memory, id))
-        self._watching: int | None = None  # None: the newest
-        self.fault: Exception | None = None
-        self._settled = False
-        self._attribute_awaited = False  # a prompt was sent off, and goes when there is one
-        self.view = ChatView()
-
-    def get_driver_class(self) -> type[Driver]:
-        return forgiving(super().get_driver_class())
-
-    def compose(self) -> ComposeResult:
-        yield self.view
 
     def on_mount(self) -> None:
         self.view.prompt.focus()
@@ -99,107 +43,11 @@ class ChatApp(App[None]):
             # there is none on this system, or this is not the main thread
             with suppress(AttributeError, RuntimeError, ValueError):
                 asyncio.get_running_loop().add_signal_handler(getattr(signal, name), self.exit)
-        for remark in self._remarks:
-            self._tell(Warned(remark))
+        self.tell_remarks()
         self.wear(self.session.state.settings.theme)
-        self.theme_changed_signal.subscribe(self, lambda theme: dialogs.keep_theme(self, theme.name))
+        self.theme_changed_signal.subscribe(self, lambda theme: open_screens.keep_theme(self, theme.name))
         self.rebuild()
         self.call_after_refresh(self.session.begin)
-
-    def wear(self, theme: str) -> None:
-        """Take on a theme, if there is one of that name."""
-        if theme in self.available_themes:
-            self.theme = theme
-        else:
-            self._tell(Warned(f"There is no theme '{theme}'; Ctrl+P and 'Theme' list them."))
-
-    def shut(self) -> bool:
-        """Stop what runs, close engines and history; whether that was done in time. Call after `run`."""
-        done = self._worker.close()
-        self._outbox.close()
-        return done
-
-    def _handle_exception(self, error: Exception) -> None:
-        """End, and leave it to whoever ran the application to tell: the toolkit would print all variables, too."""
-        self.fault = self.fault or error
-        super()._handle_exception(error)
-        self._exit_renderables.clear()
-
-    # What comes from the worker
-
-    def _tell(self, event: WorkEvent) -> None:
-        self._outbox.add(event)
-
-    def on_progress(self, message: Progress) -> None:
-        if not (self.is_running and self.view.transcript.is_attached):  # the application is ending
-            return
-        changed: dict[int, Exchange] = {}
-        for event in message.events:
-            exchange = self.session.take(event)
-            if exchange is not None:
-                changed[exchange.number] = exchange
-            self._announce(event, exchange)
-        if self.session.running is not None:
-            changed[self.session.running.number] = self.session.running
-        for exchange in changed.values():
-            self.view.transcript.show(exchange)
-        self.refresh_chat()
-
-    def _announce(self, event: WorkEvent, exchange: Exchange | None) -> None:
-        """Say what belongs to no exchange, and give back the prompt of one that failed."""
-        match event:
-            case Ready():
-                self._leave_alone_what_stays()
-            case NotReady():
-                kept = " The model before goes on." if event.kept else " F3 chooses another; prompts wait."
-                self.view.transcript.note(f"Error: {event.message} {event.hint}{kept}", trouble=True)
-            case PoolMissing():
-                pool = self.session.state.pool
-                kept = f" The pool {pool.id} goes on." if pool is not None else ""
-                self.view.transcript.note(
-                    f"Error: {event.message} {event.hint}{kept} F2 chooses communities.", trouble=True
-                )
-            case Warned():
-                self.view.transcript.note(f"Warning: {event.text}")
-            case Failed() if exchange is not None:
-                self.view.give_back(exchange.prompt)
-
-    def _leave_alone_what_stays(self) -> None:
-        """Have the collector skip what is there with the first model: mostly modules, which stay until the end.
-
-        Going through them takes it 60 ms or more, in which no key is answered.
-        """
-        if not self._settled:
-            self._settled = True
-            gc.freeze()
-
-    def tell_trouble(self, error: Exception) -> None:
-        """Show an error that belongs to no exchange."""
-        text = f"{type(error).__name__}: {error}"
-        if isinstance(error, PlocalError):
-            text = f"{error.message} {error.hint}"
-        self.view.transcript.note(f"Error: {text}", trouble=True)
-
-    # What the screen shows
-
-    @property
-    def watched(self) -> Exchange | None:
-        """The exchange that the panes are about."""
-        exchanges = self.session.exchanges
-        if self._watching in exchanges:
-            return exchanges[self._watching]
-        begun = [exchange for exchange in exchanges.values() if exchange.status != "queued"]
-        return begun[-1] if begun else None
-
-    def rebuild(self) -> None:
-        """Show the session from the beginning, after another conversation was taken up."""
-        self._watching = None
-        self.view.rebuild(self.session)
-        self.refresh_chat()
-
-    def refresh_chat(self) -> None:
-        """Bring everything around the answers up to date."""
-        self.view.show(self.session, self.watched, marked=self._watching)
 
     def on_resize(self) -> None:
         self.call_after_refresh(self.refresh_chat)
@@ -215,32 +63,18 @@ class ChatApp(App[None]):
 
     # What the user does
 
-    def on_prompt_submitted(self, event: Prompt.Submitted) -> None:
+    def on_prompt_box_submitted(self, event: PromptBox.Submitted) -> None:
         event.stop()
         state = self.session.state
         spec = SPECS[state.mode]
         if spec.attribute and not state.attribute:
-            self._attribute_awaited = True
+            self.attribute_awaited = True
             self.view.attribute.focus()
             self.notify("Write what the answer should be steered towards, then Enter.")
-        elif spec.options == "needed" and not state.options and not _lists_options(event.text):
-            dialogs.options(self, event.text)
+        elif spec.options == "needed" and not state.options and not lists_options(event.text):
+            open_screens.options(self, event.text)
         else:
             self.send(event.text)
-
-    def send(self, text: str) -> None:
-        """Ask `text` with the choices in force."""
-        self._attribute_awaited = False
-        self.view.prompt.remember(text)
-        self.view.prompt.put("")
-        self.view.prompt.focus()
-        self._watching = None
-        state = self.session.state
-        if state.options and (SPECS[state.mode].options != "needed" or _lists_options(text)):
-            self.session.use_options(())
-        self.view.transcript.show(self.session.submit(text))
-        self.view.transcript.anchor()
-        self.refresh_chat()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         if event.input.id == "attribute":
@@ -249,7 +83,7 @@ class ChatApp(App[None]):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         if event.input.id == "attribute":
             self.view.prompt.focus()
-            if self._attribute_awaited and self.session.state.attribute and self.view.prompt.text.strip():
+            if self.attribute_awaited and self.session.state.attribute and self.view.prompt.text.strip():
                 self.send(self.view.prompt.text)
 
     def on_transcript_typed(self, event: Transcript.Typed) -> None:
@@ -257,7 +91,7 @@ class ChatApp(App[None]):
         self.view.prompt.insert(event.character)
 
     def on_communities_pane_chosen(self, event: CommunitiesPane.Chosen) -> None:
-        dialogs.comment(self, event.community)
+        open_screens.comment(self, event.community)
 
     def action_stop(self) -> None:
         """Stop the running answer; with none, take back the newest prompt that waits."""
@@ -278,7 +112,7 @@ class ChatApp(App[None]):
         self.refresh_chat()
 
     def action_mode(self, mode: str) -> None:
-        self.session.use_mode(next(known for known in MODES if known == mode))
+        self.session.use_mode(find_mode(mode))
         self.refresh_chat()
 
     def action_new(self) -> None:
@@ -294,17 +128,18 @@ class ChatApp(App[None]):
         old, new = pair
         self.view.transcript.forget(old.number)
         self.view.transcript.show(new)
-        self._watching = None
+        self.watching = None
         self.refresh_chat()
 
     def action_watch(self, step: int) -> None:
         """Show another exchange in the panes."""
-        numbers = [number for number, one in self.session.exchanges.items() if one.status != "queued"]
+        exchanges = self.session.exchanges.values()
+        numbers = [exchange.number for exchange in exchanges if exchange.status != "queued"]
         watched = self.watched
         if watched is None:
             return
         place = min(len(numbers) - 1, max(0, numbers.index(watched.number) + step))
-        self._watching = None if place == len(numbers) - 1 else numbers[place]
+        self.watching = None if place == len(numbers) - 1 else numbers[place]
         self.refresh_chat()
 
     def action_side(self) -> None:
@@ -325,20 +160,14 @@ class ChatApp(App[None]):
             self.view.transcript.scroll_page_down()
 
     def action_open(self, screen: str) -> None:
-        """Open one of `dialogs.SCREENS`."""
-        dialogs.SCREENS[screen](self)
+        """Open one of `open_screens.SCREENS`."""
+        open_screens.SCREENS[screen](self)
 
     def _runner(self, action: str) -> Callable[[], Awaitable[None]]:
         async def run() -> None:
             await self.run_action(action)
 
         return run
-
-
-def _lists_options(text: str) -> bool:
-    from pluralism_local.modes.options import lists_options
-
-    return lists_options(text)
 
 
 def run_chat(start: Start, *, fault_file: Path | None = None) -> int:

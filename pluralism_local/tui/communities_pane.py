@@ -15,7 +15,7 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from pluralism_local.display.figures import one_line
-from pluralism_local.tui.exchange import Exchange, Voice
+from pluralism_local.tui.exchange import Exchange, LiveComment
 
 MOST_LINES = 5
 """Lines of a comment that the pane shows, where there is room."""
@@ -46,13 +46,13 @@ class CommunitiesPane(OptionList):
         super().__init__(id=id, markup=False)
         self.border_title = "communities"
         self._rows: dict[str, str] = {}
-        self._voices: list[Voice] = []
+        self._voices: list[LiveComment] = []
 
     def show(self, exchange: Exchange | None) -> None:
         """Show the voices of an exchange; rows that did not change are left alone."""
         self.show_voices(list(exchange.voices.values()) if exchange else [])
 
-    def show_voices(self, voices: list[Voice]) -> None:
+    def show_voices(self, voices: list[LiveComment]) -> None:
         """Show these."""
         self._voices = voices
         width = max(12, self.scrollable_content_region.width - 1)
@@ -90,7 +90,7 @@ class CommunitiesPane(OptionList):
             self.post_message(self.Chosen(event.option_id))
 
 
-def row(voice: Voice, width: int, now: float, lines: int = 1) -> str:
+def row(voice: LiveComment, width: int, now: float, lines: int = 1) -> str:
     """``press-left  17% done`` and below it the first words on at most `lines` lines, all at most `width` cells."""
     share = "" if voice.weight is None else f"{100 * voice.weight:.0f}% "
     facts = share + _state(voice, now)
@@ -110,7 +110,7 @@ def _first_lines(text: str, width: int, lines: int) -> list[str]:
     return wrapped
 
 
-def _state(voice: Voice, now: float) -> str:
+def _state(voice: LiveComment, now: float) -> str:
     if voice.state == "writing":
         speed = voice.speed(now)
         return (

@@ -77,43 +77,43 @@ def lines(exchange: Exchange, width: int, apart: bool) -> list[str]:
     if exchange.distribution is not None:
         from pluralism_local.modes.aggregate import is_stand_in  # not needed for the first paint
 
-        said = distribution_lines(exchange.distribution, width, apart)
+        rows = distribution_lines(exchange.distribution, width, apart)
         plain = apart or not exchange.distribution.per_community or is_stand_in(exchange.distribution)
-        return said if plain else [*said, "F7 each community"]
+        return rows if plain else [*rows, "F7 each community"]
     if exchange.selection is not None:
         return selection_lines(exchange.selection, width)
     return []
 
 
-def distribution_lines(found: Aggregate, width: int, apart: bool) -> list[str]:
+def distribution_lines(aggregate: Aggregate, width: int, apart: bool) -> list[str]:
     """Options with their probabilities, then what qualifies them, then each community's own if `apart`."""
     from pluralism_local.modes.aggregate import NO_ESTIMATE, is_stand_in  # not needed for the first paint
 
-    recorded = not math.isnan(found.unassigned_mass)
-    outside = f"outside the options {percent(found.unassigned_mass) if recorded else 'not recorded'}"
-    if is_stand_in(found):
+    recorded = not math.isnan(aggregate.unassigned_mass)
+    outside = f"outside the options {percent(aggregate.unassigned_mass) if recorded else 'not recorded'}"
+    if is_stand_in(aggregate):
         return [*wrap(NO_ESTIMATE, width), outside]
-    said = _bars(list(found.options), list(found.p), width)
-    if found.bounds is not None:
-        said += [
+    rows = _bars(list(aggregate.options), list(aggregate.p), width)
+    if aggregate.bounds is not None:
+        rows += [
             f"  {one_line(option, 12)}: {percent(low)} to {percent(high)}"
-            for option, (low, high) in zip(found.options, found.bounds, strict=True)
+            for option, (low, high) in zip(aggregate.options, aggregate.bounds, strict=True)
         ]
-    said += [
+    rows += [
         outside,
-        f"entropy {found.entropy_nats:.2f} of {math.log(len(found.options)):.2f} nats",
+        f"entropy {aggregate.entropy_nats:.2f} of {math.log(len(aggregate.options)):.2f} nats",
     ]
     if not apart:
-        return said
-    for community, p in found.per_community.items():
-        weight = found.weights.get(community)
+        return rows
+    for community, p in aggregate.per_community.items():
+        weight = aggregate.weights.get(community)
         name = one_line(community)
-        said += ["", name if weight is None else f"{name} ({100 * weight:.0f}%)"]
-        if community in found.stand_ins:
-            said += wrap("none of the options had any probability", width)
+        rows += ["", name if weight is None else f"{name} ({100 * weight:.0f}%)"]
+        if community in aggregate.stand_ins:
+            rows += wrap("none of the options had any probability", width)
         else:
-            said += _bars(list(found.options), list(p), width)
-    return said
+            rows += _bars(list(aggregate.options), list(p), width)
+    return rows
 
 
 def selection_lines(chosen: Selection, width: int) -> list[str]:

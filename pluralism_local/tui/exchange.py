@@ -14,7 +14,7 @@ from itertools import chain, count
 from typing import TYPE_CHECKING, Literal
 
 from pluralism_local.mode_specs import SPECS, ModeName
-from pluralism_local.recorded import from_record
+from pluralism_local.records import from_record
 from pluralism_local.results import (
     Aggregate,
     AnswerDelta,
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from pluralism_local.communities import Pool
     from pluralism_local.history import StoredTurn
 
-Status = Literal["queued", "running", "done", "stopped", "failed"]
+ExchangeStatus = Literal["queued", "running", "done", "stopped", "failed"]
 
 
 @dataclass(slots=True)
-class Voice:
+class LiveComment:
     """One community's comment so far.
 
     Attributes:
@@ -84,8 +84,8 @@ class Exchange:
     mode: ModeName
     attribute: str | None = None
     options: tuple[str, ...] = ()
-    status: Status = "queued"
-    voices: dict[str, Voice] = field(default_factory=dict)
+    status: ExchangeStatus = "queued"
+    voices: dict[str, LiveComment] = field(default_factory=dict)
     answer: str = ""
     answer_started: float | None = None
     answer_tokens: int = 0
@@ -100,7 +100,7 @@ class Exchange:
         """It is being asked, of these communities."""
         self.status = "running"
         for member in pool.members if pool else ():
-            self.voices[member.community.id] = Voice(member.community.id, member.weight)
+            self.voices[member.community.id] = LiveComment(member.community.id, member.weight)
 
     def take(self, event: ModeEvent, now: float) -> None:
         """Add what a mode said."""
@@ -147,8 +147,8 @@ class Exchange:
         """Community and text of every comment that says something."""
         return [(voice.community, voice.text) for voice in self.voices.values() if voice.text.strip()]
 
-    def _voice(self, community: str) -> Voice:
-        return self.voices.setdefault(community, Voice(community))
+    def _voice(self, community: str) -> LiveComment:
+        return self.voices.setdefault(community, LiveComment(community))
 
     def _settle(self, comment: Comment) -> None:
         voice = self._voice(comment.community)
@@ -189,7 +189,7 @@ def from_stored(number: int, stored: StoredTurn) -> Exchange:
     exchange = Exchange(number, stored.prompt, stored.mode, recorded.attribute)
     for comment in recorded.comments:
         name = _unlike(exchange.voices, comment.community)
-        exchange.voices[name] = Voice(
+        exchange.voices[name] = LiveComment(
             name,
             comment.weight,
             comment.problem or "done",
@@ -205,7 +205,7 @@ def from_stored(number: int, stored: StoredTurn) -> Exchange:
     return exchange
 
 
-def _unlike(voices: Mapping[str, Voice], community: str) -> str:
+def _unlike(voices: Mapping[str, LiveComment], community: str) -> str:
     """The community's id, counted up where another comment has it already."""
     numbered = (f"{community} ({number})" for number in count(2))
     return next(name for name in chain([community], numbered) if name not in voices)

@@ -11,7 +11,7 @@ from pluralism_local.mode_specs import MODES, weighing
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class ChatKey:
     """A key and what it does.
 
     Attributes:
@@ -28,37 +28,37 @@ class Key:
 
 
 KEYS = (
-    Key(
+    ChatKey(
         "escape",
         "stop",
         "Stop",
         "Stop the answer and keep what there is; else take back the last queued prompt",
     ),
-    Key("ctrl+t", "next_mode", "Next mode", ", ".join(MODES).capitalize()),
-    Key("ctrl+n", "new", "New conversation", "Begin a new conversation"),
-    Key("ctrl+r", "retry", "Retry", "Ask the last prompt again with the next seed"),
-    Key("ctrl+o", "open('history')", "History", "Search and open earlier conversations"),
-    Key("f2", "open('communities')", "Communities", "Choose who is asked, with which scale and weight"),
-    Key("f3", "open('models')", "Models", "Switch the model without restarting"),
-    Key("f4", "open('settings')", "Settings", "Sampling, context and more"),
-    Key(
+    ChatKey("ctrl+t", "next_mode", "Next mode", ", ".join(MODES).capitalize()),
+    ChatKey("ctrl+n", "new", "New conversation", "Begin a new conversation"),
+    ChatKey("ctrl+r", "retry", "Retry", "Ask the last prompt again with the next seed"),
+    ChatKey("ctrl+o", "open('history')", "History", "Search and open earlier conversations"),
+    ChatKey("f2", "open('communities')", "Communities", "Choose who is asked, with which scale and weight"),
+    ChatKey("f3", "open('models')", "Models", "Switch the model without restarting"),
+    ChatKey("f4", "open('settings')", "Settings", "Sampling, context and more"),
+    ChatKey(
         "f5,ctrl+g",
         "side",
         "Communities pane",
         "Go to the pane of communities and back; Enter there opens a comment",
     ),
-    Key(
+    ChatKey(
         "f6",
         "open('trace')",
         "Who said this?",
         "For each sentence of an overton answer the comments nearest to it (also x)",
     ),
-    Key("f7", "apart", "Each community's bars", "Show or hide each community's own distribution"),
-    Key("f8", "open('options')", "Options", f"Type the answers that the mode {weighing()} weighs"),
-    Key("ctrl+up,alt+up", "watch(-1)", "Earlier exchange", "Show the exchange before in the panes"),
-    Key("ctrl+down,alt+down", "watch(1)", "Later exchange", "Show the exchange after in the panes"),
-    Key("ctrl+c", "copy_or_stop", "Copy or stop", "Copy what is selected; without a selection, stop"),
-    Key("f1", "open('help')", "Help", "All keys"),
+    ChatKey("f7", "apart", "Each community's bars", "Show or hide each community's own distribution"),
+    ChatKey("f8", "open('options')", "Options", f"Type the answers that the mode {weighing()} weighs"),
+    ChatKey("ctrl+up,alt+up", "watch(-1)", "Earlier exchange", "Show the exchange before in the panes"),
+    ChatKey("ctrl+down,alt+down", "watch(1)", "Later exchange", "Show the exchange after in the panes"),
+    ChatKey("ctrl+c", "copy_or_stop", "Copy or stop", "Copy what is selected; without a selection, stop"),
+    ChatKey("f1", "open('help')", "Help", "All keys"),
 )
 
 ELSEWHERE = (
@@ -79,7 +79,7 @@ def bindings() -> list[Binding]:
 
 
 def help_rows() -> Iterator[tuple[str, str]]:
-    """Key and what it does, for the help."""
+    """ChatKey and what it does, for the help."""
     yield from ELSEWHERE[:2]
     for key in KEYS:
         yield key.keys.replace(",", ", "), key.what

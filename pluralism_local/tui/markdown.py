@@ -1,6 +1,6 @@
 """Markdown of a model's answer, drawn so that nothing it says is hidden.
 
-    answer ──parser──> tokens ──Answer──> paragraphs, lists, quotes, tables, code
+    answer ──parser──> tokens ──AnswerMarkdown──> paragraphs, lists, quotes, tables, code
 
 Headings, emphasis, lists, quotes, tables and code are formatted. Everything else is text as it was written: HTML and
 what merely looks like it (``<name>``, ``List<String>``, ``a<b``), entities, links with where they lead, backslashes,
@@ -57,17 +57,17 @@ def parser() -> MarkdownIt:
     return markdown
 
 
-class Answer(Markdown):
+class AnswerMarkdown(Markdown):
     """What a model wrote; its links open nothing. Lines of code wrap, as they cannot be scrolled by keyboard."""
 
     DEFAULT_CSS = """
-    Answer { padding: 0; margin: 0; background: transparent; }
-    Answer MarkdownParagraph { margin: 0 0 1 0; }
-    Answer MarkdownList MarkdownParagraph { margin: 0; }
-    Answer MarkdownFence { overflow: hidden; }
-    Answer MarkdownFence > Label { width: 100%; padding: 0 1; }
-    Answer MarkdownTableContent > .cell { text-overflow: fold; }
-    Answer MarkdownTableContent > .header { text-overflow: fold; }
+    AnswerMarkdown { padding: 0; margin: 0; background: transparent; }
+    AnswerMarkdown MarkdownParagraph { margin: 0 0 1 0; }
+    AnswerMarkdown MarkdownList MarkdownParagraph { margin: 0; }
+    AnswerMarkdown MarkdownFence { overflow: hidden; }
+    AnswerMarkdown MarkdownFence > Label { width: 100%; padding: 0 1; }
+    AnswerMarkdown MarkdownTableContent > .cell { text-overflow: fold; }
+    AnswerMarkdown MarkdownTableContent > .header { text-overflow: fold; }
     """
 
     def __init__(self, *, classes: str | None = None) -> None:
@@ -108,7 +108,7 @@ class _Table(MarkdownTable):
         yield _Cells(self._headers, self._rows)
 
 
-Answer.BLOCKS = {**Markdown.BLOCKS, "table_open": _Table}
+AnswerMarkdown.BLOCKS = {**Markdown.BLOCKS, "table_open": _Table}
 
 
 def _not_too_deep(rule: _BlockRule) -> _BlockRule:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pluralism_local.tui.messages import WorkEvent
+    from pluralism_local.tui.worker_events import WorkEvent
 
 INTERVAL = 0.05
 """Seconds between two posts at least."""

@@ -1,6 +1,6 @@
 """Where the user writes: Enter sends, Ctrl+J breaks the line, Up and Down at the edges walk through what was sent.
 
-    keys, pastes ──> Prompt ──Submitted(text)──> ChatApp
+    keys, pastes ──> PromptBox ──Submitted(text)──> ChatApp
 
 The text stays until the application takes it away, so no error can cost it.
 """
@@ -18,15 +18,15 @@ KEPT = 200
 """Prompts that Up walks back through at most."""
 
 
-class Prompt(TextArea):
+class PromptBox(TextArea):
     """A text field that grows with its text, up to a few lines."""
 
     DEFAULT_CSS = """
-    Prompt {
+    PromptBox {
         height: auto; min-height: 3; max-height: 8; border: round $primary; padding: 0 1;
         background: $surface;
     }
-    Prompt:focus { border: round $accent; }
+    PromptBox:focus { border: round $accent; }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -14,11 +14,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from pluralism_local.conversation.engines import ENGINE_SETTINGS
 from pluralism_local.mode_specs import MODES, SPECS, ModeName
 from pluralism_local.remote_url import without_credentials
 from pluralism_local.results import Result, Turn
 from pluralism_local.tui.exchange import Exchange, from_stored
-from pluralism_local.tui.messages import (
+from pluralism_local.tui.state import ChatState, Start
+from pluralism_local.tui.worker import AskJob
+from pluralism_local.tui.worker_events import (
     Failed,
     Happened,
     Loading,
@@ -28,17 +31,15 @@ from pluralism_local.tui.messages import (
     Ready,
     WorkEvent,
 )
-from pluralism_local.tui.state import ENGINE_SETTINGS, ChatState, Start
-from pluralism_local.tui.work import Job
 from pluralism_local.types import ModelInfo
 
 if TYPE_CHECKING:
     from pluralism_local.communities import Library, Pool
     from pluralism_local.config import Settings
+    from pluralism_local.conversation.history_log import ConversationLog
     from pluralism_local.history import Conversation
-    from pluralism_local.tui.memory import Log
 
-MakeLog = Callable[[str | None], "Log"]
+MakeLog = Callable[[str | None], "ConversationLog"]
 
 
 class Asks(Protocol):
@@ -48,10 +49,10 @@ class Asks(Protocol):
 
     def find_pool(self, settings: Settings, specs: tuple[str, ...]) -> None: ...
 
-    def ask(self, job: Job) -> None: ...
+    def ask(self, job: AskJob) -> None: ...
 
 
-class Session:
+class ChatSession:
     """A conversation in progress.
 
     Attributes:
@@ -81,9 +82,9 @@ class Session:
         self._make_log = make_log
         self._clock = clock
         self._waiting: deque[Exchange] = deque()
-        self._job: Job | None = None
+        self._job: AskJob | None = None
         self._number = 0
-        self._last: tuple[Job, bool] | None = None  # the last finished one, and whether it added a turn
+        self._last: tuple[AskJob, bool] | None = None  # the last finished one, and whether it added a turn
         self._retry_of: int | None = None
         self._opening = 0  # openings that the worker has not answered yet
         self._finding: deque[tuple[float, ...]] = deque()  # weights of the pools that it is to find
@@ -96,7 +97,7 @@ class Session:
     def begin(self) -> None:
         """Open the model and read the pool, in the background."""
         # the pool first: it is soon there, and then shown while the model is read
-        self._find_pool(self._begun.specs, self._begun.weights)
+        self._find_pool(self._begun.choices.specs, self._begun.choices.weights)
         if not self._opening:  # another model may have been chosen already
             self._open(self.state.settings)
 
@@ -138,7 +139,7 @@ class Session:
     def new(self) -> None:
         """Leave this conversation and begin another; what runs is stopped, what waits is dropped."""
         self._leave()
-        self.state = replace(self.state, turns=(), retries=0, system=self._start.system)
+        self.state = replace(self.state, turns=(), retries=0, system=self._start.choices.system)
         self.context = 0
         self._log = self._make_log(None)
 
@@ -196,8 +197,8 @@ class Session:
             name for name in type(settings).model_fields if getattr(settings, name) != getattr(before, name)
         }
         engine = changed & set(ENGINE_SETTINGS)
-        kept = {name: getattr(before, name) for name in engine}
-        self.state = replace(self.state, settings=settings.model_copy(update=kept))
+        unchanged = {name: getattr(before, name) for name in engine}
+        self.state = replace(self.state, settings=settings.model_copy(update=unchanged))
         if "mode" in changed:
             self.use_mode(settings.mode)
         if changed & {"pool", "community_paths"}:
@@ -314,7 +315,7 @@ class Session:
         exchange = self._waiting.popleft()
         ask = self.state.ask_of(exchange)
         exchange.begin(self.state.pool if SPECS[exchange.mode].communities else None)
-        job = Job(exchange.number, ask, self.state.settings, self._log, self._start.force, self._retry_of)
+        job = AskJob(exchange.number, ask, self.state.settings, self._log, self._start.force, self._retry_of)
         self._retry_of = None
         self.running, self._job = exchange, job
         self._worker.ask(job)

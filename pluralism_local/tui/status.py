@@ -1,7 +1,7 @@
 """The two lines that are always there: what is in use above, how it goes below.
 
-Session ──header──> "plocal · SmolLM2 … · OVERTON · pool perspectives"
-Session ──status──> "1,234/8,192 ctx · 165 tok/s · seed 7 · offline        esc stop  f1 help"
+ChatSession ──header──> "plocal · SmolLM2 … · OVERTON · pool perspectives"
+ChatSession ──status──> "1,234/8,192 ctx · 165 tok/s · seed 7 · offline        esc stop  f1 help"
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from pluralism_local.display.figures import one_line, tokens
 from pluralism_local.mode_specs import SPECS
 from pluralism_local.remote_url import without_credentials
 from pluralism_local.tui.exchange import Exchange
-from pluralism_local.tui.session import Session
+from pluralism_local.tui.session import ChatSession
 
 NARROW = 60
 """Columns below which the lines are shortened."""
 
 
-class Line(Static):
+class StatusLine(Static):
     """One line that is only drawn again when it changes."""
 
     DEFAULT_CSS = """
-    Line { height: 1; padding: 0 1; }
-    Line#header { background: $primary; color: $text; text-style: bold; }
-    Line#status { background: $panel; color: $text-muted; }
+    StatusLine { height: 1; padding: 0 1; }
+    StatusLine#header { background: $primary; color: $text; text-style: bold; }
+    StatusLine#status { background: $panel; color: $text-muted; }
     """
 
     def __init__(self, id: str) -> None:
@@ -40,7 +40,7 @@ class Line(Static):
             self.update(text)
 
 
-def header(session: Session, width: int) -> str:
+def header(session: ChatSession, width: int) -> str:
     """Model, mode and pool."""
     state = session.state
     pool = f"pool: {state.pool.id if state.pool else state.settings.pool}"
@@ -55,7 +55,7 @@ def header(session: Session, width: int) -> str:
     return f"{left}{' ' * max(2, width - len(left) - len(right))}{right}"
 
 
-def status(session: Session, exchange: Exchange | None, width: int) -> str:
+def status(session: ChatSession, exchange: Exchange | None, width: int) -> str:
     """Context, speed, seed, whether it is offline, and the two keys that matter."""
     short = width < NARROW
     facts = [session.loading] if session.loading else []
@@ -73,7 +73,7 @@ def status(session: Session, exchange: Exchange | None, width: int) -> str:
     return f"{left}{' ' * max(1, width - len(left) - len(keys))}{keys}"
 
 
-def _context(session: Session, short: bool) -> str:
+def _context(session: ChatSession, short: bool) -> str:
     total = session.model.context if session.model else None
     used = "–" if session.context is None else tokens(session.context, short=short)
     return f"{used}/{tokens(total, short=short)} ctx" if total else f"{used} ctx"

@@ -46,18 +46,20 @@ class TurnView(Vertical):
         bubble = False
 
     def __init__(self, exchange: Exchange) -> None:
-        from pluralism_local.tui.markdown import Answer  # its parser is not needed for the first paint
+        from pluralism_local.tui.markdown import (
+            AnswerMarkdown,  # its parser is not needed for the first paint
+        )
 
         super().__init__(id=f"turn-{exchange.number}")
         self.exchange = exchange
-        self._answer = Answer(classes="hidden")
+        self._answer = AnswerMarkdown(classes="hidden")
         self._choice = Static("", classes="about hidden", markup=False)
         self._estimate = Static("", classes="hidden", markup=False)
         self._foot = Static("", classes="about", markup=False)
         self._trouble = Static("", classes="trouble hidden", markup=False)
 
     def compose(self) -> ComposeResult:
-        yield Static(asked(self.exchange), classes="asked", markup=False)
+        yield Static(question(self.exchange), classes="asked", markup=False)
         yield self._choice
         yield self._answer
         yield self._estimate
@@ -174,7 +176,7 @@ def welcome(mode: ModeName, *, only_continues: bool = False) -> str:
     return f"{SPECS[mode].welcome}{base}\n\n{keys}"
 
 
-def asked(exchange: Exchange) -> Content:
+def question(exchange: Exchange) -> Content:
     """The prompt, after who asked it and how."""
     how = exchange.mode + (f", towards {one_line(exchange.attribute, 40)}" if exchange.attribute else "")
     return Content.assemble(("you ", "bold"), (f"[{how}] ", "dim"), beginning(exchange.prompt))
@@ -214,11 +216,11 @@ def _doing(exchange: Exchange) -> str:
         return "answering …"
     if SPECS[exchange.mode].chooses_first and exchange.selection is None:
         return "choosing …"
-    asked = [voice for voice in exchange.voices.values() if voice.state != "not chosen"]
-    done = sum(not voice.pending for voice in asked)
-    if done < len(asked):
-        one = len(asked) == 1
-        return f"{asked[0].community} writes …" if one else f"communities write … {done} of {len(asked)}"
+    voices = [voice for voice in exchange.voices.values() if voice.state != "not chosen"]
+    done = sum(not voice.pending for voice in voices)
+    if done < len(voices):
+        alone = len(voices) == 1
+        return f"{voices[0].community} writes …" if alone else f"communities write … {done} of {len(voices)}"
     return "reading …"
 
 

@@ -11,7 +11,6 @@ server itself is in `web_server`, which needs what the extra ``web`` installs.
 from __future__ import annotations
 
 import errno
-import ipaddress
 import re
 import secrets
 import shlex
@@ -19,7 +18,6 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from urllib.parse import urlsplit
 
 from pluralism_local.errors import InvalidInput, NotFound
 from pluralism_local.remote_url import is_loopback
@@ -82,11 +80,11 @@ def secret_for(host: str, token: str | None) -> str:
                 "Set PLOCAL_TOKEN to 16 characters or more, or leave --host out.",
             )
         return secrets.token_urlsafe(24)
-    made = f"This one was made by chance: {secrets.token_urlsafe(24)}"
+    hint = f"This one was made by chance: {secrets.token_urlsafe(24)}"
     if not _TOKEN.fullmatch(token):
-        raise InvalidInput("The token must have 16 to 128 letters, digits, '-' or '_'.", made)
+        raise InvalidInput("The token must have 16 to 128 letters, digits, '-' or '_'.", hint)
     if is_guessable(token):
-        raise InvalidInput("The token could be guessed: it repeats itself, or counts.", made)
+        raise InvalidInput("The token could be guessed: it repeats itself, or counts.", hint)
     return token
 
 
@@ -96,7 +94,7 @@ def is_guessable(token: str) -> bool:
     repeats = any(
         folded == (folded[:length] * len(folded))[: len(folded)] for length in range(1, len(folded) // 2 + 1)
     )
-    in_order = sum(abs(ord(one) - ord(next_one)) <= 1 for one, next_one in pairwise(folded))
+    in_order = sum(abs(ord(first) - ord(second)) <= 1 for first, second in pairwise(folded))
     return repeats or in_order > len(folded) // 2 or len(set(folded)) < FEWEST_CHARACTERS
 
 
@@ -129,49 +127,6 @@ def listening(host: str, port: int) -> socket.socket:
             f"Nothing can be served at {host}: {reason or error}.",
             "--host takes an address of this machine, such as 127.0.0.1.",
         ) from error
-
-
-def is_named(asked: str, host: str) -> bool:
-    """Whether a request's ``Host`` is a name of this server, and not one that another site has led here.
-
-    Addresses in numbers are no names that could be led here. The port may be another: that of a tunnel.
-
-    Args:
-        asked: as the request has it, with or without a port.
-        host: where the server listens.
-    """
-    try:
-        name = urlsplit(f"//{asked}").hostname or ""
-    except ValueError:
-        return False
-    if is_loopback(name):
-        return True
-    if is_loopback(host):
-        return False
-    own = socket.gethostname().lower()
-    return name in (host.lower(), own, f"{own.partition('.')[0]}.local") or _is_address(name)
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
-
-
-def is_own_page(origin: str | None, asked: str) -> bool:
-    """Whether a websocket is opened by a page of this server; what says no ``Origin`` is no page.
-
-    Args:
-        asked: the request's ``Host``.
-    """
-    if origin is None:
-        return True
-    try:
-        return urlsplit(origin).netloc.lower() == asked.lower()
-    except ValueError:
-        return False
 
 
 def command(arguments: Sequence[str]) -> str:

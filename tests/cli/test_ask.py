@@ -59,6 +59,50 @@ def test_a_plan_refuses_an_adapter_that_the_prompt_has_nothing_for(run: Run, sta
     assert refused.err == run(*line).err
 
 
+TRACED: tuple[dict[str, object], ...] = (
+    {"match": "system: You speak for the farmers", "text": "Fields need water. Rain is late."},
+    {"match": "system: You speak for the fishers", "text": "Nets *need* mending."},
+    {"match": "Passage 3", "text": "The fields need water. Zebras graze."},
+)
+
+
+def test_who_said_this_in_text_markdown_and_json(run: Run, tmp_path: Path) -> None:
+    line = ("ask", "-m", script(tmp_path, *TRACED), "--trace", QUESTION)
+    text = run(*line).out
+    assert text.split("\n\n")[-1] == (
+        "Who said this? (words in common)\n"
+        "  The fields need water.\n"
+        '    1.00  farmers: "Fields need water."\n'
+        "  Zebras graze.\n"
+        "    no comment comes near (the nearest: 0.00)\n"
+    )
+    document = run(*line, "--format", "md").out
+    assert '- The fields need water.\n  - 1.00 farmers: "Fields need water."\n' in document
+    assert document.index("Who said this?") > document.index("### Heard")
+    record = run(*line, "--json").json()
+    assert set(record) == RECORD | {"trace"}
+    assert [traced["sentence"] for traced in record["trace"]] == [
+        "The fields need water.",
+        "Zebras graze.",
+    ]
+    nearest = record["trace"][0]["nearest"]
+    assert nearest[0] == {
+        "community": "farmers",
+        "score": pytest.approx(1),
+        "sentence": "Fields need water.",
+    }
+    assert [near["community"] for near in nearest] == ["farmers", "fishers", "millers"]
+    assert run(*line, "--format", "jsonl").lines()[-1]["trace"] == record["trace"]
+    assert run("ask", "-m", script(tmp_path, *TRACED), QUESTION).out == text.rpartition("\n\n")[0] + "\n"
+
+
+@pytest.mark.parametrize("mode", ["steerable", "vanilla"])
+def test_an_answer_of_one_comment_or_none_is_not_traced(run: Run, mode: str) -> None:
+    ran = run("ask", "--mode", mode, "--attribute", "rural", "--trace", QUESTION)
+    assert ran.code == 2 and ran.out == ""
+    assert "Only an overton answer can be traced to comments." in ran.err and "--mode overton" in ran.err
+
+
 THINKS = "<think>\nI see 2 comments. The first is closest.\n</think>\n\nIt is fair."
 
 

@@ -18,7 +18,7 @@ from pluralism_local.cli import chat
 from pluralism_local.cli.commands import SENTENCES, load
 from pluralism_local.history import History, default_path
 from pluralism_local.tui.app import ChatApp
-from pluralism_local.tui.prompt import Prompt
+from pluralism_local.tui.prompt import PromptBox
 from tests.support import rows
 from tests.support.chat_driver import until
 from tests.support.command_line import Run
@@ -217,7 +217,7 @@ def _headless(monkeypatch: pytest.MonkeyPatch) -> None:
         app = pilot.app
         assert isinstance(app, ChatApp)
         await until(pilot, lambda: not app.session.loading)
-        app.query_one(Prompt).put("Is tipping fair?")
+        app.query_one(PromptBox).put("Is tipping fair?")
         await pilot.press("enter")
         await until(pilot, lambda: app.session.exchanges and app.session.exchanges[-1].status != "running")
         for key in ("f2", "f3", "f4", "ctrl+o"):

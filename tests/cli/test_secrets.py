@@ -14,7 +14,7 @@ import pytest
 from pluralism_local.cli.main import main
 from pluralism_local.config import Settings
 from pluralism_local.history import History, default_path
-from pluralism_local.tui.screens.model_list import about, found
+from pluralism_local.tui.screens.model_list import about, named_models
 from tests.cli.test_network import FAR, HEAVY, RUN, WALK
 from tests.support import rows
 from tests.support.command_line import Run
@@ -117,7 +117,7 @@ FORMATS = ("json", "md", "html")
 
 def test_the_chats_list_of_models_shows_none(model: str) -> None:
     settings = Settings(model=model, aliases={"big": model})
-    entries = [entry for entry in found(settings, model) if entry.source == "remote"]
+    entries = [entry for entry in named_models(settings, model) if entry.source == "remote"]
     assert {entry.name for entry in entries} == {model, "big"}
     for entry in entries:
         assert not told(entry.title + about(entry, settings).plain)

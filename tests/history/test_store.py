@@ -12,7 +12,7 @@ from pluralism_local.errors import InvalidInput, NotFound
 from pluralism_local.history import History, default_path, short_title
 from pluralism_local.history.reading import comments as comments_of
 from pluralism_local.history.reading import unreadable
-from pluralism_local.modes.record import to_record
+from pluralism_local.records import to_record
 from tests.support.results import result, talk
 
 

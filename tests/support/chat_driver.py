@@ -12,13 +12,14 @@ from typing import Any
 from textual.pilot import Pilot
 
 from pluralism_local import config
+from pluralism_local.conversation.ask_builder import AskChoices
+from pluralism_local.conversation.engines import Engines
 from pluralism_local.engine.base import LanguageModel, ShouldStop, never
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.errors import NotFound
 from pluralism_local.tui.app import ChatApp
-from pluralism_local.tui.engines import Engines
 from pluralism_local.tui.exchange import Exchange
-from pluralism_local.tui.prompt import Prompt
+from pluralism_local.tui.prompt import PromptBox
 from pluralism_local.tui.state import Start
 from pluralism_local.types import EngineEvent, Request, TextDelta
 
@@ -74,9 +75,10 @@ def opener(**models: LanguageModel) -> Callable[..., LanguageModel]:
 
 def start(log: bool = True, **more: Any) -> Start:
     """The beginning that these settings make; `attribute` and the like are the start's own."""
-    own = {name: more.pop(name) for name in ("attribute", "specs", "conversation") if name in more}
+    own = {name: more.pop(name) for name in ("attribute", "specs") if name in more}
+    conversation = more.pop("conversation", None)
     loaded = config.load(more)
-    return Start(loaded.settings, loaded.origin, log=log, **own)
+    return Start(loaded.settings, loaded.origin, AskChoices(**own), log=log, conversation=conversation)
 
 
 def chat(begin: Start | None = None, engine: LanguageModel | None = None, **models: LanguageModel) -> ChatApp:
@@ -105,7 +107,7 @@ async def until(pilot: Pilot[None], reached: Callable[[], object], seconds: floa
 
 async def write(pilot: Pilot[None], text: str) -> None:
     """Put `text` into the prompt and send it."""
-    pilot.app.query_one(Prompt).put(text)
+    pilot.app.query_one(PromptBox).put(text)
     await pilot.press("enter")
 
 

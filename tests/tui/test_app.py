@@ -11,9 +11,9 @@ from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.errors import EngineFailure
 from pluralism_local.history import History, default_path
 from pluralism_local.tui.communities_pane import CommunitiesPane
-from pluralism_local.tui.prompt import Prompt
+from pluralism_local.tui.detail_screens import CommentView, TraceView
+from pluralism_local.tui.prompt import PromptBox
 from pluralism_local.tui.transcript import Transcript
-from pluralism_local.tui.views import CommentView, TraceView
 from tests.support.chat_driver import QUESTION, Gated, ask, chat, play, running, screen, start, until, write
 
 
@@ -147,7 +147,7 @@ def test_a_prompt_sent_before_the_model_is_there_waits_for_it() -> None:
             exchange = app.session.exchanges[1]
             assert exchange.status == "queued"
             await pilot.press("escape")  # back into the prompt, nothing lost
-            assert app.query_one(Prompt).text == QUESTION
+            assert app.query_one(PromptBox).text == QUESTION
             app.session.use_model("second")
             await pilot.press("enter")
             await until(pilot, lambda: app.session.state.turns)
@@ -199,7 +199,7 @@ def test_an_engine_error_appears_with_its_hint_and_the_prompt_survives() -> None
             shown = screen(app)
             assert "Error: The engine is out of memory." in shown
             assert "Lower --ctx-size." in shown
-            assert app.query_one(Prompt).text == QUESTION
+            assert app.query_one(PromptBox).text == QUESTION
         with History(default_path()) as history:
             found = history.latest()
         assert found is not None
@@ -214,8 +214,8 @@ def test_a_bug_leaves_its_traceback_in_a_file(tmp_path: Path) -> None:
             raise KeyError("lane")
 
     async def scene() -> None:
+        from pluralism_local.conversation.engines import Engines
         from pluralism_local.tui.app import ChatApp
-        from pluralism_local.tui.engines import Engines
         from tests.support.chat_driver import opener
 
         app = ChatApp(
@@ -316,7 +316,7 @@ def test_ctrl_c_stops_and_does_not_quit() -> None:
             await pilot.press("ctrl+c")
             await until(pilot, lambda: app.session.running is None)
             assert app.is_running
-            app.query_one(Prompt).put("to be copied")
+            app.query_one(PromptBox).put("to be copied")
             await pilot.press("ctrl+a", "shift+end", "ctrl+c")
             assert app.clipboard == "to be copied"
 
@@ -348,7 +348,7 @@ def test_up_brings_back_what_was_sent_and_down_the_draft() -> None:
         async with running(app) as pilot:
             await ask(pilot, app, "one")
             await ask(pilot, app, "two")
-            prompt = app.query_one(Prompt)
+            prompt = app.query_one(PromptBox)
             prompt.put("draft")
             await pilot.press("up")
             assert prompt.text == "two"
@@ -386,7 +386,7 @@ def test_what_is_typed_after_a_click_into_the_text_goes_into_the_prompt() -> Non
             await pilot.pause()
             await pilot.press("W", "h", "y", "question_mark")
             await pilot.pause()
-            prompt = app.query_one(Prompt)
+            prompt = app.query_one(PromptBox)
             assert (app.focused, prompt.text) == (prompt, "Why?")
 
     play(scene())

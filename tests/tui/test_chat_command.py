@@ -49,7 +49,7 @@ def test_options_become_the_start(started: list[Start]) -> None:
     assert main([*line, "--max-tokens", "9", "-n"]) == 0
     (begin,) = started
     assert (begin.settings.model, begin.settings.mode, begin.settings.seed) == ("x.gguf", "steerable", 7)
-    assert (begin.attribute, begin.specs, begin.log) == ("rural", ("farmers:0.5",), False)
+    assert (begin.choices.attribute, begin.choices.specs, begin.log) == ("rural", ("farmers:0.5",), False)
     assert begin.settings.max_tokens == 9
     assert begin.origin["max_tokens"] == "--max-tokens"
 

@@ -6,7 +6,7 @@ from textual.widgets import Input
 
 from pluralism_local.tui.distribution_pane import DistributionPane
 from pluralism_local.tui.options_form import OptionsForm
-from pluralism_local.tui.prompt import Prompt
+from pluralism_local.tui.prompt import PromptBox
 from tests.support.chat_driver import QUESTION, ask, chat, play, running, screen, start, until, write
 
 
@@ -17,7 +17,7 @@ def test_steerable_wants_an_attribute_and_shows_the_choice() -> None:
             await write(pilot, QUESTION)
             field = app.query_one("#attribute", Input)
             assert app.focused is field
-            assert app.query_one(Prompt).text == QUESTION
+            assert app.query_one(PromptBox).text == QUESTION
             await pilot.press("enter")
             assert not app.session.exchanges  # nothing to steer towards yet
             field.focus()
@@ -43,7 +43,7 @@ def test_an_attribute_written_beside_a_draft_sends_nothing() -> None:
             await pilot.press(*"Is")
             app.query_one("#attribute", Input).focus()
             await pilot.press(*"rural", "enter", *" it?")
-            assert app.query_one(Prompt).text == "Is it?"
+            assert app.query_one(PromptBox).text == "Is it?"
             assert not app.session.exchanges
 
     play(scene())
@@ -55,7 +55,7 @@ def test_the_next_mode_takes_the_keys_away_from_the_attribute() -> None:
         async with running(app) as pilot:
             app.query_one("#attribute", Input).focus()
             await pilot.press("ctrl+t", *"Why?")
-            assert app.query_one(Prompt).text == "Why?"
+            assert app.query_one(PromptBox).text == "Why?"
             assert app.session.state.attribute == ""
 
     play(scene())
@@ -109,7 +109,7 @@ def test_leaving_the_form_keeps_the_prompt() -> None:
             await until(pilot, lambda: isinstance(app.screen, OptionsForm))
             await pilot.press("escape")
             await pilot.pause()
-            assert app.query_one(Prompt).text == QUESTION
+            assert app.query_one(PromptBox).text == QUESTION
             assert not app.session.exchanges
 
     play(scene())

@@ -8,7 +8,7 @@ import pytest
 
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.tui.communities_pane import CommunitiesPane
-from pluralism_local.tui.prompt import Prompt
+from pluralism_local.tui.prompt import PromptBox
 from tests.support.chat_driver import QUESTION, Gated, ask, chat, play, running, screen, start, until, write
 
 
@@ -22,7 +22,7 @@ def test_every_size_keeps_prompt_answer_and_status(size: tuple[int, int]) -> Non
             assert "esc" in shown.splitlines()[-1]
             assert "OVERTON" in shown.splitlines()[0]
             assert exchange.answer.split()[-1] in shown
-            prompt = app.query_one(Prompt)
+            prompt = app.query_one(PromptBox)
             assert prompt.size.height >= 1 and prompt.region.bottom < size[1]
             assert all(len(line) <= size[0] for line in shown.splitlines())
 
@@ -41,7 +41,7 @@ def test_the_pane_is_away_in_a_small_terminal_and_comes_on_demand() -> None:
             await pilot.press("f5")
             await pilot.pause()
             assert "farmers" not in screen(app)
-            assert app.focused is app.query_one(Prompt)
+            assert app.focused is app.query_one(PromptBox)
 
     play(scene())
 
@@ -58,7 +58,7 @@ def test_there_is_no_pane_where_no_community_is_asked() -> None:
             shown = screen(app)
             assert "communities ─" not in shown and "no community is asked" in shown
             assert "mode: VANILLA · no communities" in shown.splitlines()[0]
-            assert app.focused is app.query_one(Prompt)  # not what is hidden
+            assert app.focused is app.query_one(PromptBox)  # not what is hidden
             await ask(pilot, app, QUESTION)
             assert "communities ─" not in screen(app)
             await pilot.press("ctrl+t", "ctrl+t", "ctrl+t")
@@ -173,7 +173,7 @@ def test_a_paste_of_100_kb_is_written_and_sent_whole() -> None:
         assert len(text) > 100_000
         async with running(app) as pilot:
             app.post_message(Paste(text))
-            await until(pilot, lambda: len(app.query_one(Prompt).text) == len(text))
+            await until(pilot, lambda: len(app.query_one(PromptBox).text) == len(text))
             await pilot.press("enter")
             await until(pilot, lambda: app.session.exchanges)
             exchange = app.session.exchanges[1]

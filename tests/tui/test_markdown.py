@@ -13,7 +13,7 @@ from textual.containers import VerticalScroll
 from textual.pilot import Pilot
 
 from pluralism_local.display.figures import clean
-from pluralism_local.tui.markdown import DEEPEST, MOST_COLUMNS, Answer, parser
+from pluralism_local.tui.markdown import DEEPEST, MOST_COLUMNS, AnswerMarkdown, parser
 from tests.support.chat_driver import play
 
 MARKUP = re.compile(r"[\s*_`~#>|+=:.\d-]+")
@@ -27,11 +27,11 @@ class Page(App[None]):
 
     def compose(self) -> ComposeResult:
         with VerticalScroll():
-            yield Answer()
+            yield AnswerMarkdown()
 
     @property
-    def answer(self) -> Answer:
-        return self.query_one(Answer)
+    def answer(self) -> AnswerMarkdown:
+        return self.query_one(AnswerMarkdown)
 
     async def draw(self, pilot: Pilot[None], text: str) -> str:
         await self.answer.show(text, growing=False)

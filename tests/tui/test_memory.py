@@ -11,10 +11,10 @@ from textual.widgets import Static
 
 from pluralism_local.cli.main import main
 from pluralism_local.communities import ad_hoc_pool
+from pluralism_local.conversation.engines import Engines
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.history import History, default_path, weighed
 from pluralism_local.tui.app import ChatApp
-from pluralism_local.tui.engines import Engines
 from tests.support.chat_driver import (
     QUESTION,
     Gated,
@@ -147,7 +147,7 @@ def test_another_conversation_can_be_opened_from_the_app() -> None:
             await pilot.pause()
             assert "The first conversation" not in screen(app)
             await ask(pilot, app, "The second one")
-            history = app.memory.history()
+            history = app.history_log.history()
             found = history.list(search="first conversation")
             app.session.open_conversation(history.get(found[0].id))
             app.rebuild()

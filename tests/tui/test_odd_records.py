@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pluralism_local.cli.main import main
+from pluralism_local.conversation.trace import trace
 from pluralism_local.history import Conversation, History, StoredTurn, default_path
 from pluralism_local.tui import distribution_pane, transcript
 from pluralism_local.tui.communities_pane import row
+from pluralism_local.tui.detail_screens import traced_text
 from pluralism_local.tui.exchange import Exchange, from_stored
 from pluralism_local.tui.screens.conversation_text import local, preview
-from pluralism_local.tui.trace import trace
-from pluralism_local.tui.views import traced_text
 from tests.support.chat_driver import QUESTION, ask, chat, play, running, screen, start, until
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -46,7 +46,7 @@ def everything_shown(exchange: Exchange) -> str:
     """All that the panes and the transcript say of an exchange."""
     return "\n".join(
         [
-            str(transcript.asked(exchange)),
+            str(transcript.question(exchange)),
             exchange.answer,
             *transcript.estimate(exchange, 40),
             *transcript.trouble(exchange),

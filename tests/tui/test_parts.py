@@ -11,6 +11,7 @@ import pytest
 from rich.cells import cell_len
 
 from pluralism_local import config
+from pluralism_local.conversation.engines import Engines
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.errors import EngineFailure, NotFound
 from pluralism_local.results import (
@@ -26,11 +27,10 @@ from pluralism_local.results import (
 )
 from pluralism_local.tui.communities_pane import row
 from pluralism_local.tui.distribution_pane import distribution_lines, selection_lines
-from pluralism_local.tui.engines import Engines
-from pluralism_local.tui.exchange import Exchange, Voice
-from pluralism_local.tui.messages import Warned, WorkEvent
+from pluralism_local.tui.exchange import Exchange, LiveComment
 from pluralism_local.tui.outbox import Outbox
 from pluralism_local.tui.transcript import foot
+from pluralism_local.tui.worker_events import Warned, WorkEvent
 from pluralism_local.types import Message, ModelInfo, Request, Sampling, Usage
 from tests.support.chat_driver import opener
 
@@ -135,7 +135,7 @@ def test_an_exchange_grows_with_its_events() -> None:
 
 
 def test_what_was_not_asked_or_was_stopped_does_not_wait_for_ever() -> None:
-    moe = Exchange(1, "Why?", "moe", voices={id: Voice(id) for id in ("a", "b")})
+    moe = Exchange(1, "Why?", "moe", voices={id: LiveComment(id) for id in ("a", "b")})
     assert foot(begun(moe)) == ["choosing …"]
     moe.take(Selected(Selection("b", "probabilities", {"a": 0.25, "b": 0.75})), 10)
     assert foot(moe) == ["b writes …"]
@@ -143,7 +143,7 @@ def test_what_was_not_asked_or_was_stopped_does_not_wait_for_ever() -> None:
     assert [voice.state for voice in moe.voices.values()] == ["not chosen", "done"]
     assert foot(moe) == ["reading …"]
 
-    overton = begun(Exchange(2, "Why?", "overton", voices={id: Voice(id) for id in ("a", "b")}))
+    overton = begun(Exchange(2, "Why?", "overton", voices={id: LiveComment(id) for id in ("a", "b")}))
     overton.take(CommentDone(comment("a", "One")), 10)
     assert foot(overton) == ["communities write … 1 of 2"]
     overton.fail("Broken.", "")
@@ -171,7 +171,7 @@ def test_the_speed_of_what_was_only_weighed_is_that_of_the_comments() -> None:
 
 
 def test_a_row_fits_its_pane_whatever_the_community_says() -> None:
-    voice = Voice(
+    voice = LiveComment(
         "a-community-with-a-rather-long-name", 1 / 6, "writing", "学校で電話を禁止すべき " * 9, 12, 1.0
     )
     for width in (24, 34):

@@ -13,9 +13,9 @@ from textual.widget import Widget
 
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.history import History, default_path
+from pluralism_local.tui.detail_screens import CommentView, TraceView
 from pluralism_local.tui.screens.conversation_text import preview
 from pluralism_local.tui.transcript import Transcript
-from pluralism_local.tui.views import CommentView, TraceView
 from tests.support.chat_driver import QUESTION, ask, chat, play, running, screen, start, until
 
 ANSWERS = [
@@ -72,12 +72,12 @@ def test_in_answers_and_comments_and_what_is_made_of_them(text: str, tmp_path: P
 
 
 def test_names_of_communities_are_no_markup() -> None:
-    from pluralism_local.tui.exchange import Voice
+    from pluralism_local.tui.exchange import LiveComment
 
     async def scene() -> None:
         app = chat()
         async with running(app) as pilot:
-            app.push_screen(CommentView(Voice("[/red] [bold]", state="done", text="Words."), None))
+            app.push_screen(CommentView(LiveComment("[/red] [bold]", state="done", text="Words."), None))
             await until(pilot, lambda: "[/red] [bold]: comment" in screen(app))
 
     play(scene())

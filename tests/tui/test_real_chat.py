@@ -15,7 +15,7 @@ from pluralism_local.history import History, default_path
 from pluralism_local.results import Result
 from pluralism_local.tui.app import ChatApp
 from pluralism_local.tui.exchange import Exchange
-from pluralism_local.tui.prompt import Prompt
+from pluralism_local.tui.prompt import PromptBox
 from tests.support.chat_driver import QUESTION, ask, play, running, screen, start, until, write
 
 pytestmark = pytest.mark.usefixtures("starter_path")
@@ -39,7 +39,7 @@ def test_one_conversation_through_every_mode() -> None:
     async def scene() -> None:
         app = real(attribute="rural voters")
         async with running(app) as pilot:
-            assert app.query_one(Prompt).has_focus  # before any model is there
+            assert app.query_one(PromptBox).has_focus  # before any model is there
             for mode, prompt in (
                 ("overton", QUESTION),
                 ("steerable", "And in the countryside?"),

@@ -11,15 +11,18 @@ import pytest
 
 from pluralism_local import config
 from pluralism_local.communities import Card, Community, Library, Pool, ad_hoc_pool
+from pluralism_local.conversation.engines import Engines
+from pluralism_local.conversation.history_log import ConversationLog
 from pluralism_local.engine.base import Capabilities
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.history import Conversation, History, asked_with, default_path, weighed
 from pluralism_local.mode_specs import ModeName
 from pluralism_local.modes import Ask
 from pluralism_local.results import AnswerDelta, Result, Turn
-from pluralism_local.tui.engines import Engines
-from pluralism_local.tui.memory import Log
-from pluralism_local.tui.messages import (
+from pluralism_local.tui.session import ChatSession
+from pluralism_local.tui.transcript import welcome
+from pluralism_local.tui.worker import AskJob, Worker
+from pluralism_local.tui.worker_events import (
     Failed,
     Happened,
     Loading,
@@ -29,9 +32,6 @@ from pluralism_local.tui.messages import (
     Ready,
     WorkEvent,
 )
-from pluralism_local.tui.session import Session
-from pluralism_local.tui.transcript import welcome
-from pluralism_local.tui.work import Job, Worker
 from pluralism_local.types import ModelInfo, Sampling
 from tests.support.chat_driver import start
 
@@ -44,7 +44,7 @@ class Notes:
     def __init__(self) -> None:
         self.opened: list[str] = []
         self.pools: list[tuple[str, tuple[str, ...]]] = []
-        self.jobs: list[Job] = []
+        self.jobs: list[AskJob] = []
 
     def open(self, settings: config.Settings, *, communities: bool) -> None:
         self.opened.append(settings.model)
@@ -52,11 +52,11 @@ class Notes:
     def find_pool(self, settings: config.Settings, specs: tuple[str, ...]) -> None:
         self.pools.append((settings.pool, specs))
 
-    def ask(self, job: Job) -> None:
+    def ask(self, job: AskJob) -> None:
         self.jobs.append(job)
 
 
-def begun(**settings: object) -> tuple[Session, Notes]:
+def begun(**settings: object) -> tuple[ChatSession, Notes]:
     """A session whose model is open, and whose pool is read."""
     session, worker = fresh(**settings)
     session.begin()
@@ -65,10 +65,10 @@ def begun(**settings: object) -> tuple[Session, Notes]:
     return session, worker
 
 
-def fresh(**settings: object) -> tuple[Session, Notes]:
+def fresh(**settings: object) -> tuple[ChatSession, Notes]:
     worker = Notes()
     begin = start(**{"model": "first", "mode": "vanilla", **settings})  # type: ignore[arg-type]
-    return Session(begin, worker, lambda id: cast(Log, id or "new")), worker
+    return ChatSession(begin, worker, lambda id: cast(ConversationLog, id or "new")), worker
 
 
 def hamlet(*weights: float) -> Pool:
@@ -94,7 +94,7 @@ def result(prompt: str, answer: str) -> Result:
     return Result("vanilla", prompt, answer, (), MODEL, None, Sampling(), Sampling(), turn=turn)
 
 
-def end(session: Session, job: Job, answer: str) -> None:
+def end(session: ChatSession, job: AskJob, answer: str) -> None:
     session.take(Happened(job.number, result(job.ask.prompt, answer), 12))
 
 
@@ -127,7 +127,7 @@ def test_a_model_that_cannot_be_opened_changes_nothing() -> None:
     session.use_model("typo")
     session.submit("one")
     assert worker.jobs == []
-    session.take(NotReady("No.", "", kept=True))
+    session.take(NotReady("No.", "", one_goes_on=True))
     assert [job.settings.model for job in worker.jobs] == ["first"]
 
 
@@ -135,7 +135,7 @@ def test_without_any_model_prompts_wait_and_can_be_taken_back() -> None:
     session, worker = fresh()
     session.begin()
     session.submit("one")
-    session.take(NotReady("No.", "", kept=False))
+    session.take(NotReady("No.", "", one_goes_on=False))
     assert (worker.jobs, session.waiting) == ([], 1)
     taken = session.take_back()
     assert taken is not None and taken.prompt == "one"
@@ -262,7 +262,7 @@ def test_a_chat_begun_with_a_conversation_goes_on_as_it_was_unless_told_otherwis
         origin={"mode": origin, "pool": origin.replace("mode", "pool")},
     )
     worker = Notes()
-    session = Session(begin, worker, lambda id: cast(Log, id or "new"))
+    session = ChatSession(begin, worker, lambda id: cast(ConversationLog, id or "new"))
     session.begin()
     session.take(Ready(session.state.settings, MODEL))
     session.take(PoolFound(hamlet(), Library([])))

@@ -14,14 +14,14 @@ from pluralism_local.cli import chat as chat_command
 from pluralism_local.cli.main import main
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.tui.app import ChatApp
-from pluralism_local.tui.messages import Progress, Warned
 from pluralism_local.tui.state import Start
+from pluralism_local.tui.worker_events import Warned, WorkProgress
 from tests.support.chat_driver import chat, play, running, screen, start, until
 
 FIRST_PAINT = """
 import os, sys
 from pluralism_local.tui.app import ChatApp
-from pluralism_local.tui.session import Session
+from pluralism_local.tui.session import ChatSession
 
 def begin(self):  # what the application does next
     print(*sys.modules, file=sys.__stdout__, flush=True)
@@ -34,7 +34,7 @@ def painted(self, screen, renderable):
         print("painted", file=sys.__stdout__, flush=True)
     display(self, screen, renderable)
 
-Session.begin, ChatApp._display = begin, painted
+ChatSession.begin, ChatApp._display = begin, painted
 from pluralism_local.cli.main import main
 sys.exit(main(["chat", "-m", "scripted:"]))
 """
@@ -63,7 +63,7 @@ def test_nothing_heavy_is_imported(at_first_paint: set[str]) -> None:
 
 
 def test_screens_behind_keys_and_what_reads_models_and_cards_wait(at_first_paint: set[str]) -> None:
-    screens = ("tui.screens", "tui.views", "tui.options_form", "tui.trace", "tui.web")
+    screens = ("tui.screens", "tui.detail_screens", "tui.options_form", "conversation.trace", "tui.web")
     rooms = ("communities", "engine", "history", "modes", "models", "prompts", "evaluation")
     waiting = {f"pluralism_local.{name}" for name in (*screens, *rooms)}
     assert at_first_paint & waiting == set()
@@ -98,7 +98,7 @@ def test_news_that_come_while_the_application_ends_are_nobodys(monkeypatch: pyte
 
     async def tell_amid(app: ChatApp) -> None:
         await app.view.transcript.remove_children()  # the innermost go first
-        app.on_progress(Progress((Warned("late"),)))
+        app.on_work_progress(WorkProgress((Warned("late"),)))
         told.append(True)
         await close_all(app)
 

@@ -15,8 +15,8 @@ from textual.message import Message
 from textual.screen import Screen
 
 from pluralism_local.tui.app import ChatApp
-from pluralism_local.tui.messages import Progress
-from pluralism_local.tui.prompt import Prompt
+from pluralism_local.tui.prompt import PromptBox
+from pluralism_local.tui.worker_events import WorkProgress
 from tests.support.chat_driver import QUESTION, running, start, until, write
 
 LIMIT = 0.05
@@ -40,7 +40,7 @@ class Watched(ChatApp):
             self.painted.append((time.perf_counter(), _ANSI.sub("", render(self.console))))
 
     def post_message(self, message: Message) -> bool:
-        if isinstance(message, Progress):  # when it is sent: a late event loop takes two at a time
+        if isinstance(message, WorkProgress):  # when it is sent: a late event loop takes two at a time
             self.told.append(time.perf_counter())
         return super().post_message(message)
 
@@ -111,7 +111,7 @@ async def processor_time_of_turns(turns: list[float]) -> None:
 
 async def type_while_running(app: Watched) -> list[float]:
     """Type letters while communities write; seconds from each key to the first paint that shows it."""
-    prompt, delays, text = app.query_one(Prompt), list[float](), ""
+    prompt, delays, text = app.query_one(PromptBox), list[float](), ""
     while app.session.running is not None and not app.session.running.answer and len(delays) < 60:
         letter = "abcdefghijklmnopqrstuvwxyz"[len(delays) % 26]
         text += letter

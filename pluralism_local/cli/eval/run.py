@@ -109,18 +109,8 @@ def run(
     from pluralism_local.models import store
 
     options.pool_or_communities(pool, community)
-    overrides: dict[str, object] = {
-        "model": model,
-        "pool": pool,
-        "seed": seed,
-        "max_tokens": max_tokens if max_tokens is not None else ANSWER_TOKENS,
-        "comment_max_tokens": comment_max_tokens,
-        "ctx_size": ctx_size,
-        "gpu_layers": gpu_layers,
-        "threads": threads,
-        "template": template,
-        "offline": offline,
-    }
+    overrides = options.settings_given(locals())
+    overrides["max_tokens"] = ANSWER_TOKENS if max_tokens is None else max_tokens
     settings = options.load(out, overrides).settings
     file = store.data_file(data)
     spec = RunSpec(

@@ -25,6 +25,7 @@ from pluralism_local.cli.eval.tables import methods_table
 from pluralism_local.cli.exits import ExitCode
 from pluralism_local.cli.interrupt import Interrupt, catching
 from pluralism_local.cli.output import Output, key_values
+from pluralism_local.conversation.engines import open_handles
 from pluralism_local.errors import Cancelled, InvalidInput
 from pluralism_local.evaluation.scorer_names import NO_SCORER
 
@@ -74,10 +75,9 @@ def _setup(
     default_local: str,
 ) -> RunSetup:
     from pluralism_local.evaluation.runner import RunSetup
-    from pluralism_local.types import Sampling
 
     handles = stack.enter_context(
-        wiring.open_handles(
+        open_handles(
             settings,
             communities=spec.communities_model,
             default_local=default_local,
@@ -97,10 +97,8 @@ def _setup(
         pool,
         Telling(handles.llm, tell),
         Telling(handles.communities, tell),
-        comment=Sampling(
-            settings.comment_temperature, settings.comment_top_p, settings.comment_max_tokens, settings.seed
-        ),
-        answer=Sampling(settings.temperature, settings.top_p, settings.max_tokens, settings.seed),
+        comment=settings.comment_sampling(),
+        answer=settings.answer_sampling(),
         template=settings.template,
     )
 

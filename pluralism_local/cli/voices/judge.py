@@ -64,7 +64,6 @@ def judge(
     from pluralism_local.cli.voices.running import run
     from pluralism_local.errors import InvalidInput
     from pluralism_local.evaluation.voices.service import VoicesSpec
-    from pluralism_local.types import Sampling
 
     options.pool_or_communities(pool, community)
     if comments is not None and (opinions is not None or held_out is not None):
@@ -72,25 +71,12 @@ def judge(
             "--opinions and --held-out ask the voices themselves, and --comments has only what they said.",
             "Leave out --comments, or the other.",
         )
-    overrides: dict[str, object] = {
-        "model": model,
-        "pool": pool,
-        "seed": seed,
-        "comment_max_tokens": comment_max_tokens,
-        "ctx_size": ctx_size,
-        "gpu_layers": gpu_layers,
-        "threads": threads,
-        "template": template,
-        "offline": offline,
-    }
-    settings = options.load(out, overrides).settings
+    settings = options.load(out, options.settings_given(locals())).settings
     spec = VoicesSpec(
         pool=wiring.find_pool(wiring.library(settings), settings.pool, list(community or ())),
         model=settings.model,
         judge=judge or settings.model,
-        sampling=Sampling(
-            settings.comment_temperature, settings.comment_top_p, settings.comment_max_tokens, settings.seed
-        ),
+        sampling=settings.comment_sampling(),
         template=settings.template,
         questions=questions,
         limit=limit,

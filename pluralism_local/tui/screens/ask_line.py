@@ -14,7 +14,7 @@ from textual.widgets import Input, Static
 from pluralism_local.display.figures import one_line
 from pluralism_local.errors import PlocalError
 
-Check = Callable[[str], object]
+CheckText = Callable[[str], object]
 """Raises a `PlocalError` for a text that will not do."""
 
 
@@ -35,7 +35,7 @@ class AskLine(ModalScreen[str | None]):
     AskLine .-error { text-style: bold; color: $text-error; }
     """
 
-    def __init__(self, question: str, value: str = "", *, check: Check, hint: str = "") -> None:
+    def __init__(self, question: str, value: str = "", *, check: CheckText, hint: str = "") -> None:
         super().__init__()
         self._question = one_line(question)
         self._value = value

@@ -9,7 +9,7 @@ from textual.content import Content
 from pluralism_local.communities import Card, Community, Problem, made_for
 from pluralism_local.display.figures import one_line
 
-Block = tuple[str, list[str]]
+CardSection = tuple[str, list[str]]
 """A heading and its lines; a heading without lines is left out."""
 
 
@@ -50,7 +50,7 @@ def broken(problem: Problem) -> Content:
     )
 
 
-def _blocks(card: Card) -> Iterator[Block]:
+def _blocks(card: Card) -> Iterator[CardSection]:
     limits = card.limits
     yield "Not for", [f"- {text}" for text in limits.not_for] if limits else []
     yield "Licence", [_licence(card)]
@@ -84,13 +84,13 @@ def _provenance(card: Card) -> Iterator[str]:
     ]
     if counts:
         yield ", ".join(counts)
-    made = [
+    origin = [
         f"{what} {value}"
         for what, value in (("recipe", source.recipe), ("seed", source.seed), ("on", source.date))
         if value is not None
     ]
-    if made:
-        yield ", ".join(made)
+    if origin:
+        yield ", ".join(origin)
 
 
 def _prior(card: Card) -> Iterator[str]:

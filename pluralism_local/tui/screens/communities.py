@@ -22,20 +22,20 @@ from textual.widgets import Input
 
 from pluralism_local.communities import Community, Library, Pool, Problem, made_for
 from pluralism_local.communities.cards import CARD_FILE
+from pluralism_local.conversation.pool_draft import STEP, PoolDraft
+from pluralism_local.conversation.pool_file import clash, save
 from pluralism_local.display.figures import one_line
 from pluralism_local.errors import InvalidInput
 from pluralism_local.tui.screens.ask_line import AskLine
 from pluralism_local.tui.screens.card_text import about, broken, misfit
 from pluralism_local.tui.screens.confirm import Confirm
-from pluralism_local.tui.screens.draft import STEP, Draft
-from pluralism_local.tui.screens.frame import BACK, DETAILS, HELP, SEARCH, Details, Frame
-from pluralism_local.tui.screens.keys import Key, bindings
-from pluralism_local.tui.screens.pool_file import clash, save
-from pluralism_local.tui.screens.rows import Row, Rows
+from pluralism_local.tui.screens.frame import BACK, DETAILS, HELP, SEARCH, DetailsPane, Frame
+from pluralism_local.tui.screens.rows import ListRow, Rows
+from pluralism_local.tui.screens.screen_keys import ScreenKey, bindings
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _Available:
     """All there is: usable communities, those of the pool first, and cards that cannot be used."""
 
     communities: tuple[Community, ...]
@@ -53,11 +53,13 @@ class CommunitiesScreen(Frame[Pool | None]):
 
     NAME = "communities"
     KEYS = (
-        Key("space", "take", "space", "in/out", "Take the community into the pool, or out of it"),
-        Key("enter", "use", "enter", "use", "Use the pool as it is shown"),
-        Key("plus,equals_sign", "scale(1)", "+ −", "scale", "Scale of its adapter, by 0.1"),
-        Key("w", "weight", "w", "weight", "Its weight, as a share of the pool; the others' shares give way"),
-        Key("ctrl+s", "save", "^s", "save", "Save the pool under a name"),
+        ScreenKey("space", "take", "space", "in/out", "Take the community into the pool, or out of it"),
+        ScreenKey("enter", "use", "enter", "use", "Use the pool as it is shown"),
+        ScreenKey("plus,equals_sign", "scale(1)", "+ −", "scale", "Scale of its adapter, by 0.1"),
+        ScreenKey(
+            "w", "weight", "w", "weight", "Its weight, as a share of the pool; the others' shares give way"
+        ),
+        ScreenKey("ctrl+s", "save", "^s", "save", "Save the pool under a name"),
         DETAILS,
         SEARCH,
         BACK,
@@ -74,13 +76,13 @@ class CommunitiesScreen(Frame[Pool | None]):
         super().__init__()
         self._library = library
         self._before = pool
-        self._draft = Draft(pool)
+        self._draft = PoolDraft(pool)
         self._fingerprint = fingerprint
-        self._found = _Found(tuple(member.community for member in pool.members), ())
+        self._available = _Available(tuple(member.community for member in pool.members), ())
 
     def content(self) -> Iterator[Widget]:
         yield Input(placeholder="/ search: id, name, description, corpus", id="search", compact=True)
-        yield Container(Rows(id="list"), Details(), id="split")
+        yield Container(Rows(id="list"), DetailsPane(), id="split")
 
     def on_mount(self) -> None:
         self._show()
@@ -89,19 +91,21 @@ class CommunitiesScreen(Frame[Pool | None]):
     @work(exclusive=True, group="read")
     async def _read(self) -> None:
         self.say("Reading the cards …")
-        self._found = await asyncio.to_thread(_find, self._library, self._before)
+        self._available = await asyncio.to_thread(_find, self._library, self._before)
         self.say()
         self._show()
 
     def _show(self, key: str | None = None) -> None:
         words = self.query_one("#search", Input).value.casefold().split()
-        tails = {one.id: self._tail(one) for one in self._found.communities}
-        rows = [self._row(one, tails) for one in self._found.communities if _fits(_text_of(one), words)]
-        rows += [_broken_row(one) for one in self._found.problems if _fits(str(one.path), words)]
+        tails = {item.id: self._tail(item) for item in self._available.communities}
+        rows = [
+            self._row(item, tails) for item in self._available.communities if _fits(_text_of(item), words)
+        ]
+        rows += [_broken_row(item) for item in self._available.problems if _fits(str(item.path), words)]
         self.query_one("#list", Rows).show(rows, key)
-        self.entitle(f"{self._draft.name}, {len(self._draft)} of {len(self._found.communities)}")
+        self.entitle(f"{self._draft.name}, {len(self._draft)} of {len(self._available.communities)}")
         if not rows:
-            self.query_one(Details).show(Content(""))
+            self.query_one(DetailsPane).show(Content(""))
             self.say(self._why_empty(words))
 
     def _why_empty(self, words: list[str]) -> str:
@@ -109,22 +113,22 @@ class CommunitiesScreen(Frame[Pool | None]):
             return f"No community has {one_line(' '.join(words), 60)!r}. Esc clears the search."
         return "No communities are here. `plocal communities ls` says where they are looked for."
 
-    def _row(self, one: Community, tails: dict[str, str]) -> Row:
-        taken = one.id in self._draft
-        share = 100 * self._draft.share(one.id)
+    def _row(self, community: Community, tails: dict[str, str]) -> ListRow:
+        taken = community.id in self._draft
+        share = 100 * self._draft.share(community.id)
         wide, narrow = (f"{share:.1f} %", f"{share:.0f}%") if taken else ("", "")
-        tail = tails[one.id].rjust(max(map(len, tails.values())))
-        unfit = bool(misfit(one, self._fingerprint))
-        bases = " and ".join(base.model for _, base in one.card.every_adapter)
-        text = f"{one.id} · {f'for {bases}' if unfit else one.name}"
+        tail = tails[community.id].rjust(max(map(len, tails.values())))
+        unfit = bool(misfit(community, self._fingerprint))
+        bases = " and ".join(base.model for _, base in community.card.every_adapter)
+        text = f"{community.id} · {f'for {bases}' if unfit else community.name}"
         right = (f"{wide:>7}  {tail}", f"{narrow:>4} {tail}")
-        return Row(one.id, one_line(text), "[x] " if taken else "[ ] ", right, faint=unfit)
+        return ListRow(community.id, one_line(text), "[x] " if taken else "[ ] ", right, faint=unfit)
 
-    def _tail(self, one: Community) -> str:
+    def _tail(self, community: Community) -> str:
         """The scale of its adapter; or in a word why that is not used."""
-        if misfit(one, self._fingerprint):
-            return "persona" if one.persona else "unfit"
-        scale = self._draft.scale(self._speaking(one))
+        if misfit(community, self._fingerprint):
+            return "persona" if community.persona else "unfit"
+        scale = self._draft.scale(self._speaking(community))
         if scale is None:
             return ""
         return f"×{scale:.1f}" if round(scale, 1) == scale else f"×{scale:g}"
@@ -142,10 +146,10 @@ class CommunitiesScreen(Frame[Pool | None]):
     def _moved(self, event: Rows.Moved) -> None:
         if event.row is None:
             return
-        if (one := self._community(event.row.key)) is not None:
-            self.query_one(Details).show(about(one, misfit(one, self._fingerprint)))
+        if (community := self._community(event.row.key)) is not None:
+            self.query_one(DetailsPane).show(about(community, misfit(community, self._fingerprint)))
         elif (problem := self._problem(event.row.key)) is not None:
-            self.query_one(Details).show(broken(problem))
+            self.query_one(DetailsPane).show(broken(problem))
 
     @on(Rows.Chosen)
     def _chosen(self) -> None:
@@ -158,33 +162,37 @@ class CommunitiesScreen(Frame[Pool | None]):
 
     def action_take(self) -> None:
         with self.telling():
-            one = self._here()
-            stuck = self._fingerprint is not None and not made_for(one, self._fingerprint)
-            if stuck and one.persona is None and one.id not in self._draft:
-                raise InvalidInput(misfit(one, self._fingerprint), "Another model may fit: F3 in the chat.")
-            self._draft.toggle(one)
+            community = self._here()
+            stuck = self._fingerprint is not None and not made_for(community, self._fingerprint)
+            if stuck and community.persona is None and community.id not in self._draft:
+                raise InvalidInput(
+                    misfit(community, self._fingerprint), "Another model may fit: F3 in the chat."
+                )
+            self._draft.toggle(community)
             self._show()
 
     def action_scale(self, direction: int) -> None:
         with self.telling():
-            one = self._here()
-            if reason := misfit(one, self._fingerprint):
+            community = self._here()
+            if reason := misfit(community, self._fingerprint):
                 raise InvalidInput(reason)
-            self._draft.change_scale(self._speaking(one), direction * STEP)
+            self._draft.change_scale(self._speaking(community), direction * STEP)
             self._show()
 
     @work
     async def action_weight(self) -> None:
         with self.telling():
-            one = self._here()
+            community = self._here()
             self._draft.set_share(
-                one.id, share := self._draft.share(one.id)
+                community.id, share := self._draft.share(community.id)
             )  # refuses before anything is typed
             answer = await self.app.push_screen_wait(
-                AskLine(f"Weight of {one.id}, in % of the pool", f"{100 * share:.4g}", check=_percentage)
+                AskLine(
+                    f"Weight of {community.id}, in % of the pool", f"{100 * share:.4g}", check=_percentage
+                )
             )
             if answer is not None:
-                self._draft.set_share(one.id, _percentage(answer))
+                self._draft.set_share(community.id, _percentage(answer))
                 self._show()
 
     @work
@@ -204,7 +212,7 @@ class CommunitiesScreen(Frame[Pool | None]):
             if question and not await self.app.push_screen_wait(Confirm(question, yes="Save", no="Leave it")):
                 return
             saved = await asyncio.to_thread(save, id, pool)
-            self._draft = Draft(saved)
+            self._draft = PoolDraft(saved)
             self._show()
             self.say(f"Saved as '{id}': {saved.path}. Enter uses it.")
 
@@ -214,31 +222,31 @@ class CommunitiesScreen(Frame[Pool | None]):
         Raises: InvalidInput for a broken card, or an empty list.
         """
         row = self.query_one("#list", Rows).row
-        one = self._community(row.key) if row is not None else None
-        if one is None:
+        community = self._community(row.key) if row is not None else None
+        if community is None:
             problem = self._problem(row.key) if row is not None else None
             raise problem.error if problem is not None else InvalidInput("No community is chosen.")
-        return one
+        return community
 
     def _community(self, key: str) -> Community | None:
-        return next((one for one in self._found.communities if one.id == key), None)
+        return next((community for community in self._available.communities if community.id == key), None)
 
-    def _speaking(self, one: Community) -> Community:
+    def _speaking(self, community: Community) -> Community:
         """With the adapter for this model as its first one."""
-        return one if self._fingerprint is None else one.for_base(self._fingerprint)
+        return community if self._fingerprint is None else community.for_base(self._fingerprint)
 
     def _problem(self, key: str) -> Problem | None:
-        return next((one for one in self._found.problems if str(one.path) == key), None)
+        return next((problem for problem in self._available.problems if str(problem.path) == key), None)
 
 
-def _find(library: Library, pool: Pool) -> _Found:
+def _find(library: Library, pool: Pool) -> _Available:
     """Everything, those in the pool first."""
     chosen = [member.community for member in pool.members]
-    ids = {one.id for one in chosen}
-    others = [one for one in library.communities() if one.id not in ids]
+    ids = {community.id for community in chosen}
+    others = [community for community in library.communities() if community.id not in ids]
     # of the problems those of cards: a broken pool is no community
     problems = [problem for problem in library.problems() if problem.path.name == CARD_FILE]
-    return _Found((*chosen, *others), tuple(problems))
+    return _Available((*chosen, *others), tuple(problems))
 
 
 def _text_of(community: Community) -> str:
@@ -251,9 +259,9 @@ def _fits(text: str, words: list[str]) -> bool:
     return all(word in text.casefold() for word in words)
 
 
-def _broken_row(problem: Problem) -> Row:
+def _broken_row(problem: Problem) -> ListRow:
     text = f"{problem.path.parent.name} · {problem.error.message}"
-    return Row(str(problem.path), one_line(text), "✗   ", faint=True)
+    return ListRow(str(problem.path), one_line(text), "✗   ", faint=True)
 
 
 def _percentage(text: str) -> float:

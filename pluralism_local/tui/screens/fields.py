@@ -56,7 +56,7 @@ def choices(name: str) -> tuple[str, ...]:
     return tuple(map(str, get_args(annotation))) if get_origin(annotation) is Literal else ()
 
 
-def spelled(value: object) -> str:
+def as_typed(value: object) -> str:
     """A value as it is typed, and as `config.set_value` reads it."""
     if value is None:
         return "auto"

@@ -5,7 +5,7 @@
     Notice     shown while there is something to say
     KeyLine    space in/out  enter use  esc back  f1 keys
 
-From 72 columns on the screen has the class ``-wide``: the list and the pane of details (`Details`) stand side by
+From 72 columns on the screen has the class ``-wide``: the list and the pane of details (`DetailsPane`) stand side by
 side. Below that there is one of them at a time, `i` goes from one to the other.
 """
 
@@ -25,17 +25,19 @@ from textual.widgets import Input, Static
 from pluralism_local.display.figures import one_line
 from pluralism_local.errors import PlocalError
 from pluralism_local.tui.screens.help import HelpScreen
-from pluralism_local.tui.screens.keys import Key, KeyLine, help_rows
+from pluralism_local.tui.screens.screen_keys import KeyLine, ScreenKey, help_rows
 
 T = TypeVar("T")
 WIDE = 72  # columns
 
-BACK = Key("escape", "back", "esc", "back", "Back, and everything stays as it was")
-SEARCH = Key(
+BACK = ScreenKey("escape", "back", "esc", "back", "Back, and everything stays as it was")
+SEARCH = ScreenKey(
     "slash,ctrl+f", "search", "/", "search", "Search; Enter or the down arrow goes to the list, Esc clears"
 )
-DETAILS = Key("i", "details", "i", "details", "Go to the details and back; scroll there with the arrows")
-HELP = Key("f1", "help", "f1", "", "These keys")
+DETAILS = ScreenKey(
+    "i", "details", "i", "details", "Go to the details and back; scroll there with the arrows"
+)
+HELP = ScreenKey("f1", "help", "f1", "", "These keys")
 
 
 class Notice(Static):
@@ -48,12 +50,12 @@ class Notice(Static):
     """
 
 
-class Details(VerticalScroll, can_focus=True):
+class DetailsPane(VerticalScroll, can_focus=True):
     """A pane of text that scrolls."""
 
     DEFAULT_CSS = """
-    Details { height: 1fr; padding: 0 1; scrollbar-size-vertical: 1; }
-    Details > Static { width: 100%; height: auto; }
+    DetailsPane { height: 1fr; padding: 0 1; scrollbar-size-vertical: 1; }
+    DetailsPane > Static { width: 100%; height: auto; }
     """
 
     def __init__(self) -> None:
@@ -73,7 +75,7 @@ class Frame(ModalScreen[T], Generic[T]):
     """A screen over the whole terminal. Modal: the keys of what lies below do nothing meanwhile."""
 
     NAME: ClassVar[str] = ""
-    KEYS: ClassVar[tuple[Key, ...]] = ()
+    KEYS: ClassVar[tuple[ScreenKey, ...]] = ()
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]  # noqa: RUF012 - as Textual declares them
     DEFAULT_CSS = """
     Frame { background: $background; layout: vertical; }
@@ -82,10 +84,10 @@ class Frame(ModalScreen[T], Generic[T]):
     Frame > #split { height: 1fr; layout: horizontal; }
     Frame #search { padding: 0 1; width: 100%; }
     Frame #list { width: 1fr; height: 1fr; }
-    Frame.-wide #split > Details { width: 45%; border-left: solid $panel; }
-    Frame.-wide #split > Details:focus { border-left: heavy $accent; }
-    Frame.-narrow #split > Details { display: none; }
-    Frame.-narrow.-details #split > Details { display: block; width: 100%; }
+    Frame.-wide #split > DetailsPane { width: 45%; border-left: solid $panel; }
+    Frame.-wide #split > DetailsPane:focus { border-left: heavy $accent; }
+    Frame.-narrow #split > DetailsPane { display: none; }
+    Frame.-narrow.-details #split > DetailsPane { display: block; width: 100%; }
     Frame.-narrow.-details #list { display: none; }
     """
 
@@ -142,7 +144,7 @@ class Frame(ModalScreen[T], Generic[T]):
 
     def action_details(self) -> None:
         """From the list to the details, and back."""
-        details = self.query_one(Details)
+        details = self.query_one(DetailsPane)
         to_details = self.focused is not details
         self.set_class(to_details and self.has_class("-narrow"), "-details")
         (details if to_details else self.query_one("#list")).focus()

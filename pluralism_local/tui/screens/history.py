@@ -19,15 +19,15 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input
 
-from pluralism_local.display.figures import one_line
+from pluralism_local.conversation.export import default_name, export, target
+from pluralism_local.display.figures import many, one_line
 from pluralism_local.errors import InvalidInput, PlocalError
 from pluralism_local.tui.screens.ask_line import AskLine
 from pluralism_local.tui.screens.confirm import Confirm
-from pluralism_local.tui.screens.conversation_text import local, preview, turns
-from pluralism_local.tui.screens.exporting import default_name, export, target
-from pluralism_local.tui.screens.frame import BACK, DETAILS, HELP, SEARCH, Details, Frame
-from pluralism_local.tui.screens.keys import Key, bindings
-from pluralism_local.tui.screens.rows import Row, Rows
+from pluralism_local.tui.screens.conversation_text import local, preview
+from pluralism_local.tui.screens.frame import BACK, DETAILS, HELP, SEARCH, DetailsPane, Frame
+from pluralism_local.tui.screens.rows import ListRow, Rows
+from pluralism_local.tui.screens.screen_keys import ScreenKey, bindings
 
 if TYPE_CHECKING:
     from pluralism_local.history import ConversationSummary, History
@@ -49,11 +49,11 @@ class HistoryScreen(Frame[str | None]):
 
     NAME = "history"
     KEYS = (
-        Key("enter", "use", "enter", "open", "Open the conversation and go on with it"),
+        ScreenKey("enter", "use", "enter", "open", "Open the conversation and go on with it"),
         SEARCH,
-        Key("r", "rename", "r", "rename", "Give it another title"),
-        Key("e", "export", "e", "export", "Write it to a Markdown, JSON or HTML file"),
-        Key("d,delete", "delete", "d", "delete", "Delete it"),
+        ScreenKey("r", "rename", "r", "rename", "Give it another title"),
+        ScreenKey("e", "export", "e", "export", "Write it to a Markdown, JSON or HTML file"),
+        ScreenKey("d,delete", "delete", "d", "delete", "Delete it"),
         DETAILS,
         BACK,
         HELP,
@@ -64,12 +64,12 @@ class HistoryScreen(Frame[str | None]):
     def __init__(self, history: History) -> None:
         super().__init__()
         self._history = history
-        self._found: list[ConversationSummary] = []
+        self._summaries: list[ConversationSummary] = []
         self._more = False  # whether there may be more than `_found`
 
     def content(self) -> Iterator[Widget]:
         yield Input(placeholder="/ search in everything that was said", id="search", compact=True)
-        yield Container(Rows(id="list"), Details(), id="split")
+        yield Container(Rows(id="list"), DetailsPane(), id="split")
 
     def on_mount(self) -> None:
         self._search(0)
@@ -78,18 +78,18 @@ class HistoryScreen(Frame[str | None]):
     async def _search(self, pause: float, key: str | None = None) -> None:
         await asyncio.sleep(pause)
         with self.telling():
-            count = max(PAGE, len(self._found) if key is not None else 0)
-            self._found = await self._ask(lambda: self._history.list(self._words(), count, 0))
-            self._more = len(self._found) == count
+            count = max(PAGE, len(self._summaries) if key is not None else 0)
+            self._summaries = await self._ask(lambda: self._history.list(self._words(), count, 0))
+            self._more = len(self._summaries) == count
             self._show(key)
 
     @work(exclusive=True, group="search")
     async def _next_page(self) -> None:
         with self.telling():
-            start = len(self._found)
+            start = len(self._summaries)
             added = await self._ask(lambda: self._history.list(self._words(), PAGE, start))
-            known = {one.id for one in self._found}  # what was used meanwhile moves to the front
-            self._found += [one for one in added if one.id not in known]
+            ids = {summary.id for summary in self._summaries}  # what was used meanwhile moves to the front
+            self._summaries += [summary for summary in added if summary.id not in ids]
             self._more = len(added) == PAGE
             self._show()
 
@@ -97,13 +97,13 @@ class HistoryScreen(Frame[str | None]):
         return self.query_one("#search", Input).value
 
     def _show(self, key: str | None = None) -> None:
-        self.query_one("#list", Rows).show([_row(one) for one in self._found], key)
-        count = f"{len(self._found)}{'+' if self._more else ''}"
+        self.query_one("#list", Rows).show([_row(summary) for summary in self._summaries], key)
+        count = f"{len(self._summaries)}{'+' if self._more else ''}"
         self.entitle(f"{count} found" if self._words().strip() else count)
-        if not self._found:
+        if not self._summaries:
             searched = one_line(self._words(), 60)
             instead = f"Nothing has {searched!r}. Esc clears the search." if searched else _EMPTY
-            self.query_one(Details).show(Content(""))
+            self.query_one(DetailsPane).show(Content(""))
             self.say(instead)
 
     async def _ask(self, question: Callable[[], R]) -> R:
@@ -120,23 +120,23 @@ class HistoryScreen(Frame[str | None]):
 
     @on(Rows.Moved)
     def _moved(self, event: Rows.Moved) -> None:
-        one = self._summary(event.row)
-        if one is None:
+        summary = self._summary(event.row)
+        if summary is None:
             return
-        self._preview(one)
-        if self._more and one is self._found[-1]:
+        self._preview(summary)
+        if self._more and summary is self._summaries[-1]:
             self._next_page()
 
     @work(exclusive=True, group="preview")
-    async def _preview(self, one: ConversationSummary) -> None:
-        details = self.query_one(Details)
+    async def _preview(self, summary: ConversationSummary) -> None:
+        details = self.query_one(DetailsPane)
         await asyncio.sleep(PAUSE / 3)  # whoever holds the arrow down wants the last one
         try:
-            conversation = await self._ask(lambda: self._history.get(one.id))
+            conversation = await self._ask(lambda: self._history.get(summary.id))
         except PlocalError as error:  # another process has deleted it
             details.show(Content(error.message))
             return
-        details.show(preview(conversation, self._words().split(), one.snippet))
+        details.show(preview(conversation, self._words().split(), summary.snippet))
 
     @on(Rows.Chosen)
     def _chosen(self) -> None:
@@ -149,29 +149,30 @@ class HistoryScreen(Frame[str | None]):
     @work
     async def action_rename(self) -> None:
         with self.telling():
-            one = self._here()
-            title = await self.app.push_screen_wait(AskLine("Title", one.title, check=_not_blank))
+            summary = self._here()
+            title = await self.app.push_screen_wait(AskLine("Title", summary.title, check=_not_blank))
             if title is not None:
-                await self._ask(lambda: self._history.rename(one.id, title))
-                self._search(0, one.id)
+                await self._ask(lambda: self._history.rename(summary.id, title))
+                self._search(0, summary.id)
 
     @work
     async def action_delete(self) -> None:
         with self.telling():
-            one = self._here()
-            question = (
-                f"Delete '{one_line(one.title, 60)}' with {turns(one.turns)}? It cannot be brought back."
-            )
+            summary = self._here()
+            title, count = one_line(summary.title, 60), many(summary.turns, "turn")
+            question = f"Delete '{title}' with {count}? It cannot be brought back."
             if await self.app.push_screen_wait(Confirm(question, yes="Delete", no="Keep")):
-                await self._ask(lambda: self._history.delete(one.id))
-                self._search(0, self._neighbour(one.id))
+                await self._ask(lambda: self._history.delete(summary.id))
+                self._search(0, self._neighbour(summary.id))
 
     @work
     async def action_export(self) -> None:
         with self.telling():
-            one = self._here()
-            asked = AskLine("Export to (.md, .json or .html)", default_name(one.id, one.title), check=target)
-            name = await self.app.push_screen_wait(asked)
+            summary = self._here()
+            ask = AskLine(
+                "Export to (.md, .json or .html)", default_name(summary.id, summary.title), check=target
+            )
+            name = await self.app.push_screen_wait(ask)
             if name is None:
                 return
             path = target(name)
@@ -179,33 +180,35 @@ class HistoryScreen(Frame[str | None]):
             question = f"{path} exists. Replace it?"
             if replace and not await self.app.push_screen_wait(Confirm(question, yes="Replace", no="Keep")):
                 return
-            conversation = await self._ask(lambda: self._history.get(one.id))
+            conversation = await self._ask(lambda: self._history.get(summary.id))
             await asyncio.to_thread(export, conversation, path, replace=replace)
             self.say(f"Written to {path.absolute()}.")
 
     def _here(self) -> ConversationSummary:
-        found = self._summary(self.query_one("#list", Rows).row)
-        if found is None:
+        summary = self._summary(self.query_one("#list", Rows).row)
+        if summary is None:
             raise InvalidInput("No conversation is chosen.")
-        return found
+        return summary
 
-    def _summary(self, row: Row | None) -> ConversationSummary | None:
-        return next((one for one in self._found if row is not None and one.id == row.key), None)
+    def _summary(self, row: ListRow | None) -> ConversationSummary | None:
+        return next(
+            (summary for summary in self._summaries if row is not None and summary.id == row.key), None
+        )
 
     def _neighbour(self, id: str) -> str:
         """The conversation below this one, above it at the end of the list."""
-        ids = [one.id for one in self._found]
+        ids = [summary.id for summary in self._summaries]
         at = ids.index(id) if id in ids else 0
         return next(iter([*ids[at + 1 :][:1], *ids[:at][-1:]]), "")
 
 
-def _row(one: ConversationSummary) -> Row:
-    moment = local(one.updated)
+def _row(summary: ConversationSummary) -> ListRow:
+    moment = local(summary.updated)
     this_year = moment.year == datetime.now().astimezone().year
     long = f"{moment:%m-%d %H:%M}" if this_year else f"{moment:%Y-%m-%d} "
     short = f"{moment:%m-%d}" if this_year else f"{moment:%Y }"
-    text = one_line(one.title) or "(untitled)"
-    return Row(one.id, text, right=(f"{turns(one.turns):>9}  {long}", long, short))
+    text = one_line(summary.title) or "(untitled)"
+    return ListRow(summary.id, text, right=(f"{many(summary.turns, 'turn'):>9}  {long}", long, short))
 
 
 def _not_blank(text: str) -> None:

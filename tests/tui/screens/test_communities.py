@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pluralism_local.communities import Library, Pool
+from pluralism_local.conversation.pool_file import pools_folder
 from pluralism_local.tui.screens.communities import CommunitiesScreen
-from pluralism_local.tui.screens.pool_file import pools_folder
 from tests.support.cards import FINGERPRINT, MakeCard
 from tests.support.command_line import add_card
 from tests.support.screen_host import NARROW, PENDING, WIDE, Driver, play, shown

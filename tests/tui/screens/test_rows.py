@@ -6,7 +6,7 @@ import pytest
 from rich.cells import cell_len
 from textual.app import App, ComposeResult
 
-from pluralism_local.tui.screens.rows import Row, Rows, fitted
+from pluralism_local.tui.screens.rows import ListRow, Rows, fitted
 from tests.support.screen_host import play
 
 
@@ -51,7 +51,7 @@ def test_arrows_move_enter_chooses_and_the_ends_hold() -> None:
     async def scene() -> None:
         app = Listing()
         async with app.run_test(size=(40, 5)) as pilot:
-            app.list.show([Row(str(number), f"row {number}") for number in range(9)])
+            app.list.show([ListRow(str(number), f"row {number}") for number in range(9)])
             await pilot.press("up", "down", "down", "enter", "end", "down", "home")
             await pilot.pause()
             moved = [key for what, key in app.said if what == "moved"]
@@ -65,12 +65,12 @@ def test_the_cursor_stays_on_its_row_when_rows_come_and_go() -> None:
     async def scene() -> None:
         app = Listing()
         async with app.run_test(size=(40, 5)) as pilot:
-            app.list.show([Row(key, key) for key in "abc"])
+            app.list.show([ListRow(key, key) for key in "abc"])
             await pilot.press("down")
-            app.list.show([Row(key, key) for key in "xyabc"])
-            assert app.list.row == Row("b", "b")
-            app.list.show([Row(key, key) for key in "ac"])  # b is gone: the nearest place
-            assert app.list.row == Row("c", "c")
+            app.list.show([ListRow(key, key) for key in "xyabc"])
+            assert app.list.row == ListRow("b", "b")
+            app.list.show([ListRow(key, key) for key in "ac"])  # b is gone: the nearest place
+            assert app.list.row == ListRow("c", "c")
             app.list.show([])
             await pilot.press("enter", "down", "pagedown")
             assert app.list.rows == ()
@@ -84,7 +84,7 @@ def test_the_cursor_is_seen_without_colour_and_a_far_row_is_scrolled_to() -> Non
     async def scene() -> None:
         app = Listing()
         async with app.run_test(size=(40, 5)) as pilot:
-            app.list.show([Row(str(number), f"row {number}") for number in range(50)])
+            app.list.show([ListRow(str(number), f"row {number}") for number in range(50)])
             await pilot.press("end")
             await pilot.pause()
             shown = [app.list.render_line(y).text for y in range(5)]
@@ -104,9 +104,9 @@ def test_the_text_gives_way_to_the_right_which_is_short_where_there_is_little_ro
             wide = "社區" * 30
             app.list.show(
                 [
-                    Row("a", "a", "[x] ", ("sixteen per cent", "16%")),
-                    Row("b", wide, "[ ] ", ("sixteen per cent", "16%")),
-                    Row("c", "broken " * 20, "✗ "),
+                    ListRow("a", "a", "[x] ", ("sixteen per cent", "16%")),
+                    ListRow("b", wide, "[ ] ", ("sixteen per cent", "16%")),
+                    ListRow("c", "broken " * 20, "✗ "),
                 ]
             )
             await pilot.pause()

@@ -32,7 +32,7 @@ def test_every_setting_has_a_field_or_a_place_of_its_own() -> None:
 def test_what_is_shown_means_the_value_and_can_be_saved(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PLOCAL_PLAN")  # which all tests are run with
     value = getattr(Settings(), name)
-    text = fields.spelled(value)
+    text = fields.as_typed(value)
     assert fields.value_of(name, text) == value
     config.set_value(name, text)
     assert getattr(config.load().settings, name) == value
@@ -55,6 +55,16 @@ def test_a_wrong_value_is_refused_in_the_settings_own_words(name: str, text: str
     with pytest.raises(InvalidInput) as caught:
         fields.value_of(name, text)
     assert str(Settings.model_fields[name].description) in caught.value.message
+
+
+def test_values_become_text_that_the_config_reads() -> None:
+    assert [fields.as_typed(value) for value in (None, True, False, 0.5, "all")] == [
+        "auto",
+        "true",
+        "false",
+        "0.5",
+        "all",
+    ]
 
 
 def test_only_what_differs_is_changed() -> None:

@@ -1,0 +1,113 @@
+"""What `ask --dry-run` prints: the mode, the models, who is asked, and every prompt with its length."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from pluralism_local.cli.output import Output, key_values, table
+from pluralism_local.conversation.rehearsal import RehearsedStep, rehearse
+from pluralism_local.display.figures import clean
+from pluralism_local.types import ModelInfo, Sampling
+
+if TYPE_CHECKING:
+    from pluralism_local.communities import Member
+    from pluralism_local.conversation.engines import Handles
+    from pluralism_local.modes import Ask
+
+
+def show_plan(out: Output, task: Ask, handles: Handles, warnings: list[str]) -> None:
+    """Rehearse `task` and print the plan; nothing is decoded."""
+    steps, result = rehearse(task, handles.llm, handles.communities)
+    warnings = [*warnings, *result.warnings]
+    plan = _record(task, handles, steps, list(result.prompts), warnings)
+    out.show(plan, "\n\n".join(_text(out, task, handles, steps, list(result.prompts))))
+    if out.format not in ("json", "jsonl"):
+        for warning in warnings:
+            out.warn(warning)
+
+
+def _record(
+    task: Ask, handles: Handles, steps: list[RehearsedStep], prompts: list[str], warnings: list[str]
+) -> dict[str, Any]:
+    members = task.pool.members if task.pool is not None else ()
+    return {
+        "schema": "plocal.plan/1",
+        "mode": task.mode,
+        "prompt": task.prompt,
+        "model": asdict(handles.llm.info),
+        "communities_model": asdict(handles.communities.info) if members else None,
+        "pool": task.pool.id if task.pool is not None else None,
+        "communities": [
+            {"id": member.community.id, "weight": member.weight, "adapter_sha256": sha256, "scale": scale}
+            for member in members
+            for sha256, scale in [_adapter(member)]
+        ],
+        "attribute": task.attribute,
+        "options": list(task.options),
+        "sampling": {"answer": asdict(task.answer), "comment": asdict(task.comment)},
+        "prompts": prompts,
+        "steps": [step.record() for step in steps],
+        "warnings": warnings,
+    }
+
+
+def _adapter(member: Member) -> tuple[str | None, float | None]:
+    reference = member.adapter
+    return (None, None) if reference is None else (reference.sha256, reference.scale)
+
+
+def _text(
+    out: Output, task: Ask, handles: Handles, steps: list[RehearsedStep], prompts: list[str]
+) -> list[str]:
+    members = task.pool.members if task.pool is not None else ()
+    facts = key_values(
+        [
+            ("mode", task.mode),
+            ("model", _model(handles.llm.info)),
+            ("communities on", _model(handles.communities.info) if members else None),
+            ("pool", task.pool.id if task.pool is not None else None),
+            ("attribute", task.attribute),
+            ("options", " | ".join(task.options) or None),
+            ("answer", _sampling(task.answer)),
+            ("comments", _sampling(task.comment) if members else None),
+            ("prompts", ", ".join(prompts) or None),
+        ]
+    )
+    blocks = [facts]
+    if members:
+        rows = []
+        for member in members:
+            sha256, scale = _adapter(member)
+            adapter = f"{sha256[:12]} at {scale:g}" if sha256 is not None and scale is not None else "none"
+            rows.append([member.community.id, f"{member.weight:.3f}", adapter])
+        blocks.append(table(rows, ["community", "weight", "adapter"]))
+    return [*blocks, *(_step(out, number, step) for number, step in enumerate(steps, 1))]
+
+
+def _step(out: Output, number: int, step: RehearsedStep) -> str:
+    length = "length unknown" if step.tokens is None else f"{step.tokens} tokens"
+    more = f" + at most {step.upto} of comments" if step.upto else ""
+    then = (
+        f"{step.max_tokens} new at most"
+        if step.max_tokens is not None
+        else f"weigh {', '.join(step.options)}"
+    )
+    head = out.bold(f"[{number}] {step.role}: {length}{more}, {then}")
+    lines = [head]
+    for message in step.messages:
+        lines.append(f"  {message.role}:")
+        lines += [f"    {line}".rstrip() for line in clean(message.content).splitlines()]
+    return "\n".join(lines)
+
+
+def _model(info: ModelInfo) -> str:
+    context = f", context {info.context}" if info.context is not None else ""
+    return f"{info.id} ({info.backend}{context})"
+
+
+def _sampling(sampling: Sampling) -> str:
+    return (
+        f"temperature {sampling.temperature:g}, top-p {sampling.top_p:g}, "
+        f"at most {sampling.max_tokens} tokens, seed {sampling.seed}"
+    )

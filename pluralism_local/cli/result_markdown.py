@@ -1,0 +1,109 @@
+"""How results look in a document: the same sections as `result_text.py`, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from pluralism_local.cli.result_text import (
+    HEADING,
+    chosen,
+    facts,
+    first_words,
+    nothing,
+    share,
+    shares,
+    source,
+    whose,
+)
+from pluralism_local.display.figures import percent
+from pluralism_local.display.markdown import closing, inline, quote
+from pluralism_local.modes.aggregate import is_stand_in
+from pluralism_local.results import Aggregate, Comment, Result, Selection
+
+if TYPE_CHECKING:
+    from pluralism_local.communities import Pool
+
+
+class MarkdownLayout:
+    """The sections of a result for pasting into a document; see `result_text.TextLayout`."""
+
+    def __init__(self, pool: Pool | None, *, whole: bool, trace: bool = False) -> None:
+        self._pool = pool
+        self._whole = whole
+        self._trace = trace
+
+    def opening(self, prompt: str) -> str:
+        """The question, quoted."""
+        return quote(prompt)
+
+    def chosen(self, selection: Selection) -> str:
+        """Which community the LLM chose, and how surely."""
+        return f"**Chosen:** {inline(chosen(selection))}"
+
+    def closing(self, answer: str) -> str:
+        """What ends a code block that the answer leaves open."""
+        return closing(answer)
+
+    def after(self, result: Result) -> Iterable[str]:
+        """What follows the answer, and a last line that says where it all came from."""
+        whole = self._whole or not (result.answer or result.distribution)
+        if result.distribution is not None:
+            yield self._estimate(result.distribution)
+            if whole and result.distribution.per_community and not is_stand_in(result.distribution):
+                yield _per_community(result.distribution)
+        if result.comments and (whole or result.distribution is None):
+            yield _heard(result.comments, whole)
+        if self._trace and result.answer.strip():
+            yield _traced(result)
+        yield _signature(result)
+
+    def _estimate(self, aggregate: Aggregate) -> str:
+        if is_stand_in(aggregate):
+            return f"**{HEADING}**\n\n{nothing(aggregate)}"
+        about = f" ({inline(whose(self._pool))})" if aggregate.weights and self._pool is not None else ""
+        rows = [(inline(option), share(aggregate, index)) for index, option in enumerate(aggregate.options)]
+        return f"**{HEADING}**{about}\n\n{_table(('option', 'estimate'), rows)}\n\n{facts(aggregate, ', ')}"
+
+
+def _heard(comments: Sequence[Comment], whole: bool) -> str:
+    blocks = ["### Heard", ""]
+    for comment in comments:
+        problem = f" *({comment.problem})*" if comment.problem else ""
+        if whole:
+            quoted = [quote(comment.text), ""] if comment.text.strip() else []
+            blocks += [f"**{inline(comment.community)}**{problem}", "", *quoted]
+        else:
+            words = f": {inline(first_words(comment.text))}" if comment.text.strip() else ""
+            blocks.append(f"- **{inline(comment.community)}**{words}{problem}")
+    return "\n".join(blocks).rstrip()
+
+
+def _traced(result: Result) -> str:
+    from pluralism_local.conversation.trace import TITLE, trace_result
+
+    lines = [f"### {TITLE}", ""]
+    for traced in trace_result(result):
+        lines += [f"- {inline(traced.sentence)}", f"  - {inline(source(traced))}"]
+    return "\n".join(lines)
+
+
+def _per_community(aggregate: Aggregate) -> str:
+    head = ("community", "weight", *map(inline, aggregate.options))
+    rows = [
+        (inline(name), percent(aggregate.weights.get(name, 0.0)), *shares(aggregate, name))
+        for name in aggregate.per_community
+    ]
+    return _table(head, rows)
+
+
+def _signature(result: Result) -> str:
+    parts = [result.mode, result.llm.id, f"seed {result.answer_sampling.seed}"]
+    if result.pool:
+        parts.insert(1, f"pool {result.pool}")
+    return f"*{inline(', '.join(parts))}*"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

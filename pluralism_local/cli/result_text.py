@@ -1,0 +1,214 @@
+"""How results look to people, as plain text. Pure functions and one layout; `live_view.py` decides when to write.
+
+A distribution is always headed as a model's estimate, with where the pool's weights come from: it is never
+shown as the population itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from pluralism_local.cli.output import Output, table
+from pluralism_local.display.figures import BLOCK, bar, cells, clean, many, one_line, padded, percent
+from pluralism_local.modes.aggregate import NO_ESTIMATE, is_stand_in
+from pluralism_local.results import Aggregate, Comment, Result, Selection
+from pluralism_local.types import Usage
+
+if TYPE_CHECKING:
+    from pluralism_local.communities import Pool
+    from pluralism_local.conversation.trace import Traced
+
+_BAR = 28
+_LABEL = 36
+_WORDS = 72
+
+
+class TextLayout:
+    """The sections of a result for a terminal or a pipe; each section is text without a trailing newline.
+
+    Args:
+        whole: show whole comments and each community's own distribution, not only first words.
+        trace: show whose comment each sentence of the answer comes from.
+    """
+
+    def __init__(self, out: Output, pool: Pool | None, *, whole: bool, trace: bool = False) -> None:
+        self._out = out
+        self._pool = pool
+        self._whole = whole
+        self._trace = trace
+
+    def opening(self, prompt: str) -> str:
+        """Nothing: whoever asked knows the question."""
+        del prompt
+        return ""
+
+    def chosen(self, selection: Selection) -> str:
+        """Which community the LLM chose, and how surely."""
+        return self._out.dim(f"Chosen: {chosen(selection)}")
+
+    def closing(self, answer: str) -> str:
+        """Nothing: an answer is text here."""
+        del answer
+        return ""
+
+    def after(self, result: Result) -> Iterable[str]:
+        """What follows the answer, or stands in its place for a distribution."""
+        whole = self._whole or not (result.answer or result.distribution)
+        if result.distribution is not None:
+            yield self._estimate(result.distribution)
+            if whole and result.distribution.per_community and not is_stand_in(result.distribution):
+                yield per_community(result.distribution)
+        if result.comments and (whole or result.distribution is None):
+            yield self._heard(result.comments, whole)
+        if self._trace and result.answer.strip():
+            yield self._traced(result)
+
+    def _traced(self, result: Result) -> str:
+        from pluralism_local.conversation.trace import TITLE, trace_result
+
+        lines = [self._out.bold(TITLE)]
+        for traced in trace_result(result):
+            lines += [f"  {one_line(traced.sentence)}", f"    {source(traced)}"]
+        return "\n".join(lines)
+
+    def _estimate(self, aggregate: Aggregate) -> str:
+        if is_stand_in(aggregate):
+            return f"{self._out.bold(HEADING)}\n\n  {nothing(aggregate)}"
+        width = max(cells(one_line(option, _LABEL)) for option in aggregate.options)
+        block = BLOCK if self._out.unicode else "#"
+        lines = [self._out.bold(HEADING)]
+        if aggregate.weights and self._pool is not None:
+            lines.append(self._out.dim(whose(self._pool)))
+        lines.append("")
+        for index, (option, p) in enumerate(zip(aggregate.options, aggregate.p, strict=True)):
+            drawn = bar(p, _BAR, block).ljust(_BAR)
+            lines.append(f"  {padded(option, width)}  {drawn}  {share(aggregate, index)}")
+        return "\n".join([*lines, "", f"  {self._facts(aggregate)}"])
+
+    def _facts(self, aggregate: Aggregate) -> str:
+        return self._out.dim(facts(aggregate, " · " if self._out.unicode else ", "))
+
+    def _heard(self, comments: Sequence[Comment], whole: bool) -> str:
+        pool = f" (pool {self._pool.id})" if self._pool is not None else ""
+        lines = [self._out.bold(f"Heard{pool}")]
+        width = max(len(comment.community) for comment in comments)
+        for comment in comments:
+            problem = f"  [{comment.problem}]" if comment.problem else ""
+            if whole:
+                body = "\n".join(f"    {line}".rstrip() for line in clean(comment.text).strip().splitlines())
+                lines += [f"  {comment.community}{problem}", *([body, ""] if body else [])]
+            else:
+                words = f'  "{first_words(comment.text)}"' if comment.text.strip() else ""
+                lines.append(f"  {comment.community.ljust(width)}{words}{problem}")
+        return "\n".join(lines).rstrip()
+
+
+def chosen(selection: Selection) -> str:
+    """The chosen community with its probability, or how it was found without one, and the others."""
+    if selection.probabilities is None:
+        how = {
+            "parsed": f'named by the LLM: "{first_words(selection.words)}"',
+            "only": "the only one",
+            "fallback": "the LLM named none of the communities; this is the pool's first",
+        }.get(selection.method, selection.method)
+        return f"{selection.community} ({how})"
+    others = sorted(selection.probabilities.items(), key=lambda item: -item[1])
+    rest = ", ".join(f"{name} {percent(p)}" for name, p in others if name != selection.community)
+    own = percent(selection.probabilities.get(selection.community, 0.0))
+    return f"{selection.community} {own}" + (f" (others: {rest})" if rest else "")
+
+
+def source(traced: Traced) -> str:
+    """``0.71  farmers: "…"``: the comment nearest to a sentence; or that none comes near."""
+    from pluralism_local.conversation.trace import FAINT
+
+    best = traced.nearest[0] if traced.nearest else None
+    if best is None or best.score < FAINT:
+        return f"no comment comes near (the nearest: {best.score if best else 0.0:.2f})"
+    return f'{best.score:.2f}  {best.community}: "{first_words(best.sentence)}"'
+
+
+HEADING = "Model estimate, not a survey of people"
+
+
+def whose(pool: Pool) -> str:
+    """Whose estimate it is, and what the weights claim; stands below `HEADING`."""
+    weights = {round(member.weight, 9) for member in pool.members}
+    count = len(pool.members)
+    members = many(count, "community", "communities")
+    kind = "equal weights" if len(weights) == 1 else "weighted"
+    return f"pool {pool.id}: {members}, {kind}, {_claim(pool)}"
+
+
+def _claim(pool: Pool) -> str:
+    """What the pool's weights say about people, by the priors on its cards."""
+    sources = {
+        f"{prior.of} ({prior.source}{f', {prior.year}' if prior.year else ''})"
+        for member in pool.members
+        if (prior := member.community.card.prior) is not None
+        and math.isclose(prior.weight, member.weight, abs_tol=0.005)
+    }
+    return f"shares of {'; '.join(sorted(sources))}" if sources else "no claim about any population"
+
+
+def facts(aggregate: Aggregate, separator: str) -> str:
+    """What qualifies the probabilities, in one line."""
+    return separator.join(
+        [
+            f"outside the options {percent(aggregate.unassigned_mass)}",
+            f"entropy {aggregate.entropy_nats:.2f} of {math.log(len(aggregate.options)):.2f} nats",
+            f"method {aggregate.method}",
+        ]
+    )
+
+
+def nothing(aggregate: Aggregate) -> str:
+    """What is said of a distribution in which no option had any probability."""
+    return f"{NO_ESTIMATE} (outside the options {percent(aggregate.unassigned_mass)})"
+
+
+def shares(aggregate: Aggregate, community: str) -> list[str]:
+    """A community's own probabilities; dashes where none of the options had any."""
+    p = aggregate.per_community[community]
+    return ["-"] * len(p) if community in aggregate.stand_ins else [percent(share) for share in p]
+
+
+def per_community(aggregate: Aggregate) -> str:
+    """A row of probabilities for each community, with its weight."""
+    head = ["community", "weight", *(one_line(option, 16) for option in aggregate.options)]
+    rows = [
+        [name, percent(aggregate.weights.get(name, 0.0)), *shares(aggregate, name)]
+        for name in aggregate.per_community
+    ]
+    return table(rows, head)
+
+
+def share(aggregate: Aggregate, index: int) -> str:
+    """``54.2 %``, with its bounds where it is not exact."""
+    text = percent(aggregate.p[index])
+    if aggregate.bounds is None:
+        return text
+    low, high = aggregate.bounds[index]
+    return f"{text} ({percent(low)} to {percent(high)})"
+
+
+def first_words(text: str) -> str:
+    """The beginning of `text` on one line."""
+    return one_line(text, _WORDS)
+
+
+def usage(result: Result) -> str:
+    """Tokens by role and seconds by stage, in one line."""
+    parts = [f"{role} {_tokens(used)}" for role, used in result.usage.items()]
+    stages = ", ".join(f"{stage} {took:.1f} s" for stage, took in result.seconds.items() if stage != "total")
+    total = result.seconds.get("total")
+    if total is not None:
+        parts.append(f"{total:.1f} s" + (f" ({stages})" if stages else ""))
+    return "Usage: " + "; ".join(parts)
+
+
+def _tokens(used: Usage) -> str:
+    reused = f" ({used.reused} reused)" if used.reused else ""
+    return f"{used.prompt} prompt tokens{reused} + {used.completion} new"

@@ -1,0 +1,149 @@
+"""An `Ask` from the settings and from what is chosen for it alone, in a new conversation or in one that goes on.
+
+Settings, AskChoices, Conversation ──going_on──> Settings, AskChoices      as it was asked before, where nothing is told
+Settings, AskChoices ──choose_pool──> Pool         Settings, prompt, AskChoices, Pool ──build_ask──> Ask
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pluralism_local import wiring
+from pluralism_local.errors import InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    from pluralism_local.communities import Pool
+    from pluralism_local.config import Settings
+    from pluralism_local.history import Conversation
+    from pluralism_local.mode_specs import ModeName
+    from pluralism_local.modes import Ask
+    from pluralism_local.results import Turn
+    from pluralism_local.types import Message
+
+
+@dataclass(frozen=True, slots=True)
+class AskChoices:
+    """What is chosen for a conversation beside the settings.
+
+    Attributes:
+        specs: ``ID[:SCALE]`` of single communities; empty for the settings' pool.
+        weights: theirs, in [0, 1]; empty for equal ones.
+        attribute: what a steerable answer is steered towards.
+        system: system message of the LLM.
+    """
+
+    specs: tuple[str, ...] = ()
+    weights: tuple[float, ...] = ()
+    attribute: str | None = None
+    system: str | None = None
+
+
+def going_on(
+    settings: Settings, origin: Mapping[str, str], choices: AskChoices, conversation: Conversation | None
+) -> tuple[Settings, AskChoices]:
+    """Settings and choices as the conversation's last turn was asked, where no flag or choice says otherwise.
+
+    Args:
+        origin: where each setting came from, as `config.Loaded` says it.
+        conversation: None for a new one, which leaves everything as it is.
+    """
+    if conversation is None:
+        return settings, choices
+    from pluralism_local.history import before  # it read the conversation, so it is here
+
+    earlier = before(conversation)
+    flags = {name for name, origin in origin.items() if origin.startswith("--")}
+    same_pool = "pool" not in flags and not choices.specs
+    taken_over = {
+        "mode": None if "mode" in flags else earlier.mode,
+        "pool": earlier.pool if same_pool else None,
+    }
+    update = {name: value for name, value in taken_over.items() if value}
+    return settings.model_copy(update=update), AskChoices(
+        specs=earlier.communities if same_pool else choices.specs,
+        weights=earlier.weights if same_pool else choices.weights,
+        attribute=earlier.attribute if choices.attribute is None else choices.attribute,
+        system=earlier.system if choices.system is None else choices.system,
+    )
+
+
+def latest_or(id: str | None) -> Conversation | None:
+    """The conversation with this id; without one the latest that has an answer, None if there is none.
+
+    Raises:
+        NotFound: there is none of this id.
+        InvalidInput: several ids begin so, or the history cannot be read.
+    """
+    from pluralism_local.history import History, default_path
+
+    with History(default_path()) as history:
+        return history.latest(to_go_on=True) if id is None else history.get(id)
+
+
+def to_continue(id: str | None) -> Conversation:
+    """As `latest_or`, and there is an answer to go on from.
+
+    Raises: NotFound, InvalidInput where there is not; else as `latest_or`.
+    """
+    conversation = latest_or(id)
+    if conversation is None:
+        raise NotFound(
+            "There is no conversation to go on with.", "Ask without --continue; `plocal logs ls` lists all."
+        )
+    if not conversation.to_go_on():
+        raise InvalidInput(
+            f"The conversation {conversation.id} has no answer to go on from.", "Ask without --conversation."
+        )
+    return conversation
+
+
+def choose_pool(settings: Settings, specs: Sequence[str] = (), weights: Sequence[float] = ()) -> Pool:
+    """The settings' pool, or one of single communities, with these weights where there are any.
+
+    Raises: as `wiring.find_pool`.
+    """
+    from pluralism_local.history import weighed
+
+    pool = wiring.find_pool(wiring.library(settings), settings.pool, list(specs))
+    return weighed(pool, weights)
+
+
+def build_ask(
+    settings: Settings,
+    prompt: str,
+    *,
+    pool: Pool | None = None,
+    mode: ModeName | None = None,
+    attribute: str | None = None,
+    options: Sequence[str] = (),
+    system: str | None = None,
+    turns: Sequence[Turn] = (),
+    history: Sequence[Message] = (),
+    retries: int = 0,
+    keep: bool = False,
+) -> Ask:
+    """The ask that the settings make of a prompt; what is not named here is as in `Ask`.
+
+    Args:
+        mode: None for the settings'.
+        retries: how often the same was asked before; each takes the next seed, so that the answer differs.
+
+    Raises: InvalidInput for sampling values out of range.
+    """
+    from pluralism_local.modes import Ask
+
+    return Ask(
+        prompt=prompt,
+        mode=mode or settings.mode,
+        pool=pool,
+        system=system,
+        attribute=attribute,
+        options=tuple(options),
+        history=tuple(history),
+        turns=tuple(turns),
+        answer=settings.answer_sampling(retries),
+        comment=settings.comment_sampling(retries),
+        keep=keep,
+    )

@@ -1,0 +1,62 @@
+"""An ask carried out: its pool fitted to the model, its mode run, what happens kept.
+
+Ask, Handles ──fit_ask──> Ask, warnings ──run_ask──> ModeEvent… ─┬─> a front end
+                                                                 └─> ConversationLog, but for the Result
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from pluralism_local import modes, wiring
+from pluralism_local.engine.base import ShouldStop, never
+from pluralism_local.results import ModeEvent, Result
+
+if TYPE_CHECKING:
+    from pluralism_local.conversation.engines import Handles
+    from pluralism_local.conversation.history_log import ConversationLog
+    from pluralism_local.modes import Ask
+
+
+def fit_ask(ask: Ask, handles: Handles, *, force: bool = False) -> tuple[Ask, list[str]]:
+    """The ask with its communities as they can speak through this model, and warnings.
+
+    Raises: Refused for a community that has only an adapter for another base, unless `force`.
+    """
+    if ask.pool is None:
+        return ask, []
+    pool, warnings = wiring.fitting(ask.pool, handles.communities, force=force)
+    return replace(ask, pool=pool), warnings
+
+
+def run_ask(
+    ask: Ask,
+    handles: Handles,
+    *,
+    warnings: Sequence[str] = (),
+    log: ConversationLog | None = None,
+    should_stop: ShouldStop = never,
+) -> Generator[ModeEvent, None, None]:
+    """The events of an ask; the last is its Result, with `warnings` before its own.
+
+    Closing it ends the mode before its engines. Every event goes into `log` as it happens, but the Result does not:
+    whoever asked decides whether there is anything to keep.
+
+    Raises: as `modes.run`; TypeError for a mode that ends without a Result, which is a bug.
+    """
+    events = modes.run(ask, llm=handles.llm, communities=handles.communities, should_stop=should_stop)
+    result = None
+    with closing(cast("Any", events)):
+        for event in events:
+            if isinstance(event, Result):
+                result = replace(event, warnings=(*warnings, *event.warnings))
+                continue
+            if log is not None:
+                log.event(event)
+            yield event
+    if result is None:
+        raise TypeError("a mode ends with a Result")
+    yield result

@@ -1,0 +1,144 @@
+"""`--dry-run`: the real mode on engines that write down what they are asked and decode nothing.
+
+    Ask ──> mode ──> Rehearsal(engine) ──> RehearsedStep(messages, tokens) per request ──> plan
+
+A community's comment is a placeholder, so the LLM's prompts are exact but for the comments in them;
+`RehearsedStep.upto` says how long they can get.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from pluralism_local.engine.base import LanguageModel, ShouldStop, never
+from pluralism_local.engine.borrowed import Borrowed
+from pluralism_local.results import Result
+from pluralism_local.types import (
+    AdapterRef,
+    Completion,
+    EngineEvent,
+    Message,
+    OptionDistribution,
+    OptionRequest,
+    Request,
+    TextDelta,
+    TextDone,
+    TextStarted,
+    Usage,
+)
+
+if TYPE_CHECKING:
+    from pluralism_local.modes import Ask
+
+HandleName = Literal["communities", "llm"]
+_PLACEHOLDER = re.compile(r"\[comment \d+ goes here\]")
+
+
+@dataclass(frozen=True, slots=True)
+class RehearsedStep:
+    """One request that an ask would make.
+
+    Attributes:
+        role: which of the two handles would serve it.
+        tokens: length of the prompt; None where the engine cannot count.
+        upto: tokens by which comments can lengthen it beyond their placeholders; 0 for communities.
+        max_tokens: new tokens at most; None for a choice among `options`.
+    """
+
+    role: HandleName
+    messages: tuple[Message, ...]
+    adapter: AdapterRef | None
+    tokens: int | None
+    upto: int
+    max_tokens: int | None
+    options: tuple[str, ...] = ()
+
+    def record(self) -> dict[str, Any]:
+        """As in the plan's JSON."""
+        return {
+            "role": self.role,
+            "messages": [{"role": message.role, "content": message.content} for message in self.messages],
+            "adapter_sha256": self.adapter.sha256 if self.adapter else None,
+            "scale": self.adapter.scale if self.adapter else None,
+            "tokens": self.tokens,
+            "comment_tokens_at_most": self.upto,
+            "max_tokens": self.max_tokens,
+            "options": list(self.options),
+        }
+
+
+class Rehearsal(Borrowed):
+    """A `LanguageModel` that counts with the real engine and answers with placeholders."""
+
+    def __init__(self, engine: LanguageModel, role: HandleName, steps: list[RehearsedStep]) -> None:
+        super().__init__(engine)
+        self._role = role
+        self._steps = steps
+
+    def generate(
+        self, requests: Sequence[Request], *, should_stop: ShouldStop = never
+    ) -> Iterator[EngineEvent]:
+        """Note the requests; each is answered with a placeholder."""
+        del should_stop
+        for index, request in enumerate(requests):
+            self._note(request.messages, request.adapter, request.sampling.max_tokens)
+            # numbered, since equal comments would make equal prompts, which a mode may ask only once
+            text = f"[comment {index + 1} goes here]" if self._role == "communities" else "[answer]"
+            yield TextStarted(index, 0, 0)
+            yield TextDelta(index, text)
+            yield TextDone(index, Completion(text, "stop", Usage(), 0.0))
+
+    def distribution(
+        self, requests: Sequence[OptionRequest], *, should_stop: ShouldStop = never
+    ) -> list[OptionDistribution]:
+        """Note the requests; all options are equally likely."""
+        del should_stop
+        for request in requests:
+            self._note(request.messages, request.adapter, None, request.options)
+        return [_uniform(request.options) for request in requests]
+
+    def forget(self) -> None:
+        """Nothing is kept."""
+
+    def _note(
+        self,
+        messages: tuple[Message, ...],
+        adapter: AdapterRef | None,
+        max_tokens: int | None,
+        options: tuple[str, ...] = (),
+    ) -> None:
+        counts = self.capabilities.counts_tokens
+        tokens = self._engine.count_tokens(messages, adapter) if counts else None
+        comments = sum(len(_PLACEHOLDER.findall(message.content)) for message in messages)
+        longest = max((step.max_tokens or 0 for step in self._steps if step.role == "communities"), default=0)
+        upto = comments * longest if self._role == "llm" else 0
+        self._steps.append(RehearsedStep(self._role, messages, adapter, tokens, upto, max_tokens, options))
+
+
+def rehearse(ask: Ask, llm: LanguageModel, communities: LanguageModel) -> tuple[list[RehearsedStep], Result]:
+    """Every request that `ask` would make, in order, and the result that carries the names of the prompts.
+
+    Raises: whatever the mode or the engines refuse before decoding.
+    """
+    from pluralism_local import modes
+
+    steps: list[RehearsedStep] = []
+    last = None
+    for event in modes.run(
+        ask,
+        llm=Rehearsal(llm, "llm", steps),
+        communities=Rehearsal(communities, "communities", steps),
+    ):
+        last = event
+    if not isinstance(last, Result):
+        raise TypeError("a mode ends with a Result")
+    return steps, replace(last, answer="", comments=(), selection=None, distribution=None)
+
+
+def _uniform(options: tuple[str, ...]) -> OptionDistribution:
+    share = 1 / len(options)
+    each = (share,) * len(options)
+    return OptionDistribution(options, each, each, 0.0, tuple((share, share) for _ in options), "exact")

@@ -1,0 +1,135 @@
+"""Who said this? For every sentence of an answer the comments whose words are nearest to it.
+
+    answer ──sentences──> each ──cosine of TF-IDF vectors──> the nearest sentence of every comment ──> Traced
+    Result ──trace_result──> Traced… ──trace_record──> the list that ``--json`` shows
+
+The measure is lexical, and says so: content words that two sentences share, rare ones counting more. It finds what
+was quoted or paraphrased closely; it knows nothing of meaning, so a score of 0 does not say that nobody said it.
+Words are folded to small letters and a plural or verb ending of English is dropped; other languages work word by word.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pluralism_local.evaluation.metrics.sentences import sentences
+from pluralism_local.mode_specs import SPECS
+from pluralism_local.results import Result
+
+TRACEABLE = tuple(spec.name for spec in SPECS.values() if spec.comments == "together")
+"""Modes whose answer is written from all comments together."""
+
+FAINT = 0.15
+"""Scores below this are shown as nobody's: a word or two in common is no source."""
+
+TITLE = "Who said this? (words in common)"
+
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
+_ENDINGS = ("ing", "ies", "ed", "es", "s")
+_STOP = frozenset(
+    """
+    a about above after again against all also am an and any are as at be because been before being below between both
+    but by can cannot could did do does doing down during each few for from further had has have having he her here
+    hers him his how i if in into is it its itself just may me might more most must my no nor not now of off on once
+    only or other our ours out over own same shall she should so some such than that the their theirs them then there
+    these they this those through to too under until up us very was we were what when where which while who whom why
+    will with would you your yours it's don't isn't there's that's
+    """.split()  # noqa: SIM905 - sixty quotation marks would not help
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A comment and how near it comes.
+
+    Attributes:
+        score: in [0, 1]; 1 for the same content words in the same proportions, 0 for none in common.
+        sentence: the comment's sentence that comes nearest; empty when the score is 0.
+    """
+
+    community: str
+    score: float
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """A sentence of the answer, and every comment, nearest first (equal scores in the comments' order)."""
+
+    sentence: str
+    nearest: tuple[Near, ...]
+
+
+def trace(answer: str, comments: Sequence[tuple[str, str]]) -> list[Traced]:
+    """Trace each sentence of `answer` to the comments, given as (community, text).
+
+    Word weights are ``ln((1 + n) / (1 + df)) + 1`` over the n sentences of all comments, so a word that every
+    community uses tells little. Takes time linear in the texts times their sentences; nothing fails.
+    """
+    parts = [(community, sentence) for community, text in comments for sentence in sentences(text)]
+    counts = [Counter(content_words(sentence)) for _, sentence in parts]
+    weights = _weights(counts)
+    vectors = [_unit(count, weights, len(counts)) for count in counts]
+    return [
+        Traced(sentence, _nearest(sentence, comments, parts, vectors, weights))
+        for sentence in sentences(answer)
+    ]
+
+
+def trace_result(result: Result) -> list[Traced]:
+    """As `trace`, of an answer and the comments that say something."""
+    return trace(
+        result.answer,
+        [(comment.community, comment.text) for comment in result.comments if comment.text.strip()],
+    )
+
+
+def trace_record(traced: Sequence[Traced]) -> list[dict[str, Any]]:
+    """``[{"sentence": …, "nearest": [{"community", "score", "sentence"} …]} …]``, as JSON takes it."""
+    return [asdict(sentence) for sentence in traced]
+
+
+def content_words(text: str) -> list[str]:
+    """The words that carry meaning, folded."""
+    return [_stem(word) for word in _WORD.findall(text.lower().replace("’", "'")) if word not in _STOP]
+
+
+def _stem(word: str) -> str:
+    for ending in _ENDINGS:
+        if word.endswith(ending) and len(word) - len(ending) >= 4:
+            return word.removesuffix(ending)
+    return word
+
+
+def _weights(counts: Sequence[Counter[str]]) -> dict[str, float]:
+    sentences_with = Counter(word for count in counts for word in count)
+    return {word: math.log((1 + len(counts)) / (1 + df)) + 1 for word, df in sentences_with.items()}
+
+
+def _unit(count: Counter[str], weights: Mapping[str, float], sentences_in_all: int) -> dict[str, float]:
+    """The TF-IDF vector of length 1; empty for a sentence without content words."""
+    unseen = math.log(1 + sentences_in_all) + 1
+    vector = {word: times * weights.get(word, unseen) for word, times in count.items()}
+    length = math.sqrt(math.fsum(value * value for value in vector.values()))
+    return {word: value / length for word, value in vector.items()} if length else {}
+
+
+def _nearest(
+    sentence: str,
+    comments: Sequence[tuple[str, str]],
+    parts: Sequence[tuple[str, str]],
+    vectors: Sequence[Mapping[str, float]],
+    weights: Mapping[str, float],
+) -> tuple[Near, ...]:
+    own = _unit(Counter(content_words(sentence)), weights, len(parts))
+    best = {community: Near(community, 0.0, "") for community, _ in comments}
+    for (community, part), vector in zip(parts, vectors, strict=True):
+        score = min(1.0, math.fsum(value * vector.get(word, 0.0) for word, value in own.items()))
+        if score > best[community].score:
+            best[community] = Near(community, score, part)
+    return tuple(sorted(best.values(), key=lambda near: -near.score))

@@ -1,0 +1,276 @@
+"""A stored record read back, whoever wrote it: the values it holds, and the names of the parts that cannot be read.
+
+    JSON object of `writing.to_record`, or anything like it ──from_record──> Recorded
+
+Histories are imported and edited by hand, and other versions write other keys. Nothing here raises: a part that is
+not of the record's form is left out and named in `Recorded.unreadable`; a part that is missing or null is only empty.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, TypeGuard, cast, get_args
+
+from pluralism_local.display.figures import finite
+from pluralism_local.errors import InvalidInput
+from pluralism_local.mode_specs import SPECS, ModeName
+from pluralism_local.results import Aggregate, Comment, Selection, Turn
+from pluralism_local.types import DistributionMethod, Finish, ModelInfo, Sampling, Usage
+
+UNKNOWN = "unknown"
+"""A community or a method that a record does not name."""
+
+_PROBLEMS = ("empty", "cut off", "stopped")
+_ROUNDING = 1e-6
+"""How far outside [0, 1] a probability may lie that was summed in floating point."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a record says, under the names of `results.Result`.
+
+    Attributes:
+        mode: None where the record names none, or one that is not known here.
+        comments: those with a text or a community, in order. What else of them cannot be read is `UNKNOWN`, empty or
+            0, for seconds and tokens.
+        llm, communities_model: None where they have no name. `backend` is `UNKNOWN` where it is not told.
+        answer_sampling, comment_sampling: None where a number is missing or out of range.
+        distribution: only where every option has its probability. `unassigned_mass` is NaN where it is not told;
+            `method` may be any word.
+        usage: tokens by role. seconds: by stage, those that are finite.
+        complete: False for one that does not say so.
+        turn: what a follow-up goes on from.
+        unreadable: keys of the record whose value is not, or not wholly, of the record's form, in its order; of those
+            that a reader misses: attribute, comments, selection, distribution, warnings and turn.
+    """
+
+    mode: ModeName | None = None
+    prompt: str = ""
+    answer: str = ""
+    comments: tuple[Comment, ...] = ()
+    llm: ModelInfo | None = None
+    communities_model: ModelInfo | None = None
+    answer_sampling: Sampling | None = None
+    comment_sampling: Sampling | None = None
+    pool: str | None = None
+    attribute: str | None = None
+    selection: Selection | None = None
+    distribution: Aggregate | None = None
+    usage: dict[str, Usage] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    prompts: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    finish: Finish = "stop"
+    complete: bool = False
+    turn: Turn | None = None
+    thought: str = ""
+    unreadable: tuple[str, ...] = ()
+
+
+def from_record(record: object) -> Recorded:
+    """What `record` says, as far as it can be read; nothing for what is no object."""
+    if not isinstance(record, dict):
+        return Recorded()
+    mode, sampling = _text(record.get("mode")), _dict(record.get("sampling"))
+    comments = tuple(comment for part in _list(record.get("comments")) if (comment := _comment(part)))
+    selection = _selection(record.get("selection"))
+    distribution = _distribution(record.get("distribution"))
+    warnings = _strings(record.get("warnings"))
+    turn = turn_of(record)
+    is_lost = {
+        "attribute": not isinstance(record.get("attribute"), str | None),
+        "comments": _is_lost(record.get("comments"), len(comments)),
+        "selection": record.get("selection") is not None and selection is None,
+        "distribution": record.get("distribution") is not None and distribution is None,
+        "warnings": _is_lost(record.get("warnings"), len(warnings)),
+        "turn": record.get("turn") is not None and turn is None,
+    }
+    return Recorded(
+        mode=cast(ModeName, mode) if mode in SPECS else None,
+        prompt=_text(record.get("prompt")) or "",
+        answer=_text(record.get("answer")) or "",
+        comments=comments,
+        llm=_model(record.get("model")),
+        communities_model=_model(record.get("communities_model")),
+        answer_sampling=_sampling(sampling.get("answer")),
+        comment_sampling=_sampling(sampling.get("comments")),
+        pool=_text(record.get("pool")),
+        attribute=_text(record.get("attribute")),
+        selection=selection,
+        distribution=distribution,
+        usage={role: _usage(part) for role, part in _dict(record.get("usage")).items()},
+        seconds=_numbers_by_name(record.get("timing")),
+        prompts=_strings(record.get("prompts")),
+        warnings=warnings,
+        finish=_finish(record.get("finish")),
+        complete=record.get("complete") is True,
+        turn=turn,
+        thought=_text(record.get("thought")) or "",
+        unreadable=tuple(key for key in record if is_lost.get(key)),
+    )
+
+
+def turn_of(record: object) -> Turn | None:
+    """What a follow-up goes on from; None where the record has nothing usable."""
+    stored = record.get("turn") if isinstance(record, dict) else None
+    if not isinstance(stored, dict):
+        return None
+    prompt, answer = stored.get("prompt"), stored.get("answer")
+    if not isinstance(prompt, str) or not isinstance(answer, str):
+        return None
+    return Turn(prompt, answer, _texts(stored.get("asked")), _texts(stored.get("said")))
+
+
+def _comment(part: object) -> Comment | None:
+    if not isinstance(part, dict) or not any(isinstance(part.get(key), str) for key in ("community", "text")):
+        return None
+    problem = part.get("problem")
+    return Comment(
+        _text(part.get("community")) or UNKNOWN,
+        _text(part.get("text")) or "",
+        _finish(part.get("finish")),
+        _usage(part.get("tokens")),
+        finite(part.get("seconds")) or 0.0,
+        weight=finite(part.get("weight")),
+        adapter_sha256=_text(part.get("adapter_sha256")),
+        scale=finite(part.get("scale")),
+        problem=cast(Any, problem) if problem in _PROBLEMS else None,
+        thought=_text(part.get("thought")) or "",
+    )
+
+
+def _finish(value: object) -> Finish:
+    return cast(Finish, value) if value in get_args(Finish) else "stop"
+
+
+def _model(part: object) -> ModelInfo | None:
+    if not isinstance(part, dict) or not isinstance(part.get("id"), str):
+        return None
+    context = part.get("context")
+    return ModelInfo(
+        part["id"],
+        _text(part.get("backend")) or UNKNOWN,
+        sha256=_text(part.get("sha256")),
+        fingerprint=_text(part.get("fingerprint")),
+        context=context if _is_count(context) else None,
+        weights=_text(part.get("weights")),
+        plan=_text(part.get("plan")),
+    )
+
+
+def _sampling(part: object) -> Sampling | None:
+    if not isinstance(part, dict):
+        return None
+    temperature, top_p = finite(part.get("temperature")), finite(part.get("top_p"))
+    max_tokens, seed = part.get("max_tokens"), part.get("seed")
+    if temperature is None or top_p is None or not _is_count(max_tokens) or not _is_count(seed):
+        return None
+    try:
+        return Sampling(temperature, top_p, max_tokens, seed, _strings(part.get("stop")))
+    except InvalidInput:
+        return None
+
+
+def _usage(part: object) -> Usage:
+    counts = _dict(part)
+    return Usage(*(_count(counts.get(key)) for key in ("prompt", "reused", "completion")))
+
+
+def _selection(part: object) -> Selection | None:
+    if not isinstance(part, dict) or not isinstance(part.get("community"), str):
+        return None
+    chances = _chances_by_name(part.get("probabilities"))
+    method = _text(part.get("method")) or UNKNOWN
+    return Selection(part["community"], cast(Any, method), chances, _text(part.get("said")) or "")
+
+
+def _distribution(part: object) -> Aggregate | None:
+    if not isinstance(part, dict):
+        return None
+    options = tuple(option for option in _list(part.get("options")) if isinstance(option, str))
+    p = _chances(part.get("p"), len(options))
+    if not options or len(options) != len(_list(part.get("options"))) or p is None:
+        return None
+    outside, entropy = finite(part.get("unassigned_mass")), finite(part.get("entropy_nats"))
+    return Aggregate(
+        options,
+        p,
+        _rows(part.get("per_community"), len(options)),
+        _chances_by_name(part.get("weights")) or {},
+        math.nan if outside is None else outside,
+        -math.fsum(x * math.log(x) for x in p if x) if entropy is None else entropy,
+        cast(DistributionMethod, _text(part.get("method")) or UNKNOWN),
+        _bounds(part.get("bounds"), len(options)),
+        _strings(part.get("stand_ins")),
+    )
+
+
+def _rows(part: object, length: int) -> dict[str, tuple[float, ...]]:
+    return {name: p for name, row in _dict(part).items() if (p := _chances(row, length)) is not None}
+
+
+def _bounds(part: object, length: int) -> tuple[tuple[float, float], ...] | None:
+    pairs = [_chances(pair, 2) for pair in _list(part)]
+    whole = [(pair[0], pair[1]) for pair in pairs if pair is not None]
+    return tuple(whole) if len(whole) == len(pairs) == length else None
+
+
+def _chances(part: object, length: int) -> tuple[float, ...] | None:
+    """So many probabilities; None if one is missing or none."""
+    numbers = [_chance(value) for value in _list(part)]
+    whole = tuple(number for number in numbers if number is not None)
+    return whole if len(whole) == len(numbers) == length else None
+
+
+def _chances_by_name(part: object) -> dict[str, float] | None:
+    """A probability for each name; None if one of them is none."""
+    if not isinstance(part, dict):
+        return None
+    chances = {name: p for name, value in part.items() if (p := _chance(value)) is not None}
+    return chances if len(chances) == len(part) else None
+
+
+def _chance(value: object) -> float | None:
+    number = finite(value)
+    if number is None or not -_ROUNDING <= number <= 1 + _ROUNDING:
+        return None
+    return min(1.0, max(0.0, number))
+
+
+def _count(value: object) -> int:
+    return value if _is_count(value) else 0
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _texts(value: object) -> dict[str, str]:
+    return {voice: text for voice, text in _dict(value).items() if isinstance(text, str)}
+
+
+def _numbers_by_name(value: object) -> dict[str, float]:
+    numbers = {name: finite(number) for name, number in _dict(value).items()}
+    return {name: number for name, number in numbers.items() if number is not None}
+
+
+def _strings(value: object) -> tuple[str, ...]:
+    return tuple(text for text in _list(value) if isinstance(text, str))
+
+
+def _dict(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _is_lost(value: object, read: int) -> bool:
+    """Whether a list was written of which not every entry was read."""
+    return value is not None and (not isinstance(value, list) or read < len(value))

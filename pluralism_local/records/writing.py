@@ -1,0 +1,139 @@
+"""A Result as the stable JSON object that ``--json``, the history and the evaluator share.
+
+    Result ──to_record──> {"schema": "plocal.result/1", …}: only dict, list, str, int, float, bool, None
+
+Every key is always there; what does not apply is null or empty. NaN and infinities, which JSON lacks, become
+null. `reading.from_record` reads it back.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from pluralism_local.results import Aggregate, Comment, Result, Selection, Turn
+from pluralism_local.types import ModelInfo, Sampling, Usage
+
+SCHEMA = "plocal.result/1"
+
+
+def to_record(result: Result) -> dict[str, Any]:
+    """The JSON object of a result; `json.dumps(…, allow_nan=False)` takes it.
+
+    Times are seconds, entropies nats, tokens counts; `distribution.n` is the number of sampled answers, null
+    where probabilities were read and not sampled. `turn` is what a follow-up needs: `Turn(**record["turn"])`.
+    """
+    return {
+        "schema": SCHEMA,
+        "mode": result.mode,
+        "prompt": result.prompt,
+        "answer": result.answer,
+        "attribute": result.attribute,
+        "pool": result.pool,
+        "comments": [_comment(comment) for comment in result.comments],
+        "selection": None if result.selection is None else _selection(result.selection),
+        "distribution": None if result.distribution is None else _distribution(result.distribution),
+        "model": _model(result.llm),
+        "communities_model": None if result.communities_model is None else _model(result.communities_model),
+        "sampling": {
+            "answer": _sampling(result.answer_sampling),
+            "comments": _sampling(result.comment_sampling),
+        },
+        "usage": {role: _usage(usage) for role, usage in result.usage.items()},
+        "timing": {stage: _number(seconds) for stage, seconds in result.seconds.items()},
+        "warnings": list(result.warnings),
+        "prompts": list(result.prompts),
+        "complete": result.complete,
+        "finish": result.finish,
+        "turn": None if result.turn is None else _turn(result.turn),
+        "thought": result.thought,
+    }
+
+
+def unfinished_record(comments: Sequence[Comment]) -> dict[str, Any]:
+    """What there is of a record before its result: the comments that are done, in the order of their ends."""
+    return {"schema": SCHEMA, "comments": [_comment(comment) for comment in comments], "complete": False}
+
+
+def _turn(turn: Turn) -> dict[str, Any]:
+    return {
+        "prompt": turn.prompt,
+        "answer": turn.answer,
+        "asked": dict(turn.messages),
+        "said": dict(turn.replies),
+    }
+
+
+def _comment(comment: Comment) -> dict[str, Any]:
+    return {
+        "community": comment.community,
+        "text": comment.text,
+        "thought": comment.thought,
+        "adapter_sha256": comment.adapter_sha256,
+        "scale": _number(comment.scale),
+        "weight": _number(comment.weight),
+        "finish": comment.finish,
+        "problem": comment.problem,
+        "tokens": _usage(comment.usage),
+        "seconds": _number(comment.seconds),
+    }
+
+
+def _selection(selection: Selection) -> dict[str, Any]:
+    chances = selection.probabilities
+    return {
+        "community": selection.community,
+        "probabilities": None if chances is None else {name: _number(p) for name, p in chances.items()},
+        "method": selection.method,
+        "said": selection.words,
+    }
+
+
+def _distribution(aggregate: Aggregate) -> dict[str, Any]:
+    return {
+        "options": list(aggregate.options),
+        "p": _numbers(aggregate.p),
+        "per_community": {community: _numbers(p) for community, p in aggregate.per_community.items()},
+        "weights": {community: _number(weight) for community, weight in aggregate.weights.items()},
+        "unassigned_mass": _number(aggregate.unassigned_mass),
+        "entropy_nats": _number(aggregate.entropy_nats),
+        "method": aggregate.method,
+        "bounds": None if aggregate.bounds is None else [_numbers(pair) for pair in aggregate.bounds],
+        "n": None,
+        "stand_ins": list(aggregate.stand_ins),
+    }
+
+
+def _model(info: ModelInfo) -> dict[str, Any]:
+    return {
+        "id": info.id,
+        "sha256": info.sha256,
+        "backend": info.backend,
+        "weights": info.weights,
+        "plan": info.plan,
+        "fingerprint": info.fingerprint,
+        "context": info.context,
+    }
+
+
+def _sampling(sampling: Sampling) -> dict[str, Any]:
+    return {
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "max_tokens": sampling.max_tokens,
+        "seed": sampling.seed,
+        "stop": list(sampling.stop),
+    }
+
+
+def _usage(usage: Usage) -> dict[str, int]:
+    return {"prompt": usage.prompt, "reused": usage.reused, "completion": usage.completion}
+
+
+def _number(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _numbers(values: tuple[float, ...]) -> list[float | None]:
+    return [_number(value) for value in values]

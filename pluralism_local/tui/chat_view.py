@@ -1,0 +1,127 @@
+"""The chat's widgets in their places, and how they are brought up to date.
+
+    ChatView: header | transcript, side (communities, distribution) | attribute or options | prompt | status
+
+Wide terminals have the side pane beside the transcript, narrow ones below it, narrow and short ones in its place on
+demand; where no community is asked there is none. The view shows a session and decides nothing.
+"""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Input, Static
+
+from pluralism_local.mode_specs import SPECS
+from pluralism_local.tui.communities_pane import CommunitiesPane
+from pluralism_local.tui.distribution_pane import DistributionPane
+from pluralism_local.tui.exchange import Exchange, LiveComment
+from pluralism_local.tui.prompt import PromptBox
+from pluralism_local.tui.session import ChatSession
+from pluralism_local.tui.status import StatusLine, header, status
+from pluralism_local.tui.transcript import Transcript
+
+WIDE = 72
+TALL = 20
+
+
+class ChatView(Vertical):
+    """All of the chat.
+
+    Attributes:
+        transcript, communities, distribution, attribute, prompt: its parts.
+    """
+
+    DEFAULT_CSS = """
+    ChatView { height: 1fr; }
+    ChatView #body { height: 1fr; }
+    ChatView #side { width: 36; height: 1fr; }
+    ChatView.-alone #side { display: none; }
+    ChatView #steering { height: 1; background: $panel; }
+    ChatView #steering Static { width: 10; padding: 0 1; color: $text-muted; }
+    ChatView #attribute { width: 1fr; height: 1; border: none; padding: 0; background: $panel; }
+    ChatView #options { height: 1; padding: 0 1; color: $text-muted; background: $panel; }
+    """
+    RESPONSIVE_CSS = """
+    Screen.-short PromptBox { min-height: 1; max-height: 3; border: none; padding: 0 1; }
+    Screen.-narrow #body { layout: vertical; }
+    Screen.-narrow #side { width: 100%; height: 40%; }
+    Screen.-narrow.-short #side { display: none; }
+    Screen.-narrow.-short.-side #side { display: block; height: 1fr; }
+    Screen.-narrow.-short.-side #transcript { display: none; }
+    """
+    """For `App.CSS`: a widget's own style sheet does not see the screen's classes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.transcript = Transcript(id="transcript")
+        self.communities = CommunitiesPane(id="communities")
+        self.distribution = DistributionPane(id="distribution")
+        self.attribute = Input(placeholder="e.g. rural voters", id="attribute", compact=True)
+        self.prompt = PromptBox(id="prompt")
+        self._header, self._status = StatusLine("header"), StatusLine("status")
+        self._steering = Horizontal(Static("towards", markup=False), self.attribute, id="steering")
+        self._options = Static("", id="options", markup=False)
+
+    def compose(self) -> ComposeResult:
+        yield self._header
+        with Horizontal(id="body"):
+            yield self.transcript
+            with Vertical(id="side"):
+                yield self.communities
+                yield self.distribution
+        yield self._steering
+        yield self._options
+        yield self.prompt
+        yield self._status
+
+    def show(self, session: ChatSession, watched: Exchange | None, *, marked: int | None) -> None:
+        """Bring all but the transcript's texts up to date.
+
+        Args:
+            watched: the exchange that the panes are about.
+            marked: the number of one to mark as such; None for none.
+        """
+        state, width = session.state, self.size.width - 2
+        spec = SPECS[state.mode]
+        self._header.say(header(session, width))
+        self._status.say(status(session, watched, width))
+        self._steer(spec.attribute)
+        self._options.display = spec.options == "needed"
+        self._make_room(watched.voices if watched is not None else spec.communities)
+        self.transcript.welcome(state.mode, only_continues=session.only_continues)
+        given = " · ".join(state.options) or "from the prompt (A. … B. …)"
+        self._options.update(f"options: {given}   F8 types them")
+        if watched is None and state.pool is not None:
+            members = state.pool.members
+            self.communities.show_voices(
+                [LiveComment(member.community.id, member.weight, "") for member in members]
+            )
+        else:
+            self.communities.show(watched)
+        self.distribution.show(watched)
+        self.transcript.mark(marked)
+
+    def _steer(self, steerable: bool) -> None:
+        """Show the attribute's line only where it steers."""
+        if not steerable and self.attribute.has_focus:
+            self.prompt.focus()  # what is hidden would keep the keys
+        self._steering.display = steerable
+
+    def _make_room(self, voices: object) -> None:
+        """Show the side pane only where somebody is heard."""
+        if not voices and (self.communities.has_focus or self.distribution.has_focus):
+            self.prompt.focus()  # what is hidden would keep the keys
+        self.set_class(not voices, "-alone")
+
+    def rebuild(self, session: ChatSession) -> None:
+        """Show the session's exchanges and its attribute in place of those that are shown."""
+        self.attribute.value = session.state.attribute
+        self.transcript.clear()
+        for exchange in list(session.exchanges.values()):
+            self.transcript.show(exchange)
+
+    def give_back(self, text: str) -> None:
+        """Put a prompt back where it was written, unless something else is written there."""
+        if not self.prompt.text:
+            self.prompt.put(text)

@@ -1,0 +1,288 @@
+"""Records read back: to the last number what was written, and of odd ones all that can be read."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import fields
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pluralism_local.engine.scripted import ScriptedEngine
+from pluralism_local.mode_specs import ModeName
+from pluralism_local.modes import MODES, Ask
+from pluralism_local.records import UNKNOWN, Recorded, from_record, to_record
+from pluralism_local.results import Aggregate, Comment, Result, Selection, Turn
+from pluralism_local.types import DistributionMethod, Finish, ModelInfo, Sampling, Usage
+from tests.support.mode_asks import THREE, after, answer
+
+
+def record_of(mode: ModeName) -> dict[str, Any]:
+    ask = Ask("Ban phones?\nA. Yes\nB. No", mode, THREE, attribute="honesty")
+    return dict(json.loads(json.dumps(to_record(answer(ask, ScriptedEngine())))))
+
+
+NAMES = st.text(min_size=1, max_size=6)
+TEXTS = st.text(max_size=12)
+CHANCES = st.floats(0, 1)
+COUNTS = st.integers(0, 10**9)
+SECONDS = st.floats(0, 1e9)
+USAGES = st.builds(Usage, COUNTS, COUNTS, COUNTS)
+FINISHES = st.sampled_from(get_args(Finish))
+METHODS: st.SearchStrategy[DistributionMethod] = st.sampled_from(get_args(DistributionMethod))
+SAMPLINGS = st.builds(
+    Sampling,
+    st.floats(0, 100),
+    st.floats(0, 1, exclude_min=True),
+    st.integers(1, 2**31 - 1),
+    st.integers(0, 2**32 - 1),
+    st.lists(NAMES, max_size=2).map(tuple),
+)
+MODELS = st.builds(
+    ModelInfo,
+    NAMES,
+    NAMES,
+    sha256=st.none() | TEXTS,
+    fingerprint=st.none() | TEXTS,
+    context=st.none() | COUNTS,
+    weights=st.none() | TEXTS,
+    plan=st.none() | TEXTS,
+)
+COMMENTS = st.builds(
+    Comment,
+    NAMES,
+    TEXTS,
+    FINISHES,
+    USAGES,
+    SECONDS,
+    weight=st.none() | CHANCES,
+    adapter_sha256=st.none() | TEXTS,
+    scale=st.none() | st.floats(-100, 100),
+    problem=st.sampled_from([None, "empty", "cut off", "stopped"]),
+    thought=TEXTS,
+)
+SELECTIONS = st.builds(
+    Selection,
+    NAMES,
+    st.sampled_from(["probabilities", "parsed", "fallback", "only"]),
+    st.none() | st.dictionaries(NAMES, CHANCES, max_size=3),
+    TEXTS,
+)
+TURNS = st.builds(
+    Turn,
+    TEXTS,
+    TEXTS,
+    st.dictionaries(NAMES, TEXTS, max_size=2),
+    st.dictionaries(NAMES, TEXTS, max_size=2),
+)
+
+
+@st.composite
+def aggregates(draw: st.DrawFn) -> Aggregate:
+    """A distribution as every mode makes it, but for its sums."""
+    options = tuple(draw(st.lists(NAMES, min_size=1, max_size=4)))
+    row = st.tuples(*[CHANCES] * len(options))
+    bounds = st.tuples(*[st.tuples(CHANCES, CHANCES)] * len(options))
+    return Aggregate(
+        options,
+        draw(row),
+        draw(st.dictionaries(NAMES, row, max_size=3)),
+        draw(st.dictionaries(NAMES, CHANCES, max_size=3)),
+        draw(CHANCES),
+        draw(st.floats(0, 10)),
+        draw(METHODS),
+        draw(st.none() | bounds),
+        tuple(draw(st.lists(NAMES, max_size=2))),
+    )
+
+
+RESULTS = st.builds(
+    Result,
+    st.sampled_from(MODES),
+    TEXTS,
+    TEXTS,
+    st.lists(COMMENTS, max_size=3).map(tuple),
+    MODELS,
+    st.none() | MODELS,
+    SAMPLINGS,
+    SAMPLINGS,
+    pool=st.none() | TEXTS,
+    attribute=st.none() | TEXTS,
+    selection=st.none() | SELECTIONS,
+    distribution=st.none() | aggregates(),
+    usage=st.dictionaries(NAMES, USAGES, max_size=2),
+    seconds=st.dictionaries(NAMES, SECONDS, max_size=3),
+    prompts=st.lists(NAMES, max_size=2).map(tuple),
+    warnings=st.lists(TEXTS, max_size=2).map(tuple),
+    finish=FINISHES,
+    complete=st.booleans(),
+    turn=st.none() | TURNS,
+    thought=TEXTS,
+)
+
+
+@given(RESULTS)
+def test_any_result_is_read_back_as_it_was(result: Result) -> None:
+    read = from_record(json.loads(json.dumps(to_record(result), allow_nan=False)))
+    assert {field.name: getattr(read, field.name) for field in fields(Result)} == {
+        field.name: getattr(result, field.name) for field in fields(Result)
+    }
+    assert read.unreadable == ()
+
+
+@pytest.mark.parametrize("calls", [3, 10**6])
+@pytest.mark.parametrize("mode", list(MODES))
+def test_what_a_mode_gives_is_read_back(mode: ModeName, calls: int) -> None:
+    ask = Ask("Ban phones?\nA. Yes\nB. No", mode, THREE, attribute="honesty", answer=Sampling(stop=("x",)))
+    result = answer(ask, ScriptedEngine(), should_stop=after(calls))
+    read = from_record(json.loads(json.dumps(to_record(result), allow_nan=False)))
+    for field in fields(Result):
+        assert getattr(read, field.name) == getattr(result, field.name)
+
+
+@pytest.mark.parametrize("odd", [None, 1, "x", [], [1], True, math.nan])
+def test_what_is_no_object_says_nothing(odd: object) -> None:
+    assert from_record(odd) == Recorded()
+
+
+@pytest.mark.parametrize(
+    ("key", "odd"),
+    [
+        ("comments", [1]),
+        ("comments", "x"),
+        ("comments", {"community": "farmers"}),
+        ("comments", [{"scale": 1}]),
+        ("distribution", "x"),
+        ("distribution", [1]),
+        ("distribution", {"options": ["a"], "p": ["x"]}),
+        ("distribution", {"options": ["a", "b"], "p": [1.0]}),
+        ("distribution", {"options": ["a", 1], "p": [0.5, 0.5]}),
+        ("distribution", {"options": ["a", "b"], "p": [0.5, None]}),
+        ("distribution", {"options": ["a", "b"], "p": [7, 0.5]}),
+        ("distribution", {"options": ["a", "b"], "p": [10**400, 0.5]}),
+        ("distribution", {"options": [], "p": []}),
+        ("distribution", {"options": {"a": 1}, "p": 1}),
+        ("selection", 7),
+        ("selection", {"community": 7}),
+        ("selection", ["farmers"]),
+        ("warnings", "x"),
+        ("warnings", ["x", 1]),
+        ("attribute", 3),
+        ("turn", "x"),
+        ("turn", {"prompt": "x"}),
+    ],
+)
+def test_an_odd_part_is_named_and_the_rest_is_read(key: str, odd: object) -> None:
+    record = record_of("distributional")
+    read, whole = from_record(record | {key: odd}), from_record(record)
+    assert read.unreadable == (key,)
+    for name in {"attribute", "comments", "selection", "distribution", "turn"} - {key}:
+        assert getattr(read, name) == getattr(whole, name)
+
+
+def test_parts_of_parts_are_read_as_far_as_they_go() -> None:
+    read = from_record(
+        {
+            "comments": [
+                {
+                    "community": "farmers",
+                    "text": 5,
+                    "tokens": [1],
+                    "seconds": "x",
+                    "problem": [],
+                    "finish": {},
+                },
+                {"text": "Mine.", "tokens": {"completion": -1, "prompt": True, "reused": 2.5}},
+            ],
+            "selection": {"community": "farmers", "method": 3, "probabilities": {"farmers": "x"}},
+            "distribution": {
+                "options": ["a", "b"],
+                "p": [0.25, 0.75],
+                "per_community": {"farmers": [1], "fishers": [0, 1]},
+                "weights": 3,
+                "bounds": [[0, 1], [0, None]],
+                "entropy_nats": "x",
+            },
+        }
+    )
+    assert [(comment.community, comment.text) for comment in read.comments] == [
+        ("farmers", ""),
+        (UNKNOWN, "Mine."),
+    ]
+    assert read.selection == Selection("farmers", UNKNOWN)  # type: ignore[arg-type]
+    aggregate = read.distribution
+    assert isinstance(aggregate, Aggregate) and aggregate.bounds is None and aggregate.weights == {}
+    assert aggregate.per_community == {"fishers": (0.0, 1.0)}
+    assert math.isnan(aggregate.unassigned_mass)
+    assert aggregate.entropy_nats == pytest.approx(0.5623351446188083)
+    assert read.unreadable == ()
+
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3)
+KEYS = st.sampled_from(
+    [
+        "community",
+        "text",
+        "tokens",
+        "seconds",
+        "weight",
+        "scale",
+        "problem",
+        "finish",
+        "completion",
+        "options",
+        "p",
+        "per_community",
+        "weights",
+        "bounds",
+        "unassigned_mass",
+        "entropy_nats",
+        "method",
+        "probabilities",
+        "said",
+        "prompt",
+        "answer",
+        "asked",
+        "id",
+        "context",
+        "temperature",
+        "top_p",
+        "max_tokens",
+        "seed",
+        "stop",
+    ]
+)
+JSON = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4)
+)
+PARTS = st.sampled_from(
+    [
+        "mode",
+        "prompt",
+        "comments",
+        "selection",
+        "distribution",
+        "model",
+        "sampling",
+        "usage",
+        "timing",
+        "prompts",
+        "warnings",
+        "attribute",
+        "complete",
+        "finish",
+        "turn",
+    ]
+)
+
+
+@given(st.dictionaries(PARTS, JSON))
+def test_no_record_raises(record: dict[str, Any]) -> None:
+    read = from_record(record)
+    assert set(read.unreadable) <= set(record)
+    if read.distribution is not None:
+        assert len(read.distribution.p) == len(read.distribution.options) > 0
+        assert all(0 <= p <= 1 for p in read.distribution.p)
