@@ -496,14 +496,14 @@ def gpu_available() -> bool:
 
 
 def write_quantized(source: Path, out: Path, kind: str, threads: int) -> None:
-    """Write `source`, whatever its types, in the file type `kind`, one of llama.cpp's names such as ``"Q4_K_M"``.
+    """Write `source`, whatever its types, in the file type `kind`, by llama.cpp's name: ``"Q4_K_M"``, ``"F32"``.
 
     Raises:
         EngineFailure: llama.cpp cannot read it or cannot write it (a full disk).
     """
     install_log()
     params = lib.llama_model_quantize_default_params()
-    params.ftype = getattr(lib, f"LLAMA_FTYPE_MOSTLY_{kind}")
+    params.ftype = lib.LLAMA_FTYPE_ALL_F32 if kind == "F32" else getattr(lib, f"LLAMA_FTYPE_MOSTLY_{kind}")
     params.allow_requantize = True
     params.nthread = threads
     if lib.llama_model_quantize(str(source).encode(), str(out).encode(), params):
