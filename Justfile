@@ -32,6 +32,7 @@ types:
 # The direction of imports and the owners of outside packages.
 imports:
     lint-imports
+    cd recipes && lint-imports --config contracts.toml
 
 # This machine against the loop that a user would write today.
 bench *args:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from communitylm.command import run, say
+from communitylm.command import WriteSeconds, run, say
 from pluralism_local.display.figures import many
 from pluralism_local.errors import InvalidInput
 
@@ -35,7 +35,7 @@ def backtranslate(
         Path | None, typer.Option(help="The corpus.", show_default="CORPUS.asked.jsonl")
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="The first so many training passages.")] = None,
-    seconds: Annotated[float | None, typer.Option(min=1, help="Begin nothing more after so many.")] = None,
+    seconds: WriteSeconds = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count; write nothing.")] = False,
 ) -> None:
     from communitylm.corpus.passages import read_passages
@@ -65,25 +65,24 @@ def _write(
     from communitylm.distilling.generating import open_writer, stances, write_texts
 
     with open_writer(writer, Path.cwd()) as (engine, _, identity):
-        wanted = question_requests(identity, training)
-        requests = {key: request for key, (_, request) in wanted.items()}
+        requests = question_requests(identity, training)
         journal = target.with_suffix(".written.jsonl")
         written = write_texts(engine, requests, journal, seconds=seconds, say=say)
-        found = [(wanted[key][0], *answer) for key, text in written.items() if (answer := named(text))]
-        pairs = [(question, passage.text) for passage, question, _ in found]
+        questions = [(passage, *answer) for passage, text in written if (answer := named(text))]
+        pairs = [(question, passage.text) for passage, question, _ in questions]
         verdicts = stances(engine, pairs, target.with_suffix(".read.jsonl"), say)
-    asked = [
+    answering = [
         replace(passage, question=question)
-        for (passage, question, yes), verdict in zip(found, verdicts, strict=True)
+        for (passage, question, yes), verdict in zip(questions, verdicts, strict=True)
         if agrees(yes, verdict)
     ]
     print(
-        f"{many(len(asked), 'passage')} of {len(written):,}: {len(written) - len(found):,} take no side on a question, "
-        f"{len(found) - len(asked):,} are read otherwise the second time"
+        f"{many(len(answering), 'passage')} of {len(written):,}: {len(written) - len(questions):,} take no side on "
+        f"a question, {len(questions) - len(answering):,} are read otherwise the second time"
     )
-    if not asked:
+    if not answering:
         raise InvalidInput("No passage got a question.", f"Look into {journal}.")
-    write_passages(target, [*asked, *held_out])
+    write_passages(target, [*answering, *held_out])
     say(f"Wrote {target}. Name it as corpus.file in a configuration.")
 
 

@@ -26,9 +26,9 @@ def collect(
 ) -> None:
     from communitylm.evaluation.eval_results import condensed, page, read_results, written
 
-    found = [result for folder in runs for result in condensed(folder)]
-    for one in found:
-        say(f"{written(one, to)}")
+    results = [result for folder in runs for result in condensed(folder)]
+    for result in results:
+        say(f"{written(result, to)}")
     (to / "README.md").write_text(page(read_results(to)), encoding="utf-8")
     say(f"{to / 'README.md'}")
 

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from communitylm.command import run, say
+from communitylm.command import WriteSeconds, run, say
 from pluralism_local.display.figures import many
 from pluralism_local.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
-    from communitylm.distilling.comments import Asked, Side
+    from communitylm.distilling.comments import Commission, Side
 
 HERE = Path(__file__).parent
 _NAMED = 5  # questions that a refusal lists
@@ -50,7 +50,7 @@ def distil(
         Path | None, typer.Option(help="The corpus.", show_default="recipes/corpora/ID-comments.jsonl")
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="A random part of the questions.")] = None,
-    seconds: Annotated[float | None, typer.Option(min=1, help="Begin nothing more after so many.")] = None,
+    seconds: WriteSeconds = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and count; write nothing.")] = False,
 ) -> None:
@@ -60,19 +60,19 @@ def distil(
     persona = load_community(adapters / community).persona
     if persona is None:
         raise InvalidInput(f"'{community}' has no persona to write by.", "Add one to its card.")
-    leaning = next((one for one in SIDES if one == side), None)
+    leaning = next((name for name in SIDES if name == side), None)
     if side is not None and leaning is None:
         raise InvalidInput(f"--side is left, center or right, not '{side}'.")
-    asked = _asked(questions, leaning, rules, keep_apart or [], seed)[:limit]
-    directed = sum(one.stance != "open" for one in asked)
+    commissions = _commissions(questions, leaning, rules, keep_apart or [], seed)[:limit]
+    directed = sum(commission.stance != "open" for commission in commissions)
     print(
-        f"{community}: {many(len(asked), 'question')}, {directed:,} with a stance to ask for; at most "
-        f"{TOKENS * len(asked):,} tokens to write"
+        f"{community}: {many(len(commissions), 'question')}, {directed:,} with a stance to ask for; at most "
+        f"{TOKENS * len(commissions):,} tokens to write"
     )
     holds = _text(principles)
     if not dry_run:
         target = output or HERE / "corpora" / f"{community}-comments.jsonl"
-        _write(asked, persona, holds, writer, target, seconds, seed)
+        _write(commissions, persona, holds, writer, target, seconds, seed)
 
 
 def _text(path: Path | None) -> str:
@@ -86,33 +86,35 @@ def _text(path: Path | None) -> str:
         raise InvalidInput(f"{path} cannot be read: {error}.", "Give plain text in UTF-8.") from error
 
 
-def _asked(file: Path, side: Side | None, rules: Path, keep_apart: list[Path], seed: int) -> list[Asked]:
+def _commissions(
+    file: Path, side: Side | None, rules: Path, keep_apart: list[Path], seed: int
+) -> list[Commission]:
     """The questions in a random order, each with the stance to ask for.
 
     Raises:
         InvalidInput: some are like what evaluations ask.
     """
-    from communitylm.distilling.comments import Asked, stance_of
+    from communitylm.distilling.comments import Commission, stance_of
     from communitylm.distilling.directions import direction, read_rules
     from communitylm.distilling.disjoint import evaluation_texts, overlaps
     from pluralism_local.evaluation.voices import read_questions
 
-    texts = list(dict.fromkeys(one.text for one in read_questions(file)))
+    texts = list(dict.fromkeys(question.text for question in read_questions(file)))
     alike = overlaps(texts, evaluation_texts(keep_apart))
     if alike:
-        shown = "\n".join(f"  {mine}  ~  {theirs[:100]}" for mine, theirs in alike[:_NAMED])
+        examples = "\n".join(f"  {mine}  ~  {theirs[:100]}" for mine, theirs in alike[:_NAMED])
         are = "question is" if len(alike) == 1 else "questions are"
         raise InvalidInput(
-            f"{len(alike):,} {are} like what evaluations ask, in {file}:\n{shown}",
+            f"{len(alike):,} {are} like what evaluations ask, in {file}:\n{examples}",
             "Take them out: what was trained on them could not be judged.",
         )
     random.Random(seed).shuffle(texts)
     leanings = read_rules(rules)
-    return [Asked(text, stance_of(side, direction(text, leanings))) for text in texts]
+    return [Commission(text, stance_of(side, direction(text, leanings))) for text in texts]
 
 
 def _write(
-    asked: list[Asked],
+    commissions: list[Commission],
     persona: str,
     principles: str,
     writer: str,
@@ -132,24 +134,23 @@ def _write(
 
     faults = Counter(dict.fromkeys(FAULTS, 0))
     with open_writer(writer, Path.cwd()) as (engine, model, identity):
-        wanted = comment_requests(identity, asked, persona, principles, seed)
-        requests = {key: request for key, (_, request) in wanted.items()}
+        requests = comment_requests(identity, commissions, persona, principles, seed)
         journal = target.with_suffix(".written.jsonl")
         written = write_texts(engine, requests, journal, seconds=seconds, say=say)
-        whole: list[tuple[Asked, str]] = []
-        for key, text in written.items():
-            one, _ = wanted[key]
-            if (fault := comment_fault(one.question, text)) is None:
-                whole.append((one, text.text))
+        whole: list[tuple[Commission, str]] = []
+        for commission, text in written:
+            if (fault := comment_fault(commission.question, text)) is None:
+                whole.append((commission, text.text))
             else:
                 faults[fault] += 1
-        pairs = [(one.question, text) for one, text in whole]
+        pairs = [(commission.question, text) for commission, text in whole]
         verdicts = stances(engine, pairs, target.with_suffix(".read.jsonl"), say)
     passages = []
-    for (one, comment), verdict in zip(whole, verdicts, strict=True):
-        if (fault := stance_fault(one.stance, verdict)) is None:
+    for (commission, comment), verdict in zip(whole, verdicts, strict=True):
+        if (fault := stance_fault(commission.stance, verdict)) is None:
             source = source_of_model(model)
-            passages.append(Passage(comment, source=source, document=one.question, question=one.question))
+            question = commission.question
+            passages.append(Passage(comment, source=source, document=question, question=question))
         else:
             faults[fault] += 1
     print(f"{many(len(passages), 'comment')} of {len(written):,} written; left out: {counted(faults)}")

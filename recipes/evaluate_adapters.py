@@ -60,12 +60,12 @@ def evaluate(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be scored, stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The matrix as JSON on standard output.")] = False,
 ) -> int:
+    from communitylm.community.examples import held_out
     from communitylm.community.settings import read_settings
     from communitylm.evaluation.perplexity import Scorer
     from communitylm.evaluation.score_file import ScoreFile
-    from communitylm.evaluation.scoring import Evaluation, models_of
+    from communitylm.evaluation.scoring import Scoring, models_of
     from communitylm.training.bases import find_base
-    from communitylm.training.examples import held_out
     from pluralism_local import config
     from pluralism_local.communities import check_base, load_community
     from pluralism_local.engine.runner import physical_cores
@@ -74,18 +74,18 @@ def evaluate(
 
     if weights not in ("auto", "file"):
         raise InvalidInput(f"--weights is 'auto' or 'file', not '{weights}'.", "Leave it away for auto.")
-    found = find_base(base, Path.cwd())
+    model = find_base(base, Path.cwd())
     settings = [read_settings(path) for path in configs]
-    fingerprint = found.fingerprint or ""
-    communities = [load_community(adapters / one.id).for_base(fingerprint) for one in settings]
-    for one in communities:
-        check_base(one, fingerprint)
+    fingerprint = model.fingerprint or ""
+    communities = [load_community(adapters / each.id).for_base(fingerprint) for each in settings]
+    for community in communities:
+        check_base(community, fingerprint)
     models = models_of(communities)
-    texts = {one.id: held_out(path) for one, path in zip(settings, configs, strict=True)}
-    wanted = {one.id: tokens or one.values.training.evaluate for one in settings}
+    texts = {each.id: held_out(path) for each, path in zip(settings, configs, strict=True)}
+    extent = {each.id: tokens or each.values.training.evaluate for each in settings}
     with (
         Scorer(
-            found,
+            model,
             models.files,
             threads or physical_cores(),
             config.paths().cache_dir / "weights" if weights == "auto" else None,
@@ -93,16 +93,17 @@ def evaluate(
         ScoreFile(output.with_suffix(".partial.jsonl")) as scores,
     ):
         identity = sha256_of(scorer.path) + (f" {scorer.layout}" if scorer.layout else "")
-        work = Evaluation(scorer, scores, models, texts, identity, wanted)
+        scoring = Scoring(scorer, scores, models, texts, identity, extent)
         say(
-            f"{len(texts)} texts of {sum(wanted.values()):,} tokens under {len(models.files)} models: "
-            f"{work.tokens_missing():,} tokens to score, {work.wanted - work.scores_missing():,} of {work.wanted:,} "
+            f"{len(texts)} texts of {sum(extent.values()):,} tokens under {len(models.files)} models: "
+            f"{scoring.tokens_missing():,} tokens to score, "
+            f"{scoring.scores_in_all - scoring.scores_missing():,} of {scoring.scores_in_all:,} "
             "scores are there."
         )
         if dry_run:
             return 0
-        matrix = work.run({one.id: one.values.opposites for one in settings}, say)
-    _write(matrix, found, scorer.layout, communities, output)
+        matrix = scoring.run({each.id: each.values.opposites for each in settings}, say)
+    _write(matrix, model, scorer.layout, communities, output)
     if cards:
         for community in communities:
             _write_figures(community, matrix)
@@ -135,14 +136,14 @@ def _write(
             "runs_as": layout or "itself",
         },
         "adapters": {
-            one.id: {
-                "sha256": one.card.adapter.sha256,
-                "rank": one.card.adapter.rank,
-                "alpha": one.card.adapter.alpha,
-                "scale": one.card.adapter.scale,
+            community.id: {
+                "sha256": community.card.adapter.sha256,
+                "rank": community.card.adapter.rank,
+                "alpha": community.card.adapter.alpha,
+                "scale": community.card.adapter.scale,
             }
-            for one in communities
-            if one.card.adapter
+            for community in communities
+            if community.card.adapter
         },
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
@@ -153,10 +154,10 @@ def _write(
     say(f"Wrote {output} and {output.with_suffix('.png')}.")
 
 
-def _write_figures(one: Community, matrix: Matrix) -> None:
+def _write_figures(community: Community, matrix: Matrix) -> None:
     from communitylm.export.card_file import Facts, update_card
 
-    check = matrix.checks()[one.id]
+    check = matrix.checks()[community.id]
     figures = [
         {
             "task": "held-out text",
@@ -171,15 +172,15 @@ def _write_figures(one: Community, matrix: Matrix) -> None:
     )
     section = (
         "## Figures\n\n"
-        f"Perplexity of {matrix.tokens[one.id]:,} tokens of this community's text, by speakers the adapter was not "
-        f"trained on: {check['own']:.2f} with the adapter, {check['base']:.2f} without "
+        f"Perplexity of {matrix.tokens[community.id]:,} tokens of this community's text, by speakers the adapter was "
+        f"not trained on: {check['own']:.2f} with the adapter, {check['base']:.2f} without "
         f"({100 * check['improvement']:.0f} % lower).{against} The adapter that does best on it: {check['best']}.\n"
         "All figures with their intervals: `recipes/results/adapter-perplexity.json`."
     )
-    if one.folder is not None:
-        base = one.card.base.model_dump() if one.card.base else None
+    if community.folder is not None:
+        base = community.card.base.model_dump() if community.card.base else None
         lines = "\n".join(_wrap(section))
-        update_card(one.folder, Facts(base=base, evaluation=figures, sections={"figures": lines}))
+        update_card(community.folder, Facts(base=base, evaluation=figures, sections={"figures": lines}))
 
 
 def _wrap(text: str) -> list[str]:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from communitylm.command import run, say
-from pluralism_local.errors import InvalidInput, NotFound, Refused
+from pluralism_local.errors import InvalidInput
 
 if TYPE_CHECKING:
     from communitylm.export.lora_gguf import Lora, LoraInfo
@@ -92,48 +92,18 @@ def export(
 
 def _source(folder: Path, community: str | None, base: str | None) -> Source:
     """What `folder` holds and its base, whose fingerprint is the training's where that is known."""
-    from communitylm.training.bases import find_base
+    from communitylm.export.finished_run import base_of, read_record
+    from communitylm.training.run_folder import PEFT_FOLDER, RECORD, STATE
 
-    record, peft = _record(folder), folder / "adapter"
-    if not record:
+    bare = (folder / "adapter_config.json").is_file()
+    if bare and not (folder / RECORD).exists() and not (folder / STATE).exists():
         if community is None or base is None:
             raise InvalidInput(
                 f"{folder} has no training.json.", "For a bare PEFT folder give --id and --base, too."
             )
-        peft = folder
-    trained_on = record.get("base", {})
-    there = trained_on.get("path")
-    reference = base or (there if there and Path(there).exists() else trained_on["reference"])
-    found = find_base(reference, Path.cwd())
-    if found.gguf is None:
-        raise InvalidInput(
-            f"An adapter is exported for a base as GGUF, and {reference} is none.",
-            "Give --base FILE.gguf, the file that the adapter will run on.",
-        )
-    if trained_on.get("fingerprint") not in (None, found.fingerprint):
-        raise Refused(
-            f"{folder} was trained on another base than {found.gguf}: the fingerprints differ.",
-            f"Give --base with the file of {trained_on['model']} that it was trained on, in any quantization.",
-        )
-    return Source(peft, community or record["id"], found, record)
-
-
-def _record(folder: Path) -> dict[str, Any]:
-    """The run's training.json; {} for a bare PEFT folder."""
-    file = folder / "training.json"
-    if file.is_file():
-        try:
-            record = json.loads(file.read_text(encoding="utf-8"))
-            if isinstance(record["id"], str) and isinstance(record["base"]["reference"], str):
-                return dict(record)
-        except (ValueError, KeyError, TypeError):
-            pass
-        raise InvalidInput(f"{file} is not the record of a training.", "Give recipes/runs/ID.")
-    if (folder / "run.json").exists():
-        raise NotFound(f"The run {folder} is not finished.", "Start its training again: it resumes.")
-    if not (folder / "adapter_config.json").is_file():
-        raise NotFound(f"{folder} is no finished run and no PEFT folder.", "Give recipes/runs/ID.")
-    return {}
+        return Source(folder, community, base_of(folder, {}, base), {})
+    record = read_record(folder, "id")
+    return Source(folder / PEFT_FOLDER, community or record["id"], base_of(folder, record, base), record)
 
 
 def _refuse_twice(ids: list[str]) -> None:
@@ -184,8 +154,8 @@ def _export(
     name = _file_name(source, target)
     say(f"{source.community}: converting …")
     info = write_lora_gguf(lora, draft / name)
-    found = prover.check(source.peft, draft / name) if prover is not None else None
-    say(f"{source.community}: " + (f"parity {found.difference:.5f}" if found else "parity not checked"))
+    parity = prover.check(source.peft, draft / name) if prover is not None else None
+    say(f"{source.community}: " + (f"parity {parity.difference:.5f}" if parity else "parity not checked"))
     for other in _others(source, target):  # the card is checked beside all of its adapters
         shutil.copyfile(other, draft / other.name)
     new = not (target / CARD).exists()
@@ -199,8 +169,8 @@ def _export(
         "file": str(target / name),
         **asdict(info),
         "activation": _activation(info),
-        "parity": found.record() if found else None,
-        "parity_text": _told(found),
+        "parity": parity.record() if parity else None,
+        "parity_text": _parity_text(parity),
     }
 
 
@@ -208,13 +178,13 @@ def _activation(info: LoraInfo) -> str:
     return "assistant" if info.invocation else "always"
 
 
-def _told(found: Parity | None) -> str:
-    if found is None:
+def _parity_text(parity: Parity | None) -> str:
+    if parity is None:
         return "parity not checked"
     return (
-        f"parity: probabilities differ by at most {found.difference:.5f} (allowed {found.limit:g}) over "
-        f"{found.prompts} prompts and {found.positions} positions, on an {found.copy} copy of the base; "
-        f"the adapter moves them by up to {found.effect:.2f}"
+        f"parity: probabilities differ by at most {parity.difference:.5f} (allowed {parity.limit:g}) over "
+        f"{parity.prompts} prompts and {parity.positions} positions, on an {parity.copy} copy of the base; "
+        f"the adapter moves them by up to {parity.effect:.2f}"
     )
 
 

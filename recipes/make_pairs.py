@@ -38,16 +38,16 @@ def make(
 
     mine = [passage for path in own for passage in read_passages(path)]
     theirs = [passage for path in against for passage in read_passages(path)]
-    found = pair_up(mine, theirs, least=least, longest=longest)
-    said = sum(len(pair.chosen.split()) for pair in found.pairs)
+    paired = pair_up(mine, theirs, least=least, longest=longest)
+    words = sum(len(pair.chosen.split()) for pair in paired.pairs)
     print(
-        f"{many(len(mine), 'text')} against {len(theirs):,}: {many(len(found.pairs), 'pair')}, "
-        f"{found.same_question:,} of the same question; about {round(1.35 * said):,} tokens chosen"
+        f"{many(len(mine), 'text')} against {len(theirs):,}: {many(len(paired.pairs), 'pair')}, "
+        f"{paired.same_question:,} of the same question; about {round(1.35 * words):,} tokens chosen"
     )
-    if not found.pairs:
+    if not paired.pairs:
         raise InvalidInput("No two texts speak to the same question.", "Lower --least, or give more texts.")
     if not dry_run:
-        write_pairs(output, found.pairs)
+        write_pairs(output, paired.pairs)
         say(f"Wrote {output}. Name it as contrast.pairs in a configuration.")
 
 

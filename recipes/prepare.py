@@ -101,9 +101,9 @@ def _report(prepared: Prepared, community: str) -> None:
         f"{community}: {many(len(prepared.passages), 'passage')}, {many(words, 'word')}, "
         f"{many(len(speakers), 'named speaker') if speakers else 'no named speakers'}"
     )
-    kept = [passage for passage in prepared.passages if passage.held_out]
-    groups = many(len({passage.group for passage in kept}), "speaker" if speakers else "document")
-    print(f"  held out: {many(len(kept), 'passage')} of {groups}")
+    held_out = [passage for passage in prepared.passages if passage.held_out]
+    groups = many(len({passage.group for passage in held_out}), "speaker" if speakers else "document")
+    print(f"  held out: {many(len(held_out), 'passage')} of {groups}")
     print(
         f"  from {many(prepared.originals, 'document')} in "
         f"{many(prepared.pieces, 'stretch', 'stretches')}; dropped: {_dropped(prepared)}"

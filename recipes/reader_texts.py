@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from communitylm.command import run, say
+from communitylm.command import WriteSeconds, run, say
 from pluralism_local.display.figures import many
 from pluralism_local.errors import InvalidInput
 
@@ -34,7 +34,7 @@ def read(
     output: Annotated[Path, typer.Option(help="The corpus.")] = Path(__file__).parent
     / "corpora"
     / "reader.jsonl",
-    seconds: Annotated[float | None, typer.Option(min=1, help="Begin nothing more after so many.")] = None,
+    seconds: WriteSeconds = None,
     seed: Annotated[int, typer.Option(min=0, help="Draws comments, options and places.")] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count; write nothing.")] = False,
 ) -> None:
@@ -66,14 +66,13 @@ def _write(comments: Comments, writer: str, target: Path, seconds: float | None,
     from communitylm.distilling.reader_texts import choices, letters, syntheses, synthesis_requests
 
     with open_writer(writer, Path.cwd()) as (engine, model, identity):
-        wanted = synthesis_requests(identity, comments, seed)
-        requests = {key: request for key, (_, request) in wanted.items()}
+        requests = synthesis_requests(identity, comments, seed)
         journal = target.with_suffix(".written.jsonl")
         written = write_texts(engine, requests, journal, seconds=seconds, say=say)
         every = [passage for own in comments.values() for _, passage in own]
         pairs = [(passage.question or "", passage.text) for passage in every]
         verdicts = stances(engine, pairs, target.with_suffix(".read.jsonl"), say)
-    summed = syntheses(wanted, written, model)
+    summed = syntheses(written, model)
     chosen, lettered = choices(comments, seed), letters(every, verdicts, seed)
     print(
         f"{many(len(summed), 'synthesis', 'syntheses')} of {len(written):,} written, {many(len(chosen), 'choice')}, "

@@ -46,25 +46,26 @@ def sample(
     from pluralism_local.engine.llama import LlamaEngine
 
     ids = sorted(path.parent.name for path in adapters.glob("*/README.md")) if every else communities or []
-    named = [one for one in (load_community(adapters / id) for id in ids) if one.card.adapter is not None]
+    loaded = [load_community(adapters / id) for id in ids]
+    named = [community for community in loaded if community.card.adapter is not None]
     if not named:
         raise InvalidInput("No community with an adapter was named.", "Give ids, or --all.")
-    found = find_base(base, Path.cwd())
-    if found.gguf is None or found.fingerprint is None:
+    model = find_base(base, Path.cwd())
+    if model.gguf is None or model.fingerprint is None:
         raise InvalidInput(f"{base} is no GGUF.", "Give 'starter' or a .gguf file.")
-    chosen = [one.for_base(found.fingerprint) for one in named]
-    for one in chosen:
-        check_base(one, found.fingerprint)
-    with LlamaEngine(found.gguf, name=base) as engine:
-        say(f"Asking {found.name} itself …")
+    chosen = [community.for_base(model.fingerprint) for community in named]
+    for community in chosen:
+        check_base(community, model.fingerprint)
+    with LlamaEngine(model.gguf, name=base) as engine:
+        say(f"Asking {model.name} itself …")
         plain = _answers(engine, None)
-        for one in chosen:
-            say(f"Asking {one.id} …")
-            section = _section(found.name, plain, _answers(engine, one.adapter_ref()))
+        for community in chosen:
+            say(f"Asking {community.id} …")
+            section = _section(model.name, plain, _answers(engine, community.adapter_ref()))
             if dry_run:
-                print(f"# {one.id}\n\n{section}\n")
-            elif one.folder is not None:
-                update_card(one.folder, Facts(sections={"samples": section}))
+                print(f"# {community.id}\n\n{section}\n")
+            elif community.folder is not None:
+                update_card(community.folder, Facts(sections={"samples": section}))
 
 
 def _answers(engine: LanguageModel, adapter: AdapterRef | None) -> list[str]:

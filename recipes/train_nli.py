@@ -10,15 +10,12 @@ llama.cpp computes the same, measures accuracy, and writes the two files that th
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from communitylm.command import run, say
+from communitylm import command
 from communitylm.nli.settings import read_nli_settings
 
 HERE = Path(__file__).parent
@@ -32,28 +29,21 @@ def train(
     output: Annotated[
         Path | None, typer.Option(help="The run's folder.", show_default="recipes/runs/CONFIG")
     ] = None,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Repeatable.")
-    ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: torch's choice.")] = None,
-    restart: Annotated[bool, typer.Option("--restart", help="Throw away what the folder holds.")] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything, show the plan, stop.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The record on standard output.")] = False,
+    overrides: command.Overrides = None,
+    threads: command.TorchThreads = None,
+    restart: command.Restart = False,
+    seconds: command.TrainSeconds = None,
+    dry_run: command.DryRunOfPlan = False,
+    as_json: command.RecordAsJson = False,
 ) -> None:
     """Train the adapter from its configuration, or go on with what was interrupted."""
     settings = read_nli_settings(config, overrides or [])
-    if threads is not None:
-        os.environ["OMP_NUM_THREADS"] = str(threads)  # before torch is imported
-    from communitylm.nli.training import plan as make_plan
+    command.set_threads(threads)
+    from communitylm.nli.planning import plan as make_plan
     from communitylm.nli.training import train as carry_out
 
     plan = make_plan(settings)
     folder = output or HERE / "runs" / config.stem
-    width = max(len(key) for key, _, _ in settings.rows())
-    for key, value, origin in settings.rows():
-        say(f"{key:<{width}}  {value}  ({origin})")
     left_out = ", ".join(f"{count:,} {why}" for why, count in plan.gathered.left_out.items() if count)
     lines = {
         "resolved": f"{plan.device}, {plan.precision}; base {plan.base.gguf or plan.base.reference}",
@@ -62,15 +52,13 @@ def train(
         "left out": (left_out or "none") + f"; {plan.too_long:,} too long",
         "folder": str(folder),
     }
-    for key, value in lines.items():
-        say(f"{key:<{width}}  {value}")
+    command.say_plan(settings, lines)
     if dry_run:
         return
-    record = carry_out(plan, folder, say=say, restart=restart)
-    say(f"Done in {record['minutes']} minutes. Next:\n  python recipes/train_nli.py export {folder}")
+    record = carry_out(plan, folder, say=command.say, restart=restart, seconds=seconds)
+    command.say(f"Done in {record['minutes']} minutes. Next:\n  python recipes/train_nli.py export {folder}")
     if as_json:
-        json.dump(record, sys.stdout, ensure_ascii=False, indent=1)
-        print()
+        command.print_json(record)
 
 
 @app.command()
@@ -87,21 +75,22 @@ def export(
     as_json: Annotated[bool, typer.Option("--json", help="The facts on standard output.")] = False,
 ) -> None:
     """Export a finished run to GGUF, prove it, and check it."""
-    if threads is not None:
-        os.environ["OMP_NUM_THREADS"] = str(threads)  # before torch is imported
+    command.set_threads(threads)
     from communitylm.nli.export import export as carry_out
     from pluralism_local.evaluation.nli import shipped
 
     target = to or shipped.HERE
-    facts = carry_out(folder, target, check_on=check or (), most=most, threads=threads, say=say)
+    facts = carry_out(folder, target, check_on=check or (), most=most, threads=threads, say=command.say)
     if as_json:
-        print(json.dumps(facts, ensure_ascii=False, indent=1))
+        command.print_json(facts)
         return
     print(f"{target / facts['file']}: {facts['bytes']:,} bytes, sha256 {facts['sha256']}")
-    for name, found in facts["accuracy"].items():
-        low, high = found["interval"]
-        print(f"{name}: accuracy {found['accuracy']:.3f} (95 % {low:.3f}–{high:.3f}) of {found['n']:,} pairs")
+    for name, check_of in facts["accuracy"].items():
+        low, high = check_of["interval"]
+        print(
+            f"{name}: accuracy {check_of['accuracy']:.3f} (95 % {low:.3f}–{high:.3f}) of {check_of['n']:,} pairs"
+        )
 
 
 if __name__ == "__main__":
-    run(app)
+    command.run(app)

@@ -1,13 +1,28 @@
-"""How every recipe script ends: errors as a line and their exit code, as `plocal` has them."""
+"""What the recipes' scripts have in common: options, and how every one of them ends."""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
+from typer.exceptions import TyperException
 
-from pluralism_local.cli.exits import ExitCode, describe
+from communitylm.training.configuration import Settings, TrainingValues
+from pluralism_local.exits import ExitCode, Failure, describe
+
+Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Repeatable.")]
+TorchThreads = Annotated[int | None, typer.Option(min=1, help="CPU threads; default: torch's choice.")]
+Restart = Annotated[bool, typer.Option("--restart", help="Throw away what the folder holds.")]
+TrainSeconds = Annotated[
+    float | None, typer.Option(min=1, help="Train so long at most, then stop with exit code 130.")
+]
+DryRunOfPlan = Annotated[bool, typer.Option("--dry-run", help="Check everything, show the plan, stop.")]
+RecordAsJson = Annotated[bool, typer.Option("--json", help="The record on standard output.")]
+WriteSeconds = Annotated[float | None, typer.Option(min=1, help="Begin nothing more after so many.")]
 
 
 def run(app: typer.Typer) -> None:
@@ -24,6 +39,8 @@ def run(app: typer.Typer) -> None:
         if os.environ.get("PLOCAL_DEBUG") and not isinstance(error, KeyboardInterrupt):
             raise
         failure = describe(error)
+        if isinstance(error, TyperException):
+            failure = Failure(ExitCode.USAGE, "usage", error.format_message(), "--help says what it takes.")
         say(f"Error: {failure.message}" if failure.code != "cancelled" else failure.message)
         if failure.hint:
             say(f"  {failure.hint}")
@@ -33,3 +50,23 @@ def run(app: typer.Typer) -> None:
 def say(text: str) -> None:
     """Progress and warnings: a line on stderr."""
     print(text, file=sys.stderr, flush=True)
+
+
+def set_threads(threads: int | None) -> None:
+    """Hold torch to so many threads; called before it is imported."""
+    if threads is not None:
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+
+
+def say_plan(settings: Settings[TrainingValues], lines: Mapping[str, str]) -> None:
+    """Every value of a configuration with its origin, then what follows from them, in columns."""
+    width = max(len(key) for key, _, _ in settings.rows())
+    for key, value, origin in settings.rows():
+        say(f"{key:<{width}}  {value}  ({origin})")
+    for key, line in lines.items():
+        say(f"{key:<{width}}  {line}")
+
+
+def print_json(record: Mapping[str, Any]) -> None:
+    """A record on standard output."""
+    print(json.dumps(record, ensure_ascii=False, indent=1))

@@ -70,11 +70,14 @@ def test_an_adapter_is_added_and_the_rest_stays(card: Path, starter_path: Path) 
             {"figures": "Trained on letters."},
         ),
     )
-    found = load_community(card)
-    assert found.card.adapter is not None and inside(card, found.card.adapter.file).exists()
-    assert found.card.hub.tags == ("plocal-community", "lora", "gguf")
-    assert (found.card.hub.base_model, found.card.hub.base_model_relation) == (("org/Some-Base",), "adapter")
-    assert found.card.provenance is not None and found.card.provenance.tokens == 12
+    community = load_community(card)
+    assert community.card.adapter is not None and inside(card, community.card.adapter.file).exists()
+    assert community.card.hub.tags == ("plocal-community", "lora", "gguf")
+    assert (community.card.hub.base_model, community.card.hub.base_model_relation) == (
+        ("org/Some-Base",),
+        "adapter",
+    )
+    assert community.card.provenance is not None and community.card.provenance.tokens == 12
     text = (card / "README.md").read_text()
     for line in CARD.splitlines():
         assert line in text or line.startswith("tags:"), line
@@ -105,11 +108,14 @@ def test_what_people_set_survives_a_new_adapter(card: Path, starter_path: Path) 
     update_card(card, facts)
     path.write_text(path.read_text().replace("scale: 1.0", "scale: 0.5  # by ear"))
     update_card(card, replace(facts, provenance={"corpus": "c", "licence": "d"}))
-    found = load_community(card).card
+    community = load_community(card).card
     assert "scale: 0.5  # by ear" in path.read_text()
-    assert found.adapter is not None and found.adapter.scale == 0.5
-    assert found.provenance is not None and (found.provenance.corpus, found.provenance.seed) == ("c", None)
-    assert found.hub.tags == ("plocal-community", "lora", "gguf", "transport")
+    assert community.adapter is not None and community.adapter.scale == 0.5
+    assert community.provenance is not None and (community.provenance.corpus, community.provenance.seed) == (
+        "c",
+        None,
+    )
+    assert community.hub.tags == ("plocal-community", "lora", "gguf", "transport")
 
 
 def test_keys_stand_where_the_hub_has_them(card: Path, starter_path: Path) -> None:
@@ -129,8 +135,8 @@ def test_a_starting_card_asks_to_be_completed_and_is_valid_with_an_adapter(
     folder.mkdir()
     (folder / "README.md").write_text(starting_card("trams", "Tram riders", "People who ride the tram."))
     update_card(folder, Facts(adapter(folder, starter_path), BASE, base_model="org/B"))
-    found = load_community(folder)
-    assert found.persona is None and found.card.limits is not None and found.card.limits.not_for
+    community = load_community(folder)
+    assert community.persona is None and community.card.limits is not None and community.card.limits.not_for
     assert "Before you share it" in (folder / "README.md").read_text()
 
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from communitylm.corpus.cleaning import cut, fault, mend, sentences
+from communitylm.corpus.cleaning import cut, fault, mend
 from communitylm.corpus.duplicates import near_duplicates
+from pluralism_local.evaluation.metrics import sentences
 
 PROSE = (
     "We should build more homes near the stations, since families cannot find a flat they can pay for. " * 3
@@ -33,18 +34,21 @@ def test_letterhead_goes_and_prose_stays(raw: str, clean: str) -> None:
     assert mend(raw) == clean
 
 
-def test_sentences_end_where_they_end() -> None:
+def test_a_cut_keeps_the_quotes_that_close_a_sentence() -> None:
     text = 'Mr. Smith of the U.S. Senate said "Never." Did he? He did! It cost $4.50 in St. Louis.'
-    assert len(sentences(text)) == 4
-    assert sentences(text)[1] == "Did he?"
+    assert list(cut(text, 1, 8)) == [
+        'Mr. Smith of the U.S. Senate said "Never."',
+        "Did he? He did!",
+        "It cost $4.50 in St. Louis.",
+    ]
 
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=30), st.integers(5, 20), st.integers(1, 40))
 def test_cut_loses_nothing_and_keeps_its_limits(lengths: list[int], shortest: int, more: int) -> None:
     longest = shortest + more
-    said = [" ".join(["Word", *["word"] * (length - 1)]) + "." for length in lengths]
-    pieces = list(cut(" ".join(said), shortest, longest))
-    assert " ".join(pieces) == " ".join(said)
+    told = [" ".join(["Word", *["word"] * (length - 1)]) + "." for length in lengths]
+    pieces = list(cut(" ".join(told), shortest, longest))
+    assert " ".join(pieces) == " ".join(told)
     for piece in pieces:
         assert len(piece.split()) <= longest or len(sentences(piece)) == 1
 

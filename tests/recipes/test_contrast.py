@@ -13,19 +13,19 @@ from safetensors.torch import load_file
 
 from communitylm.community.contrast import (
     REFERENCES,
-    Pair,
+    AnswerPair,
     contrast_loss,
     contrasted,
     read_pairs,
     write_pairs,
 )
 from communitylm.community.contrast_pairs import pair_up
-from communitylm.community.planning import Plan, plan
+from communitylm.community.objective import collate, row_losses
+from communitylm.community.planning import CommunityPlan, plan
 from communitylm.community.settings import read_settings
 from communitylm.community.training import train
 from communitylm.corpus.passages import Passage, write_passages
 from communitylm.training.examples import Example
-from communitylm.training.objective import collate, row_losses
 from pluralism_local.errors import Cancelled, InvalidInput, NotFound
 from tests.support.checkpoint import write_checkpoint
 from tests.support.corpus import letters, write_config
@@ -48,60 +48,60 @@ def folder_of(tmp_path: Path, extra: str = CONTRAST, tokens: int = 2000) -> Path
     riders, drivers = letters("riders"), letters("drivers")
     write_checkpoint(tmp_path / "base", [passage.text for passage in (*riders, *drivers)])
     write_passages(tmp_path / "trams.jsonl", riders)
-    found = pair_up(riders, drivers, least=0.05, longest=100)
-    write_pairs(tmp_path / "pairs.jsonl", found.pairs)
+    pairs = pair_up(riders, drivers, least=0.05, longest=100)
+    write_pairs(tmp_path / "pairs.jsonl", pairs.pairs)
     return write_config(tmp_path, "trams", TINY.format(tokens=tokens) + extra)
 
 
-def adapted(made: Plan, run: Path) -> Any:
+def adapted(planned: CommunityPlan, run: Path) -> Any:
     """The base with the run's adapter as training has it: acting on all that it reads."""
     from peft import PeftConfig, PeftModel
 
     shape = PeftConfig.from_pretrained(str(run / "adapter"))
     shape.alora_invocation_tokens = None
-    return PeftModel.from_pretrained(made.base.load(torch.float32, "cpu"), run / "adapter", config=shape)
+    return PeftModel.from_pretrained(planned.base.load(torch.float32, "cpu"), run / "adapter", config=shape)
 
 
 def margins(folder: Path, config: Path) -> list[float]:
     """Nats by which the chosen text became likelier than the rejected one, of the first pairs, by the trained run."""
-    made = plan(read_settings(config))
-    model = adapted(made, folder)
-    found = []
+    planned = plan(read_settings(config))
+    model = adapted(planned, folder)
+    margin_of = []
     with torch.no_grad():
         for at in range(0, 16, 2):
-            batch = collate(made.order[at : at + 2])
+            batch = collate(planned.order[at : at + 2])
             after = row_losses(model, batch)
             with model.disable_adapter():
                 before = row_losses(model, batch)
             gained = before - after
-            found.append(float(gained[0] - gained[1]))
-    return found
+            margin_of.append(float(gained[0] - gained[1]))
+    return margin_of
 
 
 def test_a_run_makes_the_chosen_text_likelier_than_the_rejected(tmp_path: Path) -> None:
     config = folder_of(tmp_path)
-    made = plan(read_settings(config))
-    assert [example.side for example in made.order] == [1, -1] * (len(made.order) // 2)
-    assert made.tokens == sum(example.losses for example in made.order[0::2])
-    record = train(made, tmp_path / "run", say=lambda _: None)
-    assert record["steps"] == made.steps and (tmp_path / "run" / "training.json").exists()
-    assert len(json.loads((tmp_path / "run" / REFERENCES).read_text())) == len(dict.fromkeys(made.order))
-    found = margins(tmp_path / "run", config)
-    assert sum(margin > 0 for margin in found) >= 7 and sum(found) / len(found) > 1
+    planned = plan(read_settings(config))
+    assert [example.side for example in planned.order] == [1, -1] * (len(planned.order) // 2)
+    assert planned.tokens == sum(example.losses for example in planned.order[0::2])
+    record = train(planned, tmp_path / "run", say=lambda _: None)
+    assert record["steps"] == planned.steps and (tmp_path / "run" / "training.json").exists()
+    assert len(json.loads((tmp_path / "run" / REFERENCES).read_text())) == len(dict.fromkeys(planned.order))
+    gained = margins(tmp_path / "run", config)
+    assert sum(margin > 0 for margin in gained) >= 7 and sum(gained) / len(gained) > 1
 
 
 def test_a_run_whose_time_is_over_goes_on_to_what_an_uninterrupted_one_gives(tmp_path: Path) -> None:
     config = folder_of(tmp_path, tokens=300)
-    made = plan(read_settings(config))
-    assert made.steps > 2
-    whole = train(made, tmp_path / "whole", say=lambda _: None)
-    with pytest.raises(Cancelled, match=f"after step 1 of {made.steps}"):
-        train(made, tmp_path / "run", say=lambda _: None, seconds=0)
+    planned = plan(read_settings(config))
+    assert planned.steps > 2
+    whole = train(planned, tmp_path / "whole", say=lambda _: None)
+    with pytest.raises(Cancelled, match=f"after step 1 of {planned.steps}"):
+        train(planned, tmp_path / "run", say=lambda _: None, seconds=0)
     references = (tmp_path / "run" / REFERENCES).read_bytes()
-    with pytest.raises(Cancelled, match=f"after step 2 of {made.steps}"):
-        train(made, tmp_path / "run", say=lambda _: None, seconds=0)
+    with pytest.raises(Cancelled, match=f"after step 2 of {planned.steps}"):
+        train(planned, tmp_path / "run", say=lambda _: None, seconds=0)
     told: list[str] = []
-    record = train(made, tmp_path / "run", say=told.append)
+    record = train(planned, tmp_path / "run", say=told.append)
     assert any("Resuming after step 2" in line for line in told)
     assert not any("as the run starts" in line for line in told)
     assert (tmp_path / "run" / REFERENCES).read_bytes() == references
@@ -117,16 +117,16 @@ def test_a_run_can_start_from_another_which_is_then_the_reference(tmp_path: Path
     train(plan(read_settings(config)), tmp_path / "first", say=lambda _: None)
     started = TINY.format(tokens=200).replace("rank = 4", "rank = 4\nstart = 'first'")
     again = write_config(tmp_path, "trams", started + CONTRAST)
-    made = plan(read_settings(again))
-    train(made, tmp_path / "second", say=lambda _: None)
+    planned = plan(read_settings(again))
+    train(planned, tmp_path / "second", say=lambda _: None)
     stored = json.loads((tmp_path / "second" / REFERENCES).read_text())
-    first = adapted(made, tmp_path / "first")
+    first = adapted(planned, tmp_path / "first")
     with torch.no_grad():
-        expected = row_losses(first, collate(list(dict.fromkeys(made.order))[:4]))
+        expected = row_losses(first, collate(list(dict.fromkeys(planned.order))[:4]))
     assert stored[:4] == pytest.approx(expected.tolist(), rel=1e-3)
     # the pairs are part of a run's identity
-    write_pairs(tmp_path / "pairs.jsonl", [Pair("Why?", "Because.", "No.")])
-    assert plan(read_settings(again)).digest != made.digest
+    write_pairs(tmp_path / "pairs.jsonl", [AnswerPair("Why?", "Because.", "No.")])
+    assert plan(read_settings(again)).digest != planned.digest
 
 
 def test_the_loss_is_that_of_the_paper_and_an_anchor() -> None:
@@ -157,11 +157,11 @@ def test_pairs_share_a_question_or_telling_words() -> None:
         Passage("Nothing is free.", question=ask),
         Passage("Bicycle lanes take streets away.", subject="lanes"),
     ]
-    found = pair_up(own, others, least=0.2, longest=50)
-    assert found.same_question == 2
-    assert [pair.rejected for pair in found.pairs] == [one.text for one in others]
-    assert [pair.chosen for pair in found.pairs] == [one.text for one in own[:3]]
-    assert found.pairs[0].question == ask and "lanes" in found.pairs[2].question
+    paired = pair_up(own, others, least=0.2, longest=50)
+    assert paired.same_question == 2
+    assert [pair.rejected for pair in paired.pairs] == [passage.text for passage in others]
+    assert [pair.chosen for pair in paired.pairs] == [passage.text for passage in own[:3]]
+    assert paired.pairs[0].question == ask and "lanes" in paired.pairs[2].question
     assert len(pair_up(own, others, least=1, longest=50).pairs) == 2
     assert len(pair_up(own, others, least=1, longest=3).pairs) == 0
 
@@ -199,8 +199,8 @@ def test_contrasts_that_cannot_be(tmp_path: Path, extra: str, reason: str) -> No
 
 def test_a_batch_keeps_pairs_whole(tmp_path: Path) -> None:
     config = folder_of(tmp_path)
-    made = plan(read_settings(config))
-    with made.base.speller(chat=True) as speller:
+    planned = plan(read_settings(config))
+    with planned.base.speller(chat=True) as speller:
         pairs = read_pairs(tmp_path / "pairs.jsonl")
         order = contrasted(pairs, speller, longest=64, tokens=0, passes=2, batch=4, seed=1)
     assert len(order) == 4 * len(pairs)

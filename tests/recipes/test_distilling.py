@@ -14,16 +14,22 @@ from hypothesis import strategies as st
 
 import backtranslate
 import distil_comments
+from communitylm.community.examples import mixed, question_about
 from communitylm.community.planning import plan
 from communitylm.community.settings import read_settings
 from communitylm.community.training import train
 from communitylm.corpus.passages import Passage, distilled, read_passages, write_passages
 from communitylm.distilling.backtranslation import named
-from communitylm.distilling.comments import Asked, comment_fault, comment_requests, stance_fault, stance_of
+from communitylm.distilling.comments import (
+    Commission,
+    comment_fault,
+    comment_requests,
+    stance_fault,
+    stance_of,
+)
 from communitylm.distilling.directions import direction, read_rules
 from communitylm.distilling.disjoint import evaluation_texts, overlaps
 from communitylm.distilling.generating import Written, text_key, write_texts
-from communitylm.training.examples import mixed, question_about
 from pluralism_local.engine.base import LanguageModel
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.errors import InvalidInput, NotFound
@@ -139,7 +145,7 @@ def test_data_to_keep_apart_may_be_json_or_lines(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "answer"),
     [
         ("Question: Should trams be free for all?\nAnswer: yes", ("Should trams be free for all?", True)),
         ("question: Should trams be free for all? \nanswer: No.", ("Should trams be free for all?", False)),
@@ -149,15 +155,17 @@ def test_data_to_keep_apart_may_be_json_or_lines(tmp_path: Path) -> None:
         ("Question: Tram for free?\nAnswer: yes", None),
     ],
 )
-def test_a_question_is_taken_only_with_the_passages_answer(text: str, found: tuple[str, bool] | None) -> None:
-    assert named(said(text)) == found
+def test_a_question_is_taken_only_with_the_passages_answer(
+    text: str, answer: tuple[str, bool] | None
+) -> None:
+    assert named(said(text)) == answer
     assert named(said(text, ended=False)) is None
 
 
 def test_what_is_written_is_kept_and_not_written_again(tmp_path: Path) -> None:
     engine = ScriptedEngine(record=True)
-    asked = [Asked(f"Should there be {number} trams?", "open") for number in range(60)]
-    requests = {key: request for key, (_, request) in comment_requests("m", asked, "We.", "", 0).items()}
+    commissions = [Commission(f"Should there be {number} trams?", "open") for number in range(60)]
+    requests = comment_requests("m", commissions, "We.", "", 0)
     assert len(requests) == 60
     file, told = tmp_path / "journal.jsonl", list[str]()
     first = write_texts(engine, dict(list(requests.items())[:30]), file, seconds=None, say=told.append)
@@ -166,22 +174,21 @@ def test_what_is_written_is_kept_and_not_written_again(tmp_path: Path) -> None:
     file.write_bytes(torn[:-9])  # a kill in the middle of the second batch, which had 6
     every = write_texts(engine, requests, file, seconds=None, say=told.append)
     assert sum(len(call.requests) for call in engine.calls) == 30 + 36
-    assert list(every) and set(every) == set(requests) and {key: every[key] for key in first} == first
+    assert every[:30] == first and {commission for commission, _ in every} == set(commissions)
     assert write_texts(engine, requests, file, seconds=None, say=told.append) == every
     assert sum(len(call.requests) for call in engine.calls) == 66
-    none = write_texts(
-        engine, {"x" + key: one for key, one in requests.items()}, file, seconds=0, say=told.append
-    )
-    assert none == {} and "The time is over" in told[-1]
+    others = {"x" + key: request for key, request in requests.items()}
+    none = write_texts(engine, others, file, seconds=0, say=told.append)
+    assert none == [] and "The time is over" in told[-1]
 
 
 def test_a_key_is_of_all_that_a_text_depends_on() -> None:
     def keys(model: str = "m", question: str = "Q?", persona: str = "We.", seed: int = 0) -> set[str]:
-        return set(comment_requests(model, [Asked(question, "yes")], persona, "", seed))
+        return set(comment_requests(model, [Commission(question, "yes")], persona, "", seed))
 
     variants = [keys(), keys(model="n"), keys(question="R?"), keys(persona="They."), keys(seed=1)]
     assert len(set.union(*variants)) == 5
-    ((_, request),) = comment_requests("m", [Asked("Q?", "no")], "On {question}.", "Peace.", 0).values()
+    ((_, request),) = comment_requests("m", [Commission("Q?", "no")], "On {question}.", "Peace.", 0).values()
     assert request.messages[0].content.startswith("On Q?. Peace.")
     assert "answer to the question is no" in request.messages[1].content
     assert text_key("m", request) == text_key("m", request)
@@ -224,9 +231,11 @@ def test_passages_get_the_questions_that_they_answer(
     run(backtranslate.app, corpus, "--writer", "w", "--dry-run")
     assert list(tmp_path.glob("*asked*")) == [] and "4 passages, and 1 held out" in capsys.readouterr().out
     run(backtranslate.app, corpus, "--writer", "w")
-    *asked, held_out = read_passages(tmp_path / "trams.asked.jsonl")
-    assert [one.text for one in asked] == [one.text for one in passages] and held_out.question is None
-    assert {question_about(one)[0] for one in asked} == {QUESTION.render(question=ASK)}
+    *answering, held_out = read_passages(tmp_path / "trams.asked.jsonl")
+    assert [passage.text for passage in answering] == [
+        passage.text for passage in passages
+    ] and held_out.question is None
+    assert {question_about(passage)[0] for passage in answering} == {QUESTION.render(question=ASK)}
     writer(NAMED, 0.2)
     with pytest.raises(InvalidInput, match="No passage got a question"):
         run(backtranslate.app, corpus, "--writer", "w", "--output", tmp_path / "other.jsonl")
@@ -235,9 +244,9 @@ def test_passages_get_the_questions_that_they_answer(
 def test_a_question_of_the_judge_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     questions = tmp_path / "questions.txt"
     questions.write_text(f"Should owls be pets?\n{read_questions()[7].text}\n")
-    asked = ("press-left", "--questions", questions, "--writer", "starter")
+    arguments = ("press-left", "--questions", questions, "--writer", "starter")
     with pytest.raises(InvalidInput, match="1 question is like what evaluations ask"):
-        run(distil_comments.app, *asked, "--output", tmp_path / "out.jsonl")
+        run(distil_comments.app, *arguments, "--output", tmp_path / "out.jsonl")
     assert list(tmp_path.iterdir()) == [questions]
 
 
@@ -254,18 +263,20 @@ def test_distilled_comments_become_a_corpus_whose_training_says_so(
         "communitylm.distilling.generating.stances", lambda _, pairs, *__: [read] * len(pairs)
     )
     target = tmp_path / "comments.jsonl"
-    asked = ("press-left", "--questions", questions, "--writer", "w", "--side", "left")
-    run(distil_comments.app, *asked, "--output", target)
+    arguments = ("press-left", "--questions", questions, "--writer", "w", "--side", "left")
+    run(distil_comments.app, *arguments, "--output", target)
     comments = read_passages(target)
-    assert {one.question for one in comments} == set(questions.read_text().splitlines())
-    assert distilled(one.source for one in comments) == ("distilled from Some-Model, not from people",)
+    assert {passage.question for passage in comments} == set(questions.read_text().splitlines())
+    assert distilled(passage.source for passage in comments) == (
+        "distilled from Some-Model, not from people",
+    )
     riders = letters("riders")
     write_checkpoint(tmp_path / "base", [passage.text for passage in riders])
     write_passages(tmp_path / "trams.jsonl", riders)
     small = "[base]\nmodel = './base'\n[training]\ntokens = 100\nbatch = 2\nprecision = 'fp32'\n"
     mix = "mix = 'comments.jsonl'\nmix_share = 0.25\n"
-    made = plan(read_settings(write_config(tmp_path, "trams", mix + small)))
-    record = train(made, tmp_path / "run", say=lambda _: None)
+    planned = plan(read_settings(write_config(tmp_path, "trams", mix + small)))
+    record = train(planned, tmp_path / "run", say=lambda _: None)
     assert record["corpus"] == "made-up letters; in part distilled from Some-Model, not from people"
 
 
@@ -273,12 +284,12 @@ def test_distilled_comments_become_a_corpus_whose_training_says_so(
 def test_a_mixture_has_its_share_everywhere_and_loses_nothing(own: int, further: int, share: float) -> None:
     passages = [Passage(f"own {at}") for at in range(own)]
     extra = [Passage(f"further {at}") for at in range(further)]
-    found = mixed(passages, extra, share)
-    assert [one for one in found if one in passages] == passages
-    count = len(found) - own
+    mixture = mixed(passages, extra, share)
+    assert [passage for passage in mixture if passage in passages] == passages
+    count = len(mixture) - own
     assert count == max(1, round(own * share / (1 - share)))
-    half = found[: len(found) // 2]
-    assert abs(sum(one in extra for one in half) - count / 2) <= 1
+    half = mixture[: len(mixture) // 2]
+    assert abs(sum(passage in extra for passage in half) - count / 2) <= 1
 
 
 def run(app: typer.Typer, *arguments: object) -> None:

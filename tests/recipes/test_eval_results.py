@@ -58,9 +58,9 @@ def test_figures_are_kept_as_they_are_and_stand_on_the_page(tmp_path: Path) -> N
     assert (result["n"], result["pool"], result["run"]) == (200, "perspectives", "0123456789ab")
     assert result["adapters"] == {"mine": "ab" * 32}
     assert written(result, tmp_path).name == "eval-steerable-vk.json"
-    (kept,) = read_results(tmp_path)
-    assert kept == result
-    text = page([kept])
+    (stored,) = read_results(tmp_path)
+    assert stored == result
+    text = page([stored])
     assert "## steerable-vk" in text and "200 samples · model starter · pool perspectives" in text
     assert "| method | accuracy | macro_f1 |" in text
     assert "| ours | 0.500 (0.400 to 0.600) | – |" in text

@@ -10,18 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from communitylm.community.examples import activated, causal, corpus_parts, question_about
 from communitylm.community.settings import read_settings
 from communitylm.corpus.passages import Passage, write_passages
 from communitylm.training.bases import find_base
-from communitylm.training.examples import (
-    Example,
-    Speller,
-    activated,
-    causal,
-    corpus_parts,
-    question_about,
-    schedule,
-)
+from communitylm.training.examples import Example, Speller, schedule
 from pluralism_local.engine.llama import LlamaEngine
 from pluralism_local.errors import InvalidInput, NotFound
 from pluralism_local.types import Message
@@ -45,8 +38,8 @@ def test_prompts_are_those_of_inference(speller: Speller, starter_path: Path) ->
     example = activated([passage], speller, 256)[0]
     assert (speller.header, speller.end) == (HEADER, END)
     with LlamaEngine(starter_path, name="starter") as engine:
-        asked = (Message("user", question),)
-        assert len(example.prompt) + len(HEADER) == engine.count_tokens(asked)
+        messages = (Message("user", question),)
+        assert len(example.prompt) + len(HEADER) == engine.count_tokens(messages)
         assert engine.answer_header() == HEADER
     assert example.answer[:4] == HEADER and example.answer[-1] == END
     assert example.losses == len(speller.text(text)) + 1
@@ -75,10 +68,10 @@ def test_a_long_passage_is_cut_and_does_not_end(speller: Speller) -> None:
 
 
 def test_questions_are_about_the_subject_in_several_wordings() -> None:
-    asked = [question_about(passage)[0] for passage in letters("riders")]
-    for passage, question in zip(letters("riders"), asked, strict=True):
+    questions = [question_about(passage)[0] for passage in letters("riders")]
+    for passage, question in zip(letters("riders"), questions, strict=True):
         assert passage.subject is not None and passage.subject in question
-    assert len({question.split(" ")[0] for question in asked}) == 2  # "What …" and "Please …"
+    assert len({question.split(" ")[0] for question in questions}) == 2  # "What …" and "Please …"
     assert question_about(Passage("First said. Then more. And more.")) == (
         "First said.",
         "Then more. And more.",
@@ -134,8 +127,8 @@ def test_evenly_hears_every_speaker_alike(tmp_path: Path) -> None:
     training, _ = corpus_parts(read_settings(write_config(tmp_path, "trams", "evenly = true\n")))
     speakers = {p.speaker for p in training}
     for stop in range(1, 4):
-        heard = [p.speaker for p in training[: stop * len(speakers)]]
-        assert {heard.count(speaker) for speaker in speakers} == {stop}
+        speakers_in_order = [p.speaker for p in training[: stop * len(speakers)]]
+        assert {speakers_in_order.count(speaker) for speaker in speakers} == {stop}
     assert {p.speaker for p in training[3 * len(speakers) :]} <= {"riders-0"}
 
 

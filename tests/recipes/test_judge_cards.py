@@ -51,8 +51,8 @@ def test_an_entry_is_added_replaced_by_model_and_form_and_read_again(tmp_path: P
         assert "nobody has no card" in ran.stderr
 
     after = load_community(tmp_path / "press-left").card
-    added = [one for one in after.judged if one.judge == "big"]
-    assert [(one.form, one.on_topic) for one in added] == [("adapter", 0.5), ("persona", 0.25)]
+    added = [entry for entry in after.judged if entry.judge == "big"]
+    assert [(entry.form, entry.on_topic) for entry in added] == [("adapter", 0.5), ("persona", 0.25)]
     assert after.model_copy(update={"judged": before.judged}) == before
 
 

@@ -92,8 +92,8 @@ def test_each_update_is_what_peft_adds(tmp_path: Path, family: str, lora: dict[s
                 expected = interleave(expected, 4 if target == "q_proj" else 2)
             name = f"blk.{layer}.{NAMES[target]}.weight"
             a, b = tensors[f"{name}.lora_a"], tensors[f"{name}.lora_b"]
-            found = b @ a * (alpha / a.shape[0])  # as llama.cpp applies it
-            np.testing.assert_allclose(found, expected, atol=4e-3 * np.abs(expected).max())
+            update = b @ a * (alpha / a.shape[0])  # as llama.cpp applies it
+            np.testing.assert_allclose(update, expected, atol=4e-3 * np.abs(expected).max())
 
 
 def test_the_header_says_what_it_is(tmp_path: Path) -> None:
@@ -185,9 +185,9 @@ def test_weights_that_cannot_be_used(tmp_path: Path) -> None:
     _, config = save(tmp_path, "llama")
     weights = load_file(tmp_path / WEIGHTS)
 
-    def refusal(kind: type[PlocalError], said: str, **changed: Any) -> None:
+    def refusal(kind: type[PlocalError], match: str, **changed: Any) -> None:
         save_file(weights | changed, tmp_path / WEIGHTS)
-        with pytest.raises(kind, match=said):
+        with pytest.raises(kind, match=match):
             read_lora(tmp_path, config)
 
     first = next(name for name in weights if "lora_B" in name)

@@ -53,9 +53,9 @@ def test_the_interval_resamples_people_not_passages() -> None:
     matrix = tabulate(row, ["base", "a"], {}, {"a": ["ada", "ada", "bob", "bob"]})
     assert matrix.interval["a"]["base"] == pytest.approx((math.exp(-0.1), math.exp(0.3)), abs=1e-12)
     assert (matrix.passages, matrix.groups) == ({"a": 4}, {"a": 2})
-    one = tabulate(row, ["base", "a"], {"a": ("base",)}, {"a": ["ada"] * 4})
-    assert one.interval == {} and one.checks()["a"]["opposites"]["base"]["clear"] is False
-    assert one.unclear() == [
+    single = tabulate(row, ["base", "a"], {"a": ("base",)}, {"a": ["ada"] * 4})
+    assert single.interval == {} and single.checks()["a"]["opposites"]["base"]["clear"] is False
+    assert single.unclear() == [
         "a: better than base only within chance (ratio 1.1052, of a single speaker); score more tokens or speakers."
     ]
 
@@ -94,7 +94,7 @@ def rows(**changed: float) -> Matrix:
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "starts"),
     [
         ({}, []),
         (
@@ -110,10 +110,10 @@ def rows(**changed: float) -> Matrix:
         ),
     ],
 )
-def test_missed_targets_are_said(changed: dict[str, float], said: list[str]) -> None:
-    found = rows(**changed).missed()
-    assert len(found) == len(said)
-    assert all(sentence.startswith(start) for sentence, start in zip(found, said, strict=True)), found
+def test_missed_targets_are_said(changed: dict[str, float], starts: list[str]) -> None:
+    missed = rows(**changed).missed()
+    assert len(missed) == len(starts)
+    assert all(sentence.startswith(start) for sentence, start in zip(missed, starts, strict=True)), missed
 
 
 def test_an_opposite_that_was_not_evaluated_is_no_target_met() -> None:

@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from communitylm.nli import steps as nli_steps
+from communitylm.nli import stepping as nli_stepping
 from communitylm.nli.data import clean, gather, word_tokens
+from communitylm.nli.planning import NliPlan, plan
 from communitylm.nli.settings import read_nli_settings
-from communitylm.nli.training import NliPlan, plan, train
+from communitylm.nli.training import train
 from communitylm.training.bases import find_base
 from pluralism_local.errors import EngineFailure, InvalidInput, NotFound, Refused
 from pluralism_local.evaluation.nli.base import LABELS, NliPair
@@ -97,20 +98,20 @@ def test_whole_premises_are_held_out_and_labels_balanced(tmp_path: Path) -> None
     path.write_text(
         "[pairs]\nfiles = ['pairs.jsonl.gz', 'more.jsonl.gz']\napart = ['check.jsonl.gz']\nheld_out = 0.25\n"
     )
-    found = gather(read_nli_settings(path))
-    premises = [{row.pair.premise for row in part} for part in (found.training, found.held_out)]
+    gathered = gather(read_nli_settings(path))
+    premises = [{row.pair.premise for row in part} for part in (gathered.training, gathered.held_out)]
     assert premises[0].isdisjoint(premises[1])
     assert len(premises[1]) == round(0.25 * 47)
     assert "a cat sleeps at home." not in premises[0] | premises[1]
-    counts = Counter(row.label for row in found.training)
+    counts = Counter(row.label for row in gathered.training)
     assert len(set(counts.values())) == 1 and set(counts) == set(LABELS)
     reasons = {"repeated": 1, "two labels": 2, "no gold label": 1, "apart": 3}
-    assert found.left_out == {**reasons, "surplus": found.left_out["surplus"]}
-    assert found.left_out["surplus"] > 0
-    assert {row.source for row in found.training} == {"pairs.jsonl.gz"}
+    assert gathered.left_out == {**reasons, "surplus": gathered.left_out["surplus"]}
+    assert gathered.left_out["surplus"] > 0
+    assert {row.source for row in gathered.training} == {"pairs.jsonl.gz"}
     again = gather(read_nli_settings(path))
-    assert again == found
-    assert gather(read_nli_settings(path, ["training.seed=1"])).held_out != found.held_out
+    assert again == gathered
+    assert gather(read_nli_settings(path, ["training.seed=1"])).held_out != gathered.held_out
 
 
 @pytest.mark.parametrize(
@@ -142,9 +143,9 @@ def test_a_plan_asks_what_use_will_ask(tiny: NliPlan) -> None:
 
 def test_the_loss_is_the_words_cross_entropy_whatever_is_shared(tiny: NliPlan) -> None:
     from communitylm.nli.objective import collate, loss_and_guesses, word_probabilities
-    from communitylm.nli.training import _adapted
+    from communitylm.training.lora import new_lora
 
-    model = _adapted(tiny)
+    model = new_lora(tiny)
     torch.manual_seed(1)
     for name, weights in model.named_parameters():
         if "lora_B" in name:
@@ -179,7 +180,7 @@ def test_the_loss_is_the_words_cross_entropy_whatever_is_shared(tiny: NliPlan) -
 def test_a_stopped_run_resumes_to_what_an_uninterrupted_one_gives(
     tiny: NliPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(nli_steps, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr("communitylm.training.stepping.REPORT_SECONDS", 0.0)
     whole = train(tiny, tmp_path / "whole", say=quiet)
 
     def stop(line: str) -> None:
@@ -215,9 +216,9 @@ def test_a_stopped_run_resumes_to_what_an_uninterrupted_one_gives(
 def test_a_last_batch_of_one_pair_is_a_step_like_any_other(tmp_path: Path) -> None:
     path = small(tmp_path, "evaluate = 5")
     pairs = len(plan(read_nli_settings(path, ["training.passes=1"])).order)
-    wanted = plan(read_nli_settings(path, ["training.passes=1", f"training.batch={pairs - 1}"]))
-    assert (len(wanted.order), wanted.steps) == (pairs, 2)
-    train(wanted, tmp_path / "run", say=quiet)
+    planned = plan(read_nli_settings(path, ["training.passes=1", f"training.batch={pairs - 1}"]))
+    assert (len(planned.order), planned.steps) == (pairs, 2)
+    train(planned, tmp_path / "run", say=quiet)
     weights = load_file(tmp_path / "run" / "adapter" / "adapter_model.safetensors")
     assert all(np.isfinite(weight).all() for weight in weights.values())
 
@@ -225,27 +226,27 @@ def test_a_last_batch_of_one_pair_is_a_step_like_any_other(tmp_path: Path) -> No
 def test_a_training_that_diverged_keeps_its_checkpoints_and_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wanted = plan(read_nli_settings(small(tmp_path, "pairs = 48", "evaluate = 5")))
-    real = nli_steps.evaluate
+    planned = plan(read_nli_settings(small(tmp_path, "pairs = 48", "evaluate = 5")))
+    real = nli_stepping.evaluate
 
     def diverged(model: Any, *arguments: Any, base: bool = False) -> Any:
-        found = real(model, *arguments, base=base)
-        return found if base else replace(found, loss=float("nan"))
+        figures = real(model, *arguments, base=base)
+        return figures if base else replace(figures, loss=float("nan"))
 
-    monkeypatch.setattr(nli_steps, "evaluate", diverged)
+    monkeypatch.setattr(nli_stepping, "evaluate", diverged)
     with pytest.raises(EngineFailure, match="diverged"):
-        train(wanted, tmp_path / "run", say=quiet)
+        train(planned, tmp_path / "run", say=quiet)
     assert list((tmp_path / "run").glob("checkpoint-*"))
     assert not (tmp_path / "run" / "training.json").exists() and not (tmp_path / "run" / "adapter").exists()
 
 
 def test_run_folders_are_guarded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = small(tmp_path, "pairs = 16", "evaluate = 5")
-    made = plan(read_nli_settings(config))
-    assert made.steps == 2 and len(made.held_out) == 5
-    train(made, tmp_path / "run", say=quiet)
+    planned = plan(read_nli_settings(config))
+    assert planned.steps == 2 and len(planned.held_out) == 5
+    train(planned, tmp_path / "run", say=quiet)
     with pytest.raises(Refused, match="holds a finished run"):
-        train(made, tmp_path / "run", say=quiet)
+        train(planned, tmp_path / "run", say=quiet)
     (tmp_path / "run" / "training.json").unlink()
     other = plan(read_nli_settings(config, ["training.seed=1"]))
     with pytest.raises(Refused, match="another configuration"):
@@ -259,7 +260,7 @@ def test_run_folders_are_guarded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert train(other, tmp_path / "run", say=quiet, restart=True)["seed"] == 1
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 2_000_000})())
     with pytest.raises(EngineFailure, match="2 MB are free"):
-        train(made, tmp_path / "full", say=quiet)
+        train(planned, tmp_path / "full", say=quiet)
 
 
 def test_what_cannot_work_is_said_by_the_plan(tmp_path: Path) -> None:
@@ -279,7 +280,7 @@ def test_what_cannot_work_is_said_by_the_plan(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("override", "said"),
+    ("override", "match"),
     [
         ("training.rat=1", "there is no setting 'training.rat'"),
         ("training.rate=0", "training.rate: input should be greater"),
@@ -287,8 +288,8 @@ def test_what_cannot_work_is_said_by_the_plan(tmp_path: Path) -> None:
         ("training.rate", "has no value"),
     ],
 )
-def test_mistakes_in_settings_are_named(override: str, said: str) -> None:
-    with pytest.raises(InvalidInput, match=said) as caught:
+def test_mistakes_in_settings_are_named(override: str, match: str) -> None:
+    with pytest.raises(InvalidInput, match=match) as caught:
         read_nli_settings(ROOT / "recipes" / "nli.toml", [override])
     assert caught.value.hint
     with pytest.raises(NotFound, match="There is no configuration"):
@@ -319,7 +320,7 @@ def test_a_dry_run_shows_everything_and_writes_nothing(tmp_path: Path) -> None:
     unfinished = subprocess.run(
         [sys.executable, str(SCRIPT), "export", str(tmp_path)], capture_output=True, text=True, check=False
     )
-    assert unfinished.returncode == 3 and "is no run of train_nli.py" in unfinished.stderr
+    assert unfinished.returncode == 3 and "is no finished run of a training" in unfinished.stderr
 
 
 @pytest.mark.slow
@@ -334,9 +335,9 @@ def test_a_few_steps_from_the_starter_export_and_are_heard(tmp_path: Path, start
     write(tmp_path / "pairs.jsonl.gz", records())
     config = tmp_path / "starter.toml"
     config.write_text("[pairs]\nfiles = ['pairs.jsonl.gz']\n[training]\npairs = 96\nbatch = 8\nrate = 3e-3\n")
-    made = plan(read_nli_settings(config))
-    assert made.words == (10539, 26314, 5230) and len(made.opening) == 43
-    record = train(made, tmp_path / "run", say=quiet)
+    planned = plan(read_nli_settings(config))
+    assert planned.words == (10539, 26314, 5230) and len(planned.opening) == 43
+    record = train(planned, tmp_path / "run", say=quiet)
     assert record["held_out"]["adapter"]["loss"] < 0.5 * record["held_out"]["base"]["loss"]
     facts = export(
         tmp_path / "run",
@@ -350,6 +351,6 @@ def test_a_few_steps_from_the_starter_export_and_are_heard(tmp_path: Path, start
     assert facts["agreement"]["mean"] < 0.03 and facts["agreement"]["largest"] < 0.2
     assert facts["accuracy"]["pairs"]["n"] == 12
     model = ModelInfo("starter", "llama.cpp", fingerprint=fingerprint(read_header(starter_path)))
-    found = find_shipped(model, tmp_path / "ship")
-    assert found.facts == facts and facts["rank"] == 8 and facts["alpha"] == 16
+    shipped = find_shipped(model, tmp_path / "ship")
+    assert shipped.facts == facts and facts["rank"] == 8 and facts["alpha"] == 16
     assert find_base("starter", tmp_path).fingerprint == facts["base"]["fingerprint"]

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from communitylm.community.together import add_second, paired_loss
+from communitylm.community.objective import IGNORED, collate, summed_loss
+from communitylm.community.together import add_second, summed_over_sides
 from communitylm.training.examples import Example
-from communitylm.training.objective import IGNORED, answer_loss, collate, summed_loss
+from communitylm.training.token_losses import answer_loss
 from pluralism_local.errors import InvalidInput
 
 torch = pytest.importorskip("torch")
@@ -70,31 +71,31 @@ def test_each_side_of_a_pair_has_its_own_adapter_and_gradients() -> None:
     (plain_own, grad_own), (plain_other, grad_other) = gradients([own]), gradients([other])
     model = tiny()
     add_second(model)
-    loss = paired_loss(model, collate([own, replace(other, side=-1)]), summed_loss)
+    loss = summed_over_sides(model, collate([own, replace(other, side=-1)]), summed_loss)
     loss.backward()
     assert float(loss.detach()) == pytest.approx(plain_own + plain_other, rel=1e-5)
-    found = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
-    assert len(found) == 2 * len(grad_own) > 8
+    gradients_of = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    assert len(gradients_of) == 2 * len(grad_own) > 8
     for name, grad in grad_own.items():
-        torch.testing.assert_close(found[name], grad, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(gradients_of[name], grad, rtol=1e-4, atol=1e-6)
         second = name.replace(".default.", ".second.")
-        torch.testing.assert_close(found[second], grad_other[name], rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(gradients_of[second], grad_other[name], rtol=1e-4, atol=1e-6)
 
 
 def test_it_is_what_peft_computes_with_invocation_tokens() -> None:
     ours, theirs = tiny(), tiny(list(HEADER))
     # PEFT masks out a LoRA by its offsets; the same weights, one example at a time, no padding
     expected = torch.zeros(())
-    for one in EXAMPLES:
-        tokens = torch.tensor([[*one.prompt, *one.answer]])
+    for given in EXAMPLES:
+        tokens = torch.tensor([[*given.prompt, *given.answer]])
         logits = theirs(input_ids=tokens).logits[0, :-1].float()
-        first = len(one.prompt) + one.skip - 1
+        first = len(given.prompt) + given.skip - 1
         expected = expected + torch.nn.functional.cross_entropy(
             logits[first:], tokens[0, first + 1 :], reduction="sum"
         )
-    found = summed_loss(ours, collate(EXAMPLES))
-    assert float(found.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
-    found.backward()
+    loss = summed_loss(ours, collate(EXAMPLES))
+    assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
+    loss.backward()
     expected.backward()
     right = {name: weights.grad for name, weights in theirs.named_parameters() if weights.grad is not None}
     compared = 0
@@ -109,8 +110,8 @@ def test_the_adapter_does_not_see_the_prompt() -> None:
     # were the prompt read with the adapter, its states and so the loss would differ
     model = tiny()
     apart = summed_loss(model, collate(EXAMPLES[:1])).item()
-    one = EXAMPLES[0]
-    together = Example((), (*one.prompt, *one.answer), len(one.prompt) + one.skip)
+    given = EXAMPLES[0]
+    together = Example((), (*given.prompt, *given.answer), len(given.prompt) + given.skip)
     assert summed_loss(model, collate([together])).item() != pytest.approx(apart, rel=1e-3)
 
 
@@ -129,10 +130,10 @@ def test_the_chunked_loss_is_cross_entropy(rows: int) -> None:
     head, labels = torch.randn(50, 16), torch.randint(0, 50, (rows,))
     plain = hidden.detach().clone().requires_grad_()
     expected = torch.nn.functional.cross_entropy(plain @ head.T, labels, reduction="sum")
-    found = answer_loss(hidden, head, labels)
-    (found * 0.5).backward()
+    loss = answer_loss(hidden, head, labels)
+    (loss * 0.5).backward()
     (expected * 0.5).backward()
-    assert float(found.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
+    assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
     assert torch.allclose(hidden.grad, plain.grad, rtol=1e-4, atol=1e-6)
 
 

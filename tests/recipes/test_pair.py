@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
 from communitylm.community.planning import plan
-from communitylm.community.settings import Settings, read_settings
+from communitylm.community.settings import CommunitySettings, read_settings
 from communitylm.community.together import paired
 from communitylm.community.training import train
 from communitylm.corpus.passages import write_passages
@@ -45,7 +45,9 @@ def test_every_batch_is_half_and_half(own: list[int], others: list[int], tokens:
     assert max(seen) >= tokens
 
 
-def town(folder: Path, adapter: str = "", training: str = "tokens = 400\n", partner: str = "") -> Settings:
+def town(
+    folder: Path, adapter: str = "", training: str = "tokens = 400\n", partner: str = ""
+) -> CommunitySettings:
     """Two sides of the town's letters, a tiny base, and the configurations of both; the riders' is returned."""
     sides = {"riders": letters("riders", 8), "drivers": letters("drivers", 8)}
     if not (folder / "base").exists():
@@ -68,21 +70,23 @@ def weights(folder: Path) -> dict[str, Any]:
 @pytest.mark.slow
 def test_the_sides_mirror_each_other_and_either_configuration_makes_both(tmp_path: Path) -> None:
     town(tmp_path, training="tokens = 9000\nrate = 5e-3\napart = 1.0\n")
-    made = {}
+    adapters = {}
     for begun in ("riders", "drivers"):
         settings = read_settings(tmp_path / f"{begun}.toml")
         record = train(plan(settings), tmp_path / begun / begun, say=silent)
         assert record["id"] == begun and record["together"]["tokens"] >= 2500
         assert json.loads((tmp_path / begun / "riders" / "training.json").read_text())["id"] == "riders"
-        made[begun] = {side: weights(tmp_path / begun / side / "adapter") for side in ("riders", "drivers")}
+        adapters[begun] = {
+            side: weights(tmp_path / begun / side / "adapter") for side in ("riders", "drivers")
+        }
         common = [weights(tmp_path / begun / side / "shared") for side in ("riders", "drivers")]
         for name, middle in common[0].items():
             np.testing.assert_array_equal(middle, common[1][name])
-            both = made[begun]["riders"][name] + made[begun]["drivers"][name]
+            both = adapters[begun]["riders"][name] + adapters[begun]["drivers"][name]
             np.testing.assert_allclose(both / 2, middle, atol=1e-6)
     for side in ("riders", "drivers"):
-        for name, weight in made["riders"][side].items():
-            np.testing.assert_array_equal(weight, made["drivers"][side][name])
+        for name, weight in adapters["riders"][side].items():
+            np.testing.assert_array_equal(weight, adapters["drivers"][side][name])
     losses = {
         (run, side): loss_of(tmp_path, tmp_path / "riders" / run / "adapter", side)
         for run in ("riders", "drivers")
@@ -102,14 +106,14 @@ def test_a_step_is_that_of_adam_on_the_sum_and_the_difference_of_gradients() -> 
     base = torch.nn.Sequential(torch.nn.Linear(3, 2, bias=False))
     model = get_peft_model(base, LoraConfig(r=1, lora_alpha=1, target_modules=["0"]))
     pair.add_second(model)
-    made = pair.optimizer(model, rate=0.1, apart=0.5, weight_decay=0.0)
+    stepper = pair.optimizer(model, rate=0.1, apart=0.5, weight_decay=0.0)
     named = dict(model.named_parameters())
-    one = next(weight for name, weight in named.items() if "lora_B.default" in name)
+    first = next(weight for name, weight in named.items() if "lora_B.default" in name)
     two = next(weight for name, weight in named.items() if "lora_B.second" in name)
-    one.grad, two.grad = torch.tensor([[3.0], [-1.0]]), torch.tensor([[1.0], [1.0]])
-    made.step()
+    first.grad, two.grad = torch.tensor([[3.0], [-1.0]]), torch.tensor([[1.0], [1.0]])
+    stepper.step()
     # Adam's first step is the rate times the gradient's sign: sum (4, 0), difference (2, -2)
-    torch.testing.assert_close(one.detach(), torch.tensor([[-0.1 - 0.05], [0.05]]))
+    torch.testing.assert_close(first.detach(), torch.tensor([[-0.1 - 0.05], [0.05]]))
     torch.testing.assert_close(two.detach(), torch.tensor([[-0.1 + 0.05], [-0.05]]))
 
 
@@ -130,9 +134,9 @@ def test_a_killed_run_of_two_goes_on_where_it_was(tmp_path: Path, monkeypatch: p
         patched.setattr(Trainer, "training_step", dies)
         with pytest.raises(KeyboardInterrupt):
             train(plan(settings), tmp_path / "broken" / "riders", say=silent)
-    said: list[str] = []
-    train(plan(settings), tmp_path / "broken" / "riders", say=said.append)
-    assert any(line.startswith("Resuming after step 4 ") for line in said)
+    told: list[str] = []
+    train(plan(settings), tmp_path / "broken" / "riders", say=told.append)
+    assert any(line.startswith("Resuming after step 4 ") for line in told)
     for side in ("riders", "drivers"):
         whole, resumed = (weights(tmp_path / run / side / "adapter") for run in ("whole", "broken"))
         for name in whole:
@@ -202,18 +206,18 @@ def loss_of(folder: Path, adapter: Path, side: str) -> float:
     from safetensors.torch import load_file as load_torch
     from transformers import AutoModelForCausalLM
 
+    from communitylm.community.examples import activated
+    from communitylm.community.objective import collate, summed_loss
     from communitylm.training.bases import find_base
-    from communitylm.training.examples import activated
-    from communitylm.training.objective import collate, summed_loss
 
     with find_base("./base", folder).speller(chat=True) as speller:
         examples = activated(letters(side, 8), speller, 256)
-    known = json.loads((adapter / "adapter_config.json").read_text())
+    saved = json.loads((adapter / "adapter_config.json").read_text())
     shape = LoraConfig(
         task_type="CAUSAL_LM",
-        r=known["r"],
-        lora_alpha=known["lora_alpha"],
-        target_modules=known["target_modules"],
+        r=saved["r"],
+        lora_alpha=saved["lora_alpha"],
+        target_modules=saved["target_modules"],
     )
     model = get_peft_model(AutoModelForCausalLM.from_pretrained(folder / "base"), shape)
     set_peft_model_state_dict(model, load_torch(adapter / WEIGHTS))

@@ -66,9 +66,9 @@ def peft_folder(loaded: ParityBase, tmp_path_factory: pytest.TempPathFactory) ->
 def test_a_true_export_passes(loaded: ParityBase, peft_folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "a.gguf"
     write_lora_gguf(read_lora(peft_folder, loaded.config), path)
-    found = loaded.check(peft_folder, path)
-    assert found.difference <= LIMIT < 0.05 < found.effect
-    assert found.prompts >= 5 and found.positions == 3
+    outcome = loaded.check(peft_folder, path)
+    assert outcome.difference <= LIMIT < 0.05 < outcome.effect
+    assert outcome.prompts >= 5 and outcome.positions == 3
 
 
 def test_wrong_exports_fail(
@@ -101,8 +101,8 @@ def test_switching_on_one_token_off_shows_in_the_probabilities(
 ) -> None:
     path = tmp_path / "a.gguf"
     write_lora_gguf(read_lora(peft_folder, loaded.config), path)
-    found = parity._last_occurrence
-    monkeypatch.setattr(parity, "_last_occurrence", lambda *given: found(*given) + shift)
+    last_occurrence = parity._last_occurrence
+    monkeypatch.setattr(parity, "_last_occurrence", lambda *given: last_occurrence(*given) + shift)
     with pytest.raises(Refused, match="probabilities differ by"):
         loaded.check(peft_folder, path)
 
@@ -230,23 +230,23 @@ def test_nothing_is_written_when_anything_is_wrong(
     shutil.copytree(peft_folder, broken)
     (broken / lora_gguf.WEIGHTS).write_bytes(b"torn")
     record = json.loads((finished_run / "training.json").read_text())
-    for wrong, kind, said in [
+    for wrong, kind, match in [
         ((finished_run, finished_run), InvalidInput, "Two of the runs"),
         ((finished_run, "--id", "../trams"), InvalidInput, "is no id"),
         ((peft_folder,), InvalidInput, "no training.json"),
         ((tmp_path,), NotFound, "no finished run"),
         ((broken, "--id", "broken", "--base", starter), InvalidInput, "is damaged"),
     ]:
-        with pytest.raises(kind, match=said):
+        with pytest.raises(kind, match=match):
             export(*wrong, "--to", to)
     other = {**record, "base": {**record["base"], "fingerprint": "sha256:" + "0" * 64}}
-    for text, kind, said in [
+    for text, kind, match in [
         (json.dumps(other), Refused, "trained on another base"),
         ("{", InvalidInput, "is not the record"),
         ("{}", InvalidInput, "is not the record"),
     ]:
         (finished_run / "training.json").write_text(text)
-        with pytest.raises(kind, match=said):
+        with pytest.raises(kind, match=match):
             export(finished_run, "--to", to)
     (finished_run / "training.json").write_text(json.dumps(record))
     (to / "trams").mkdir(parents=True)

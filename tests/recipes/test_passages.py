@@ -25,7 +25,7 @@ def test_a_compressed_corpus_with_other_keys_and_nulls(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "match"),
     [
         (b'{"text": "One."}\nnot json\n', "line 2 is not JSON"),
         (b'{"text": "One."}\n["Two."]\n', "line 2 has no 'text'"),
@@ -37,9 +37,9 @@ def test_a_compressed_corpus_with_other_keys_and_nulls(tmp_path: Path) -> None:
         (b"", "holds no passages"),
     ],
 )
-def test_a_bad_corpus_is_named_with_its_line(tmp_path: Path, content: bytes, said: str) -> None:
+def test_a_bad_corpus_is_named_with_its_line(tmp_path: Path, content: bytes, match: str) -> None:
     (tmp_path / "c.jsonl").write_bytes(content)
-    with pytest.raises(InvalidInput, match=said) as caught:
+    with pytest.raises(InvalidInput, match=match) as caught:
         read_passages(tmp_path / "c.jsonl")
     assert caught.value.hint
 

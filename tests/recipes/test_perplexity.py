@@ -17,10 +17,10 @@ import gguf
 import numpy as np
 import pytest
 
+from communitylm.community.examples import question_about
 from communitylm.corpus.passages import write_passages
 from communitylm.evaluation.perplexity import AdapterFile, Scorer, late_interrupts
 from communitylm.training.bases import Base, find_base
-from communitylm.training.examples import question_about
 from pluralism_local.bench.seeded import write_lora
 from pluralism_local.errors import ContextOverflow
 from pluralism_local.models.gguf_file import read_header
@@ -73,18 +73,18 @@ def merged(model: Any, adapter: Path, scale: float) -> Iterator[None]:
     reader = gguf.GGUFReader(adapter)
     alpha = float(reader.fields["adapter.lora.alpha"].contents())
     read = {tensor.name: torch.tensor(np.array(tensor.data, dtype=np.float32)) for tensor in reader.tensors}
-    kept = []
+    before_merging = []
     with torch.no_grad():
         for name, a in read.items():
             if not name.endswith(".lora_a"):
                 continue
             _, layer, part, *_ = name.split(".")
             weight = model.get_submodule(f"model.layers.{layer}.{UNTURNED[part]}").weight
-            kept.append((weight, weight.clone()))
+            before_merging.append((weight, weight.clone()))
             weight += read[name[:-1] + "b"] @ a * (alpha / a.shape[0] * scale)
-        assert len(kept) == len(UNTURNED) * model.config.num_hidden_layers
+        assert len(before_merging) == len(UNTURNED) * model.config.num_hidden_layers
         yield
-        for weight, before in kept:
+        for weight, before in before_merging:
             weight.copy_(before)
 
 
@@ -101,11 +101,11 @@ def torch_nats(model: Any, cache: Any, fed: tuple[int, ...], answer: tuple[int, 
 @pytest.mark.parametrize("pair", [*PAIRS[:2], LONG])
 def test_base_losses_are_those_of_torch(precise_base: Base, torch_model: Any, pair: tuple[str, str]) -> None:
     with Scorer(precise_base, {"base": None}, 1) as scorer, precise_base.speller(chat=True) as speller:
-        ((_, found),) = scorer.losses(*pair, ["base"])
+        ((_, loss),) = scorer.losses(*pair, ["base"])
         prompt = (*speller.prompt(pair[0]), *speller.header)
         answer = (*speller.text(pair[1]), speller.end)
-        assert found.tokens == len(answer) == scorer.tokens(pair[1])
-    assert found.nats == pytest.approx(
+        assert loss.tokens == len(answer) == scorer.tokens(pair[1])
+    assert loss.nats == pytest.approx(
         torch_nats(torch_model, None, (*prompt, *answer[:-1]), answer), rel=1e-3
     )
 
@@ -128,7 +128,7 @@ def test_an_activated_adapter_acts_from_the_header_on_as_in_torch(
     )
     models = {"base": None, "on": AdapterFile(adapter, scale)}
     with Scorer(precise_base, models, 1) as scorer, precise_base.speller(chat=True) as speller:
-        found = dict(scorer.losses(*LONG, ["base", "on"]))
+        losses = dict(scorer.losses(*LONG, ["base", "on"]))
         prompt = speller.prompt(LONG[0])
         answer = (*speller.text(LONG[1]), speller.end)
         fed = (*speller.header, *answer[:-1])
@@ -137,9 +137,9 @@ def test_an_activated_adapter_acts_from_the_header_on_as_in_torch(
     with merged(torch_model, adapter, scale):
         right = torch_nats(torch_model, cache, fed, answer)
         everywhere = torch_nats(torch_model, None, (*prompt, *fed), answer)
-    assert found["on"].nats == pytest.approx(right, rel=2e-4)
+    assert losses["on"].nats == pytest.approx(right, rel=2e-4)
     # the tolerance tells it from the bare base, and from an adapter that has read the prompt, too
-    for wrong in (found["base"].nats, everywhere):
+    for wrong in (losses["base"].nats, everywhere):
         assert abs(wrong - right) > 1e-3 * right
 
 
@@ -267,12 +267,12 @@ def test_an_evaluation_goes_on_where_it_stopped(tmp_path: Path, starter_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("kill", "code", "said"),
+    ("kill", "code", "message"),
     [(signal.SIGINT, 130, "Stopped."), (signal.SIGKILL, -signal.SIGKILL, "")],
 )
 @pytest.mark.slow
 def test_a_killed_evaluation_keeps_its_scores(
-    tmp_path: Path, starter_path: Path, kill: signal.Signals, code: int, said: str
+    tmp_path: Path, starter_path: Path, kill: signal.Signals, code: int, message: str
 ) -> None:
     from communitylm.export.card_file import starting_card
 
@@ -289,12 +289,12 @@ def test_a_killed_evaluation_keeps_its_scores(
         time.sleep(0.02)
     running.send_signal(kill)
     _, errors = running.communicate(timeout=60)
-    assert (running.returncode, said in errors, "Traceback" in errors) == (code, True, False), errors
-    kept = scores.read_bytes()
-    there = kept.count(b"\n")
+    assert (running.returncode, message in errors, "Traceback" in errors) == (code, True, False), errors
+    written = scores.read_bytes()
+    there = written.count(b"\n")
     again = evaluate(tmp_path, "--tokens", "400")
     assert again.returncode == 0 and f"{there} of " in again.stderr
     whole = scores.read_bytes()
-    assert whole.startswith(kept[: kept.rindex(b"\n") + 1])
+    assert whole.startswith(written[: written.rindex(b"\n") + 1])
     keys = [json.loads(line)[0] for line in whole.splitlines()]
     assert len(keys) == len(set(keys)) > there

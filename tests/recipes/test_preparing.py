@@ -35,7 +35,7 @@ def test_what_is_at_fault_in_any_corpus_is_named_in_one_run(tmp_path: Path) -> N
         read_all([tmp_path / "own", tmp_path / "others", tmp_path / "none"])
     assert caught.value.message.count("is not UTF-8 text") == 4
     assert "There is no folder or file" in caught.value.message
-    assert [len(found) for found in read_all([tmp_path / "own" / "good.txt"] * 2)] == [1, 1]
+    assert [len(passages) for passages in read_all([tmp_path / "own" / "good.txt"] * 2)] == [1, 1]
 
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n"
@@ -67,6 +67,6 @@ def test_only_training_passages_that_take_no_side_are_left_out_and_counted() -> 
     ]
     reports = [Passage(f"The meeting of item {n} was held on Monday.", speaker=f"t{n}") for n in range(4)]
     kept_apart = Passage("Nothing happened.", speaker="u", held_out=True)
-    kept = keep_sides(Prepared([*reports, kept_apart, *argues], 8, 8, {"too short": 2}), 3)
-    assert kept.passages == [kept_apart, *argues]
-    assert kept.dropped == {"too short": 2, "takes no side": 4}
+    chosen = keep_sides(Prepared([*reports, kept_apart, *argues], 8, 8, {"too short": 2}), 3)
+    assert chosen.passages == [kept_apart, *argues]
+    assert chosen.dropped == {"too short": 2, "takes no side": 4}

@@ -34,12 +34,12 @@ QUESTIONS = [f"Should line {number} of the trams be free?" for number in range(3
 
 
 def corpora() -> dict[Side, list[Passage]]:
-    found: dict[Side, list[Passage]] = {
+    comments: dict[Side, list[Passage]] = {
         side: [Passage(f"{side} speaks on {question}", question=question) for question in QUESTIONS]
         for side in ("left", "center", "right")
     }
-    found["left"].append(Passage("Alone.", question="Should nobody else answer?"))
-    return found
+    comments["left"].append(Passage("Alone.", question="Should nobody else answer?"))
+    return comments
 
 
 def test_only_questions_with_two_sides_are_read() -> None:
@@ -49,34 +49,34 @@ def test_only_questions_with_two_sides_are_read() -> None:
 
 
 def test_a_choice_is_of_the_comment_whose_side_the_attribute_names() -> None:
-    found = choices(by_question(corpora()), seed=3)
-    assert len(found) == len(QUESTIONS) and found == choices(by_question(corpora()), seed=3)
+    chosen = choices(by_question(corpora()), seed=3)
+    assert len(chosen) == len(QUESTIONS) and chosen == choices(by_question(corpora()), seed=3)
     numbers = set()
-    for one in found:
-        assert one.question is not None
+    for passage in chosen:
+        assert passage.question is not None
         (side,) = [
             side
             for side, names in ATTRIBUTES.items()
-            if any(f"reflect {name}?" in one.question for name in names)
+            if any(f"reflect {name}?" in passage.question for name in names)
         ]
-        assert f"Comment {one.text}: {side} speaks" in one.question
-        assert one.question.count(f": {side} speaks") == 1
-        numbers.add(one.text)
+        assert f"Comment {passage.text}: {side} speaks" in passage.question
+        assert passage.question.count(f": {side} speaks") == 1
+        numbers.add(passage.text)
     assert len(numbers) > 1
 
 
 def test_a_letter_is_of_an_option_that_the_comment_supports() -> None:
     passages = [Passage(f"Comment {number}.", question="Should trams be free?") for number in range(60)]
     verdicts = [Verdict(0.9 if number % 2 else 0.1, 0.9, 0, 0) for number in range(60)]
-    found = letters(passages, verdicts, seed=1)
-    assert len(found) == 60
-    for one, verdict in zip(found, verdicts, strict=True):
-        options = dict(re.findall(r"^([A-D])\. (.+)$", one.question or "", re.MULTILINE))
-        assert listed(list(options.values())) in (one.question or "")
-        assert ("yes" in options[one.text].lower()) == (verdict.yes > 0.5)
-    assert {one.text for one in found} >= {"A", "B"}
-    first = [one for one in found if "A. Yes\nB. No\n" in (one.question or "")]
-    turned = [one for one in found if "A. No\nB. Yes\n" in (one.question or "")]
+    lettered = letters(passages, verdicts, seed=1)
+    assert len(lettered) == 60
+    for passage, verdict in zip(lettered, verdicts, strict=True):
+        options = dict(re.findall(r"^([A-D])\. (.+)$", passage.question or "", re.MULTILINE))
+        assert listed(list(options.values())) in (passage.question or "")
+        assert ("yes" in options[passage.text].lower()) == (verdict.yes > 0.5)
+    assert {passage.text for passage in lettered} >= {"A", "B"}
+    first = [passage for passage in lettered if "A. Yes\nB. No\n" in (passage.question or "")]
+    turned = [passage for passage in lettered if "A. No\nB. Yes\n" in (passage.question or "")]
     assert first and turned
     unclear = [Verdict(0.6, 0.9, 0, 0), None]
     assert letters(passages[:2], unclear, seed=1) == []
@@ -95,14 +95,13 @@ def test_a_letter_is_of_an_option_that_the_comment_supports() -> None:
 )
 def test_a_synthesis_is_trained_on_as_an_ask_puts_it(text: str, ended: bool, passes: bool) -> None:
     comments = dict(list(by_question(corpora()).items())[:1])
-    wanted = synthesis_requests("m", comments, 0)
-    ((key, ((question, texts), _)),) = wanted.items()
-    found = syntheses(wanted, {key: Written(text, ended)}, "Some-Model")
-    assert len(found) == passes
-    for one in found:
+    (((question, texts), _),) = synthesis_requests("m", comments, 0).values()
+    written = syntheses([((question, texts), Written(text, ended))], "Some-Model")
+    assert len(written) == passes
+    for synthesis in written:
         passages = numbered("Passage", texts)
-        assert one.question == OVERTON_SYNTHESIS.render(question=question, passages=passages)
-        assert one.source == "distilled from Some-Model, not from people"
+        assert synthesis.question == OVERTON_SYNTHESIS.render(question=question, passages=passages)
+        assert synthesis.source == "distilled from Some-Model, not from people"
 
 
 def test_the_script_writes_a_corpus_and_counts_first(

@@ -48,7 +48,7 @@ def test_every_value_says_where_it_comes_from(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said", "hint"),
+    ("text", "message", "hint"),
     [
         ("id = 'x y'\n[corpus]\nfile = 'a'", "id: string should match", "Correct it"),
         ("id = 'mine'", "'corpus' is missing", "examples"),
@@ -62,12 +62,12 @@ def test_every_value_says_where_it_comes_from(tmp_path: Path) -> None:
         ("id = ", "is not a TOML file", "examples"),
     ],
 )
-def test_mistakes_are_named(tmp_path: Path, text: str, said: str, hint: str) -> None:
+def test_mistakes_are_named(tmp_path: Path, text: str, message: str, hint: str) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(text)
     with pytest.raises(InvalidInput) as caught:
         read_settings(path)
-    assert said in caught.value.message and hint in caught.value.hint
+    assert message in caught.value.message and hint in caught.value.hint
 
 
 def test_a_missing_configuration_and_a_bad_override(tmp_path: Path) -> None:

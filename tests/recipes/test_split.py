@@ -56,8 +56,8 @@ def test_any_beginning_hears_everyone_alike(sizes: list[int], seed: int) -> None
     assert ordered == evenly(passages[::-1], seed)
     assert sorted(p.text for p in ordered) == sorted(p.text for p in passages)
     for end in range(len(ordered) + 1):
-        heard = [0] * len(sizes)
+        counts = [0] * len(sizes)
         for passage in ordered[:end]:
-            heard[int(passage.speaker or "")] += 1
-        most = max(heard)
-        assert all(count >= min(most - 1, size) for count, size in zip(heard, sizes, strict=True))
+            counts[int(passage.speaker or "")] += 1
+        most = max(counts)
+        assert all(count >= min(most - 1, size) for count, size in zip(counts, sizes, strict=True))

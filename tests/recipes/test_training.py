@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from communitylm.community.planning import plan, trainable_weights
+from communitylm.community.planning import plan
 from communitylm.community.settings import read_settings
 from communitylm.community.training import train
 from communitylm.corpus.passages import write_passages
+from communitylm.training.lora import trainable_weights
 from pluralism_local.errors import EngineFailure, InvalidInput, NotFound, Refused
 from tests.support.checkpoint import write_checkpoint
 from tests.support.corpus import letters, write_config, write_jsonl
@@ -97,11 +98,11 @@ def test_run_folders_are_guarded(tmp_path: Path) -> None:
     config = small(
         tmp_path, "[base]\nmodel = './base'\n[training]\ntokens = 100\nbatch = 2\nprecision = 'fp32'\n"
     )
-    made = plan(read_settings(config))
-    record = train(made, tmp_path / "run", say=lambda _: None)
-    assert (record["tokens"], record["steps"]) == (made.tokens, made.steps)
+    planned = plan(read_settings(config))
+    record = train(planned, tmp_path / "run", say=lambda _: None)
+    assert (record["tokens"], record["steps"]) == (planned.tokens, planned.steps)
     with pytest.raises(Refused, match="holds a finished run"):
-        train(made, tmp_path / "run", say=lambda _: None)
+        train(planned, tmp_path / "run", say=lambda _: None)
     (tmp_path / "run" / "training.json").unlink()
     other = plan(read_settings(config, ["training.seed=1"]))
     with pytest.raises(Refused, match="another configuration"):
@@ -117,10 +118,10 @@ def test_run_folders_are_guarded(tmp_path: Path) -> None:
 def test_too_little_space_is_said_before_anything_is_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = plan(read_settings(small(tmp_path)))
+    planned = plan(read_settings(small(tmp_path)))
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 2_000_000})())
     with pytest.raises(EngineFailure, match="2 MB are free"):
-        train(made, tmp_path / "run", say=pytest.fail)
+        train(planned, tmp_path / "run", say=pytest.fail)
 
 
 def test_what_cannot_work_is_said_by_the_plan(tmp_path: Path, starter_path: Path) -> None:
@@ -137,9 +138,10 @@ def test_what_cannot_work_is_said_by_the_plan(tmp_path: Path, starter_path: Path
     with pytest.raises(InvalidInput, match="has no device 'mps'"):
         plan(read_settings(config, ["training.device=mps"]))
     with pytest.raises(InvalidInput, match="no layers named query"):
-        made = plan(read_settings(config, ["adapter.targets=['query']"]))
-        train(made, tmp_path / "run", say=lambda _: None)
-    assert trainable_weights(plan(read_settings(config, ["base.model=starter"]))) == 1_221_120
+        planned = plan(read_settings(config, ["adapter.targets=['query']"]))
+        train(planned, tmp_path / "run", say=lambda _: None)
+    planned = plan(read_settings(config, ["base.model=starter"]))
+    assert trainable_weights(planned.base, planned.settings.values.adapter) == 1_221_120
 
 
 def test_a_dry_run_shows_everything_and_writes_nothing(tmp_path: Path) -> None:
@@ -154,14 +156,14 @@ def test_a_dry_run_shows_everything_and_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_mistakes_end_with_their_exit_code(tmp_path: Path) -> None:
-    for arguments, code, said in [
+    for arguments, code, message in [
         ((tmp_path / "gone.toml",), 3, "Error: There is no configuration"),
         ((small(tmp_path), "--set", "training.rat=1"), 2, "Did you mean 'training.rate'"),
     ]:
         done: Any = subprocess.run(
             [sys.executable, str(SCRIPT), *map(str, arguments)], capture_output=True, text=True, check=False
         )
-        assert done.returncode == code and said in done.stderr and "Traceback" not in done.stderr
+        assert done.returncode == code and message in done.stderr and "Traceback" not in done.stderr
 
 
 @pytest.mark.slow
@@ -170,9 +172,9 @@ def test_twenty_steps_from_the_starter_export_and_are_heard(tmp_path: Path, star
     config = write_config(
         tmp_path, "trams", "[training]\ntokens = 2760\nbatch = 2\nrate = 3e-3\nevaluate = 300\n"
     )
-    made = plan(read_settings(config))
-    assert made.steps == 20 and made.header == (1, 520, 9531, 198)
-    record = train(made, tmp_path / "run", say=lambda _: None)
+    planned = plan(read_settings(config))
+    assert planned.steps == 20 and planned.header == (1, 520, 9531, 198)
+    record = train(planned, tmp_path / "run", say=lambda _: None)
     assert record["held_out"]["perplexity"] < 0.7 * record["held_out"]["base_perplexity"]
     saved = json.loads((tmp_path / "run" / "adapter" / "adapter_config.json").read_text())
     assert saved["alora_invocation_tokens"] == [1, 520, 9531, 198]
@@ -185,15 +187,15 @@ def test_twenty_steps_from_the_starter_export_and_are_heard(tmp_path: Path, star
     assert summary["parity"]["difference"] <= 2e-3 < summary["parity"]["effect"]
     assert summary["parity"]["prompts"] >= 5 and summary["parity"]["positions"] >= 3
 
-    asked = [str(Path(sys.executable).parent / "plocal"), "ask", "-p", "trams", "--json", "--max-tokens", "8"]
-    heard = subprocess.run(
-        [*asked, "--comment-max-tokens", "40", "What do you think about night buses?"],
+    ask = [str(Path(sys.executable).parent / "plocal"), "ask", "-p", "trams", "--json", "--max-tokens", "8"]
+    answered = subprocess.run(
+        [*ask, "--comment-max-tokens", "40", "What do you think about night buses?"],
         capture_output=True,
         text=True,
         check=False,
         env=home,
     )
-    assert heard.returncode == 0, heard.stderr
-    comment = json.loads(heard.stdout)["comments"][0]
+    assert answered.returncode == 0, answered.stderr
+    comment = json.loads(answered.stdout)["comments"][0]
     assert comment["adapter_sha256"] == summary["sha256"]
     assert "council" in comment["text"] or "plan" in comment["text"]  # how every letter begins

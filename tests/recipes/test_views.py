@@ -33,21 +33,21 @@ def spread(text: str, count: int, who: str) -> list[Passage]:
 def test_z_is_the_published_formula() -> None:
     own = spread("taxes taxes", 5, "a") + spread("schools", 5, "b")
     others = spread("taxes", 5, "c") + spread("schools schools", 5, "d")
-    found = log_odds(own, others)
+    table = log_odds(own, others)
     # own: taxes 10, "taxes taxes" 5, schools 5 = 20 terms; others: taxes 5, schools 10, "schools schools" 5 = 20
     scale = PRIOR_TERMS / 40
     prior = 15 * scale  # taxes: 10 + 5
     a, b = 10 + prior, 5 + prior
     delta = math.log(a / (20 + PRIOR_TERMS - a)) - math.log(b / (20 + PRIOR_TERMS - b))
-    assert found["taxes"] == Term("taxes", 10, 5, pytest.approx(delta / math.sqrt(1 / a + 1 / b)))  # type: ignore[arg-type]
-    assert found["schools"].z == pytest.approx(-found["taxes"].z)
+    assert table["taxes"] == Term("taxes", 10, 5, pytest.approx(delta / math.sqrt(1 / a + 1 / b)))  # type: ignore[arg-type]
+    assert table["schools"].z == pytest.approx(-table["taxes"].z)
 
 
 def test_one_persons_word_is_no_view() -> None:
     own = [*spread("taxes", 6, "a"), Passage("missouri " * 50, speaker="a0"), *spread("missouri", 5, "b")]
-    found = log_odds(own, spread("schools", 6, "c"))
-    assert "taxes" in found
-    assert "missouri" not in found  # eleven speakers use it, one of them for 50 of 55 times
+    table = log_odds(own, spread("schools", 6, "c"))
+    assert "taxes" in table
+    assert "missouri" not in table  # eleven speakers use it, one of them for 50 of 55 times
 
 
 def test_a_passage_scores_the_mean_of_its_terms(monkeypatch: pytest.MonkeyPatch) -> None:

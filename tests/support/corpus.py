@@ -17,7 +17,7 @@ def letters(side: str, speakers: int = 6, each: int = 6) -> list[Passage]:
         "riders": "Cheap public transport lets workers, pupils and pensioners reach the whole town",
         "drivers": "Fair rules for motorists keep shops, craftsmen and families of the suburbs moving",
     }[side]
-    found = []
+    passages = []
     for who in range(speakers):
         for number in range(each):
             subject = SUBJECTS[number % len(SUBJECTS)]
@@ -26,10 +26,10 @@ def letters(side: str, speakers: int = 6, each: int = 6) -> list[Passage]:
                 f"I have lived in street number {who + 3} for {number + 4} years and I have seen what {subject} mean "
                 f"to my neighbours. We ask for a decision before winter."
             )
-            found.append(
+            passages.append(
                 Passage(text, speaker=f"{side}-{who}", document=f"{side}-{who}-{number}", subject=subject)
             )
-    return found
+    return passages
 
 
 def write_jsonl(path: Path, passages: Sequence[Passage]) -> Path:

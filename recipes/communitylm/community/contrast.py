@@ -1,6 +1,6 @@
 """Training on pairs: of two answers to a question, the community's own is made likelier than the other side's.
 
-    pairs.jsonl ──read_pairs──> [Pair] ──contrasted──> chosen (side 1), rejected (side −1), chosen, rejected, …
+    pairs.jsonl ──read_pairs──> [AnswerPair] ──contrasted──> chosen (side 1), rejected (side −1), chosen, rejected, …
     the adapter as the run starts ──with_reference──> the same, each with its loss r at the start
     losses l of a batch ──contrast_loss──> −log σ(β·((r − l)chosen − (r − l)rejected)) + anchor · chosen's loss a token
 
@@ -15,23 +15,22 @@ Failure modes: a file that holds no pairs, or a line that is none, is `InvalidIn
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 
+from communitylm.community.objective import IGNORED, collate, row_losses
+from communitylm.progress import Say
 from communitylm.training.examples import Example, Speller, schedule
-from communitylm.training.objective import IGNORED, Batch, collate, row_losses
+from communitylm.training.plan import TrainingPlan
+from communitylm.training.token_losses import Batch
 from pluralism_local.errors import InvalidInput, NotFound
 from pluralism_local.files import write_atomic
 from pluralism_local.prompts import QUESTION
-
-if TYPE_CHECKING:
-    from communitylm.community.planning import Plan
 
 REFERENCES = "references.json"
 _EACH = 50
@@ -39,7 +38,7 @@ _EACH = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class AnswerPair:
     """A question, the community's answer to it, and that of others; `source` is the answer's own (`Passage.source`)."""
 
     question: str
@@ -48,7 +47,7 @@ class Pair:
     source: str | None = None
 
 
-def read_pairs(path: Path) -> list[Pair]:
+def read_pairs(path: Path) -> list[AnswerPair]:
     """The pairs of a JSONL file, in order.
 
     Raises:
@@ -71,19 +70,26 @@ def read_pairs(path: Path) -> list[Pair]:
                 f"{path}, line {number} is no pair.",
                 'Each line is an object {"question": "…", "chosen": "…", "rejected": "…"}.',
             ) from error
-        pairs.append(Pair(question, chosen, rejected, source))
+        pairs.append(AnswerPair(question, chosen, rejected, source))
     if not pairs:
         raise InvalidInput(f"{path} holds no pairs.", "See what recipes/make_pairs.py counted.")
     return pairs
 
 
-def write_pairs(path: Path, pairs: Sequence[Pair]) -> None:
+def write_pairs(path: Path, pairs: Sequence[AnswerPair]) -> None:
     """Write pairs whole or not at all."""
     write_atomic(path, "".join(json.dumps(asdict(pair), ensure_ascii=False) + "\n" for pair in pairs))
 
 
 def contrasted(
-    pairs: Sequence[Pair], speller: Speller, *, longest: int, tokens: int, passes: int, batch: int, seed: int
+    pairs: Sequence[AnswerPair],
+    speller: Speller,
+    *,
+    longest: int,
+    tokens: int,
+    passes: int,
+    batch: int,
+    seed: int,
 ) -> list[Example]:
     """The order of training: batches of `batch` examples, each chosen one (side 1) before its rejected one (−1).
 
@@ -107,7 +113,7 @@ def contrasted(
     return [example for good in order for example in (good, rejected[id(good)])]
 
 
-def with_reference(model: Any, plan: Plan, folder: Path, say: Callable[[str], None]) -> tuple[Example, ...]:
+def with_reference(model: Any, plan: TrainingPlan, folder: Path, say: Say) -> tuple[Example, ...]:
     """The plan's order with each example's loss under `model`, which must be as the run starts.
 
     The losses are kept in `folder`; a run that resumes reads them there.
@@ -120,29 +126,22 @@ def with_reference(model: Any, plan: Plan, folder: Path, say: Callable[[str], No
         say(f"Reading {len(distinct):,} texts as the run starts …")
         losses = _losses(model, plan, distinct, say)
         write_atomic(file, json.dumps(losses) + "\n")
-    known = dict(zip(distinct, losses, strict=True))
-    return tuple(replace(example, reference=known[example]) for example in plan.order)
+    references = dict(zip(distinct, losses, strict=True))
+    return tuple(replace(example, reference=references[example]) for example in plan.order)
 
 
-def _losses(model: Any, plan: Plan, examples: Sequence[Example], say: Callable[[str], None]) -> list[float]:
-    size = plan.settings.values.training.batch
-    by_length = sorted(range(len(examples)), key=lambda at: -len(examples[at].answer))
+def _losses(model: Any, plan: TrainingPlan, examples: Sequence[Example], say: Say) -> list[float]:
+    from communitylm.training.stepping import batches, evaluating
+
     losses = [0.0] * len(examples)
-    model.eval()
-    context: AbstractContextManager[Any] = nullcontext()
-    if plan.precision == "bf16":
-        context = torch.autocast(plan.device, dtype=torch.bfloat16)
-    with torch.no_grad(), context:
-        for number, start in enumerate(range(0, len(by_length), size)):
-            places = by_length[start : start + size]
-            batch = {
-                key: value.to(plan.device) for key, value in collate([examples[at] for at in places]).items()
-            }
-            for at, loss in zip(places, row_losses(model, batch).tolist(), strict=True):
-                losses[at] = loss
-            if number % _EACH == _EACH - 1:
-                say(f"  {start + len(places):,} of {len(examples):,}")
-    model.train()
+    done = 0
+    with evaluating(model, plan):
+        for number, (places, batch) in enumerate(batches(examples, plan, collate), start=1):
+            for place, loss in zip(places, row_losses(model, batch).tolist(), strict=True):
+                losses[place] = loss
+            done += len(places)
+            if number % _EACH == 0:
+                say(f"  {done:,} of {len(examples):,}")
     return losses
 
 

@@ -12,9 +12,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from communitylm.community.contrast import Pair
+from communitylm.community.contrast import AnswerPair
+from communitylm.community.examples import question_about
 from communitylm.corpus.passages import Passage
-from communitylm.training.examples import question_about
 from pluralism_local.evaluation.voices.texts import words
 
 
@@ -22,7 +22,7 @@ from pluralism_local.evaluation.voices.texts import words
 class PairedTexts:
     """Pairs, those of the same question first, and how many these are."""
 
-    pairs: tuple[Pair, ...]
+    pairs: tuple[AnswerPair, ...]
     same_question: int
 
 
@@ -34,21 +34,21 @@ def pair_up(own: Sequence[Passage], others: Sequence[Passage], *, least: float, 
         longest: words of a text at most; longer ones make no pair.
     """
     mine, theirs = (
-        [one for one in side if not one.held_out and len(one.text.split()) <= longest]
+        [passage for passage in side if not passage.held_out and len(passage.text.split()) <= longest]
         for side in (own, others)
     )
     answers: dict[str, list[Passage]] = defaultdict(list)
-    for one in theirs:
-        if one.question:
-            answers[_key(one.question)].append(one)
+    for passage in theirs:
+        if passage.question:
+            answers[_key(passage.question)].append(passage)
     pairs, rest = [], []
-    for one in mine:
-        found = answers.get(_key(one.question)) if one.question else None
-        if found and one.question:
-            found.append(found.pop(0))  # the next text on this question gets another counterpart
-            pairs.append(Pair(one.question, one.text, found[-1].text, one.source))
+    for passage in mine:
+        replies = answers.get(_key(passage.question)) if passage.question else None
+        if replies and passage.question:
+            replies.append(replies.pop(0))  # the next text on this question gets another counterpart
+            pairs.append(AnswerPair(passage.question, passage.text, replies[-1].text, passage.source))
         else:
-            rest.append(one)
+            rest.append(passage)
     near = _nearest(rest, theirs, least) if least < 1 and rest and theirs else []
     return PairedTexts((*pairs, *near), len(pairs))
 
@@ -57,15 +57,15 @@ def _key(question: str) -> str:
     return " ".join(words(question))
 
 
-def _nearest(mine: Sequence[Passage], theirs: Sequence[Passage], least: float) -> list[Pair]:
+def _nearest(mine: Sequence[Passage], theirs: Sequence[Passage], least: float) -> list[AnswerPair]:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     count = TfidfVectorizer(stop_words="english", sublinear_tf=True)
-    weights = count.fit_transform([one.text for one in (*mine, *theirs)])
+    weights = count.fit_transform([passage.text for passage in (*mine, *theirs)])
     alike = (weights[: len(mine)] @ weights[len(mine) :].T).toarray()
     best = alike.argmax(axis=1)
     return [
-        Pair(*question_about(one), theirs[at].text, one.source)
-        for row, (one, at) in enumerate(zip(mine, best, strict=True))
-        if alike[row, at] >= least and one.text != theirs[at].text
+        AnswerPair(*question_about(passage), theirs[at].text, passage.source)
+        for row, (passage, at) in enumerate(zip(mine, best, strict=True))
+        if alike[row, at] >= least and passage.text != theirs[at].text
     ]

@@ -1,6 +1,6 @@
-"""A training, decided before any weight is loaded: everything that can be wrong is found here.
+"""A community's training, decided before any weight is loaded: everything that can be wrong is noticed here.
 
-    Settings (and the partner's) ──plan──> Plan: base, examples in order, held-out examples, device, identity
+    CommunitySettings (and the partner's) ──plan──> CommunityPlan: base, examples in order and held out, digest
 
 Failure modes: a bad configuration, corpus or base, or partners that do not fit each other.
 """
@@ -8,33 +8,26 @@ Failure modes: a bad configuration, corpus or base, or partners that do not fit 
 from __future__ import annotations
 
 import hashlib
-import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from communitylm.community.contrast import Pair, contrasted, read_pairs
-from communitylm.community.settings import Settings
-from communitylm.community.starting import WEIGHTS, start_folder
+from communitylm.community.contrast import AnswerPair, contrasted, read_pairs
+from communitylm.community.examples import activated, causal, corpus_parts
+from communitylm.community.settings import CommunitySettings
+from communitylm.community.starting import start_folder
 from communitylm.community.together import paired
 from communitylm.corpus.passages import Passage, distilled
 from communitylm.training.bases import Base, find_base
-from communitylm.training.examples import (
-    Example,
-    Speller,
-    Tokens,
-    activated,
-    causal,
-    corpus_parts,
-    schedule,
-)
+from communitylm.training.examples import Example, Speller, Tokens, schedule
+from communitylm.training.hardware import hardware
+from communitylm.training.lora import WEIGHTS
+from communitylm.training.plan import TrainingPlan, digest_of
 from pluralism_local.errors import InvalidInput
 
 
-@dataclass(frozen=True)
-class Plan:
+@dataclass(frozen=True, kw_only=True)
+class CommunityPlan(TrainingPlan):
     """Everything decided before anything heavy is loaded.
 
     Attributes:
@@ -43,7 +36,6 @@ class Plan:
         side: which of them are this community's, 1 or -1.
         held_out: examples to evaluate before and after.
         passages, documents: of the training part of the corpus.
-        device, precision: resolved; precision is ``"bf16"`` or ``"fp32"``.
         header: tokens that switch an activated adapter on; empty for the causal form.
         start: the PEFT folder that the adapter starts from; None for a fresh one.
         digest: identity of settings, corpora, start and base, and the partner's; a run folder carries it.
@@ -51,20 +43,15 @@ class Plan:
         partner: the plan of the community that is trained in the same run, its own `partner` left out.
     """
 
-    settings: Settings
-    base: Base
-    order: tuple[Example, ...]
+    settings: CommunitySettings
     held_out: tuple[Example, ...]
     passages: int
     documents: int
-    device: str
-    precision: str
     header: Tokens
     start: Path | None
-    digest: str
     side: int = 1
     distilled: tuple[str, ...] = ()
-    partner: Plan | None = None
+    partner: CommunityPlan | None = None
 
     @property
     def tokens(self) -> int:
@@ -72,85 +59,66 @@ class Plan:
         return sum(example.losses for example in self.order if example.side == self.side)
 
     @property
-    def steps(self) -> int:
+    def examples_per_step(self) -> int:
+        """Examples that a step of the weights takes in, over several forward passes."""
         training = self.settings.values.training
-        return math.ceil(len(self.order) / (training.batch * training.accumulate))
+        return training.batch * training.accumulate
 
 
-def plan(settings: Settings) -> Plan:
-    """Resolve and check everything; see `Plan`. Which of two partners is planned changes nothing in the run.
+def plan(settings: CommunitySettings) -> CommunityPlan:
+    """Resolve and check everything; see `CommunityPlan`. Which of two partners is planned changes nothing in the run.
 
     Raises:
-        NotFound, InvalidInput: as `corpus_parts`, `find_base`, `Base.speller` and `Settings.partner`.
+        NotFound, InvalidInput: as `corpus_parts`, `find_base`, `Base.speller` and `CommunitySettings.partner`.
     """
-    values = settings.values
     partner = settings.partner()
-    sides = sorted([settings, partner] if partner else [settings], key=lambda one: one.id)
+    sides = sorted([settings, partner] if partner else [settings], key=lambda side: side.id)
+    values = settings.values
     base = find_base(values.base.model, settings.path.parent)
-    activates = values.adapter.form == "activated"
-    with base.speller(chat=activates) as speller:
-        header = speller.header if activates else ()
-        read = [_read(one, speller) for one in sides]
-    given = {
-        "tokens": values.training.tokens,
-        "passes": values.training.passes,
-        "batch": values.training.batch,
-        "seed": values.training.seed,
-    }
-    pairs: list[Pair] = []
-    if values.contrast is not None:
-        pairs = read_pairs(settings.beside(values.contrast.pairs))
-        with base.speller(chat=True) as speller:
-            order = contrasted(pairs, speller, longest=values.training.longest, **given)
-    elif partner:
-        order = paired(read[0].examples, read[1].examples, **given)
-    else:
-        order = schedule(read[0].examples, **given)
+    with base.speller(chat=values.adapter.form == "activated") as speller:
+        header = speller.header if values.adapter.form == "activated" else ()
+        texts = [_read(side, speller) for side in sides]
+    pairs = read_pairs(settings.beside(values.contrast.pairs)) if values.contrast is not None else []
+    order = _order(settings, base, texts, pairs)
     start = start_folder(settings)
     device, precision = hardware(values.training.device, values.training.precision)
-    plans = []
-    for side, (one, has) in zip((1, -1), zip(sides, read, strict=True), strict=False):
-        files = [one.corpus_file, *one.further_files, *([start / WEIGHTS] if start else [])]
-        identity = [
-            one.values.model_dump(mode="json"),
-            [hashlib.sha256(file.read_bytes()).hexdigest() for file in files],
-            base.fingerprint or base.reference,
-            precision,
-        ]
-        plans.append(
-            Plan(
-                settings=one,
-                base=base,
-                order=tuple(order),
-                held_out=has.held_out,
-                passages=has.passages,
-                documents=has.documents,
-                device=device,
-                precision=precision,
-                header=header,
-                start=start,
-                digest=_digest(identity),
-                side=side,
-                distilled=distilled([*has.sources, *(pair.source for pair in pairs)]),
-            )
+    plans = [
+        CommunityPlan(
+            settings=side,
+            base=base,
+            order=order,
+            held_out=text.held_out,
+            passages=text.passages,
+            documents=text.documents,
+            device=device,
+            precision=precision,
+            header=header,
+            start=start,
+            digest=_digest(side, base, start, precision),
+            side=sign,
+            distilled=distilled([*text.sources, *(pair.source for pair in pairs)]),
         )
+        for sign, side, text in zip((1, -1), sides, texts, strict=False)
+    ]
     own, *other = sorted(plans, key=lambda plan: plan.settings is not settings)
     if not other:
         return own
-    with_other, with_own = _digest([own.digest, other[0].digest]), _digest([other[0].digest, own.digest])
+    with_other, with_own = digest_of([own.digest, other[0].digest]), digest_of([other[0].digest, own.digest])
     return replace(own, digest=with_other, partner=replace(other[0], digest=with_own))
 
 
 @dataclass(frozen=True)
-class _Read:
-    examples: tuple[Example, ...]
+class _Texts:
+    """A corpus as examples, and what it is made of."""
+
+    training: tuple[Example, ...]
     held_out: tuple[Example, ...]
     passages: int
     documents: int
     sources: frozenset[str | None]
 
 
-def _read(settings: Settings, speller: Speller) -> _Read:
+def _read(settings: CommunitySettings, speller: Speller) -> _Texts:
     values = settings.values
     training, held_out = corpus_parts(settings)
     examples = _examples(training, settings, speller)
@@ -164,34 +132,41 @@ def _read(settings: Settings, speller: Speller) -> _Read:
         )
     documents = len({passage.document or passage.text for passage in training})
     sources = frozenset(passage.source for passage in training)
-    return _Read(tuple(examples), tuple(evaluated), len(training), documents, sources)
+    return _Texts(tuple(examples), tuple(evaluated), len(training), documents, sources)
 
 
-def _digest(identity: Any) -> str:
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+def _order(
+    settings: CommunitySettings, base: Base, texts: Sequence[_Texts], pairs: Sequence[AnswerPair]
+) -> tuple[Example, ...]:
+    """The order of training: of one side, of both in turn, or of pairs."""
+    training = settings.values.training
+    extent = {
+        "tokens": training.tokens,
+        "passes": training.passes,
+        "batch": training.batch,
+        "seed": training.seed,
+    }
+    if pairs:
+        with base.speller(chat=True) as speller:
+            return tuple(contrasted(pairs, speller, longest=training.longest, **extent))
+    if len(texts) > 1:
+        return tuple(paired(texts[0].training, texts[1].training, **extent))
+    return tuple(schedule(texts[0].training, **extent))
 
 
-def trainable_weights(plan: Plan) -> int:
-    """Weights of the adapter, from the GGUF's header; 0 where there is none to read."""
-    from pluralism_local.models.gguf_file import read_header
-
-    if plan.base.gguf is None:
-        return 0
-    names = {
-        "q_proj": "attn_q", "k_proj": "attn_k", "v_proj": "attn_v", "o_proj": "attn_output",
-        "gate_proj": "ffn_gate", "up_proj": "ffn_up", "down_proj": "ffn_down",
-    }  # fmt: skip
-    adapter = plan.settings.values.adapter
-    wanted = {names.get(target) for target in adapter.targets}
-    shapes = [
-        tensor.shape
-        for tensor in read_header(plan.base.gguf).tensors
-        if tensor.name.startswith("blk.") and tensor.name.split(".")[2] in wanted
-    ]
-    return sum(adapter.rank * sum(shape) for shape in shapes)
+def _digest(settings: CommunitySettings, base: Base, start: Path | None, precision: str) -> str:
+    files = [settings.corpus_file, *settings.further_files, *([start / WEIGHTS] if start else [])]
+    return digest_of(
+        [
+            settings.values.model_dump(mode="json"),
+            [hashlib.sha256(file.read_bytes()).hexdigest() for file in files],
+            base.fingerprint or base.reference,
+            precision,
+        ]
+    )
 
 
-def _examples(passages: Sequence[Passage], settings: Settings, speller: Speller) -> list[Example]:
+def _examples(passages: Sequence[Passage], settings: CommunitySettings, speller: Speller) -> list[Example]:
     training = settings.values.training
     if settings.values.adapter.form == "activated":
         return activated(passages, speller, training.longest)
@@ -208,30 +183,3 @@ def _first_tokens(examples: Sequence[Example], tokens: int) -> list[Example]:
         chosen.append(example)
         count += example.losses
     return chosen
-
-
-def hardware(device: str, precision: str) -> tuple[str, str]:
-    """Device and precision for ``"auto"``.
-
-    Raises:
-        InvalidInput: a device that is not there.
-    """
-    import torch
-
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if device == "auto":
-        device = next(name for name, here in there.items() if here)
-    elif not there[device]:
-        raise InvalidInput(
-            f"This machine, or this build of torch, has no device '{device}'.",
-            'Set training.device = "auto".',
-        )
-    if precision == "auto":
-        cpu = torch.cpu.get_capabilities()
-        quick = {
-            "cuda": there["cuda"] and torch.cuda.is_bf16_supported(),
-            "mps": False,
-            "cpu": bool(cpu.get("avx512_bf16") or cpu.get("amx_bf16")),
-        }
-        precision = "bf16" if quick[device] else "fp32"
-    return device, precision

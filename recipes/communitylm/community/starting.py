@@ -11,15 +11,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from communitylm.community.settings import Settings
+from communitylm.community.settings import CommunitySettings
+from communitylm.training.lora import CONFIG, WEIGHTS
+from communitylm.training.run_folder import PEFT_FOLDER, RECORD
 from pluralism_local.errors import InvalidInput, NotFound
 
-WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 SHARED = "shared"
 """The folder of a run, beside its own adapter, with what it shares with the community trained together with it."""
 
 
-def start_folder(settings: Settings) -> Path | None:
+def start_folder(settings: CommunitySettings) -> Path | None:
     """The PEFT folder of `adapter.start`, which may name it or its run; None where nothing is given.
 
     Raises:
@@ -29,19 +30,19 @@ def start_folder(settings: Settings) -> Path | None:
     if named is None:
         return None
     place = settings.beside(named)
-    folder = next((one for one in (place / "adapter", place) if (one / WEIGHTS).is_file()), None)
+    folder = next((path for path in (place / PEFT_FOLDER, place) if (path / WEIGHTS).is_file()), None)
     if folder is None:
         raise NotFound(
             f"There is no finished adapter in {place} to start from.",
             f"Train it first; {settings.path.name} says how at its head, or leave adapter.start away.",
         )
-    known = json.loads((folder / CONFIG).read_text(encoding="utf-8-sig"))
-    wanted = settings.values.adapter
+    saved = json.loads((folder / CONFIG).read_text(encoding="utf-8-sig"))
+    shape = settings.values.adapter
     for name, has, needs in (
-        ("rank", known["r"], wanted.rank),
-        ("alpha", known["lora_alpha"], wanted.alpha),
-        ("rslora", known.get("use_rslora", False), wanted.rslora),
-        ("targets", sorted(known["target_modules"]), sorted(wanted.targets)),
+        ("rank", saved["r"], shape.rank),
+        ("alpha", saved["lora_alpha"], shape.alpha),
+        ("rslora", saved.get("use_rslora", False), shape.rslora),
+        ("targets", sorted(saved["target_modules"]), sorted(shape.targets)),
     ):
         if has != needs:
             raise InvalidInput(
@@ -61,12 +62,12 @@ def load_start(model: Any, folder: Path) -> None:
 
 def started_from(folder: Path) -> dict[str, Any]:
     """What is known of the run that made `folder`: its digest, tokens and minutes; zeros for a bare PEFT folder."""
-    record = folder.parent / "training.json"
-    found = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
-    partner = found.get("together") if folder.name == SHARED else None
+    file = folder.parent / RECORD
+    record = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    partner = record.get("together") if folder.name == SHARED else None
     return {
         "run": folder.parent.name,
-        "digest": found.get("digest"),
-        "tokens": found.get("tokens", 0) + (partner["tokens"] if partner else 0),
-        "minutes": found.get("minutes", 0.0),
+        "digest": record.get("digest"),
+        "tokens": record.get("tokens", 0) + (partner["tokens"] if partner else 0),
+        "minutes": record.get("minutes", 0.0),
     }

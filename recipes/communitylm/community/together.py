@@ -14,7 +14,7 @@ Both adapters live in one PeftModel, as "default" (first) and `SECOND`; the opti
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from typing import Any
 import torch
 
 from communitylm.training.examples import Example, schedule
+from communitylm.training.lora import WEIGHTS
+from communitylm.training.token_losses import Batch
 
 FIRST, SECOND = "default", "second"
 Weights = dict[str, torch.Tensor]
@@ -43,15 +45,15 @@ def paired(
         batch: even.
     """
     half = batch // 2
-    given = {"tokens": tokens, "passes": passes, "batch": half}
-    one = schedule(first, seed=seed, **given)
-    other = schedule(second, seed=seed + 1, **given)
-    length = min(len(one), len(other))
+    extent = {"tokens": tokens, "passes": passes, "batch": half}
+    of_first = schedule(first, seed=seed, **extent)
+    of_second = schedule(second, seed=seed + 1, **extent)
+    length = min(len(of_first), len(of_second))
     order: list[Example] = []
     for start in range(0, length, half):
         part = slice(start, min(start + half, length))
-        order += [replace(example, side=1) for example in one[part]]
-        order += [replace(example, side=-1) for example in other[part]]
+        order += [replace(example, side=1) for example in of_first[part]]
+        order += [replace(example, side=-1) for example in of_second[part]]
     return order
 
 
@@ -66,8 +68,8 @@ def weights_of(model: Any, adapter: str = FIRST) -> Weights:
     """A copy of an adapter's weights, by PEFT's names without the adapter's."""
     from peft import get_peft_model_state_dict
 
-    found = get_peft_model_state_dict(model, adapter_name=adapter, save_embedding_layers=False)
-    return {name: weight.detach().clone() for name, weight in found.items()}
+    weights = get_peft_model_state_dict(model, adapter_name=adapter, save_embedding_layers=False)
+    return {name: weight.detach().clone() for name, weight in weights.items()}
 
 
 def put_weights(model: Any, weights: Weights, adapter: str = FIRST) -> None:
@@ -86,13 +88,11 @@ def load_checkpoint(model: Any, checkpoint: Path) -> None:
     """Both adapters as a checkpoint holds them: the first at its root, the second in a folder of its name."""
     from safetensors.torch import load_file
 
-    from communitylm.community.starting import WEIGHTS
-
     put_weights(model, load_file(checkpoint / WEIGHTS), FIRST)
     put_weights(model, load_file(checkpoint / SECOND / WEIGHTS), SECOND)
 
 
-def paired_loss(model: Any, batch: dict[str, torch.Tensor], loss: Any) -> torch.Tensor:
+def summed_over_sides(model: Any, batch: Batch, loss: Callable[[Any, Batch], torch.Tensor]) -> torch.Tensor:
     """Sum of `loss(model, rows)` over the sides, each with its adapter; gradients reach both adapters."""
     total = torch.zeros((), device=batch["sides"].device)
     for adapter, side in ((FIRST, 1), (SECOND, -1)):
@@ -109,27 +109,27 @@ def optimizer(model: Any, *, rate: float, apart: float, weight_decay: float) -> 
     """AdamW over S (at `rate`) and D (at `rate` × `apart`), which keeps the model's two adapters at S + D and S − D."""
     sides = _sides(model)
     with torch.no_grad():
-        middle = [torch.nn.Parameter((one + other) / 2) for one, other in sides]
-        offset = [torch.nn.Parameter((one - other) / 2) for one, other in sides]
-    made = torch.optim.AdamW(
+        middle = [torch.nn.Parameter((first + second) / 2) for first, second in sides]
+        offset = [torch.nn.Parameter((first - second) / 2) for first, second in sides]
+    stepper = torch.optim.AdamW(
         [{"params": middle, "lr": rate}, {"params": offset, "lr": rate * apart}], weight_decay=weight_decay
     )
 
     def split_gradients(*_: Any) -> None:
-        for (one, other), s, d in zip(sides, middle, offset, strict=True):
-            first = torch.zeros_like(s) if one.grad is None else one.grad
-            second = torch.zeros_like(s) if other.grad is None else other.grad
-            s.grad, d.grad = first + second, first - second
+        for (first, second), s, d in zip(sides, middle, offset, strict=True):
+            gradient_1 = torch.zeros_like(s) if first.grad is None else first.grad
+            gradient_2 = torch.zeros_like(s) if second.grad is None else second.grad
+            s.grad, d.grad = gradient_1 + gradient_2, gradient_1 - gradient_2
 
     def move_sides(*_: Any) -> None:
         with torch.no_grad():
-            for (one, other), s, d in zip(sides, middle, offset, strict=True):
-                one.copy_(s + d)
-                other.copy_(s - d)
+            for (first, second), s, d in zip(sides, middle, offset, strict=True):
+                first.copy_(s + d)
+                second.copy_(s - d)
 
-    made.register_step_pre_hook(split_gradients)
-    made.register_step_post_hook(move_sides)
-    return made
+    stepper.register_step_pre_hook(split_gradients)
+    stepper.register_step_post_hook(move_sides)
+    return stepper
 
 
 def _sides(model: Any) -> list[tuple[torch.nn.Parameter, torch.nn.Parameter]]:

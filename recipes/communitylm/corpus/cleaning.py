@@ -16,6 +16,8 @@ from typing import Literal
 
 import ftfy
 
+from pluralism_local.evaluation.metrics import sentences
+
 Fault = Literal["too short", "not prose", "another language", "letterhead", "near-duplicate"]
 FAULTS: tuple[Fault, ...] = ("too short", "not prose", "another language", "letterhead", "near-duplicate")
 
@@ -51,11 +53,6 @@ _LETTERHEAD = re.compile(
     r"|press release|press conference call|news conference (?:at|on)|photo op|office hours|webcast|click here"
     r"|be it enacted|\bSEC\. \d|yeas and nays|roll ?call vote|text of the (?:letter|bill)|subsection \("
 )
-# after a full stop, question or exclamation mark and its closing quote, before a capital; not after "Mr." or "U.S."
-_END = re.compile(
-    r"(?<=[.!?])(?<!\b[A-Z]\.)(?<!Mr\.)(?<!Ms\.)(?<!Mrs\.)(?<!Dr\.)(?<!Sen\.)(?<!Rep\.)(?<!St\.)(?<!No\.)(?<!Gov\.)"
-    r"[\"'”’)]* (?=[\"'“‘(]?[A-Z0-9])"
-)
 _SENTENCE_END = re.compile(r"[.!?][\"'”’)]*$")
 
 
@@ -64,13 +61,8 @@ def mend(text: str) -> str:
     text = ftfy.fix_text(text).replace("\u00ad", "")
     for pattern, new in _RULES:
         text = pattern.sub(new, text)
-    text = _SALUTATION.sub(lambda found: found[1].upper(), text)
+    text = _SALUTATION.sub(lambda match: match[1].upper(), text)
     return text.strip(" –—-;,")
-
-
-def sentences(text: str) -> list[str]:
-    """The sentences of a paragraph, in order; joined by a space they are the paragraph."""
-    return [part.strip() for part in _END.split(text) if part.strip()]
 
 
 def cut(text: str, shortest: int, longest: int) -> Iterator[str]:

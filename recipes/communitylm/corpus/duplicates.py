@@ -17,15 +17,15 @@ def near_duplicates(texts: Sequence[str], threshold: float = 0.5) -> list[bool]:
     from datasketch import MinHash, MinHashLSH
 
     index = MinHashLSH(threshold=threshold, num_perm=PERMUTATIONS)
-    found = []
+    duplicates = []
     for number, shingles in enumerate(map(_shingles, texts)):
         sketch = MinHash(num_perm=PERMUTATIONS, seed=1)
         sketch.update_batch(shingles)
         repeated = bool(index.query(sketch))
-        found.append(repeated)
+        duplicates.append(repeated)
         if not repeated:
             index.insert(str(number), sketch)
-    return found
+    return duplicates
 
 
 def _shingles(text: str) -> list[bytes]:

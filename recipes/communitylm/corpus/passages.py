@@ -126,23 +126,23 @@ def _open(path: Path) -> IO[str]:
 
 def _passage(line: str, where: str) -> Passage:
     try:
-        found: Any = json.loads(line)
+        row: Any = json.loads(line)
     except json.JSONDecodeError as error:
         raise InvalidInput(
             f"{where} is not JSON: {error.msg}.",
             "A corpus has one JSON object a line with at least 'text'; recipes/prepare.py makes one from texts.",
         ) from error
-    if not isinstance(found, dict) or not isinstance(found.get("text"), str) or not found["text"].strip():
+    if not isinstance(row, dict) or not isinstance(row.get("text"), str) or not row["text"].strip():
         raise InvalidInput(
             f"{where} has no 'text'.", 'Each line is an object such as {"text": "…", "speaker": "…"}.'
         )
-    view = found.get("view")
+    view = row.get("view")
     if view is not None and (isinstance(view, bool) or not isinstance(view, int | float)):
         raise InvalidInput(f"{where}: 'view' must be a number.", "Prepare the corpus again.")
-    held_out = found.get("held_out", False)
+    held_out = row.get("held_out", False)
     if not isinstance(held_out, bool):
         raise InvalidInput(f"{where}: 'held_out' must be true or false.", "Prepare the corpus again.")
     for key in TEXTS:
-        if found.get(key) is not None and not isinstance(found[key], str):
+        if row.get(key) is not None and not isinstance(row[key], str):
             raise InvalidInput(f"{where}: '{key}' must be a text.", "Write it in quotes, or leave it out.")
-    return Passage(text=found["text"], view=view, held_out=held_out, **{key: found.get(key) for key in TEXTS})
+    return Passage(text=row["text"], view=view, held_out=held_out, **{key: row.get(key) for key in TEXTS})

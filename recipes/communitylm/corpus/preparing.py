@@ -91,15 +91,15 @@ def read_originals(path: Path) -> list[Passage]:
             f"{path} holds no {' or '.join(TEXT_SUFFIXES)} files.",
             "Save each text as a .txt file there; other formats must be converted first.",
         )
-    found = []
+    originals = []
     for file, text in _texts(files):
         inside = file.relative_to(path)
         speaker = inside.parts[0] if len(inside.parts) > 1 else None
         if text.strip():
-            found.append(Passage(text, speaker=speaker, source=str(inside)))
-    if not found:
+            originals.append(Passage(text, speaker=speaker, source=str(inside)))
+    if not originals:
         raise InvalidInput(f"All {len(files)} text files below {path} are empty.", "Check the files.")
-    return found
+    return originals
 
 
 def read_all(paths: Sequence[Path]) -> list[list[Passage]]:
@@ -108,24 +108,24 @@ def read_all(paths: Sequence[Path]) -> list[list[Passage]]:
     Raises:
         NotFound, InvalidInput: as `read_originals`; of several paths at fault all are named.
     """
-    found: list[list[Passage]] = []
+    originals: list[list[Passage]] = []
     faults: list[InvalidInput | NotFound] = []
     for path in paths:
         try:
-            found.append(read_originals(path))
+            originals.append(read_originals(path))
         except (InvalidInput, NotFound) as error:
             faults.append(error)
     if len(faults) == 1:
         raise faults[0]
     if faults:
         raise InvalidInput("\n".join(error.message for error in faults), faults[0].hint)
-    return found
+    return originals
 
 
 def clean(originals: Iterable[Passage], shape: Shape) -> Prepared:
     """Cut every original into passages and drop what is none; near-duplicates of earlier passages go last."""
     dropped: Counter[str] = Counter(dict.fromkeys(FAULTS, 0))
-    kept: list[Passage] = []
+    passages: list[Passage] = []
     count = pieces = 0
     for original in originals:
         count += 1
@@ -134,15 +134,15 @@ def clean(originals: Iterable[Passage], shape: Shape) -> Prepared:
             pieces += 1
             wrong = fault(piece, shape.shortest, shape.longest, shape.language)
             if wrong is None:
-                kept.append(replace(original, text=piece, document=document))
+                passages.append(replace(original, text=piece, document=document))
             else:
                 dropped[wrong] += 1
-    repeated = near_duplicates([passage.text for passage in kept])
+    repeated = near_duplicates([passage.text for passage in passages])
     dropped["near-duplicate"] = sum(repeated)
-    kept = [passage for passage, twice in zip(kept, repeated, strict=True) if not twice]
-    named = subjects([passage.text for passage in kept])
-    kept = [replace(passage, subject=subject) for passage, subject in zip(kept, named, strict=True)]
-    return Prepared(kept, count, pieces, dict(dropped))
+    passages = [passage for passage, twice in zip(passages, repeated, strict=True) if not twice]
+    named = subjects([passage.text for passage in passages])
+    passages = [replace(passage, subject=subject) for passage, subject in zip(passages, named, strict=True)]
+    return Prepared(passages, count, pieces, dict(dropped))
 
 
 def hold_out(prepared: Prepared, share: float, seed: int) -> Prepared:

@@ -32,11 +32,11 @@ def split(passages: Sequence[Passage], share: float, seed: int) -> tuple[list[Pa
             "All passages are by one speaker or from one document, so none can be held out.",
             "Prepare the corpus from several documents, or one folder per speaker.",
         )
-    wanted = max(1.0, share * len(passages))
+    target = max(1.0, share * len(passages))
     chosen: set[str] = set()
     count = 0
     for group in sorted(sizes, key=lambda group: order(seed, group)):
-        if count < wanted and count + sizes[group] <= SLACK * wanted:
+        if count < target and count + sizes[group] <= SLACK * target:
             chosen.add(group)
             count += sizes[group]
     if not chosen:

@@ -18,16 +18,16 @@ PAIR_BONUS = 1.5
 
 def subjects(texts: Sequence[str]) -> list[str | None]:
     """A subject per text, terms in their order of appearance; None for a text without any term."""
-    found = [terms(text) for text in texts]
+    terms_of = [terms(text) for text in texts]
     seen_in: Counter[str] = Counter()
-    for each in found:
+    for each in terms_of:
         seen_in.update(set(each))
-    return [_subject(each, seen_in, len(texts)) for each in found]
+    return [_subject(each, seen_in, len(texts)) for each in terms_of]
 
 
-def _subject(found: list[str], seen_in: Counter[str], total: int) -> str | None:
-    counts = Counter(found)
-    first = {term: place for place, term in reversed(list(enumerate(found)))}
+def _subject(every: list[str], seen_in: Counter[str], total: int) -> str | None:
+    counts = Counter(every)
+    first = {term: place for place, term in reversed(list(enumerate(every)))}
 
     def weight(term: str) -> float:
         # a term of one passage only is mostly a name or a misprint

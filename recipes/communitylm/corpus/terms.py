@@ -32,14 +32,14 @@ def stop_words() -> frozenset[str]:
 def terms(text: str) -> list[str]:
     """All terms in order of appearance, repeated as often as they occur; of a pair also its two words."""
     stop = stop_words()
-    found: list[str] = []
+    every: list[str] = []
     before: str | None = None
     for word in _WORD.findall(text.lower().replace("’", "'")):
         if len(word) < 3 or not word[0].isalpha() or word in stop:
             before = None
             continue
-        found.append(word)
+        every.append(word)
         if before is not None:
-            found.append(f"{before} {word}")
+            every.append(f"{before} {word}")
         before = word
-    return found
+    return every

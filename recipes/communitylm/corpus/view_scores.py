@@ -48,13 +48,13 @@ class Term:
 def log_odds(own: Sequence[Passage], others: Sequence[Passage]) -> dict[str, Term]:
     """z of every term that is no single speaker's; see the module for the formula."""
     mine, theirs = _uses(own), _uses(others)
-    kept = _shared(mine) | _shared(theirs)
+    shared = _shared(mine) | _shared(theirs)
     total_mine = sum(uses.total() for uses in mine.values())
     total_theirs = sum(uses.total() for uses in theirs.values())
     scale = PRIOR_TERMS / max(1, total_mine + total_theirs)
     speakers = len(_speakers(mine) | _speakers(theirs))
-    found = {}
-    for term in sorted(kept):
+    table = {}
+    for term in sorted(shared):
         uses = mine.get(term, Counter()) + theirs.get(term, Counter())
         if max(uses.values()) > max(DOMINANCE, 2 / speakers) * uses.total():
             continue
@@ -63,17 +63,17 @@ def log_odds(own: Sequence[Passage], others: Sequence[Passage]) -> dict[str, Ter
         a, b = y_own + prior, y_others + prior
         rest_a, rest_b = total_mine + PRIOR_TERMS - a, total_theirs + PRIOR_TERMS - b
         delta = math.log(a / rest_a) - math.log(b / rest_b)
-        found[term] = Term(term, y_own, y_others, delta / math.sqrt(1 / a + 1 / b))
-    return found
+        table[term] = Term(term, y_own, y_others, delta / math.sqrt(1 / a + 1 / b))
+    return table
 
 
 def view_scores(passages: Sequence[Passage], table: Mapping[str, Term]) -> list[float]:
     """Per passage the mean z of its terms, each limited to ±`Z_LIMIT`; unknown terms count 0, no terms give 0."""
     scores = []
     for passage in passages:
-        found = terms(passage.text)
-        z = [max(-Z_LIMIT, min(Z_LIMIT, table[term].z)) for term in found if term in table]
-        scores.append(math.fsum(z) / len(found) if found else 0.0)
+        used = terms(passage.text)
+        z = [max(-Z_LIMIT, min(Z_LIMIT, table[term].z)) for term in used if term in table]
+        scores.append(math.fsum(z) / len(used) if used else 0.0)
     return scores
 
 

@@ -51,12 +51,12 @@ def question_requests(model: str, passages: Iterable[Passage]) -> dict[str, tupl
     shots: list[Message] = []
     for text, reply in _SHOTS:
         shots += [Message("user", text), Message("assistant", reply)]
-    found = {}
+    requests = {}
     for passage in passages:
         messages = (Message("system", _TASK), *shots, Message("user", passage.text))
         request = Request(messages, Sampling(max_tokens=TOKENS))
-        found[text_key(model, request)] = (passage, request)
-    return found
+        requests[text_key(model, request)] = (passage, request)
+    return requests
 
 
 def named(written: Written) -> tuple[str, bool] | None:

@@ -1,6 +1,6 @@
 """Comments of a community by a larger model: asked for by its persona and principles, and what passes for one.
 
-    questions, persona, principles, side ──comment_requests──> {key: (Asked, Request)}  (`generating` writes them)
+    questions, persona, principles, side ──comment_requests──> {key: (Commission, Request)}  (`generating` writes them)
     question, Written                    ──comment_fault──> None (keep it) or one of `FAULTS`
     stance asked for, Verdict            ──stance_fault──> None, or that it is off topic or takes another side
 
@@ -55,8 +55,8 @@ _COMMON = frozenset(_COMMON_TEXT.split())
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A question, and the stance that is asked for."""
+class Commission:
+    """What a comment is written to: a question, and the stance that is asked for."""
 
     question: str
     stance: Stance
@@ -72,21 +72,21 @@ def stance_of(side: Side | None, direction: Direction) -> Stance:
 
 
 def comment_requests(
-    model: str, asked: Sequence[Asked], persona: str, principles: str, seed: int
-) -> dict[str, tuple[Asked, Request]]:
+    model: str, commissions: Sequence[Commission], persona: str, principles: str, seed: int
+) -> dict[str, tuple[Commission, Request]]:
     """A request per question by its key; a persona's ``{question}`` is replaced."""
-    found = {}
-    for one in asked:
-        who = " ".join(filter(None, [persona.replace("{question}", one.question), principles]))
+    requests = {}
+    for commission in commissions:
+        who = " ".join(filter(None, [persona.replace("{question}", commission.question), principles]))
         request = Request(
             (
                 Message("system", f"{who}\n\n{_RULES}"),
-                Message("user", f"{one.question}\n\n{_ASKED[one.stance]}"),
+                Message("user", f"{commission.question}\n\n{_ASKED[commission.stance]}"),
             ),
             Sampling(temperature=0.9, top_p=0.95, max_tokens=TOKENS, seed=seed),
         )
-        found[text_key(model, request)] = (one, request)
-    return found
+        requests[text_key(model, request)] = (commission, request)
+    return requests
 
 
 def comment_fault(question: str, written: Written) -> str | None:

@@ -32,17 +32,17 @@ def evaluation_texts(files: Iterable[Path] = ()) -> list[str]:
     Raises:
         NotFound: a file is not there. InvalidInput: it cannot be read.
     """
-    found = [question.text for question in read_questions()]
+    texts = [question.text for question in read_questions()]
     for path in files:
         try:
-            content = path.read_bytes()
-            text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8")
+            stored = path.read_bytes()
+            content = (gzip.decompress(stored) if path.suffix == ".gz" else stored).decode("utf-8")
         except FileNotFoundError:
             raise NotFound(f"There is no file {path} to keep apart from.") from None
         except (OSError, EOFError, UnicodeDecodeError) as error:
             raise InvalidInput(f"{path} cannot be read: {error}.") from error
-        found += _texts(_parsed(text))
-    return found
+        texts += _texts(_parsed(content))
+    return texts
 
 
 def overlaps(questions: Sequence[str], texts: Sequence[str]) -> list[tuple[str, str]]:
@@ -52,7 +52,7 @@ def overlaps(questions: Sequence[str], texts: Sequence[str]) -> list[tuple[str, 
     for at, (_, bag) in enumerate(bags):
         for word in bag:
             places.setdefault(word, set()).add(at)
-    found = []
+    alike = []
     for question in questions:
         own = _bag(question)
         candidates = sorted(set().union(*(places.get(word, set()) for word in own)))
@@ -60,8 +60,8 @@ def overlaps(questions: Sequence[str], texts: Sequence[str]) -> list[tuple[str, 
             (at for at in candidates if len(own & bags[at][1]) >= LIKE * len(own | bags[at][1])), None
         )
         if near is not None:
-            found.append((question, bags[near][0]))
-    return found
+            alike.append((question, bags[near][0]))
+    return alike
 
 
 def _bag(text: str) -> frozenset[str]:
@@ -88,8 +88,8 @@ def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
-        for one in value.values():
-            yield from _texts(one)
+        for inner in value.values():
+            yield from _texts(inner)
     elif isinstance(value, list):
-        for one in value:
-            yield from _texts(one)
+        for inner in value:
+            yield from _texts(inner)

@@ -1,7 +1,7 @@
 """Texts that a larger model writes and reads for a recipe, each batch kept as it is finished.
 
-    {key: Request}, journal      ──write_texts──> {key: Written}     what is in the journal is not written again
-    [(question, text)], journal  ──stances──> P(yes) and P(on topic) of each, as `plocal communities judge` has them
+    {key: (subject, Request)}, journal ──write_texts──> [(subject, Written)]; what the journal has is not written again
+    [(question, text)], journal        ──stances──> P(yes), P(on topic) of each, as `plocal communities judge` has them
 
 A key is made of all that a text depends on, so that a changed prompt or model is another text. Ctrl-C, a kill or the
 end of the time loses a batch at most; the same command goes on. A text that fails is said and left for the next try.
@@ -10,11 +10,14 @@ end of the time loses a batch at most; the same command goes on. A text that fai
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+from communitylm.progress import Say, minutes
+from communitylm.training.bases import find_base
 from pluralism_local.engine.base import LanguageModel
 from pluralism_local.errors import InvalidInput
 from pluralism_local.evaluation.batch_calls import Asker, Failure
@@ -27,7 +30,7 @@ from pluralism_local.types import Request
 BATCH = 24
 """Requests that are given to the engine together."""
 
-Say = Callable[[str], None]
+Subject = TypeVar("Subject")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +51,13 @@ def open_writer(model: str, folder: Path) -> Iterator[tuple[LanguageModel, str, 
     Raises:
         NotFound: no such model. InvalidInput: it is no GGUF.
     """
-    from communitylm.training.bases import find_base
     from pluralism_local.engine.llama import LlamaEngine
 
-    found = find_base(model, folder)
-    if found.gguf is None:
+    base = find_base(model, folder)
+    if base.gguf is None:
         raise InvalidInput(f"{model} is no GGUF.", "Give 'starter' or a .gguf file.")
-    with LlamaEngine(found.gguf, name=found.name) as engine:
-        yield engine, found.name, str(model_key(engine.info))
+    with LlamaEngine(base.gguf, name=base.name) as engine:
+        yield engine, base.name, str(model_key(engine.info))
 
 
 def text_key(model: str, request: Request) -> str:
@@ -65,11 +67,17 @@ def text_key(model: str, request: Request) -> str:
 
 
 def write_texts(
-    engine: LanguageModel, requests: Mapping[str, Request], path: Path, *, seconds: float | None, say: Say
-) -> dict[str, Written]:
-    """The text of each request by its key, those from the journal at `path` and those written now.
+    engine: LanguageModel,
+    requests: Mapping[str, tuple[Subject, Request]],
+    path: Path,
+    *,
+    seconds: float | None,
+    say: Say,
+) -> list[tuple[Subject, Written]]:
+    """What each request is about and its text: those from the journal at `path`, then those written now.
 
     Args:
+        requests: by their keys (`text_key`), each with what it is about.
         seconds: no batch is begun after so many; None: until all are written.
 
     Raises:
@@ -77,33 +85,35 @@ def write_texts(
     """
     asker, began = Asker(engine), time.monotonic()
     with Journal(path) as journal:
-        found = {
-            one["key"]: Written(one["text"], one["ended"])
-            for one in journal.records
-            if one["key"] in requests
+        written = {
+            entry["key"]: Written(entry["text"], entry["ended"])
+            for entry in journal.records
+            if entry["key"] in requests
         }
-        missing = [key for key in requests if key not in found]
+        missing = [key for key in requests if key not in written]
         for start in range(0, len(missing), BATCH):
             spent = time.monotonic() - began
             if seconds is not None and spent >= seconds:
                 say(
-                    f"The time is over at {len(found):,} of {len(requests):,} texts; the same command goes on."
+                    f"The time is over at {len(written):,} of {len(requests):,} texts; the same command goes on."
                 )
                 break
             keys = missing[start : start + BATCH]
-            answers = dict(zip(keys, asker.texts([requests[key] for key in keys]), strict=True))
-            for failure in {one.message for one in answers.values() if isinstance(one, Failure)}:
+            answers = dict(zip(keys, asker.texts([requests[key][1] for key in keys]), strict=True))
+            for failure in {answer.message for answer in answers.values() if isinstance(answer, Failure)}:
                 say(f"A text failed: {failure}")
             texts = {
-                key: Written(one.text.strip(), one.finish == "stop")
-                for key, one in answers.items()
-                if not isinstance(one, Failure)
+                key: Written(answer.text.strip(), answer.finish == "stop")
+                for key, answer in answers.items()
+                if not isinstance(answer, Failure)
             }
-            journal.append([{"key": key, "text": one.text, "ended": one.ended} for key, one in texts.items()])
-            found |= texts
+            journal.append(
+                [{"key": key, "text": text.text, "ended": text.ended} for key, text in texts.items()]
+            )
+            written |= texts
             left = (time.monotonic() - began) / (start + len(keys)) * (len(missing) - start - len(keys))
-            say(f"{len(found):,} of {len(requests):,} texts, {int(left // 60)}:{int(left % 60):02d} left")
-    return found
+            say(f"{len(written):,} of {len(requests):,} texts, {minutes(left)} left")
+    return [(requests[key][0], text) for key, text in written.items()]
 
 
 def stances(
@@ -120,4 +130,4 @@ def stances(
         verdicts = judge_comments(
             judge, journal, pairs, progress=lambda done, of: say(f"{done:,} of {of:,} read")
         )
-    return [one if isinstance(one, Verdict) else None for one in verdicts]
+    return [verdict if isinstance(verdict, Verdict) else None for verdict in verdicts]

@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 from communitylm.corpus.passages import Passage, source_of_model
 from communitylm.distilling.comments import SIDES, Side
@@ -60,12 +59,12 @@ _FORM = re.compile(r"(?i)passages? \d|\*\*|\n")
 
 def by_question(corpora: Mapping[Side, Sequence[Passage]]) -> dict[str, list[tuple[Side, Passage]]]:
     """The comments of all sides on each question that two sides at least have answered, by question."""
-    found: dict[str, list[tuple[Side, Passage]]] = {}
+    comments: dict[str, list[tuple[Side, Passage]]] = {}
     for side in SIDES:
         for passage in corpora.get(side, ()):
             if passage.question and not passage.held_out:
-                found.setdefault(passage.question, []).append((side, passage))
-    return {question: own for question, own in sorted(found.items()) if len({side for side, _ in own}) > 1}
+                comments.setdefault(passage.question, []).append((side, passage))
+    return {question: own for question, own in sorted(comments.items()) if len({side for side, _ in own}) > 1}
 
 
 def synthesis_requests(
@@ -73,35 +72,32 @@ def synthesis_requests(
 ) -> dict[str, tuple[tuple[str, list[str]], Request]]:
     """A request per question by its key, with the question and its comments, at most `MOST`, in a random order."""
     draw = random.Random(seed)
-    found = {}
+    requests = {}
     for question, own in comments.items():
         texts = [passage.text for _, passage in draw.sample(list(own), min(MOST, len(own)))]
         user = f"Question: {question}\n\n{numbered('Passage', texts)}"
         sampling = Sampling(temperature=0.7, top_p=0.9, max_tokens=TOKENS, seed=seed)
         request = Request((Message("system", _TASK), Message("user", user)), sampling)
-        found[text_key(model, request)] = ((question, texts), request)
-    return found
+        requests[text_key(model, request)] = ((question, texts), request)
+    return requests
 
 
-def syntheses(
-    wanted: Mapping[str, tuple[tuple[str, list[str]], Any]], written: Mapping[str, Written], model: str
-) -> list[Passage]:
+def syntheses(written: Iterable[tuple[tuple[str, list[str]], Written]], model: str) -> list[Passage]:
     """Of the written syntheses those that ended, have 45 to 150 words in one paragraph and repeat no six words."""
-    found = []
-    for key, one in written.items():
-        (question, texts), _ = wanted[key]
-        if one.ended and 45 <= len(one.text.split()) <= 150 and not repeats(one.text, 6):
-            if _FORM.search(one.text):
-                continue
+    passages = []
+    for (question, texts), synthesis in written:
+        text = synthesis.text
+        fits = synthesis.ended and 45 <= len(text.split()) <= 150 and not repeats(text, 6)
+        if fits and not _FORM.search(text):
             user = OVERTON_SYNTHESIS.render(question=question, passages=numbered("Passage", texts))
-            found.append(_passage(user, one.text, question, source_of_model(model)))
-    return found
+            passages.append(_passage(user, text, question, source_of_model(model)))
+    return passages
 
 
 def choices(comments: Comments, seed: int) -> list[Passage]:
     """Per question one choice by the attribute of a side, among one comment of it and one to four of others."""
     draw = random.Random(seed)
-    found = []
+    passages = []
     for question, own in comments.items():
         side = draw.choice(sorted({side for side, _ in own}))
         right = draw.choice([passage for other, passage in own if other == side])
@@ -113,8 +109,8 @@ def choices(comments: Comments, seed: int) -> list[Passage]:
             comments=numbered("Comment", [passage.text for passage in chosen]),
             count=str(len(chosen)),
         )
-        found.append(_passage(user, str(chosen.index(right) + 1), question, right.source))
-    return found
+        passages.append(_passage(user, str(chosen.index(right) + 1), question, right.source))
+    return passages
 
 
 def letters(comments: Sequence[Passage], verdicts: Sequence[Verdict | None], seed: int) -> list[Passage]:
@@ -124,7 +120,7 @@ def letters(comments: Sequence[Passage], verdicts: Sequence[Verdict | None], see
         verdicts: as many, in the same order; below `_CLEAR` for both answers a comment is left out.
     """
     draw = random.Random(seed)
-    found = []
+    passages = []
     for passage, verdict in zip(comments, verdicts, strict=True):
         if verdict is None or not passage.question or max(verdict.yes, 1 - verdict.yes) < _CLEAR:
             continue
@@ -133,10 +129,10 @@ def letters(comments: Sequence[Passage], verdicts: Sequence[Verdict | None], see
         answer = draw.choice(options[:half] if verdict.yes > 0.5 else options[half:])
         if draw.random() < 0.5:
             options.reverse()  # a scale stays a scale
-        asked = OPTIONS_LISTED.render(question=passage.question, options=listed(options))
-        user = DISTRIBUTIONAL_ANSWER.render(comment=passage.text, question=asked)
-        found.append(_passage(user, "ABCD"[options.index(answer)], passage.question, passage.source))
-    return found
+        with_options = OPTIONS_LISTED.render(question=passage.question, options=listed(options))
+        user = DISTRIBUTIONAL_ANSWER.render(comment=passage.text, question=with_options)
+        passages.append(_passage(user, "ABCD"[options.index(answer)], passage.question, passage.source))
+    return passages
 
 
 def _passage(user: str, text: str, question: str, source: str | None) -> Passage:

@@ -42,8 +42,8 @@ def condensed(folder: Path) -> list[dict[str, Any]]:
     Raises:
         NotFound, Refused, InvalidInput: see the module.
     """
-    known = _read(folder / "run.json", "Give a folder that plocal eval run made.")
-    identity = known["identity"]
+    run = _read(folder / "run.json", "Give a folder that plocal eval run made.")
+    identity = run["identity"]
     about = {
         "schema": "plocal.recipe.eval/1",
         "task": identity["task"],
@@ -51,7 +51,7 @@ def condensed(folder: Path) -> list[dict[str, Any]]:
         "model": identity["llm"],
         "pool": identity["pool"]["id"],
         "adapters": {member["community"]: member["adapter_sha256"] for member in identity["pool"]["members"]},
-        "run": known["id"],
+        "run": run["id"],
         "comment": identity["comment"],
         "answer": identity["answer"],
     }
@@ -85,17 +85,17 @@ def page(results: Sequence[Mapping[str, Any]]) -> str:
 def _section(result: Mapping[str, Any]) -> str:
     task, methods = result["task"], result["methods"]
     columns = VERDICTS if task == JUDGED else TASKS[task].columns
-    shown = [name for name in columns if any(name in row for row in methods.values())]
+    present = [name for name in columns if any(name in row for row in methods.values())]
     facts = (
         f"{result['n']} samples · model {result['model']['id']} · pool {result['pool']} · comments of at most "
         f"{result['comment']['max_tokens']} tokens · seed {result['comment']['seed']} · run {result['run']}"
     )
     extra = [result["note"]] if "note" in result else []
     head = "against" if task == JUDGED else "method"
-    rows = [[name, *(_cell(row.get(metric)) for metric in shown)] for name, row in methods.items()]
+    rows = [[name, *(_cell(row.get(metric)) for metric in present)] for name, row in methods.items()]
     table = [
-        "| " + " | ".join([head, *shown]) + " |",
-        "|" + "---|" * (len(shown) + 1),
+        "| " + " | ".join([head, *present]) + " |",
+        "|" + "---|" * (len(present) + 1),
         *("| " + " | ".join(row) + " |" for row in rows),
     ]
     return "\n".join(
@@ -124,27 +124,27 @@ def _figures(methods: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, An
 
 def _scored(folder: Path) -> dict[str, Any]:
     """The scores of a run of which nothing failed and nothing is missing."""
-    found = _read(folder / "results.json", f"plocal eval resume {folder}")
-    problems = [f"{count} of {name} failed" for name, count in found["failed"].items() if count]
-    problems += [f"{count} of {name} are missing" for name, count in found["missing"].items() if count]
+    results = _read(folder / "results.json", f"plocal eval resume {folder}")
+    problems = [f"{count} of {name} failed" for name, count in results["failed"].items() if count]
+    problems += [f"{count} of {name} are missing" for name, count in results["missing"].items() if count]
     if problems:
         raise Refused(
             f"{folder} is not complete: {', '.join(problems)}.", f"plocal eval resume {folder} --retry-failed"
         )
-    return {"n": found["n"], "methods": _figures(found["methods"])}
+    return {"n": results["n"], "methods": _figures(results["methods"])}
 
 
 def _judged(folder: Path) -> dict[str, Any]:
     """The first judge's verdicts by opponent, and what is to be known about the judge."""
     command = f"plocal eval judge {folder} ours vanilla prompting moe shuffled"
-    found = _read(folder / "judge.json", command)
-    if not found["complete"]:
+    judging = _read(folder / "judge.json", command)
+    if not judging["complete"]:
         raise Refused(f"The judging of {folder} is not complete.", command)
-    judge = found["judges"][0]
+    judge = judging["judges"][0]
     bias = {name: row["position_bias"] for name, row in judge["opponents"].items()}
-    flipped = [one["flipped"] for one in bias.values()]
+    flipped = [places["flipped"] for places in bias.values()]
     note = (
-        f"Shares of pairs that {found['a']} wins, ties and loses, by the judge {judge['judge']} in both orders. "
+        f"Shares of pairs that {judging['a']} wins, ties and loses, by the judge {judge['judge']} in both orders. "
         f"In {min(flipped):.0%} to {max(flipped):.0%} of them the judge named the same place both times: a tie."
     )
     shares = {
@@ -153,7 +153,7 @@ def _judged(folder: Path) -> dict[str, Any]:
     }
     return {
         "task": JUDGED,
-        "n": found["n"],
+        "n": judging["n"],
         "judge": judge["model"],
         "position_bias": bias,
         "note": note,

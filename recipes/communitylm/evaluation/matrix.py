@@ -2,9 +2,9 @@
 
     losses[text][model] = [Loss per passage, the same passages for every model] ──tabulate──> Matrix ──record──> JSON
 
-Intervals are of the ratio perplexity(model) / perplexity(own adapter) on a text: 95 %, percentile bootstrap over
-speakers (passages of one speaker are not independent; both models on the same speakers), `RESAMPLES` times, seeded.
-Below 1 the model does better than the own adapter.
+Intervals are of the ratio perplexity(model) / perplexity(own adapter) on a text: 95 %, bootstrapped over speakers
+(passages of one speaker are not independent; both models on the same speakers), as `plocal eval` does it. Below 1 the
+model does better than the own adapter.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from communitylm.evaluation.perplexity import Loss
+from pluralism_local.evaluation.metrics import Estimate, estimate
 
 BASE = "base"
-RESAMPLES = 1000
 IMPROVEMENT = 0.10
 CULTURE = "culture-"
 CULTURES_OWN_BEST = 5 / 6
@@ -59,13 +59,13 @@ class Matrix:
         Of an opposite, `own_is_better` compares the figures and `clear` says whether the whole interval of the ratio
         lies above 1: without it the order may be chance.
         """
-        found = {}
+        checks = {}
         for text in self.texts:
             row = self.perplexity[text]
             if text not in row:
                 continue
             own, base = row[text], row[BASE]
-            found[text] = {
+            checks[text] = {
                 "own": own,
                 "base": base,
                 "improvement": 1 - own / base,
@@ -76,7 +76,7 @@ class Matrix:
                     if model in row
                 },
             }
-        return found
+        return checks
 
     def _against(self, text: str, model: str) -> dict[str, Any]:
         own, other = self.perplexity[text][text], self.perplexity[text][model]
@@ -92,7 +92,7 @@ class Matrix:
     def unclear(self) -> list[str]:
         """A sentence per opposite that the own adapter beats within the interval of chance."""
         return [
-            f"{text}: better than {model} only within chance (ratio {against['ratio']:.4f}, {_shown(against)}); "
+            f"{text}: better than {model} only within chance (ratio {against['ratio']:.4f}, {_interval(against)}); "
             "score more tokens or speakers."
             for text, check in self.checks().items()
             for model, against in check["opposites"].items()
@@ -102,7 +102,7 @@ class Matrix:
     def missed(self) -> list[str]:
         """A sentence per target that was missed."""
         checks = self.checks()
-        found = [
+        missed = [
             f"{text}: its own adapter lowers perplexity by {100 * check['improvement']:.1f} %, less than 10 %."
             for text, check in checks.items()
             if check["improvement"] < IMPROVEMENT
@@ -110,8 +110,8 @@ class Matrix:
         for text, check in checks.items():
             for model, against in check["opposites"].items():
                 if not against["own_is_better"]:
-                    found.append(f"{text}: {model} does better on its text (ratio {against['ratio']:.4f}).")
-            found += [
+                    missed.append(f"{text}: {model} does better on its text (ratio {against['ratio']:.4f}).")
+            missed += [
                 f"{text}: its opposite {model} was not evaluated; give its configuration, too."
                 for model in self.opposites.get(text, ())
                 if model not in check["opposites"]
@@ -122,10 +122,10 @@ class Matrix:
             others = ", ".join(
                 f"{text} (best: {checks[text]['best']})" for text in cultures if text not in best
             )
-            found.append(
+            missed.append(
                 f"Only {len(best)} of {len(cultures)} cultures are best under their own adapter: {others}."
             )
-        return found
+        return missed
 
     def record(self) -> dict[str, Any]:
         """As in the JSON file."""
@@ -170,12 +170,13 @@ def tabulate(
         nats = {model: np.array([loss.nats for loss in row[model]]) for model in models}
         total[text] = {model: math.fsum(nats[model]) for model in models}
         perplexity[text] = {model: math.exp(total[text][model] / tokens[text]) for model in models}
-        names, member = np.unique(np.array(groups[text]), return_inverse=True)
-        if text in models and len(names) > 1:
-            sizes = np.bincount(member, weights=counts[models[0]])
+        if text in models and len(set(groups[text])) > 1:
+            sizes = np.array(counts[models[0]])
+            ratios = {model: _ratio(nats[model] - nats[text], sizes, groups[text], seed) for model in models}
             interval[text] = {
-                model: _interval(np.bincount(member, weights=nats[model] - nats[text]), sizes, seed)
-                for model in models
+                model: (ratio.low, ratio.high)
+                for model, ratio in ratios.items()
+                if ratio.low is not None and ratio.high is not None
             }
     return Matrix(
         texts=tuple(losses),
@@ -190,16 +191,16 @@ def tabulate(
     )
 
 
-def _interval(differences: npt.NDArray[Any], sizes: npt.NDArray[Any], seed: int) -> tuple[float, float]:
-    """95 % of exp(Σ differences / Σ tokens) over resampled groups; both arguments are sums per group."""
-    rng = np.random.default_rng(seed)
-    chosen = rng.integers(0, len(sizes), (RESAMPLES, len(sizes)))
-    ratios = np.exp(differences[chosen].sum(axis=1) / sizes[chosen].sum(axis=1))
-    low, high = np.percentile(ratios, [2.5, 97.5])
-    return float(low), float(high)
+def _ratio(
+    differences: npt.NDArray[np.float64], sizes: npt.NDArray[np.int64], groups: Sequence[str], seed: int
+) -> Estimate:
+    """exp(Σ differences / Σ sizes), each [passages], in nats and tokens."""
+    return estimate(
+        lambda places: float(np.exp(differences[places].sum() / sizes[places].sum())), groups, seed=seed
+    )
 
 
-def _shown(against: Mapping[str, Any]) -> str:
+def _interval(against: Mapping[str, Any]) -> str:
     if against["interval"] is None:
         return "of a single speaker"
     low, high = against["interval"]

@@ -21,7 +21,7 @@ class ScoreFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._known: dict[str, Loss] = {}
+        self._losses: dict[str, Loss] = {}
         whole = 0
         if path.exists():
             for line in path.read_bytes().splitlines(keepends=True):
@@ -31,7 +31,7 @@ class ScoreFile:
                     key, nats, tokens = json.loads(line)
                 except ValueError:
                     break
-                self._known[key] = Loss(nats, tokens)
+                self._losses[key] = Loss(nats, tokens)
                 whole += len(line)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._out = path.open("ab")
@@ -47,11 +47,11 @@ class ScoreFile:
 
     def find(self, key: str) -> Loss | None:
         """The score under this key, if it is there."""
-        return self._known.get(key)
+        return self._losses.get(key)
 
     def put(self, key: str, loss: Loss) -> None:
         """Remember a score, in the file too."""
-        self._known[key] = loss
+        self._losses[key] = loss
         self._out.write(json.dumps([key, loss.nats, loss.tokens]).encode() + b"\n")
         self._out.flush()
 

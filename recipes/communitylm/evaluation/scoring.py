@@ -1,6 +1,6 @@
 """An evaluation: which passages under which models, what is scored already, and the matrix.
 
-    held-out pairs per text ──Evaluation(…)──> plan: leading passages × models, keys of scores
+    held-out pairs per text ──Scoring(…)──> plan: leading passages × models, keys of scores
       ──run──> missing scores by the Scorer, each kept in the ScoreFile at once ──> Matrix
 
 Texts are scored passage by passage under all models, so that a prompt is decoded once for all of them.
@@ -9,13 +9,14 @@ Texts are scored passage by passage under all models, so that a prompt is decode
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from communitylm.community.examples import HeldOut
 from communitylm.evaluation.matrix import BASE, Matrix, tabulate
 from communitylm.evaluation.perplexity import AdapterFile, Loss, Scorer
 from communitylm.evaluation.score_file import ScoreFile, score_key
-from communitylm.training.examples import HeldOut
+from communitylm.progress import Say, minutes
 from pluralism_local.communities import Community
 from pluralism_local.errors import InvalidInput
 
@@ -38,16 +39,17 @@ def models_of(communities: Sequence[Community]) -> Models:
     """
     files: dict[str, AdapterFile | None] = {BASE: None}
     identity = {BASE: BASE}
-    for one in communities:
-        ref = one.adapter_ref()
+    for community in communities:
+        ref = community.adapter_ref()
         if ref is None:
-            raise InvalidInput(f"The card of '{one.id}' has no adapter.", "Train and export it first.")
-        files[one.id], identity[one.id] = AdapterFile(ref.path, ref.scale), f"{ref.sha256}:{ref.scale}"
+            raise InvalidInput(f"The card of '{community.id}' has no adapter.", "Train and export it first.")
+        files[community.id] = AdapterFile(ref.path, ref.scale)
+        identity[community.id] = f"{ref.sha256}:{ref.scale}"
     return Models(files, identity)
 
 
 @dataclass
-class Evaluation:
+class Scoring:
     """The plan of an evaluation over an open scorer and score file.
 
     Attributes:
@@ -68,7 +70,7 @@ class Evaluation:
         self.chosen = {text: self._leading(pairs, self.tokens[text]) for text, pairs in self.texts.items()}
 
     @property
-    def wanted(self) -> int:
+    def scores_in_all(self) -> int:
         """Scores in all."""
         return sum(map(len, self.chosen.values())) * len(self.models.files)
 
@@ -87,7 +89,7 @@ class Evaluation:
     def scores_missing(self) -> int:
         return sum(len(self.missing(pair)) for pairs in self.chosen.values() for pair in pairs)
 
-    def run(self, opposites: Mapping[str, tuple[str, ...]], say: Callable[[str], None]) -> Matrix:
+    def run(self, opposites: Mapping[str, tuple[str, ...]], say: Say) -> Matrix:
         """Score what is missing and add everything up; see `matrix.tabulate` for `opposites`."""
         total, done = self.tokens_missing(), 0
         began = last = time.monotonic()
@@ -104,14 +106,12 @@ class Evaluation:
                 if done and time.monotonic() - last > REPORT_SECONDS:
                     last = time.monotonic()
                     rate = done / (last - began)
-                    left = int((total - done) / rate)
-                    say(
-                        f"{text}: {done:,} tokens scored, {rate:.0f} a second, {left // 60}:{left % 60:02d} left"
-                    )
+                    left = minutes((total - done) / rate)
+                    say(f"{text}: {done:,} tokens scored, {rate:.0f} a second, {left} left")
                 for model, scored in row.items():
-                    found = self.scores.find(self._key(pair, model))
-                    if found is not None:
-                        scored.append(found)
+                    score = self.scores.find(self._key(pair, model))
+                    if score is not None:
+                        scored.append(score)
             losses[text] = row
         groups = {text: [pair.group for pair in pairs] for text, pairs in self.chosen.items()}
         return tabulate(losses, list(self.models.files), opposites, groups)

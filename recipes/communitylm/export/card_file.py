@@ -130,9 +130,9 @@ def _flow(value: Mapping[str, Any] | Sequence[str]) -> Any:
     """A value written in one line: ``[a, b]`` or ``{a: 1}``."""
     from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
-    found = CommentedMap(value) if isinstance(value, Mapping) else CommentedSeq(value)
-    found.fa.set_flow_style()
-    return found
+    flow = CommentedMap(value) if isinstance(value, Mapping) else CommentedSeq(value)
+    flow.fa.set_flow_style()
+    return flow
 
 
 def _tags(earlier: Any) -> Any:
@@ -171,7 +171,7 @@ def _put_further(block: Any, facts: Facts, path: Path) -> None:
     """The facts into that entry of ``adapters`` which is for their base, a new one at the end."""
     base = dict(facts.base or {})
     there = block.get("adapters") or []
-    entry = next((one for one in there if one["base"]["fingerprint"] == base["fingerprint"]), None)
+    entry = next((spec for spec in there if spec["base"]["fingerprint"] == base["fingerprint"]), None)
     if entry is None:
         if facts.adapter is None:
             raise InvalidInput(f"{path} has no adapter for {base['model']}.", "Export the adapter first.")

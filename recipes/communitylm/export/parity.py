@@ -15,7 +15,6 @@ seen 0.0043 off in F16 and 0.0011 in F32. So a difference of up to `DOUBTFUL` li
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -47,7 +46,7 @@ Probabilities = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """What was found: largest |p_torch − p_llama| over the vocabulary, where, and the adapter's own largest effect.
+    """The outcome: largest |p_torch − p_llama| over the vocabulary, where, and the adapter's own largest effect.
 
     `copy` is the type of the base's copy that llama.cpp ran on.
     """
@@ -124,23 +123,23 @@ class ParityBase:
         ours = self._llama_rows(gguf)
         with _adapted(self._torch, peft_folder) as adapted:
             theirs = [self._torch_rows(adapted, prompt + header) for prompt, header in self._prompts]
-        found = self._found(theirs, ours, limit, "F32" if self._float32 else "F16")
-        if found.copy == "F16" and limit < found.difference <= DOUBTFUL * limit:
-            found = self._found(theirs, self._exact_rows(gguf), limit, "F32")
-        if not found.difference <= limit:
+        parity = self._parity(theirs, ours, limit, "F32" if self._float32 else "F16")
+        if parity.copy == "F16" and limit < parity.difference <= DOUBTFUL * limit:
+            parity = self._parity(theirs, self._exact_rows(gguf), limit, "F32")
+        if not parity.difference <= limit:
             raise Refused(
-                f"llama.cpp and PEFT disagree on {gguf.name}: probabilities differ by {found.difference:.4f} "
-                f"(allowed {limit:g}) after {found.worst!r}.",
+                f"llama.cpp and PEFT disagree on {gguf.name}: probabilities differ by {parity.difference:.4f} "
+                f"(allowed {limit:g}) after {parity.worst!r}.",
                 "The export is wrong for this base: do not use the adapter, and report the base's family.",
             )
-        if found.effect <= 5 * limit:
+        if parity.effect <= 5 * limit:
             raise Refused(
-                f"{gguf.name} moves no probability by more than {found.effect:.4f}, so parity would prove nothing.",
+                f"{gguf.name} moves no probability by more than {parity.effect:.4f}, so parity would prove nothing.",
                 "Train it longer, or with a higher rate.",
             )
-        return found
+        return parity
 
-    def _found(
+    def _parity(
         self,
         theirs: list[Probabilities],
         ours: list[Probabilities],
@@ -182,7 +181,7 @@ class ParityBase:
         from pluralism_local.engine.handles import Adapter, Context
         from pluralism_local.engine.plan import Row
 
-        found = []
+        tables = []
         model = exact or self._model
         longest = max(len(prompt) + len(header) for prompt, header in self._prompts) + POSITIONS
         with (
@@ -211,9 +210,9 @@ class ParityBase:
                 context.decode(rows[begins:])
                 last = len(tokens) - begins
                 logits = [context.logits(last - POSITIONS + i).astype(np.float64) for i in range(POSITIONS)]
-                found.append(np.stack([_softmax(row) for row in logits]))
+                tables.append(np.stack([_softmax(row) for row in logits]))
             context.set_adapter(None)
-        return found
+        return tables
 
 
 def _refuse_another_start(peft_folder: Path, gguf: Path) -> None:
@@ -230,15 +229,15 @@ def _refuse_another_start(peft_folder: Path, gguf: Path) -> None:
         )
 
 
-def _largest(one: list[Probabilities], other: list[Probabilities]) -> Probabilities:
+def _largest(tables: list[Probabilities], others: list[Probabilities]) -> Probabilities:
     """Largest difference of two tables for each prompt; NaN where either holds one."""
-    return np.array([np.abs(a - b).max() for a, b in zip(one, other, strict=True)])
+    return np.array([np.abs(a - b).max() for a, b in zip(tables, others, strict=True)])
 
 
-def _last_occurrence(tokens: Tokens, wanted: Tokens) -> int:
-    """Where `wanted` begins last in `tokens`; -1 if nowhere."""
-    starts = range(len(tokens) - len(wanted), -1, -1)
-    return next((start for start in starts if tokens[start : start + len(wanted)] == wanted), -1)
+def _last_occurrence(tokens: Tokens, part: Tokens) -> int:
+    """Where `part` begins last in `tokens`; -1 if nowhere."""
+    starts = range(len(tokens) - len(part), -1, -1)
+    return next((start for start in starts if tokens[start : start + len(part)] == part), -1)
 
 
 def _softmax(logits: Probabilities) -> Probabilities:
@@ -266,14 +265,15 @@ def _adapted(model: Any, folder: Path) -> Iterator[Any]:
 
 def _copy(source: Path, target: Path, *, float32: bool) -> Path:
     """The model with its weights in F16 or F32."""
-    import llama_cpp
+    from pluralism_local.engine.handles import write_quantized
 
-    kind = llama_cpp.LLAMA_FTYPE_ALL_F32 if float32 else llama_cpp.LLAMA_FTYPE_MOSTLY_F16
-    params = llama_cpp.llama_model_quantize_default_params()
-    params.allow_requantize, params.ftype, params.nthread = True, kind, 1
-    if llama_cpp.llama_model_quantize(str(source).encode(), str(target).encode(), ctypes.byref(params)):
+    kind = "F32" if float32 else "F16"
+    try:
+        write_quantized(source, target, kind, threads=1)
+    except EngineFailure as error:
         raise EngineFailure(
-            f"llama.cpp could not write {source.name} in {'F32' if float32 else 'F16'} into {target.parent}.",
-            "It takes up to eight times the space of a 4-bit file: free some, or set TMPDIR to another disk.",
-        )
+            error.message,
+            f"It takes up to eight times the space of a 4-bit file in {target.parent}: free some, or set TMPDIR to "
+            "another disk.",
+        ) from error
     return target

@@ -13,7 +13,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from communitylm.corpus.split import order
 from communitylm.nli.settings import NliSettings
@@ -35,7 +34,7 @@ TOKENIZED = re.compile(r" [.,](?: |$)")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SourcedPair:
     """A labelled pair and the name of its file."""
 
     pair: NliPair
@@ -50,8 +49,8 @@ class Gathered:
     The reasons: ``"no gold label"``, ``"repeated"``, ``"two labels"``, ``"apart"``, ``"surplus"``.
     """
 
-    training: tuple[Row, ...]
-    held_out: tuple[Row, ...]
+    training: tuple[SourcedPair, ...]
+    held_out: tuple[SourcedPair, ...]
     left_out: dict[str, int]
 
 
@@ -64,15 +63,15 @@ def gather(settings: NliSettings) -> Gathered:
     part, seed = settings.values.pairs, settings.values.training.seed
     read = [(path.name, read_pairs(path)) for path in settings.files(part.files)]
     rows, left_out = _once(
-        [Row(clean(row.pair), row.label, name) for name, data in read for row in data.rows]
+        [SourcedPair(clean(row.pair), row.label, name) for name, data in read for row in data.rows]
     )
     left_out["no gold label"] = sum(data.skipped for _, data in read)
     apart = {
         _key(clean(row.pair).premise) for path in settings.files(part.apart) for row in read_pairs(path).rows
     }
-    kept = [row for row in rows if _key(row.pair.premise) not in apart]
-    left_out["apart"] = len(rows) - len(kept)
-    held_out, training = _split(kept, part.held_out, seed)
+    others = [row for row in rows if _key(row.pair.premise) not in apart]
+    left_out["apart"] = len(rows) - len(others)
+    held_out, training = _split(others, part.held_out, seed)
     missing = [label for label in LABELS if all(row.label != label for row in training)]
     if missing or not held_out:
         lacking = f"no pair of the label '{missing[0]}'" if missing else "too few premises to hold some out"
@@ -93,8 +92,8 @@ def clean(pair: NliPair) -> NliPair:
 
 
 def examples(
-    rows: Iterable[Row], speller: Speller, longest: int
-) -> tuple[Tokens, list[tuple[Row, Example]], int]:
+    rows: Iterable[SourcedPair], speller: Speller, longest: int
+) -> tuple[Tokens, list[tuple[SourcedPair, Example]], int]:
     """Tokens of each row's prompt and answer.
 
     Returns:
@@ -121,11 +120,11 @@ def examples(
         )
     shared = _common([prompt for _, prompt in prompts])
     opening = prompts[0][1][:shared]
-    made = [
+    spelled = [
         (row, Example(opening, (*prompt[shared:], words[row.label]), len(prompt) - shared))
         for row, prompt in prompts
     ]
-    return opening, made, too_long
+    return opening, spelled, too_long
 
 
 def word_tokens(speller: Speller) -> Tokens:
@@ -134,14 +133,14 @@ def word_tokens(speller: Speller) -> Tokens:
     Raises:
         InvalidInput: one takes several.
     """
-    spelled = [speller.text(word) for word in NLI_WORDS]
-    for word, tokens in zip(NLI_WORDS, spelled, strict=True):
-        if len(tokens) != 1 or len({*spelled}) < len(spelled):
+    answers = [speller.text(word) for word in NLI_WORDS]
+    for word, tokens in zip(NLI_WORDS, answers, strict=True):
+        if len(tokens) != 1 or len({*answers}) < len(answers):
             raise InvalidInput(
                 f"This base cannot say '{word}' in one token of its own.",
                 "Take a base whose vocabulary has the words " + ", ".join(NLI_WORDS) + ".",
             )
-    return tuple(tokens[0] for tokens in spelled)
+    return tuple(tokens[0] for tokens in answers)
 
 
 def _clean(text: str) -> str:
@@ -158,49 +157,51 @@ def _key(text: str) -> str:
     return re.sub(r"\W+", " ", text.casefold()).strip()
 
 
-def _once(rows: Sequence[Row]) -> tuple[list[Row], dict[str, int]]:
+def _once(rows: Sequence[SourcedPair]) -> tuple[list[SourcedPair], dict[str, int]]:
     """Each pair once, those with different labels not at all; and how many were left out for either reason."""
     labels: dict[tuple[str, str], set[Label]] = {}
     for row in rows:
         labels.setdefault(_pair_key(row), set()).add(row.label)
-    kept: dict[tuple[str, str], Row] = {}
+    distinct: dict[tuple[str, str], SourcedPair] = {}
     left_out = {"repeated": 0, "two labels": 0}
     for row in rows:
         key = _pair_key(row)
         if len(labels[key]) > 1:
             left_out["two labels"] += 1
-        elif key in kept:
+        elif key in distinct:
             left_out["repeated"] += 1
         else:
-            kept[key] = row
-    return list(kept.values()), left_out
+            distinct[key] = row
+    return list(distinct.values()), left_out
 
 
-def _pair_key(row: Row) -> tuple[str, str]:
+def _pair_key(row: SourcedPair) -> tuple[str, str]:
     return _key(row.pair.premise), _key(row.pair.hypothesis)
 
 
-def _split(rows: Sequence[Row], share: float, seed: int) -> tuple[list[Row], list[Row]]:
+def _split(
+    rows: Sequence[SourcedPair], share: float, seed: int
+) -> tuple[list[SourcedPair], list[SourcedPair]]:
     """(held out, training), by premise; the pairs of both in a seeded order."""
     premises = sorted({_key(row.pair.premise) for row in rows}, key=lambda premise: order(seed, premise))
     chosen = {*premises[: max(1, round(share * len(premises)))]} if len(premises) > 1 else set()
     shuffled = sorted(rows, key=lambda row: order(seed, f"{row.pair.premise}\n{row.pair.hypothesis}"))
-    parts: tuple[list[Row], list[Row]] = ([], [])
+    parts: tuple[list[SourcedPair], list[SourcedPair]] = ([], [])
     for row in shuffled:
         parts[_key(row.pair.premise) not in chosen].append(row)
     return parts
 
 
-def _balanced(rows: Sequence[Row]) -> list[Row]:
+def _balanced(rows: Sequence[SourcedPair]) -> list[SourcedPair]:
     """The first rows of each label, as many as the rarest has; their order stays."""
     most = min(sum(row.label == label for row in rows) for label in LABELS)
     seen = dict.fromkeys(LABELS, 0)
-    kept = []
+    balanced = []
     for row in rows:
         seen[row.label] += 1
         if seen[row.label] <= most:
-            kept.append(row)
-    return kept
+            balanced.append(row)
+    return balanced
 
 
 def _common(prompts: Sequence[Tokens]) -> int:
@@ -211,10 +212,3 @@ def _common(prompts: Sequence[Tokens]) -> int:
         (place for place in range(shortest) if first[place] != last[place]),
         shortest,
     )
-
-
-def file_digests(paths: Iterable[Path]) -> list[str]:
-    """Hex sha256 of each file."""
-    from pluralism_local.models.gguf_file import sha256_of
-
-    return [sha256_of(path) for path in paths]

@@ -15,21 +15,22 @@ import json
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from communitylm.community.training import PEFT_FOLDER, RECORD
 from communitylm.corpus.split import order
+from communitylm.export.finished_run import base_of, read_record
 from communitylm.export.lora_gguf import read_lora, write_lora_gguf
 from communitylm.export.parity import ParityBase
-from communitylm.nli.data import Row, clean, examples, word_tokens
-from communitylm.nli.training import HELD_OUT, KIND, STATE
-from communitylm.training.bases import Base, find_base
+from communitylm.nli.data import SourcedPair, clean, examples, word_tokens
+from communitylm.nli.training import HELD_OUT, KIND
+from communitylm.progress import Say
+from communitylm.training.bases import Base
+from communitylm.training.run_folder import PEFT_FOLDER
 from pluralism_local.engine.base import LanguageModel
-from pluralism_local.errors import InvalidInput, NotFound, Refused
 from pluralism_local.evaluation.nli.adapter import AdapterNli
 from pluralism_local.evaluation.nli.base import parts
 from pluralism_local.evaluation.nli.check import check
@@ -39,8 +40,6 @@ from pluralism_local.files import write_atomic
 from pluralism_local.types import AdapterRef
 
 AGREEMENT_PAIRS = 60
-
-Say = Callable[[str], None]
 
 
 def export(
@@ -55,17 +54,17 @@ def export(
     """Write the adapter and its facts into `to`, both or neither; returns the facts.
 
     Args:
-        folder: a finished run of `nli_training`.
+        folder: a finished run of `train_nli.py`.
         check_on: files of labelled pairs to check the exported adapter on; of each at most `most` pairs, drawn by a
             hash, or all.
         threads: of llama.cpp, which slows down badly where it has more than there are idle cores; None for all cores.
 
     Raises:
-        NotFound, InvalidInput: the run is not finished or none, or as `find_base` and `read_pairs`.
-        Refused: another base than the training's, or llama.cpp and PEFT disagree (`ParityBase.check`).
+        NotFound, InvalidInput, Refused: as `read_record`, `base_of` and `read_pairs`; llama.cpp and PEFT disagree
+            (`ParityBase.check`).
     """
-    record = _finished(folder)
-    base = _base(record)
+    record = read_record(folder, "kind", KIND)
+    base = base_of(folder, record)
     data = {path: read_pairs(path) for path in check_on}  # what is wrong with them is said before the work
     with tempfile.TemporaryDirectory() as spare:
         draft = Path(spare) / f"{NAME}.gguf"
@@ -88,12 +87,22 @@ def export(
             scorer = AdapterNli(engine, AdapterRef(draft, info.sha256))
             facts["agreement"] = agreement(base, folder, scorer, say)
             facts["accuracy"] = {
-                path.name.partition(".")[0]: _accuracy(scorer, path.name, found, most, say)
-                for path, found in data.items()
+                path.name.partition(".")[0]: _accuracy(scorer, path.name, pairs, most, say)
+                for path, pairs in data.items()
             }
-            kept = ("files", "about", "licence", "pairs", "pairs_seen", "steps", "recipe", "settings", "seed")
+            about = (
+                "files",
+                "about",
+                "licence",
+                "pairs",
+                "pairs_seen",
+                "steps",
+                "recipe",
+                "settings",
+                "seed",
+            )
             more = ("date", "device", "precision", "training_minutes", "version", "left_out")
-            facts["training"] = {key: record[key] for key in (*kept, *more)}
+            facts["training"] = {key: record[key] for key in (*about, *more)}
             facts["held_out"] = record["held_out"]
             write_atomic(Path(spare) / f"{NAME}.json", _text(facts))
             find_shipped(engine.info, Path(spare))
@@ -135,31 +144,35 @@ def agreement(base: Base, folder: Path, scorer: AdapterNli, say: Say = lambda _:
     from communitylm.nli.objective import word_probabilities
 
     rows = [
-        Row(row.pair, row.label, HELD_OUT) for row in read_pairs(folder / HELD_OUT).rows[:AGREEMENT_PAIRS]
+        SourcedPair(row.pair, row.label, HELD_OUT)
+        for row in read_pairs(folder / HELD_OUT).rows[:AGREEMENT_PAIRS]
     ]
     with base.speller(chat=True) as speller:
-        _, made, _ = examples(rows, speller, longest=2**20)
+        _, spelled, _ = examples(rows, speller, longest=2**20)
         words = word_tokens(speller)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by a name it has renamed
         model = PeftModel.from_pretrained(base.load(torch.float32, "cpu"), folder / PEFT_FOLDER)
     model.eval()
     theirs = np.concatenate(
-        [word_probabilities(model, [pair for _, pair in made[part]], words) for part in parts(len(made), 8)]
+        [
+            word_probabilities(model, [pair for _, pair in spelled[part]], words)
+            for part in parts(len(spelled), 8)
+        ]
     )
-    ours = scorer.score([clean(row.pair) for row, _ in made])
+    ours = scorer.score([clean(row.pair) for row, _ in spelled])
     difference = np.abs(ours - theirs)
-    found = {
-        "pairs": len(made),
+    agreed = {
+        "pairs": len(spelled),
         "largest": float(difference.max()),
         "mean": float(difference.mean()),
         "same": float((ours.argmax(axis=1) == theirs.argmax(axis=1)).mean()),
     }
     say(
-        f"llama.cpp and torch on {len(made)} held-out pairs: probabilities differ by {found['mean']:.3f} on average, "
-        f"{found['largest']:.3f} at most; the same answer in {found['same']:.0%}"
+        f"llama.cpp and torch on {len(spelled)} held-out pairs: probabilities differ by {agreed['mean']:.3f} on "
+        f"average, {agreed['largest']:.3f} at most; the same answer in {agreed['same']:.0%}"
     )
-    return found
+    return agreed
 
 
 def _engine(base: Base, threads: int | None) -> LanguageModel:
@@ -174,40 +187,6 @@ def _engine(base: Base, threads: int | None) -> LanguageModel:
         fingerprint=base.fingerprint,
         options=LlamaOptions(threads=threads),
     )
-
-
-def _finished(folder: Path) -> dict[str, Any]:
-    """The run's record."""
-    try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        if record["kind"] == KIND and isinstance(record["base"]["reference"], str):
-            return dict(record)
-    except FileNotFoundError:
-        if (folder / STATE).exists():
-            raise NotFound(
-                f"The run {folder} is not finished.", "Start its training again: it resumes."
-            ) from None
-        raise NotFound(f"{folder} is no run of train_nli.py.", "Give recipes/runs/nli.") from None
-    except (ValueError, KeyError, TypeError):
-        pass
-    raise InvalidInput(f"{folder / RECORD} is not the record of an NLI training.", "Give recipes/runs/nli.")
-
-
-def _base(record: dict[str, Any]) -> Base:
-    trained_on = record["base"]
-    there = trained_on.get("path")
-    base = find_base(there if there and Path(there).exists() else trained_on["reference"], Path.cwd())
-    if base.gguf is None:
-        raise InvalidInput(
-            f"An adapter is exported for a base as GGUF, and {base.reference} is none.",
-            "Train it on 'starter' or a .gguf file.",
-        )
-    if base.fingerprint != trained_on["fingerprint"]:
-        raise Refused(
-            f"The run was trained on another base than {base.gguf}: the fingerprints differ.",
-            f"Put the file of {trained_on['model']} back that it was trained on.",
-        )
-    return base
 
 
 def _text(facts: dict[str, Any]) -> str:

@@ -13,15 +13,12 @@ training push the probability of the others, and of all else, towards 0.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 
 from communitylm.training.examples import Example, Tokens
-from communitylm.training.objective import answer_loss, head_of
-
-Batch = dict[str, torch.Tensor]
+from communitylm.training.token_losses import Batch, answer_loss, head_of
 
 
 def collate(examples: Sequence[Example]) -> Batch:
@@ -88,8 +85,3 @@ def word_probabilities(model: Any, examples: Sequence[Example], words: Tokens) -
         hidden = last_hidden(model, collate(examples))
         logits = hidden.double() @ head_of(model)[list(words)].double().T
         return logits.softmax(dim=1)
-
-
-def computing(device: str, precision: str) -> AbstractContextManager[Any]:
-    """Where the forward pass runs: bf16 autocast, or nothing."""
-    return torch.autocast(device, dtype=torch.bfloat16) if precision == "bf16" else nullcontext()
