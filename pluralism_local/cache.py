@@ -1,5 +1,4 @@
-"""What plocal keeps and can make again: copies of models, packs, prefixes, logs, and what it remembers of files and
-machine.
+"""What plocal keeps and can make again: copies of models, prefixes, logs, and what it remembers of files and machine.
 
     <cache> ──items──> Item…            Item… ──remove──> the files are gone, what is in use serves until it is closed
             ──verify──> Checked…: the damaged ones are thrown away
@@ -20,14 +19,17 @@ from typing import Any, Literal, get_args
 
 from pluralism_local.engine import prefix_files
 from pluralism_local.engine.prefix_files import PREFIXES
-from pluralism_local.engine.shelf import CANDIDATES, PACKS, WEIGHTS, Entry, Shelf
+from pluralism_local.engine.shelf import CANDIDATES, WEIGHTS, Entry, Shelf
 from pluralism_local.unfinished import sweep
 
-Kind = Literal["copies", "packs", "prefixes", "logs", "remembered"]
+Kind = Literal["copies", "prefixes", "logs", "remembered"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-_SHELVES: dict[str, Kind] = {WEIGHTS: "copies", CANDIDATES: "copies", PACKS: "packs"}
-_VERIFIED: frozenset[Kind] = frozenset({"copies", "packs", "prefixes"})
+_PACKS = "packs"
+"""Folder of copies with a pool's adapters in them, which versions before 0.2 wrote and nothing reads any more."""
+
+_SHELVES: dict[str, Kind] = {WEIGHTS: "copies", CANDIDATES: "copies", _PACKS: "copies"}
+_VERIFIED: frozenset[Kind] = frozenset({"copies", "prefixes"})
 _REMEMBERED = {
     "files": "checksums of files",
     "kernels": "which kernels of llama.cpp work here",
@@ -44,8 +46,8 @@ class Item:
     Attributes:
         used: when it was last of use, as far as its times tell.
         about: what it belongs to, for people.
-        model: the path of the model that a copy, a pack or a prefix is made of, if noted.
-        adapters: paths of what else went into a pack.
+        model: the path of the model that a copy or a prefix is made of, if noted.
+        adapters: paths of what else went into a copy of an older version.
     """
 
     kind: Kind
@@ -71,7 +73,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A copy, pack or prefix that was read whole; a damaged one has been thrown away."""
+    """A copy or prefix that was read whole; a damaged one has been thrown away."""
 
     item: Item
     state: Literal["whole", "damaged"]
@@ -98,7 +100,7 @@ def remove(removed: Sequence[Item]) -> None:
 def verify(
     checked: Sequence[Item], progress: Callable[[Item], None], should_stop: Callable[[], bool]
 ) -> Iterator[Checked]:
-    """Read copies, packs and prefixes whole, one after the other; what is not as it was written is thrown away."""
+    """Read copies and prefixes whole, one after the other; what is not as it was written is thrown away."""
     damaged: set[str | None] = set()  # models whose copies are
     for item in checked:
         if item.kind not in _VERIFIED or should_stop():
@@ -120,15 +122,16 @@ def _of_shelves(folder: Path) -> Iterator[Item]:
         shelf = Shelf(folder / name)
         shelf.tidy()
         for entry in shelf.entries():
-            yield _shelved(kind, entry)
+            yield _shelved(kind, entry, is_old=name == _PACKS)
 
 
-def _shelved(kind: Kind, entry: Entry) -> Item:
+def _shelved(kind: Kind, entry: Entry, *, is_old: bool) -> Item:
     model = _text(entry.made_of, "model")
     paths = entry.made_of.get("adapters")
     adapters = tuple(path for path in paths if isinstance(path, str)) if isinstance(paths, list) else ()
     names = [Path(model).name] if model else ["not known: it will be made again"]
     names += [Path(path).parent.name for path in adapters]
+    names += ["read by versions before 0.2 only"] * is_old
     return Item(kind, entry.path, entry.file_bytes, entry.used, ", ".join(names), model, adapters)
 
 

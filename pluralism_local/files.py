@@ -3,6 +3,7 @@
     path ──open_regular──> a binary file | NotFound | InvalidInput
     text ──write_atomic──> the file, old or new, never half
     plain value ──digest──> 64 hex digits
+    text ──key_of──> a name for what is cached about it
     (path, size, modification time) ──remembered──> what was computed from the file before
 
 A cache is a convenience: a damaged one is begun anew, one that cannot be written is done without.
@@ -28,6 +29,11 @@ DIGESTS = "files.json"
 
 LFS_START = b"version https://git-"
 LFS_HINT = "This is a Git LFS pointer, a note about the file: fetch the file itself with `git lfs pull`."
+
+
+def key_of(text: str) -> str:
+    """32 hex digits that tell `text` from all others: a name for the cached file that `text` says what it is of."""
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def is_lfs_pointer(path: Path) -> bool:

@@ -141,14 +141,13 @@ def open_local(
     from pluralism_local.engine.model_safety import TRIALS
     from pluralism_local.engine.planner import PLANS
     from pluralism_local.engine.prefix_files import PREFIXES
-    from pluralism_local.engine.shelf import PACKS, WEIGHTS
+    from pluralism_local.engine.shelf import WEIGHTS
 
     options = LlamaOptions(
         ctx_size=settings.ctx_size,
         gpu_layers=settings.gpu_layers,
         threads=settings.threads,
         template=settings.template,
-        pack_dir=where.cache_dir / PACKS,
         prefix_dir=where.cache_dir / PREFIXES if settings.prefixes == "disk" else None,
         trial_dir=where.cache_dir / TRIALS,
         weights_dir=where.cache_dir / WEIGHTS if settings.weights == "auto" else None,

@@ -24,7 +24,7 @@ import scipy.special
 
 from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.engine.handles import Context, Model
-from pluralism_local.engine.plan import Row
+from pluralism_local.engine.schedule import Row
 from pluralism_local.errors import Cancelled, DamagedWeights, InvalidInput
 
 MOST_TOKENS = 512

@@ -126,9 +126,7 @@ def bench_eval(
         InvalidInput, NotFound, Refused, ContextOverflow: as the engine and the runner do.
     """
     with tempfile.TemporaryDirectory(prefix="plocal-bench-") as folder:
-        options = replace(
-            options, ignore_end=True, pack_dir=Path(folder) / "packs", weights_dir=Path(folder) / "weights"
-        )
+        options = replace(options, ignore_end=True, weights_dir=Path(folder) / "weights")
         speaking = speaking_by_adapter(pool, path, Path(folder), note)
         comment = Sampling(1.0, 0.9, comment_tokens)
         began = time.perf_counter()

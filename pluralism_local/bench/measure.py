@@ -78,9 +78,7 @@ def bench(path: Path, name: str, pool: Pool, work: Workload, options: LlamaOptio
         EngineFailure: the server does not do what it is asked for.
     """
     with tempfile.TemporaryDirectory(prefix="plocal-bench-") as folder:
-        options = replace(
-            options, ignore_end=True, pack_dir=Path(folder) / "packs", weights_dir=Path(folder) / "weights"
-        )
+        options = replace(options, ignore_end=True, weights_dir=Path(folder) / "weights")
         if work.voices == "personas":
             speaking = speaking_by_persona(pool)
         else:

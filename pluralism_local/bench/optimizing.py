@@ -74,7 +74,7 @@ class Optimizer:
         self._folder = cache_dir / CANDIDATES
         self._shelf = Shelf(self._folder)
         self._threads = options.threads or physical_cores()
-        self._options = replace(options, ignore_end=True, lookup=False, pack_dir=None, threads=self._threads)
+        self._options = replace(options, ignore_end=True, lookup=False, threads=self._threads)
         self._header = read_model_header(subject.path)
         self._candidates, self._left_out = plan(self._header, work.kinds)
         if work.chosen and work.chosen not in {candidate.kind for candidate in self._candidates}:

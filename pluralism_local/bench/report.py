@@ -78,7 +78,7 @@ class Report:
     `ask` is an ask of a pool that was not asked before, `second` the next one, by a fresh engine over
     the same cache, on another question; `restored_tokens` of it were read from
     there, and `guesses` are its own. `together` names the ways that several adapters ran in (see
-    `engine.packs.together`), with the reason where they ran apart; empty without adapters. `kernels` says what both
+    `engine.together`), with the reason where they ran apart; empty without adapters. `kernels` says what both
     sides did without, since it faults on this machine.
     """
 

@@ -35,6 +35,7 @@ def _record(name: str, planned: Planned) -> dict[str, Any]:
         "reason": planned.remembered.reason or None,
         "choices": planned.choices.record(),
         "rules": planned.rules.record(),
+        "adapters": [comparison.record() for comparison in planned.adapters.remembered()],
         "table": None if measured is None else measured.record(),
     }
 
@@ -51,7 +52,7 @@ def _text(name: str, planned: Planned) -> str:
                 ("threads", str(choices.threads)),
                 ("flash attention", "on" if choices.flash else "off"),
                 ("texts of one kind", _batches(choices)),
-                ("several adapters", f"{many(choices.lanes_apart(6), 'context')} side by side for six"),
+                ("several adapters", "; ".join(_adapters(planned))),
                 ("guesses", _guesses(choices)),
             ]
         ),
@@ -71,6 +72,19 @@ def _batches(choices: Choices) -> str:
         where = "one context" if batch.lanes == 1 else f"{batch.lanes} contexts"
         parts.append(f"{whom} in {where} of at most {batch.rows}")
     return "; ".join(parts[:8]) + ("; …" if len(parts) > 8 else "")
+
+
+def _adapters(planned: Planned) -> list[str]:
+    """How several adapters run: what was measured of each number of them, or the rule."""
+    compared = planned.adapters.remembered()
+    if not compared:
+        lanes = many(planned.choices.lanes_apart(6), "context")
+        return [f"stacked in one batch where they can be, else apart, {lanes} side by side for six"]
+    return [
+        f"{each.adapters} (rank {each.rank}) {'stacked' if each.is_stacked_faster else 'apart'}: a token of each takes "
+        f"{each.stacked_seconds * 1e3:.1f} ms stacked, {each.apart_seconds * 1e3:.1f} ms apart"
+        for each in compared
+    ]
 
 
 def _guesses(choices: Choices) -> str:

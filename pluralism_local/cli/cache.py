@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from pluralism_local.cache import Item
 
 app = typer.Typer(
-    help="What can be made again: list, clear and verify copies, packs, prefixes, logs and checksums.",
+    help="What can be made again: list, clear and verify copies, prefixes, logs and checksums.",
     rich_markup_mode=None,
 )
 
-Kind = Literal["copies", "packs", "prefixes", "logs", "remembered", "all"]  # `cache.Kind`, and all of them
+Kind = Literal["copies", "prefixes", "logs", "remembered", "all"]  # `cache.Kind`, and all of them
 
 
 @app.command()
@@ -38,7 +38,7 @@ def ls(context: typer.Context, as_json: options.Json = False) -> None:
 def clear(
     context: typer.Context,
     kind: Annotated[
-        Kind, typer.Argument(metavar="[KIND]", help="copies, packs, prefixes, logs, remembered or all.")
+        Kind, typer.Argument(metavar="[KIND]", help="copies, prefixes, logs, remembered or all.")
     ] = "all",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go. Default: off.")] = False,
     as_json: options.Json = False,
@@ -66,7 +66,7 @@ def clear(
 
 @app.command()
 def verify(context: typer.Context, as_json: options.Json = False) -> None:
-    """Read every copy, pack and prefix whole, and throw away the damaged ones.
+    """Read every copy and prefix whole, and throw away the damaged ones.
 
     Each is compared with the SHA-256 of when it was written. Where one was damaged the exit is 4; it is made
     again when it is needed.

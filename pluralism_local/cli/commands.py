@@ -28,7 +28,7 @@ SENTENCES = MappingProxyType(
         "models": "Models: list, inspect, verify, optimize, choose the default.",
         "eval": "Evaluation: run the paper's six tasks, score answers, compare methods.",
         "logs": "The history: list, read, search, export, import and delete conversations; on and off.",
-        "cache": "What can be made again: list, clear and verify copies, packs, prefixes, logs and checksums.",
+        "cache": "What can be made again: list, clear and verify copies, prefixes, logs and checksums.",
         "config": "Settings: show them and their origin, set one, find the file, trust a folder's.",
         "bench": "Measure this machine: prompts, generation, batches, and a whole overton ask.",
     }

@@ -128,7 +128,7 @@ def _build() -> Finding:
 
 
 def _trials() -> Iterator[Finding]:
-    """What is remembered of models, packs and adapters that were tried in a child process."""
+    """What is remembered of models and adapters that were tried in a child process."""
     from pluralism_local import config
     from pluralism_local.engine import model_safety
 
@@ -142,7 +142,7 @@ def _trials() -> Iterator[Finding]:
         troubled += bool(told)
         yield from (Finding("warn", "tried", f"{verdict.name}: {problem}") for problem in told)
     if verdicts and not troubled:
-        yield Finding("ok", "tried", "all models, packs and adapters so far run as they are")
+        yield Finding("ok", "tried", "all models and adapters so far run as they are")
 
 
 def _kernels() -> Finding:

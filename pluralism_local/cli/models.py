@@ -90,7 +90,7 @@ def verify(context: typer.Context, name: Name, as_json: options.Json = False) ->
     package it came in has on record (exit 4 if they differ). For any other file there is nothing to compare
     with, and that is said.
 
-    Copies and packs of the model in the cache are read, too; a damaged one is thrown away (exit 4).
+    Copies of the model in the cache are read, too; a damaged one is thrown away (exit 4).
 
     Last, a process of its own loads the model and decodes a few tokens, plainly and with the kernels that are
     fastest here; how it runs is remembered (exit 4 if llama.cpp does not survive it).
@@ -177,7 +177,7 @@ def _cached(out: Output, file: ModelFile) -> list[dict[str, Any]]:
         if item.model and Path(item.model).resolve() == model
     ]
     checked = cache.verify(made_of_it, lambda item: out.status(f"reading {item.path.name} …"), lambda: False)
-    kinds = {"copies": "copy", "packs": "pack", "prefixes": "prefix"}
+    kinds = {"copies": "copy", "prefixes": "prefix"}
     entries = [
         {"kind": kinds[verdict.item.kind], "path": str(verdict.item.path), "state": verdict.state}
         for verdict in checked

@@ -168,7 +168,7 @@ def _subject(out: Output, name: str, file: ModelFile) -> Subject:
 
 
 def _engine_options(settings: Settings) -> LlamaOptions:
-    """As an ask opens a model, without packs."""
+    """As an ask opens a model."""
     from pluralism_local import config
     from pluralism_local.engine.llama import LlamaOptions
     from pluralism_local.engine.model_safety import TRIALS

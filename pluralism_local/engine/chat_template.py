@@ -51,19 +51,19 @@ def chat_renderer(template: str, *, bos: str, eos: str) -> ChatRenderer:
         )
         return closed(text) if header else text
 
-    def heard(messages: Sequence[Message], header: bool, text: str) -> str:
+    def with_system_words(messages: Sequence[Message], header: bool, text: str) -> str:
         """`text`, or the conversation with the system's words folded in where only that shows them."""
         folded = fold_system(messages)
         if folded is None or (words := messages[0].content.strip()) in text:
             return text
         with suppress(Exception):
-            if words in (said := attempt(folded, header)):
-                return said
+            if words in (prompt := attempt(folded, header)):
+                return prompt
         return text
 
     def render(messages: Sequence[Message], header: bool) -> str:
         try:
-            return heard(messages, header, attempt(messages, header))
+            return with_system_words(messages, header, attempt(messages, header))
         except TooMuchWork as error:
             raise InvalidInput(
                 f"The model's chat template does more than a template may: {error}.", _WITHOUT

@@ -13,7 +13,6 @@ No copy is no error: the reason is kept in `reason`, and the caller runs the fil
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 from collections import Counter
@@ -22,6 +21,7 @@ from pathlib import Path
 from pluralism_local.engine.handles import write_quantized
 from pluralism_local.engine.shelf import Shelf
 from pluralism_local.errors import PlocalError
+from pluralism_local.files import key_of
 from pluralism_local.gguf_header import GGML_TYPES, GGUFHeader
 from pluralism_local.unfinished import beside
 
@@ -67,7 +67,7 @@ class FastWeights:
         if header.file_bytes > LARGEST_MODEL or (header.integer("split.count") or 1) > 1:
             self.reason = "the model is too large to copy it unasked"
             return None
-        key = hashlib.sha256(f"{COPY_TYPE} {identity}".encode()).hexdigest()[:32]
+        key = key_of(f"{COPY_TYPE} {identity}")
         try:
             return self._shelf.find(key) or self._shelf.add(
                 key,

@@ -204,19 +204,19 @@ class _Reader:
             if not self._peek():
                 self._at = start
                 raise self._fault(f"the closing {end} is missing")
-            found = _CHARACTER.match(self._text, self._at)
-            if found is None:
+            character = _CHARACTER.match(self._text, self._at)
+            if character is None:
                 raise self._fault("a backslash is followed by nothing that it can escape")
-            self._at, count = found.end(), count + 1
+            self._at, count = character.end(), count + 1
         self._at += 1
         return count
 
     def _repeated(self, size: int, item: _Item) -> int:
         """Read how often `item` comes; the size of all of it."""
-        found = _REPETITION.match(self._text, self._at)
-        if found is None:
+        repetition = _REPETITION.match(self._text, self._at)
+        if repetition is None:
             raise self._fault("a repetition such as {2,5} is expected")
-        sign, least, comma, most = found.groups()
+        sign, least, comma, most = repetition.groups()
         if sign:
             times, can_be_left_out, is_endless = 1, sign in "*?", sign in "*+"
         else:
@@ -230,15 +230,15 @@ class _Reader:
             raise self._fault("what may be empty is repeated without end")
         item.can_be_left_out |= can_be_left_out
         item.is_endless |= is_endless
-        self._at = found.end()
+        self._at = repetition.end()
         return size * times
 
     def _name(self) -> str:
-        found = _NAME.match(self._text, self._at)
-        if found is None:
+        name = _NAME.match(self._text, self._at)
+        if name is None:
             raise self._fault("the name of a rule is expected")
-        self._at = found.end()
-        return found[0]
+        self._at = name.end()
+        return name[0]
 
     def _expect(self, text: str) -> None:
         if not self._text.startswith(text, self._at):
@@ -249,9 +249,9 @@ class _Reader:
         return self._text[self._at : self._at + 1]
 
     def _skip(self, *, lines: bool) -> None:
-        found = (_BLANK_AND_LINES if lines else _BLANK).match(self._text, self._at)
-        if found is not None:
-            self._at = found.end()
+        blanks = (_BLANK_AND_LINES if lines else _BLANK).match(self._text, self._at)
+        if blanks is not None:
+            self._at = blanks.end()
 
     def _fault(self, what: str) -> InvalidInput:
         line = self._text.count("\n", 0, self._at) + 1

@@ -39,9 +39,9 @@ def names() -> tuple[str, ...]:
 def drop(dropped: Collection[str]) -> None:
     """Leave the buffer types of these names out of every load from now on; unknown names are no error."""
     array = _array()
-    kept = [pointer for pointer, name in zip(_pointers(), names(), strict=True) if name not in dropped]
+    remaining = [pointer for pointer, name in zip(_pointers(), names(), strict=True) if name not in dropped]
     if array is not None:
-        for place, pointer in enumerate([*kept, None]):
+        for place, pointer in enumerate([*remaining, None]):
             array[place] = pointer
 
 

@@ -87,13 +87,13 @@ class Grammar:
         """Whether `token` may come next."""
         if not (self._model.piece(token) or self._model.ends_answer(token)):
             return False
-        one = np.zeros(1, _CANDIDATE)
-        one["id"] = token
-        self._apply(one)
-        return bool(np.isfinite(one["logit"][0]))
+        candidate = np.zeros(1, _CANDIDATE)
+        candidate["id"] = token
+        self._apply(candidate)
+        return bool(np.isfinite(candidate["logit"][0]))
 
     def masked(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """`logits` [vocabulary] with minus infinity for all that may not come next."""
+        """`logits` [n_vocab] float32 with minus infinity for all that may not come next."""
         candidates = np.zeros(logits.size, _CANDIDATE)
         candidates["id"] = np.arange(logits.size, dtype=np.int32)
         candidates["logit"] = logits

@@ -32,9 +32,9 @@ from pluralism_local.engine.library_layout import unexpected
 from pluralism_local.engine.log_file import LogFile
 from pluralism_local.engine.markers import Marker
 from pluralism_local.engine.pace import Pace
-from pluralism_local.engine.plan import Row, RowHook
+from pluralism_local.engine.page_release import give_back
 from pluralism_local.engine.poll import Poll
-from pluralism_local.engine.resident import give_back
+from pluralism_local.engine.schedule import Row, RowHook
 from pluralism_local.errors import Cancelled, EngineFailure, InvalidInput
 
 _DECODE_ABORTED = 2
@@ -70,12 +70,12 @@ class _Log:
 
     def tail(self) -> str:
         """The last lines that look like errors, in one line."""
-        wanted = [
+        errors = [
             line.strip()
             for line in "".join(self.lines).splitlines()
             if any(word in line.lower() for word in ("error", "fail", "invalid", "unsupported", "unable"))
         ]
-        return "; ".join(wanted[-2:])
+        return "; ".join(errors[-2:])
 
 
 _log: _Log | None = None
@@ -236,15 +236,15 @@ class Model(_Handle):
     def markers(self) -> list[Marker]:
         """Every token that is found in text by its spelling: control tokens, and those added to the vocabulary."""
         control = lib.LLAMA_TOKEN_ATTR_CONTROL | lib.LLAMA_TOKEN_ATTR_UNKNOWN
-        found = []
+        markers = []
         for token in range(self.vocabulary_size):
             kind = lib.llama_vocab_get_attr(self._vocabulary, token)
             if kind & (control | lib.LLAMA_TOKEN_ATTR_USER_DEFINED):
                 strips = [
                     bool(kind & side) for side in (lib.LLAMA_TOKEN_ATTR_LSTRIP, lib.LLAMA_TOKEN_ATTR_RSTRIP)
                 ]
-                found.append(Marker(token, self.spelling(token), bool(kind & control), *strips))
-        return found
+                markers.append(Marker(token, self.spelling(token), bool(kind & control), *strips))
+        return markers
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> tuple[int, ...]:
         """Token ids of `text`; `add_special` adds what the vocabulary wants at the start (BOS)."""
@@ -448,7 +448,7 @@ class Context(_Handle):
         raise EngineFailure(f"llama.cpp failed to decode (code {code}).{_because()}")
 
     def logits(self, row: int) -> npt.NDArray[np.float32]:
-        """Logits [vocabulary] of row `row` of the last decode; a view, valid until the next decode."""
+        """Logits [n_vocab] float32 of row `row` of the last decode; a view, valid until the next decode."""
         pointer = lib.llama_get_logits_ith(self._live, row)
         if not pointer:
             raise EngineFailure(f"Row {row} of the last batch has no logits.")

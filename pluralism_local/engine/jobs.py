@@ -13,17 +13,16 @@ from collections.abc import Sequence
 
 from pluralism_local.engine.kv_store import KVStore
 from pluralism_local.engine.markers import Marked
-from pluralism_local.engine.packs.open_pack import OpenPack
-from pluralism_local.engine.plan import BASE_SLOT, Job, Prefix, common_prefix, token_of
 from pluralism_local.engine.prompter import Prompter
 from pluralism_local.engine.recurring import Recurring
+from pluralism_local.engine.schedule import BASE_SLOT, Job, Prefix, common_prefix, token_of
 from pluralism_local.engine.slots import Slots
 from pluralism_local.errors import ContextOverflow, InvalidInput, Unsupported
 from pluralism_local.types import AdapterRef, Message
 
 
 class JobMaker:
-    """Makes jobs of at most `context` tokens, of `most` that are possible; `store` and `packs` know what is kept.
+    """Makes jobs of at most `context` tokens, of `most` that are possible; `store` knows what is kept.
 
     Attributes:
         recurring: finds what recurs of prompts.
@@ -34,12 +33,11 @@ class JobMaker:
         prompter: Prompter,
         slots: Slots,
         store: KVStore,
-        packs: OpenPack,
         context: int,
         *,
         most: int | None = None,
     ) -> None:
-        self._prompter, self._slots, self._store, self._packs = prompter, slots, store, packs
+        self._prompter, self._slots, self._store = prompter, slots, store
         self.recurring = Recurring(prompter)
         self._context, self._most = context, most or context
 
@@ -94,14 +92,10 @@ class JobMaker:
     def _tokens(self, prompt: Marked) -> tuple[int, ...]:
         with self._store.lock:
             entry = self._store.spelled(prompt)
-        known = [(entry.text, tuple(token_of(code) for code in entry.codes))] if entry else []
-        header = self._prompter.answer_header()
-        if header and (packed := self._packs.spelled(prompt, header[0])):
-            known.append(packed)
-        if not known:
+        if entry is None:
             return self._prompter.tokens(prompt)
-        text, spelled = max(known, key=lambda found: len(found[0]))
-        return spelled + self._prompter.more_tokens(Marked(prompt[len(text) :]), after=text)
+        spelled = tuple(token_of(code) for code in entry.codes)
+        return spelled + self._prompter.more_tokens(Marked(prompt[len(entry.text) :]), after=entry.text)
 
     def _switch(self, prompt: Marked, tokens: Sequence[int], ref: AdapterRef | None, slot: int) -> int:
         """Where the adapter begins to act; 0 for the base and for an adapter that acts always."""
@@ -129,9 +123,9 @@ def _fitting(prefix: Prefix | None, tokens: Sequence[int]) -> Prefix | None:
     return prefix
 
 
-def _occurrences(tokens: Sequence[int], wanted: Sequence[int]) -> list[int]:
-    """Where `wanted` begins in `tokens`, in order; nowhere if it is empty."""
-    if not wanted:
+def _occurrences(tokens: Sequence[int], sought: Sequence[int]) -> list[int]:
+    """Where `sought` begins in `tokens`, in order; nowhere if it is empty."""
+    if not sought:
         return []
-    last = len(tokens) - len(wanted)
-    return [start for start in range(last + 1) if tuple(tokens[start : start + len(wanted)]) == tuple(wanted)]
+    last = len(tokens) - len(sought)
+    return [start for start in range(last + 1) if tuple(tokens[start : start + len(sought)]) == tuple(sought)]

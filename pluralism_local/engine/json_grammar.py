@@ -127,7 +127,7 @@ class _Rules:
             return _any_of([self.value(choice, f"{place}/anyOf/{i}") for i, choice in choices])
         kind = schema.get("type")
         if isinstance(kind, list):
-            return _any_of([self._typed(one, schema, place, only_own=True) for one in kind])
+            return _any_of([self._typed(name, schema, place, only_own=True) for name in kind])
         return self._typed(kind, schema, place)
 
     def _typed(self, kind: Any, schema: Mapping[str, Any], place: str, *, only_own: bool = False) -> str:

@@ -12,7 +12,6 @@ fails for a reason of its own; then all extra buffer types are left out for this
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 import sys
@@ -28,7 +27,7 @@ from typing import Any
 from pluralism_local import config
 from pluralism_local.engine import child_process
 from pluralism_local.engine.processor import Processor, library_sha256, processor
-from pluralism_local.files import write_atomic
+from pluralism_local.files import key_of, write_atomic
 
 TOLERANCE = 5e-3
 """Largest squared difference over squared size of the logits. Seen: 0.0004 between plain and repacked weights, which
@@ -135,7 +134,7 @@ def machine_key(machine: Processor | None = None) -> str:
     machine = machine or processor()
     parts = [machine.model, *sorted(machine.flags), platform.release()]
     parts += [version("llama-cpp-python"), library_sha256()]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+    return key_of("\n".join(parts))
 
 
 def _place(machine: Processor) -> Path:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from pluralism_local.engine import child_process, ggml, kernel_safety
 from pluralism_local.engine.handles import Context, Model, install_log
-from pluralism_local.engine.plan import Row
+from pluralism_local.engine.schedule import Row
 
 Kind = gguf.GGMLQuantizationType
 
@@ -81,7 +81,7 @@ def write_model(path: Path) -> Path:
 
 
 def logits(path: Path, *, repack: bool) -> npt.NDArray[np.float64]:
-    """Logits [1 + BATCH, vocabulary]: after a prompt, then of a batch in which every sequence goes on from it."""
+    """Logits [1 + BATCH, n_vocab] float64: after a prompt, then of a batch in which every sequence goes on from it."""
     with (
         Model(path, repack=repack) as model,
         Context(model, cells=256, sequences=BATCH, threads=2) as context,

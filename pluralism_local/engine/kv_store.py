@@ -2,7 +2,7 @@
 
     put(codes, data) … best(codes) -> the entry that agrees longest, and how far
 
-Codes carry the adapter's slot (see `plan`), so another adapter's cells can never be found. The least recently
+Codes carry the adapter's slot (see `schedule`), so another adapter's cells can never be found. The least recently
 used entries go first when the budget is exceeded; an entry larger than the budget is not kept at all. Entries that are
 `lasting` go after all others, and take half of the budget together at most.
 Not thread-safe by itself: the engine holds `lock` around its calls from several lanes.
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pluralism_local.engine.markers import Marked
-from pluralism_local.engine.plan import Code, common_prefix
+from pluralism_local.engine.schedule import Code, common_prefix
 
 WORTH_RESTORING = 8
 """Shorter agreements than this many cells are decoded again: cheaper than copying the entry."""
@@ -104,18 +104,18 @@ class KVStore:
 
         Of entries that agree equally far, the smallest: the rest of a larger one would be copied for nothing.
         """
-        wanted = tuple(codes)
-        found: tuple[Entry, int] | None = None
+        path = tuple(codes)
+        longest: tuple[Entry, int] | None = None
         for entry in self._entries:
-            length = min(common_prefix(entry.codes, wanted), at_most)
+            length = min(common_prefix(entry.codes, path), at_most)
             if length < WORTH_RESTORING or not self.can_be_cut(len(entry.codes), length):
                 continue
-            if found is None or (length, -len(entry.data)) > (found[1], -len(found[0].data)):
-                found = (entry, length)
-        if found is not None:
-            self._entries.remove(found[0])
-            self._entries.append(found[0])
-        return found
+            if longest is None or (length, -len(entry.data)) > (longest[1], -len(longest[0].data)):
+                longest = (entry, length)
+        if longest is not None:
+            self._entries.remove(longest[0])
+            self._entries.append(longest[0])
+        return longest
 
     def can_be_cut(self, cells: int, length: int) -> bool:
         """Whether the first `length` of a sequence's `cells` are all that going on from there takes."""

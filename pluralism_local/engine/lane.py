@@ -27,9 +27,9 @@ from pluralism_local.engine.kv_store import Entry, KVStore
 from pluralism_local.engine.lookup import Lookup, RowCosts
 from pluralism_local.engine.markers import Marked
 from pluralism_local.engine.pace import Pace
-from pluralism_local.engine.plan import Code, Job, Prefix, Row, RowHook, Wave, encode, prefill_rows
 from pluralism_local.engine.rotation import ANY_SIZE, CellBounds
 from pluralism_local.engine.sampling import Sampler, most_probable
+from pluralism_local.engine.schedule import Code, Job, Prefix, Row, RowHook, Wave, encode, prefill_rows
 from pluralism_local.engine.scoring import Path, prefixes_to_decode
 from pluralism_local.engine.stream import TextStream
 from pluralism_local.engine.thoughts import Splitter, is_tag
@@ -101,9 +101,9 @@ class Lane:
         paths = {i: job.codes for i, job in enumerate(wave.jobs)}
         with self._store.lock:
             hits = {i: self._store.best(codes, len(codes) - 1) for i, codes in paths.items()}
-        found = {i: hit for i, hit in hits.items() if hit is not None}
-        restored = sum({id(entry): len(entry.codes) for entry, _ in found.values()}.values())
-        rows = prefill_rows(paths, {i: (id(entry), length) for i, (entry, length) in found.items()})
+        restorable = {i: hit for i, hit in hits.items() if hit is not None}
+        restored = sum({id(entry): len(entry.codes) for entry, _ in restorable.values()}.values())
+        rows = prefill_rows(paths, {i: (id(entry), length) for i, (entry, length) in restorable.items()})
         return max(wave.cells, self._bounds.clamp(restored + len(rows) + sum(job.room for job in wave.jobs)))
 
     def close(self) -> None:
@@ -121,7 +121,7 @@ class Lane:
     def next_token_logits(
         self, tokens: Sequence[int], adapter: Adapter | None, scale: float
     ) -> npt.NDArray[np.float32]:
-        """Logits [vocabulary] after `tokens`, decoded on their own."""
+        """Logits [n_vocab] float32 after `tokens`, decoded on their own."""
         self._use(adapter, scale)
         self._live.forget()
         rows = prefill_rows({0: encode(tokens)}, {})
@@ -421,9 +421,9 @@ class Lane:
         """Put known prefixes into place, each copied once; what is ready, as `prefill_rows` wants it."""
         context = self._live
         with self._store.lock:
-            found = {i: self._store.best(codes, len(codes) - 1) for i, codes in paths.items()}
+            hits = {i: self._store.best(codes, len(codes) - 1) for i, codes in paths.items()}
         longest_first = sorted(
-            ((hit[1], i, hit[0]) for i, hit in found.items() if hit is not None),
+            ((hit[1], i, hit[0]) for i, hit in hits.items() if hit is not None),
             key=lambda choice: (-choice[0], choice[1]),
         )
         source_of = {id(entry): (i, entry) for _, i, entry in reversed(longest_first)}

@@ -1,28 +1,26 @@
 """The local engine: one GGUF in memory, adapters swapped in place, lists of requests as batches.
 
     requests ──> jobs (tokens, adapter slot, where it begins)
-      ├─ several activated adapters ──> pack plan ──> the pack's Runner   one batch for all of them
-      ├─ several adapters, no pack  ──> stacked plan ──> the base's Runner   one batch, on lanes of their own
-      └─ everything else            ──> plan      ──> the base's Runner   a wave per adapter, waves side by side
+      ├─ several adapters, stacked ──> stacked schedule ──> Runner   one batch for all of them, on lanes of their own
+      └─ everything else           ──> schedule         ──> Runner   a wave per adapter, waves side by side
 
-The model is loaded once; an adapter's file is loaded once and switched per wave, or is part of the pack. A pack (see
-`packs`) is the same base with several adapters stacked; it is written once per set of adapters, into `pack_dir`, and
-only for models of at most 1 GB, where that takes about a second. Requests for option probabilities never run on a pack.
-With `weights_dir`, a base whose type is slow on a CPU runs from a copy of itself in a fast one (see `fast_weights`).
+The model is loaded once; an adapter's file is loaded once and switched per wave, or is part of a stack (see
+`together`). Requests for option probabilities run a wave per adapter. With `weights_dir`, a base whose type is slow on
+a CPU runs from a copy of itself in a fast one (see `fast_weights`).
 
 What prompts begin with whatever is asked (`recurring`) is decoded once and alone, kept in memory, and with `prefix_dir`
 on the disk: its cells are the same bytes, decoded now, in an earlier call or by an earlier process.
 
-The same seed, plan and machine give the same text, with such prefixes on the disk or without. Another plan (other
-requests in the same call, a conversation gone on with) sums in another order: next-token probabilities then agree
-within 1e-3 for a model in F16, and within about 0.05 for the starter model, whose activations llama.cpp quantizes to
-8 bits. With flash attention, which copies and packs use, so does another number of threads, as a busy machine leaves
-(see `pace`); without it that changes no bit.
+The same seed, schedule and machine give the same text, with such prefixes on the disk or without. Another schedule
+(other requests in the same call, a conversation gone on with) sums in another order: next-token probabilities then
+agree within 1e-3 for a model in F16, and within about 0.05 for the starter model, whose activations llama.cpp quantizes
+to 8 bits. With flash attention, which copies use, so does another number of threads, as a busy machine leaves (see
+`pace`); without it that changes no bit.
 
 Failure modes: a request that cannot fit is refused before anything is decoded (`ContextOverflow`), an adapter that
 changes nothing likewise (`Refused`). After any error, after cancelling and after closing an iterator early, the
-engine is usable. A pack that cannot be made or read is no error: the adapters then run one wave each. Where no
-numbers come (`DamagedWeights`), what is open of the cache is compared with what was written; if it is damaged it is
+engine is usable. A stack that cannot be made is no error: the adapters then run one wave each. Where no numbers
+come (`DamagedWeights`), what is open of the cache is compared with what was written; if it is damaged it is
 made again, and the requests are carried out once more unless text of theirs is out already.
 """
 
@@ -47,25 +45,21 @@ from pluralism_local.engine.lane import SEQUENCES, Lane
 from pluralism_local.engine.llama_options import EngineStats, LlamaOptions
 from pluralism_local.engine.lookup import CPU_ROW_COSTS, GPU_ROW_COSTS
 from pluralism_local.engine.model_safety import ModelSafety, Setup, Tell
-from pluralism_local.engine.packs.open_pack import OpenPack
-from pluralism_local.engine.packs.shelf import PackShelf
-from pluralism_local.engine.packs.stacked import Stack, Stacks
-from pluralism_local.engine.packs.together import Together
-from pluralism_local.engine.plan import (
-    BASE_SLOT,
-    Job,
-    Limits,
-    Wave,
-    make_pack_plan,
-    make_plan,
-    make_stacked_plan,
-)
+from pluralism_local.engine.option_tokens import OptionTokens
 from pluralism_local.engine.planner import Planner, plan_model
 from pluralism_local.engine.prefix_files import PrefixFiles
 from pluralism_local.engine.prompter import Prompter
 from pluralism_local.engine.runner import Runner, RunnerOptions, physical_cores
+from pluralism_local.engine.schedule import (
+    BASE_SLOT,
+    Job,
+    Limits,
+    Wave,
+    make_schedule,
+    make_stacked_schedule,
+)
 from pluralism_local.engine.slots import Slots
-from pluralism_local.engine.spellings import Spellings
+from pluralism_local.engine.together import Stack, open_together
 from pluralism_local.engine.writer import Task
 from pluralism_local.errors import DamagedWeights, EngineFailure, InvalidInput
 from pluralism_local.gguf_header import GGUFHeader
@@ -135,7 +129,7 @@ class LlamaEngine(LanguageModel):
         )
         self._note = note
         self._slots = Slots(base)
-        self._ways = {"packed": 0, "stacked": 0, "apart": 0}
+        self._ways = {"stacked": 0, "apart": 0}
         self._busy = threading.Lock()
         self._closed = True
         self._load(header, ModelInfo(name, "llama.cpp", sha256, fingerprint), should_stop)
@@ -168,24 +162,15 @@ class LlamaEngine(LanguageModel):
         cells_are_of = (self._identity, weights, runs_as, self._bounds)
         files = PrefixFiles.of(self.options.prefix_dir, cells_are_of, source.path)
         self._runner = Runner(model, self._runner_options(banned, model.on_gpu), files)
-        shelf = PackShelf(
-            header,
-            f"{self._identity}:{weights or 'file'}",
-            self.options.pack_dir,
-            model=source.path,
-            is_source_whole=lambda: not self._is_copy_damaged(),
-        )
-        packs = OpenPack(shelf, self._runner.options, self._safety, gpu_layers=setup.gpu_layers)
-        self._together = Together(
-            self.options.together, self._runner, packs, Stacks(model, source), self._slots, self._probe
+        self._together = open_together(
+            self.options.together, self._runner, source, self._slots, self.planned.adapters, self._probe
         )
         texts = source.metadata.get("tokenizer.ggml.tokens", ())
-        self._spellings = Spellings(model, self._prompter, texts if isinstance(texts, list) else ())
+        self._option_tokens = OptionTokens(model, self._prompter, texts if isinstance(texts, list) else ())
         self._jobs = JobMaker(
             self._prompter,
             self._slots,
             self._runner.store,
-            packs,
             self._context,
             most=model.training_context,
         )
@@ -199,8 +184,8 @@ class LlamaEngine(LanguageModel):
         if copy is not None:
             try:
                 # a copy rounds its own way already: flash attention costs it nothing
-                asked = Setup(repack=REPACKED, flash=True)
-                setup = self._safety.setup(copy, f"{self._identity}:{COPY_TYPE}", asked)
+                preferred = Setup(repack=REPACKED, flash=True)
+                setup = self._safety.setup(copy, f"{self._identity}:{COPY_TYPE}", preferred)
                 model = Model(copy, repack=setup.repack, should_stop=should_stop)
                 return model, read_header(copy), COPY_TYPE, setup
             except InvalidInput:
@@ -209,17 +194,13 @@ class LlamaEngine(LanguageModel):
         model = Model(header.path, gpu_layers=setup.gpu_layers, repack=setup.repack, should_stop=should_stop)
         return model, header, None, setup
 
-    def _is_copy_damaged(self) -> bool:
-        return self._copy is not None and self._fast.is_damaged(self._copy)
-
     def _replace_damaged(self) -> bool:
-        """Throw away what is open of the cache and no longer what was written, and open anew; whether that was so.
+        """Throw away a copy that is no longer what was written, and open anew; whether that was so.
 
         Raises: as `_load`; the engine is closed then.
         """
-        is_pack_damaged = self._together.packs.discard_damaged()
         if self._copy is None or not self._fast.is_damaged(self._copy):
-            return is_pack_damaged
+            return False
         self._fast.discard(self._copy)
         if self._runner.files is not None:
             self._runner.files.discard_all()  # read with these weights
@@ -237,13 +218,13 @@ class LlamaEngine(LanguageModel):
 
     def _context_size(self, trained: int, factors_switch: int | None) -> int:
         """As asked for; else all that it was trained with, or what it reads by its shorter factors of rotation."""
-        wanted = self.options.ctx_size
-        if wanted is not None and wanted > trained:
+        asked_size = self.options.ctx_size
+        if asked_size is not None and asked_size > trained:
             raise InvalidInput(
-                f"The model was trained with a context of {trained} tokens; --ctx-size asks for {wanted}.",
+                f"The model was trained with a context of {trained} tokens; --ctx-size asks for {asked_size}.",
                 f"Use at most {trained}.",
             )
-        return wanted or min(trained, factors_switch or trained)
+        return asked_size or min(trained, factors_switch or trained)
 
     def _limits(self, jobs: Sequence[Job], sequences: int, lanes: int = 1) -> Limits:
         longest = max((len(job.tokens) + job.room for job in jobs), default=1)
@@ -281,14 +262,12 @@ class LlamaEngine(LanguageModel):
         """A snapshot of the counters."""
         total = EngineStats(
             model_loads=1,
-            pack_loads=self._together.packs.loads,
-            stack_loads=self._together.stacks.loads,
+            stack_loads=self._together.loads,
             adapter_loads=self._runner.adapter_loads,
             apart_because=self._together.reason if self._ways["apart"] else "",
             **self._ways,
         )
         self._runner.add_counts(total)
-        self._together.packs.add_counts(total)
         return total
 
     def count_tokens(self, messages: Sequence[Message], adapter: AdapterRef | None = None) -> int:
@@ -316,7 +295,6 @@ class LlamaEngine(LanguageModel):
     def forget(self) -> None:
         """Drop every kept prefix and sequence."""
         self._runner.store.clear()
-        self._together.packs.forget()
 
     def generate(
         self, requests: Sequence[Request], *, should_stop: ShouldStop = never
@@ -347,7 +325,7 @@ class LlamaEngine(LanguageModel):
     def _generate(
         self, requests: Sequence[Request], should_stop: ShouldStop
     ) -> Generator[EngineEvent, None, None]:
-        """Those that a pack takes, then the rest."""
+        """All on a stack if any have adapters and a stack takes them, else apart."""
         tasks: dict[int, Task] = {}
         for index, request in enumerate(requests):
             prompt = self._prompter.prompt(request.messages)
@@ -359,19 +337,13 @@ class LlamaEngine(LanguageModel):
             self._jobs.job(i, tasks[i].prompt, r.adapter, r.sampling.max_tokens, r.messages)
             for i, r in enumerate(requests)
         ]
-        packed = self._together.packed(jobs)
-        if packed:
-            self._ways["packed"] += len(packed)
-            yield from self._generate_packed(packed, tasks, should_stop)
-        taken = {job.index for job in packed}
-        rest = [job for job in jobs if job.index not in taken]
-        with_adapter = sum(job.slot != BASE_SLOT for job in rest)
-        stack = self._together.stack(rest) if with_adapter else None
-        self._ways["apart" if stack is None else "stacked"] += with_adapter
+        with_adapter = [job.slot for job in jobs if job.slot != BASE_SLOT]
+        stack = self._together.stack(set(with_adapter)) if with_adapter else None
+        self._ways["apart" if stack is None else "stacked"] += len(with_adapter)
         if stack is not None:
-            yield from self._generate_stacked(stack, rest, tasks, should_stop)
-        elif rest:
-            yield from self._generate_apart(rest, tasks, should_stop)
+            yield from self._generate_stacked(stack, jobs, tasks, should_stop)
+        elif jobs:
+            yield from self._generate_apart(jobs, tasks, should_stop)
 
     def _generate_stacked(
         self, stack: Stack, jobs: Sequence[Job], tasks: Mapping[int, Task], should_stop: ShouldStop
@@ -382,9 +354,9 @@ class LlamaEngine(LanguageModel):
             return lane.generate(wave, tasks, stack.adapter, 1.0, stop)
 
         batch = self.planned.choices.batch_for(len(jobs))
-        plan = make_stacked_plan(jobs, batch.lanes, self._limits(jobs, batch.rows, batch.lanes))
+        schedule = make_stacked_schedule(jobs, batch.lanes, self._limits(jobs, batch.rows, batch.lanes))
         try:
-            yield from self._runner.carry_out(plan, run, should_stop, stack.hook)
+            yield from self._runner.carry_out(schedule, run, should_stop, stack.hook)
         finally:
             self._runner.drop_masked()
 
@@ -400,25 +372,10 @@ class LlamaEngine(LanguageModel):
         choices = self.planned.choices
         batch = choices.batch_for(len(jobs))
         rows = batch.rows if len({job.slot for job in jobs}) == 1 else SEQUENCES
-        plan = make_plan(jobs, self._limits(jobs, rows, batch.lanes), batch.lanes, choices.lanes_apart)
-        yield from self._runner.carry_out(plan, run, should_stop)
-
-    def _generate_packed(
-        self, jobs: Sequence[Job], tasks: Mapping[int, Task], should_stop: ShouldStop
-    ) -> Iterator[EngineEvent]:
-        """All adapters in one batch per lane, on the open pack."""
-        pack, runner = self._together.packs.current()
-
-        def run(lane: Lane, wave: Wave, stop: ShouldStop) -> Iterator[EngineEvent]:
-            return lane.generate(wave, tasks, None, 1.0, stop)
-
-        # a pack's steps are not those that were measured
-        lanes = self.planned.rules.batch_for(len(jobs)).lanes
-        plan = make_pack_plan(jobs, pack.controls, lanes, self._limits(jobs, SEQUENCES, lanes))
-        try:
-            yield from runner.carry_out(plan, run, should_stop)
-        finally:
-            runner.rest()  # what usually follows is an answer on the model itself, which needs memory of its own
+        schedule = make_schedule(
+            jobs, self._limits(jobs, rows, batch.lanes), batch.lanes, choices.lanes_apart
+        )
+        yield from self._runner.carry_out(schedule, run, should_stop)
 
     def distribution(
         self, requests: Sequence[OptionRequest], *, should_stop: ShouldStop = never
@@ -439,11 +396,11 @@ class LlamaEngine(LanguageModel):
         paths: dict[int, list[tuple[scoring.Path, ...]]] = {}
         for index, request in enumerate(requests):
             prompt = self._prompter.prompt(request.messages)
-            paths[index] = [self._spellings.paths(prompt, option) for option in request.options]
+            paths[index] = [self._option_tokens.paths(prompt, option) for option in request.options]
             room = sum(len(path) - 1 for option in paths[index] for path in option)
             jobs.append(self._jobs.job(index, prompt, request.adapter, room, request.messages))
         # half of the sequences are left for the branches of long options
-        plan = make_plan(jobs, self._limits(jobs, SEQUENCES // 2))
+        schedule = make_schedule(jobs, self._limits(jobs, SEQUENCES // 2))
         adapters = self._adapters(jobs)
         tables: dict[int, dict[scoring.Path, float]] = {}
 
@@ -451,7 +408,7 @@ class LlamaEngine(LanguageModel):
             tables.update(lane.score(wave, paths, *adapters[wave.slot], stop))
             return iter(())
 
-        for _ in self._runner.carry_out(plan, run, should_stop):
+        for _ in self._runner.carry_out(schedule, run, should_stop):
             pass
         return [
             scoring.exact_distribution(request.options, scoring.masses(paths[i], tables[i]))
@@ -486,20 +443,19 @@ class LlamaEngine(LanguageModel):
             InvalidInput: one does not fit the model.
             Refused: one does not change the model's next-token distribution.
         """
-        found: dict[int, tuple[Adapter | None, float]] = {BASE_SLOT: (None, 1.0)}
+        adapters: dict[int, tuple[Adapter | None, float]] = {BASE_SLOT: (None, 1.0)}
         probe = self._probe()
         base: npt.NDArray[np.float32] | None = None
-        slots = {job.slot for job in jobs} - {BASE_SLOT}
-        refs = [self._slots.ref(slot) for slot in slots]
-        self._safety.check_adapters(self._runner.model.path, self._identity, refs)
-        for slot, ref in zip(slots, refs, strict=True):
+        refs = {slot: self._slots.ref(slot) for slot in {job.slot for job in jobs} - {BASE_SLOT}}
+        self._safety.check_adapters(self._runner.model.path, self._identity, list(refs.values()))
+        unchecked = self._slots.unchecked(refs)
+        for slot, ref in refs.items():
             adapter = self._runner.adapter(ref.sha256, ref.path)
-            if not self._slots.checked(slot):
-                if base is None:
-                    base = self._runner.probe(probe)
-                self._together.check(slot, base, self._runner.probe(probe, adapter, ref.scale))
-            found[slot] = (adapter, ref.scale)
-        return found
+            if slot in unchecked:
+                base = self._runner.probe(probe) if base is None else base
+                self._slots.check(slot, base, self._runner.probe(probe, adapter, ref.scale))
+            adapters[slot] = (adapter, ref.scale)
+        return adapters
 
     def _probe(self) -> tuple[int, ...]:
         """Tokens that show whether an adapter does something: two, since one alone attends to nothing else."""

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pluralism_local.engine.counters import Counters
 from pluralism_local.engine.lookup import RowCosts
-from pluralism_local.engine.packs.together import Way
+from pluralism_local.engine.together import Way
 from pluralism_local.errors import InvalidInput
 from pluralism_local.types import MAX_THREADS
 
@@ -24,7 +24,6 @@ class LlamaOptions:
         lanes: contexts side by side; None to choose.
         template: ``"none"`` ignores the model's chat template.
         cache_bytes: memory for prefixes and kept sequences.
-        pack_dir: where packs are written and found; None never packs.
         weights_dir: where a base in a type that CPUs multiply slowly is kept once more, in a fast one; None runs
             the file itself. See `fast_weights`.
         prefix_dir: where cells of what recurs from ask to ask are kept; None keeps them in memory only. See
@@ -36,8 +35,8 @@ class LlamaOptions:
         plan_dir: where is remembered how models run fastest on this machine, measured at their first use; None runs
             them by fixed rules. See `planner`.
         remeasure: measure anew, on a busy machine too.
-        together: how several adapters run in one call, see `packs.together`: "pack" and "stacked" in one batch, "apart"
-            one wave each; "auto" takes the first of these that the model allows.
+        together: how several adapters run in one call, see `together`: "stacked" in one batch, "apart" one wave each;
+            "auto" takes what is faster.
         ignore_end: never draw a token that ends an answer, so that it runs to max_tokens: for measuring.
         log_file: llama.cpp's log is appended here; None keeps only its last lines, for error messages.
     """
@@ -48,7 +47,6 @@ class LlamaOptions:
     lanes: int | None = None
     template: Literal["auto", "none"] = "auto"
     cache_bytes: int = 64 * 2**20
-    pack_dir: Path | None = None
     weights_dir: Path | None = None
     prefix_dir: Path | None = None
     trial_dir: Path | None = None
@@ -81,23 +79,21 @@ class LlamaOptions:
 class EngineStats(Counters):
     """Counts since the engine was opened; see `Counters` for the rest.
 
-    `packed`, `stacked` and `apart` are requests with an adapter that ran in each way, `apart_because` why the last ones
-    that ran apart did, as a clause.
+    `stacked` and `apart` are requests with an adapter that ran in either way, `apart_because` why the last ones that
+    ran apart did, as a clause.
     """
 
     model_loads: int = 0
-    pack_loads: int = 0
     stack_loads: int = 0
     adapter_loads: int = 0
-    packed: int = 0
     stacked: int = 0
     apart: int = 0
     apart_because: str = ""
 
     @property
     def together(self) -> str:
-        """The ways that requests with adapters ran in, for people: "pack", "stacked, apart"; empty without any."""
-        counts = {"pack": self.packed, "stacked": self.stacked, "apart": self.apart}
+        """The ways that requests with adapters ran in, for people: "stacked", "stacked, apart"; empty without any."""
+        counts = {"stacked": self.stacked, "apart": self.apart}
         return ", ".join(way for way, count in counts.items() if count)
 
     @property

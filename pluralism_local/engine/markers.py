@@ -150,11 +150,11 @@ class Markers:
         # behind the first character of each spelling, and no piece has one
         cuts = [0, *(at + 1 for at in range(len(text)) if self._at(text, at) is not None)]
         pieces = [text[begin:end] for begin, end in zip(cuts, [*cuts[1:], len(text)], strict=True)]
-        found = plain(pieces[0])
+        tokens = plain(pieces[0])
         for piece in pieces[1:]:
-            found += _continued(piece, plain)
+            tokens += _continued(piece, plain)
         # a spelling of one character cannot be cut: better without it than obeyed
-        return tuple(t for t in found if t not in self._by_token or self._by_token[t].text not in text)
+        return tuple(t for t in tokens if t not in self._by_token or self._by_token[t].text not in text)
 
     def _of(self, tokens: Tokens) -> list[int]:
         return [token for token in tokens if token in self._by_token]

@@ -15,7 +15,6 @@ this time.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,7 +28,7 @@ from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.engine.child_process import Ended
 from pluralism_local.engine.kernel_safety import machine_key
 from pluralism_local.errors import EngineFailure, InvalidInput
-from pluralism_local.files import write_atomic
+from pluralism_local.files import key_of, write_atomic
 from pluralism_local.types import AdapterRef
 
 TRIALS = "trials"
@@ -123,24 +122,23 @@ class ModelSafety:
         self._folder, self._threads, self._note, self._should_stop = folder, threads, note, should_stop
         self._attempt = attempt or try_in_child
 
-    def setup(self, path: Path, identity: str, asked: Setup, *, compare: bool = True) -> Setup:
-        """How to run the file `path` on this machine, at best as `asked`.
+    def setup(self, path: Path, identity: str, preferred: Setup) -> Setup:
+        """How to run the file `path` on this machine, at best as `preferred`.
 
         Args:
             identity: what tells this file from all others.
-            compare: run it plainly, too, and compare; else it must only survive.
 
         Raises:
             InvalidInput: it ends the process that loads it.
             Cancelled: stopped while it was tried.
         """
         if self._folder is None:
-            return asked
-        place = self._place(identity, asked)
+            return preferred
+        place = self._place(identity, preferred)
         verdict = read(place)
         if verdict is None:
             self._note("trying the model once, in a process of its own …")
-            verdict, lasting = self._try(path, asked, compare)
+            verdict, lasting = self._try(path, preferred)
             if lasting:
                 _write(place, replace(verdict, name=path.name))
         if verdict.setup is None:
@@ -150,19 +148,19 @@ class ModelSafety:
             )
         return verdict.setup
 
-    def verdict(self, path: Path, identity: str, asked: Setup) -> Verdict:
+    def verdict(self, path: Path, identity: str, preferred: Setup) -> Verdict:
         """What is known of the file `path`, tried now if need be; never refuses it.
 
         Raises:
             Cancelled: stopped while it was tried.
         """
         try:
-            setup = self.setup(path, identity, asked)
+            setup = self.setup(path, identity, preferred)
         except InvalidInput:
             pass
         else:
-            return self.remembered(identity, asked) or Verdict(setup)
-        return self.remembered(identity, asked) or Verdict(None, fault="it did not end in time")
+            return self.remembered(identity, preferred) or Verdict(setup)
+        return self.remembered(identity, preferred) or Verdict(None, fault="it did not end in time")
 
     def check_adapters(self, path: Path, identity: str, refs: Sequence[AdapterRef]) -> None:
         """Try those of `refs` on the model `path` that have not been tried on it.
@@ -187,13 +185,13 @@ class ModelSafety:
                     "Leave it out of the pool, or have it made again for this base.",
                 )
 
-    def _try(self, path: Path, asked: Setup, compare: bool) -> tuple[Verdict, bool]:
+    def _try(self, path: Path, preferred: Setup) -> tuple[Verdict, bool]:
         """The verdict, and whether it may be remembered."""
         left_out: list[str] = []
-        setup, reason = asked, ""
-        ladder = asked.safer()
+        setup, reason = preferred, ""
+        ladder = preferred.safer()
         while True:
-            ended = self._run(path, setup, compare)
+            ended = self._run(path, setup)
             problem = _problem(ended)
             if not problem or ended.failure or ended.last("refused"):
                 # a refusal is told by the load itself, with more to it
@@ -205,10 +203,10 @@ class ModelSafety:
             left_out.append(what)
             setup, reason = safer, reason or problem
 
-    def _run(self, path: Path, setup: Setup, compare: bool) -> Ended:
+    def _run(self, path: Path, setup: Setup) -> Ended:
         run = asdict(setup)
         plain = asdict(Setup(repack=False))
-        runs = [plain, run] if compare and run != plain else [run]
+        runs = [plain, run] if run != plain else [run]
         return self._carry_out(path, runs, [], setup)
 
     def _carry_out(
@@ -245,14 +243,13 @@ class ModelSafety:
             rest = rest[place + 1 :]
         return faults
 
-    def _place(self, identity: str, asked: Setup | None) -> Path:
-        parts = f"{machine_key()} {identity} {asked!r} {TOLERANCE}"
-        name = hashlib.sha256(parts.encode()).hexdigest()[:32]
-        return (self._folder or Path()) / f"{name}.json"
+    def _place(self, identity: str, preferred: Setup | None) -> Path:
+        parts = f"{machine_key()} {identity} {preferred!r} {TOLERANCE}"
+        return (self._folder or Path()) / f"{key_of(parts)}.json"
 
-    def remembered(self, identity: str, asked: Setup) -> Verdict | None:
+    def remembered(self, identity: str, preferred: Setup) -> Verdict | None:
         """What is known of a model without trying it."""
-        return read(self._place(identity, asked)) if self._folder is not None else None
+        return read(self._place(identity, preferred)) if self._folder is not None else None
 
 
 def try_in_child(trial: Mapping[str, Any], seconds: float, should_stop: ShouldStop = never) -> Ended:

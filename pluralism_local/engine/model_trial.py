@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from pluralism_local.engine import child_process
 from pluralism_local.engine.handles import Adapter, Context, Model, install_log
-from pluralism_local.engine.plan import Row
+from pluralism_local.engine.schedule import Row
 from pluralism_local.errors import PlocalError
 
 PROMPT, CHUNK, BATCH = 64, 32, 4
@@ -32,7 +32,7 @@ _TEXT = (
 
 
 def logits(model: Model, *, threads: int, flash: bool) -> npt.NDArray[np.float64]:
-    """Logits [1 + BATCH, vocabulary]: after a prompt in chunks, then of a batch that goes on from it."""
+    """Logits [1 + BATCH, n_vocab] float64: after a prompt in chunks, then of a batch that goes on from it."""
     tokens = [token % model.vocabulary_size for token in _tokens(model)]
     with Context(model, cells=256, sequences=BATCH, threads=threads, flash=flash, chunk=CHUNK) as context:
         for start in range(0, PROMPT, CHUNK):
@@ -52,7 +52,7 @@ def _tokens(model: Model) -> tuple[int, ...]:
 
 
 def error(reference: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> float:
-    """Squared difference over variance of the logits [rows, vocabulary], in [0, ∞); ∞ where `other` is not finite.
+    """Squared difference over variance of the logits [n_rows, n_vocab], in [0, ∞); ∞ where `other` is not finite.
 
     0 where the reference is not finite either: then the model is broken and not its kernels.
     """

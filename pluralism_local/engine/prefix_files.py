@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from pluralism_local.engine import kernel_safety
+from pluralism_local.files import key_of
 from pluralism_local.unfinished import beside, sweep
 
 PREFIXES = "prefixes"
@@ -117,8 +118,8 @@ class PrefixFiles:
             self._writer = None
 
     def _path(self, tokens: Sequence[int]) -> Path:
-        key = hashlib.sha256(f"{_FORM}\n{self._setup}\n{','.join(map(str, tokens))}".encode())
-        return self._folder / f"{key.hexdigest()[:32]}.cells"
+        key = key_of(f"{_FORM}\n{self._setup}\n{','.join(map(str, tokens))}")
+        return self._folder / f"{key}.cells"
 
     def _write(self, path: Path, tokens: int, cells: bytes) -> None:
         if self._is_given_up or len(cells) > self._most:

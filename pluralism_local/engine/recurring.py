@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pluralism_local.engine.kv_store import WORTH_RESTORING
-from pluralism_local.engine.plan import Prefix, common_prefix
 from pluralism_local.engine.prompter import Prompter
+from pluralism_local.engine.schedule import Prefix, common_prefix
 from pluralism_local.errors import InvalidInput
 from pluralism_local.types import Message, Role
 

@@ -1,8 +1,8 @@
-"""A model in memory with its lanes and its adapters: carries out plans.
+"""A model in memory with its lanes and its adapters: carries out schedules.
 
-    Plan.prefixes ──> from the disk, else read on the lanes, each alone ──> KVStore, disk
-    Plan.roots ──> first lane, all threads ──> KVStore
-    Plan.waves ──> lanes (threads shared out) ──> events ──> one iterator
+    Schedule.prefixes ──> from the disk, else read on the lanes, each alone ──> KVStore, disk
+    Schedule.roots ──> first lane, all threads ──> KVStore
+    Schedule.waves ──> lanes (threads shared out) ──> events ──> one iterator
                    └ each: restore from the KVStore, decode prompts, then a token per sequence and step
 
 Waves are independent of each other, so several lanes may take them side by side. A lane that fails stops the others
@@ -29,10 +29,9 @@ from pluralism_local.engine.kv_store import Entry, KVStore
 from pluralism_local.engine.lane import Lane
 from pluralism_local.engine.lookup import RowCosts
 from pluralism_local.engine.pace import Expected, Pace
-from pluralism_local.engine.plan import BASE_SLOT, Job, Plan, Prefix, RowHook, Wave, encode
 from pluralism_local.engine.prefix_files import PrefixFiles
-from pluralism_local.engine.resident import give_back
 from pluralism_local.engine.rotation import ANY_SIZE, CellBounds
+from pluralism_local.engine.schedule import BASE_SLOT, Job, Prefix, RowHook, Schedule, Wave, encode
 from pluralism_local.errors import Cancelled
 from pluralism_local.types import EngineEvent
 
@@ -130,17 +129,6 @@ class Runner:
         if self.files is not None:
             self.files.close()
 
-    def rest(self) -> None:
-        """Give back the lanes' memory; they are made again when needed, and the store stays."""
-        for lane in self._lanes:
-            lane.close()
-        self.stand_back()
-
-    def stand_back(self) -> None:
-        """Give back the weights' resident memory while another model works; lanes and store stay."""
-        if not self.model.on_gpu:
-            give_back(self.model.path)
-
     @property
     def adapter_loads(self) -> int:
         """Adapter files read so far."""
@@ -164,7 +152,7 @@ class Runner:
     def probe(
         self, tokens: Sequence[int], adapter: Adapter | None = None, scale: float = 1.0
     ) -> npt.NDArray[np.float32]:
-        """Logits [vocabulary] after `tokens` alone."""
+        """Logits [n_vocab] float32 after `tokens` alone."""
         lane = self._lanes[0]
         lane.reserve(len(tokens), self.options.threads)
         return lane.next_token_logits(tokens, adapter, scale)
@@ -172,13 +160,13 @@ class Runner:
     def probe_slots(
         self, tokens: Sequence[int], slots: Sequence[int], adapter: Adapter, make_hook: MakeHook
     ) -> list[npt.NDArray[np.float32]]:
-        """Logits [vocabulary] after `tokens` in each of `slots`, all in one batch; fewer than `SEQUENCES`."""
+        """Logits [n_vocab] float32 after `tokens` in each of `slots`, all in one batch; fewer than `SEQUENCES`."""
         lane = self._pool(1, make_hook)[0]
         lane.reserve(len(tokens) * len(slots), self.options.threads)
         return lane.logits_of_slots(tokens, slots, adapter)
 
     def carry_out(
-        self, plan: Plan, run: RunWave, should_stop: ShouldStop, make_hook: MakeHook | None = None
+        self, schedule: Schedule, run: RunWave, should_stop: ShouldStop, make_hook: MakeHook | None = None
     ) -> Iterator[EngineEvent]:
         """Prefixes and roots, then waves; events as they come. `should_stop` is called from the lanes' threads.
 
@@ -187,10 +175,10 @@ class Runner:
         first = self._pool(1, make_hook)[0]
         # a stop among these is seen again by the waves, which report it for each request
         with suppress(Cancelled):
-            self._recall(plan, should_stop)
-            for roots in plan.roots:
+            self._recall(schedule, should_stop)
+            for roots in schedule.roots:
                 self._remember(first, roots, should_stop)
-        yield from self._on_lanes(plan.waves, plan.lanes, run, should_stop, make_hook)
+        yield from self._on_lanes(schedule.waves, schedule.lanes, run, should_stop, make_hook)
 
     def _on_lanes(
         self,
@@ -211,23 +199,23 @@ class Runner:
             first.reserve(first.cells_for(wave), self.options.threads)
             yield from run(first, wave, should_stop)
 
-    def _recall(self, plan: Plan, should_stop: ShouldStop) -> None:
-        """Have the store hold the plan's prefixes, as many as it has room for; on no more lanes than its waves take.
+    def _recall(self, schedule: Schedule, should_stop: ShouldStop) -> None:
+        """Have the store hold the schedule's prefixes, as many as fit; on no more lanes than its waves take.
 
         Raises:
             Cancelled: `should_stop` turned true.
         """
         missing: list[Prefix] = []
         cells = 0
-        for prefix in plan.prefixes:
+        for prefix in schedule.prefixes:
             cells += len(prefix.tokens)
             if cells * self.model.cell_bytes > self.store.lasting_budget:
                 break
             if not self._known(Job(0, prefix.tokens)) and not self._found_on_disk(prefix):
                 missing.append(prefix)
         heads = dict.fromkeys(prefix.tokens[: prefix.head] for prefix in missing if prefix.head)
-        self._read([Prefix(head) for head in heads if self._kept(head) is None], plan.lanes, should_stop)
-        self._read(missing, plan.lanes, should_stop)
+        self._read([Prefix(head) for head in heads if self._kept(head) is None], schedule.lanes, should_stop)
+        self._read(missing, schedule.lanes, should_stop)
         if self.files is not None:
             for prefix in missing:
                 if (entry := self._kept(prefix.tokens)) is not None:
@@ -269,8 +257,8 @@ class Runner:
 
     def _known(self, job: Job) -> bool:
         with self.store.lock:
-            found = self.store.best(job.codes, len(job.tokens))
-        return found is not None and found[1] == len(job.tokens)
+            longest = self.store.best(job.codes, len(job.tokens))
+        return longest is not None and longest[1] == len(job.tokens)
 
     def _side_by_side(
         self, waves: Sequence[Wave], lanes: Sequence[Lane], run: RunWave, should_stop: ShouldStop

@@ -42,7 +42,7 @@ class Rules(Protocol):
 
 
 def most_probable(logits: Weights) -> int:
-    """The token of the largest of `logits` [vocabulary].
+    """The token of the largest of `logits` [n_vocab] float32.
 
     Raises:
         DamagedWeights: no logit is a number.
@@ -70,7 +70,7 @@ class Sampler:
         self._rng = np.random.Generator(np.random.PCG64(sampling.seed))
 
     def draw(self, logits: Weights) -> int | None:
-        """The next token; `logits` [vocabulary] is left as it is. None where the rules allow none.
+        """The next token; `logits` [n_vocab] float32 is left as it is. None where the rules allow none.
 
         What the rules refuse is drawn again without it, which gives the distribution among the allowed as asking about
         each would: the order of such draws among the allowed ones does not depend on the others. After some refusals

@@ -65,13 +65,13 @@ def masses(options: Sequence[Sequence[Path]], log_p: Mapping[Path, float]) -> tu
 def exact_distribution(options: Sequence[str], mass: Sequence[float]) -> OptionDistribution:
     """The distribution that known masses make; uniform where no option has any."""
     total = sum(mass)
-    known = total > 0
-    p = tuple(m / total if known else 1 / len(options) for m in mass)
+    is_weighed = total > 0
+    p = tuple(m / total if is_weighed else 1 / len(options) for m in mass)
     return OptionDistribution(
         options=tuple(options),
         p=p,
         mass=tuple(mass),
         unassigned_mass=min(1.0, max(0.0, 1.0 - total)),
         bounds=tuple((m, m) for m in mass),
-        method="exact" if known else "uniform",
+        method="exact" if is_weighed else "uniform",
     )

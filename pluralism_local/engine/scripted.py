@@ -192,7 +192,7 @@ class ScriptedEngine(LanguageModel):
             self._check_grammar(request.grammar)
         started = time.perf_counter()
         answers = [self._answer(request) for request in requests]
-        said: list[list[str]] = [[] for _ in requests]
+        spoken: list[list[str]] = [[] for _ in requests]
         replies = [Splitter() for _ in requests]
         for index, request in enumerate(requests):
             yield TextStarted(index, _length(request.messages), 0)
@@ -201,14 +201,14 @@ class ScriptedEngine(LanguageModel):
             stopped = should_stop()
             for index in tuple(running):
                 words, finish = answers[index]
-                if not stopped and len(said[index]) < len(words):
-                    word = words[len(said[index])]
-                    said[index].append(word)
+                if not stopped and len(spoken[index]) < len(words):
+                    word = words[len(spoken[index])]
+                    spoken[index].append(word)
                     yield from replies[index].deltas(index, word)
                     continue
                 running.remove(index)
-                usage = Usage(_length(requests[index].messages), 0, len(said[index]))
-                if stopped and len(said[index]) < len(words):
+                usage = Usage(_length(requests[index].messages), 0, len(spoken[index]))
+                if stopped and len(spoken[index]) < len(words):
                     finish = "cancelled"
                 yield from replies[index].last_deltas(index)
                 seconds = time.perf_counter() - started
@@ -223,13 +223,13 @@ class ScriptedEngine(LanguageModel):
         self._begin("distribution", tuple(requests))
         if self._capabilities.distribution == "none":
             raise Unsupported("This scripted model was told not to give probabilities.")
-        found = []
+        distributions = []
         for request in requests:
             self._check(request.messages, request.adapter, 1)
             if should_stop():
                 raise Cancelled
-            found.append(self._weigh(request))
-        return found
+            distributions.append(self._weigh(request))
+        return distributions
 
     def count_tokens(
         self,
@@ -289,12 +289,12 @@ class ScriptedEngine(LanguageModel):
         else:
             text = _invent(request.messages, _digest(request.messages, request.adapter, seed))
         pieces = re.findall(r"\s*\S+|\s+$", text)
-        kept = "".join(pieces[: request.sampling.max_tokens])
+        answer = "".join(pieces[: request.sampling.max_tokens])
         finish: Finish = "length" if len(pieces) > request.sampling.max_tokens else "stop"
-        ends = [position for stop in request.sampling.stop if (position := kept.find(stop)) >= 0]
+        ends = [position for stop in request.sampling.stop if (position := answer.find(stop)) >= 0]
         if ends:
-            kept, finish = kept[: min(ends)], "stop"
-        return re.findall(r"\s*\S+|\s+$", kept), finish
+            answer, finish = answer[: min(ends)], "stop"
+        return re.findall(r"\s*\S+|\s+$", answer), finish
 
     def _weigh(self, request: OptionRequest) -> OptionDistribution:
         scripted = _first(self._script.distributions, request.messages, request.adapter)

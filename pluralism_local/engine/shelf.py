@@ -29,7 +29,7 @@ from typing import Any, Literal
 from pluralism_local.files import replace_whole
 from pluralism_local.unfinished import ABANDONED_SECONDS, sweep
 
-PACKS, WEIGHTS, CANDIDATES = "packs", "weights", "candidates"
+WEIGHTS, CANDIDATES = "weights", "candidates"
 """Names of the shelves' folders in the cache."""
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -115,7 +115,7 @@ class Shelf:
 
     def entries(self) -> list[Entry]:
         """What is on the shelf, by name."""
-        found = []
+        listed = []
         for path in sorted(self._folder.glob("*.gguf")):
             with suppress(OSError):
                 note = _note(path) or {}
@@ -123,9 +123,9 @@ class Shelf:
                 used = _note_of(path).stat().st_mtime if note else file.st_mtime
                 moment = datetime.fromtimestamp(used, UTC)
                 made_of = note.get("made_of")
-                known = made_of if isinstance(made_of, dict) else {}
-                found.append(Entry(path, file.st_size, moment, known, note.get("sha256")))
-        return found
+                parts = made_of if isinstance(made_of, dict) else {}
+                listed.append(Entry(path, file.st_size, moment, parts, note.get("sha256")))
+        return listed
 
     def tidy(self) -> int:
         """Remove what killed processes left here; how many files that were."""

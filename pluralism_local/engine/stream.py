@@ -37,10 +37,10 @@ class TextStream:
 
     def _release(self, fresh: str, *, last: bool) -> str:
         text = self._held + fresh
-        found = [(at + len(stop), at) for stop in self._stop if (at := text.find(stop)) >= 0]
-        if found:
+        ends = [(at + len(stop), at) for stop in self._stop if (at := text.find(stop)) >= 0]
+        if ends:
             self.stopped = True
-            self._held, out = "", text[: min(found)[1]]
+            self._held, out = "", text[: min(ends)[1]]
         else:
             keep = 0 if last else self._possible_stop(text)
             cut = len(text) - keep

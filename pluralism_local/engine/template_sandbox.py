@@ -140,14 +140,14 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return self._concatenated(map(str, parts))
 
     def _concatenated(self, parts: Iterable[str]) -> str:
-        found: list[str] = []
+        texts: list[str] = []
         length = 0
         for part in parts:
             length += len(part)
             self._allow(length)
             self._in_time()
-            found.append(part)
-        return "".join(found)
+            texts.append(part)
+        return "".join(texts)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Compute, if the result has a bounded size."""
@@ -271,10 +271,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
     # --- what templates call ---
 
     def _range(self, *args: int) -> range:
-        found = range(*args)
-        if len(found) > _LONGEST_RANGE:
+        numbers = range(*args)
+        if len(numbers) > _LONGEST_RANGE:
             raise TooMuchWork(f"it counts further than {_LONGEST_RANGE:,}")
-        return found
+        return numbers
 
     def _tojson(
         self,
@@ -289,10 +289,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self._weigh(separators or ())
         if isinstance(indent, str) or (indent or 0) > 16:
             raise TooMuchWork("it indents JSON further than 16")
-        found = json.dumps(
+        text = json.dumps(
             value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys
         )
-        return str(self.weighed(found))
+        return str(self.weighed(text))
 
     def _replace(self, text: Any, old: Any, new: Any, count: int | None = None) -> str:
         self._in_time()

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from pluralism_local.engine.lookup import Lookup
 from pluralism_local.engine.markers import Marked
-from pluralism_local.engine.plan import Job, Row
 from pluralism_local.engine.sampling import Sampler
+from pluralism_local.engine.schedule import Job, Row
 from pluralism_local.engine.stream import TextStream
 from pluralism_local.engine.thoughts import Splitter
 from pluralism_local.types import Completion, EngineEvent, Finish, Sampling, TextDone, Usage

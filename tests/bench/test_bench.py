@@ -115,7 +115,7 @@ def test_bench_reports_every_figure(starter_path: Path, capfd: pytest.CaptureFix
     record = json.loads(out)
     assert record["schema"] == "plocal.bench/1"
     assert (record["communities"], record["adapters"], record["comment_tokens"]) == (6, "own", 6)
-    assert record["together"] == "pack"
+    assert record["together"] == "stacked"
     for rate in ("prefill_tok_s", "decode_tok_s", "batch_tok_s", "peak_rss_mb"):
         assert record[rate] > 0
     for side in ("ask", "naive", "tuned_naive"):
@@ -145,7 +145,7 @@ def test_only_local_models_can_be_measured(model: str, capsys: pytest.CaptureFix
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_an_overton_ask_of_six_adapters_stays_under_450_mb(starter_path: Path) -> None:
-    """In a process of its own, with the token counts of the default bench: the peak is the ask's, packs included."""
+    """In a process of its own, with the token counts of the default bench: the ask's peak, the stack included."""
     command = [sys.executable, "-c", "from pluralism_local.cli.main import entry; entry()"]
     done = subprocess.run([*command, "bench", "--repeats", "1", "--json"], capture_output=True, check=True)
     assert 100 < json.loads(done.stdout)["peak_rss_mb"] < 450

@@ -23,7 +23,7 @@ def put(out: Path, content: bytes) -> None:
 
 @pytest.fixture
 def cache(village: Path, starter_path: Path) -> Path:
-    """A cache with a copy, a pack and a prefix of the starter, a copy of another model, a log and checksums."""
+    """A cache with a copy, an older version's pack and a prefix of the starter, another's copy, a log and checksums."""
     folder = village / "cache"
     adapters = [f"/cards/{name}/adapter.gguf" for name in ("fishers", "millers")]
     made_of = {COPY: {"model": str(starter_path)}, LOST: {"model": "/gone/other.gguf"}}
@@ -48,16 +48,17 @@ def cache(village: Path, starter_path: Path) -> Path:
 def test_everything_is_listed_with_what_it_belongs_to(run: Run, cache: Path, starter_path: Path) -> None:
     listed = run("cache", "ls", "--json").json()
     assert [one["kind"] for one in listed if one["kind"] != "remembered"] == [
-        "copies", "copies", "packs", "prefixes", "logs",
+        "copies", "copies", "copies", "prefixes", "logs",
     ]  # fmt: skip
-    pack = next(one for one in listed if one["kind"] == "packs")
+    pack = next(one for one in listed if one["adapters"])
     assert pack["model"] == str(starter_path) and len(pack["adapters"]) == 2 and pack["file_bytes"] == 7000
     assert {"files.json", "x.json"} <= {
         Path(one["path"]).name for one in listed if one["kind"] == "remembered"
     }
     ran = run("cache", "ls")
-    (line,) = [line for line in ran.out.splitlines() if line.startswith("packs")]
-    assert f"{starter_path.name}, fishers, millers" in line and "7 kB" in line
+    (line,) = [line for line in ran.out.splitlines() if "fishers" in line]
+    assert line.startswith("copies") and "7 kB" in line
+    assert f"{starter_path.name}, fishers, millers, read by versions before 0.2 only" in line
     assert str(cache) in ran.err
 
 
@@ -71,9 +72,9 @@ def test_clear_takes_one_kind_or_all_and_only_says_so_with_dry_run(run: Run, cac
     files = sorted(cache.rglob("*"))
     dry = run("cache", "clear", "--dry-run", "--json").json()
     assert dry["dry_run"] and len(dry["removed"]) >= 6 and sorted(cache.rglob("*")) == files
-    ran = run("cache", "clear", "packs")
-    assert ran.out.endswith("1 file, 7 kB: removed.\n") and not list((cache / "packs").iterdir())
-    assert len(list((cache / "weights").iterdir())) == 4
+    ran = run("cache", "clear", "copies")
+    assert ran.out.endswith("3 files, 17 kB: removed.\n") and not list((cache / "packs").iterdir())
+    assert not list((cache / "weights").iterdir()) and list((cache / PREFIXES).iterdir())
     assert run("cache", "clear", "everything").code == 2
     run("cache", "clear")
     assert [path for path in cache.rglob("*") if path.is_file()] == []
@@ -130,7 +131,7 @@ def test_models_verify_reads_only_what_is_made_of_that_model(run: Run, cache: Pa
     cached = run("models", "verify", "starter", "--json").json()["cached"]
     assert [(one["kind"], Path(one["path"]).stem, one["state"]) for one in cached] == [
         ("copy", COPY, "whole"),
-        ("pack", PACK, "whole"),
+        ("copy", PACK, "whole"),
         ("prefix", prefix.stem, "whole"),
     ]
 

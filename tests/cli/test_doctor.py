@@ -43,7 +43,7 @@ def test_how_models_were_tried_is_told(run: Run, own_home: Path) -> None:
     assert by_subject(run)["tried"] == {
         "status": "ok",
         "subject": "tried",
-        "detail": "all models, packs and adapters so far run as they are",
+        "detail": "all models and adapters so far run as they are",
         "hint": "",
     }
     picky = ModelSafety(trials, attempt=lambda trial, *_: dead if trial["runs"][-1]["repack"] else fine)

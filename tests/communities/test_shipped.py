@@ -99,7 +99,7 @@ def test_every_community_has_an_adapter_with_its_account(shelf: Library, starter
         text = body(community)
         assert text.count("- With this adapter: ") == text.count("alone: ") == 3
         specs.add((card.adapter.rank, card.adapter.alpha, card.adapter.activation, card.adapter.scale))
-    assert len(specs) == 1  # one rank and one activation for all, so that any of them fit into one pack
+    assert len(specs) == 1  # one rank and one activation for all, as the recipe has them
 
 
 def test_all_adapters_together_stay_small(shelf: Library) -> None:

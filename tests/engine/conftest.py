@@ -10,8 +10,6 @@ import pytest
 
 from pluralism_local.bench.seeded import write_lora
 from pluralism_local.engine.llama import LlamaEngine
-from pluralism_local.engine.packs.writer import PackAdapter
-from pluralism_local.gguf_header import GGUFHeader
 from pluralism_local.models.gguf_file import read_header, sha256_of
 from pluralism_local.types import Activation, AdapterRef
 from tests.support.starter import ASSISTANT_HEADER, ONE_THREAD_EACH, MakeRef
@@ -61,27 +59,3 @@ def make_ref(starter_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Ma
         return AdapterRef(path, sha256_of(path), scale, activation)
 
     return make
-
-
-@pytest.fixture(scope="module")
-def starter(starter_path: Path) -> GGUFHeader:
-    return read_header(starter_path)
-
-
-@pytest.fixture(scope="module")
-def two(starter: GGUFHeader, tmp_path_factory: pytest.TempPathFactory) -> list[PackAdapter]:
-    """Two small activated adapters for the starter model."""
-    folder = tmp_path_factory.mktemp("two")
-    return [
-        PackAdapter(
-            write_lora(
-                folder / f"{seed}.gguf",
-                base_header=starter,
-                seed=seed,
-                rank=2,
-                invocation_tokens=ASSISTANT_HEADER,
-            ),
-            1.0,
-        )
-        for seed in (1, 2)
-    ]

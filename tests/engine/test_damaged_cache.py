@@ -41,54 +41,49 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def options(cache: Path) -> LlamaOptions:
-    return LlamaOptions(
-        ctx_size=512, threads=1, lanes=1, weights_dir=cache / "weights", pack_dir=cache / "packs"
-    )
+    return LlamaOptions(ctx_size=512, threads=1, lanes=1, weights_dir=cache / "weights")
 
 
 @pytest.fixture(scope="module")
 def sound(starter_path: Path, options: LlamaOptions, make_ref: MakeRef) -> Iterator[list[str]]:
-    """What the copy and a pack of it say when all is well; both are in the cache then."""
+    """What the copy says when all is well, alone and with adapters; it is in the cache then."""
     with LlamaEngine(starter_path, name="starter", options=options) as engine:
-        yield [*texts(engine, [ask("Say hi.", tokens=8)]), *texts(engine, packed(make_ref))]
+        yield [*texts(engine, [ask("Say hi.", tokens=8)]), *texts(engine, adapted(make_ref))]
 
 
-def packed(make_ref: MakeRef, first: int = 0) -> list[Request]:
-    return [ask("Hi.", make_ref(seed, 1.5, activation="assistant"), tokens=4) for seed in (first, first + 1)]
+def adapted(make_ref: MakeRef) -> list[Request]:
+    return [ask("Hi.", make_ref(seed, 1.5, activation="assistant"), tokens=4) for seed in (0, 1)]
 
 
 @pytest.mark.parametrize("byte", [b"\0", b"\xff"])
-@pytest.mark.parametrize("folder", ["weights", "packs"])
 def test_damage_that_the_files_time_tells_of_is_repaired_at_the_next_open(
     starter_path: Path,
     cache: Path,
     options: LlamaOptions,
     sound: list[str],
     make_ref: MakeRef,
-    folder: str,
     byte: bytes,
 ) -> None:
-    whole = damage(path := only(cache / folder), byte, seen=True)
+    whole = damage(path := only(cache / "weights"), byte, seen=True)
     with LlamaEngine(starter_path, name="starter", options=options) as engine:
         assert engine.info.weights == "Q8_0"
-        assert [*texts(engine, [ask("Say hi.", tokens=8)]), *texts(engine, packed(make_ref))] == sound
+        assert [*texts(engine, [ask("Say hi.", tokens=8)]), *texts(engine, adapted(make_ref))] == sound
     assert path.read_bytes() == whole
 
 
-@pytest.mark.parametrize("folder", ["weights", "packs"])
 @pytest.mark.slow
 def test_damage_that_nothing_tells_of_is_repaired_when_no_numbers_come(
-    starter_path: Path, cache: Path, options: LlamaOptions, sound: list[str], make_ref: MakeRef, folder: str
+    starter_path: Path, cache: Path, options: LlamaOptions, sound: list[str], make_ref: MakeRef
 ) -> None:
-    whole = damage(path := only(cache / folder), b"\xff", seen=False)
+    whole = damage(path := only(cache / "weights"), b"\xff", seen=False)
     with LlamaEngine(starter_path, name="starter", options=options) as engine:
-        for wanted, requests in ((sound[:1], [ask("Say hi.", tokens=8)]), (sound[1:], packed(make_ref))):
+        for expected, requests in ((sound[:1], [ask("Say hi.", tokens=8)]), (sound[1:], adapted(make_ref))):
             _, events = run(engine, requests)
             assert [isinstance(event, TextStarted) for event in events].count(True) == len(requests)
-            said = [
+            written = [
                 "".join(e.text for e in events if isinstance(e, TextDelta) and e.index == i) for i in (0, 1)
             ]
-            assert said[: len(wanted)] == wanted
+            assert written[: len(expected)] == expected
         assert engine.info.weights == "Q8_0"
     assert path.read_bytes() == whole
 
@@ -98,24 +93,10 @@ def test_probabilities_of_options_are_repaired_too(
     starter_path: Path, cache: Path, options: LlamaOptions, sound: list[str]
 ) -> None:
     with LlamaEngine(starter_path, name="starter", options=options) as engine:
-        wanted = engine.distribution([letters()])
+        expected = engine.distribution([letters()])
     damage(only(cache / "weights"), b"\xff", seen=False)
     with LlamaEngine(starter_path, name="starter", options=options) as engine:
-        assert engine.distribution([letters()]) == wanted
-
-
-@pytest.mark.slow
-def test_no_pack_is_made_of_a_damaged_copy(
-    starter_path: Path, cache: Path, options: LlamaOptions, sound: list[str], make_ref: MakeRef
-) -> None:
-    with LlamaEngine(starter_path, name="starter", options=options) as engine:
-        wanted = texts(engine, packed(make_ref, 10))
-    for path in (cache / "packs").iterdir():
-        path.unlink()
-    whole = damage(path := only(cache / "weights"), b"\0", seen=False)
-    with LlamaEngine(starter_path, name="starter", options=options) as engine:
-        assert texts(engine, packed(make_ref, 10)) == wanted
-    assert path.read_bytes() == whole
+        assert engine.distribution([letters()]) == expected
 
 
 def test_damage_is_found_after_the_machine_starts_anew(

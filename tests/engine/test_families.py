@@ -126,7 +126,7 @@ def test_all_single_tokens_that_spell_an_option_are_found(family: Family, word: 
     model = family.engine._runner.model
     pieces = ((token, model.piece(token)) for token in range(model.vocabulary_size))
     expected = [token for token, piece in pieces if piece.decode("utf-8", "replace").strip() == word]
-    assert family.engine._spellings._single_tokens(word) == expected
+    assert family.engine._option_tokens._single_tokens(word) == expected
     assert word != "A" or len(expected) > 1
 
 
@@ -232,9 +232,9 @@ def test_a_follow_up_decodes_no_earlier_turn_again(family: Family) -> None:
     messages = (Message("system", "Be brief."), *user("Is tea hot?"))
     for _ in range(3):
         prompt = family.engine.count_tokens(messages)
-        asked = Request(messages, Sampling(max_tokens=5, temperature=1.0), keep=True)
+        request = Request(messages, Sampling(max_tokens=5, temperature=1.0), keep=True)
         before = family.engine.stats.decoded_tokens
-        [first], _ = run(family.engine, [asked])
+        [first], _ = run(family.engine, [request])
         text = first.text.rstrip("\ufffd")
         messages = (*messages, Message("assistant", text), Message("user", "And milk?"))
         spent = family.engine.stats.decoded_tokens - before
@@ -252,8 +252,8 @@ def test_a_kept_conversation_says_what_a_fresh_one_says(family: Family) -> None:
     cold = family.cold(OptionRequest(conversation, LETTERS))
     family.engine.forget()
     run(family.engine, [Request(conversation[:1], Sampling(max_tokens=1), keep=True)])
-    kept = family.options(OptionRequest(conversation, LETTERS))
-    assert close(kept, cold) < family.tolerance
+    continued = family.options(OptionRequest(conversation, LETTERS))
+    assert close(continued, cold) < family.tolerance
 
 
 def test_a_prompt_longer_than_the_context_is_refused(family: Family) -> None:

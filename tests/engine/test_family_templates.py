@@ -40,9 +40,9 @@ def test_a_persona_that_a_template_leaves_out_goes_before_the_question() -> None
 
 def test_the_date_is_the_day_s() -> None:
     text = chat_renderer(templates.LLAMA3, bos="", eos="")(ASKED, True)
-    found = re.search(r"Today Date: (.+)", text)
-    assert found is not None
-    assert abs((datetime.now() - datetime.strptime(found[1], "%d %b %Y")).days) <= 1
+    date = re.search(r"Today Date: (.+)", text)
+    assert date is not None
+    assert abs((datetime.now() - datetime.strptime(date[1], "%d %b %Y")).days) <= 1
 
 
 @pytest.mark.parametrize("template", [templates.MISTRAL, templates.GEMMA, templates.GEMMA3])

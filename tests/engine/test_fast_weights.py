@@ -106,12 +106,12 @@ def test_the_copys_weights_are_the_files_within_a_220th_of_a_blocks_largest(
     path = FastWeights(folder).copy(read_header(starter_path), "starter", 1)
     assert path is not None
     name = "blk.3.ffn_down.weight"
-    wanted, found = (
+    original, copied = (
         next(gguf.dequantize(t.data, t.tensor_type) for t in gguf.GGUFReader(file).tensors if t.name == name)
         for file in (starter_path, path)
     )
     # half a step of 127, and the rounding of its scale to 16 bits
-    blocks, difference = wanted.reshape(-1, 32), (found - wanted).reshape(-1, 32)
+    blocks, difference = original.reshape(-1, 32), (copied - original).reshape(-1, 32)
     assert (np.abs(difference) <= np.abs(blocks).max(axis=1, keepdims=True) / 220).all()
     assert np.abs(difference).max() > 0
 
@@ -121,8 +121,8 @@ def test_the_copy_answers_as_the_file_does(fast: LlamaEngine, starter_path: Path
     requests = [letters(f"{question}\nA. Yes\nB. No\nC. Perhaps") for question in ("Is it?", "Was it?")]
     with LlamaEngine(starter_path, name="starter", options=LlamaOptions(ctx_size=512)) as plain:
         assert plain.info.weights is None
-        wanted = [found.p for found in plain.distribution(requests)]
-    found = [found.p for found in fast.distribution(requests)]
+        expected = [each.p for each in plain.distribution(requests)]
+    weighed = [each.p for each in fast.distribution(requests)]
     # activations are quantized to 8 bits on both sides, to other grids: .063 was seen, .05 between two batch shapes
-    assert float(np.abs(np.array(wanted) - np.array(found)).max()) < 0.1
-    assert [max(p) == p[0] for p in wanted] == [max(p) == p[0] for p in found] == [True, True]
+    assert float(np.abs(np.array(expected) - np.array(weighed)).max()) < 0.1
+    assert [max(p) == p[0] for p in expected] == [max(p) == p[0] for p in weighed] == [True, True]

@@ -70,7 +70,7 @@ def test_alone_guesses_change_nothing(engine: LlamaEngine) -> None:
     with LlamaEngine(path, name="tiny", options=LlamaOptions(threads=1, row_costs=FREE)) as guessing:
         for seed in range(6):
             request = under(JSON, temperature=0.5 * (seed % 2), seed=seed)
-            left, right = (run(one, [request])[0][0] for one in (guessing, engine))
+            left, right = (run(each, [request])[0][0] for each in (guessing, engine))
             assert (left.text, left.usage.completion) == (right.text, right.usage.completion)
         assert guessing.stats.drafted > 0
 
@@ -101,8 +101,8 @@ def test_cut_off_by_the_limit_or_a_stop_text(engine: LlamaEngine) -> None:
 
 
 def test_a_kept_reply_is_gone_on_from(engine: LlamaEngine) -> None:
-    said = run(engine, [under(JSON, keep=True)])[0][0].text
-    thread = (*user(QUESTION), Message("assistant", said), *user("And?"))
+    reply = run(engine, [under(JSON, keep=True)])[0][0].text
+    thread = (*user(QUESTION), Message("assistant", reply), *user("And?"))
     assert run(engine, [Request(thread, Sampling(max_tokens=4))])[0][0].usage.reused > 0
 
 
@@ -165,15 +165,15 @@ def test_a_server_that_passes_over_it_is_told_of(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         "Unknown parameter: 'response_format'",
         "'response_format.type' must be 'json_object' or 'text'",
         "json_schema is not supported by this model",
     ],
 )
-def test_a_server_that_does_not_take_it(server: Server, said: str) -> None:
-    engine = server.engine(answer(400, {"error": {"message": said}}))
+def test_a_server_that_does_not_take_it(server: Server, message: str) -> None:
+    engine = server.engine(answer(400, {"error": {"message": message}}))
     with pytest.raises(Unsupported, match="takes no JSON schema"):
         list(engine.generate([under(JSON)]))
     assert len(server.requests) == 1

@@ -46,7 +46,7 @@ def test_a_child_that_hangs_is_ended() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "problem"),
+    ("output", "problem"),
     [
         ("print(json.dumps({'error': 0.0004}))", ""),
         ("print(json.dumps({'error': 0.4}))", "wrong results, error 0.4"),
@@ -56,8 +56,8 @@ def test_a_child_that_hangs_is_ended() -> None:
         ("pass", "wrong results"),
     ],
 )
-def test_a_child_that_answers_wrongly_is_found_out(said: str, problem: str) -> None:
-    assert child(said).problem == problem
+def test_a_child_that_answers_wrongly_is_found_out(output: str, problem: str) -> None:
+    assert child(output).problem == problem
 
 
 def test_a_child_that_fails_by_itself_says_nothing_about_kernels() -> None:
@@ -95,9 +95,9 @@ def test_no_more_is_left_out_than_must_be(
 ) -> None:
     attempts = Attempts(everything, without_amx)
     assert verdict(attempts, WITH_AMX) == Verdict(dropped, everything.problem)
-    asked = len(attempts.asked)
+    attempted = len(attempts.asked)
     assert verdict(attempts, WITH_AMX) == Verdict(dropped, everything.problem)
-    assert len(attempts.asked) == asked, "remembered"
+    assert len(attempts.asked) == attempted, "remembered"
     assert ("SIGSEGV" in verdict(attempts, WITH_AMX).sentence()) == bool(dropped)
 
 

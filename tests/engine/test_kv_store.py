@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pluralism_local.engine.kv_store import WORTH_RESTORING, Entry, KVStore
 from pluralism_local.engine.markers import Marked
-from pluralism_local.engine.plan import Code, Job, common_prefix, encode
+from pluralism_local.engine.schedule import Code, Job, common_prefix, encode
 
 PLENTY = 10**9
 
@@ -42,20 +42,20 @@ def test_the_least_recently_used_go_first_and_only_as_many_as_must(
     by_use: list[tuple[int, int]] = []  # (number, size), least recently used first
     for put, number, size in steps:
         if not put:
-            was = [known for known in by_use if known[0] == number]
+            was = [held for held in by_use if held[0] == number]
             assert (find(store, alone(number)) is not None) == bool(was)
-            by_use = [known for known in by_use if known[0] != number] + was
+            by_use = [held for held in by_use if held[0] != number] + was
         else:
             store.put(entry(alone(number), size))
             if size <= budget:
-                by_use = [known for known in by_use if known[0] != number] + [(number, size)]
+                by_use = [held for held in by_use if held[0] != number] + [(number, size)]
                 while sum(held for _, held in by_use) > budget:
                     del by_use[0]
         assert store.size == sum(held for _, held in by_use) <= budget
         assert len(store) == len(by_use)
     for number in range(8):
-        found = find(store, alone(number))
-        assert (len(found.data) if found else None) == dict(by_use).get(number)
+        hit = find(store, alone(number))
+        assert (len(hit.data) if hit else None) == dict(by_use).get(number)
 
 
 def test_an_entry_beyond_the_budget_is_not_kept_and_drives_nothing_out() -> None:

@@ -31,9 +31,9 @@ def resident_kb() -> int:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads resident memory from /proc")
-def test_two_hundred_asks_do_not_grow_memory(starter_path: Path, make_ref: MakeRef, tmp_path: Path) -> None:
-    """Adapters apart and packed, kept sequences, distributions and cancelled calls, in turn."""
-    options = LlamaOptions(threads=1, lanes=2, pack_dir=tmp_path, cache_bytes=16 * 2**20)
+def test_two_hundred_asks_do_not_grow_memory(starter_path: Path, make_ref: MakeRef) -> None:
+    """Adapters apart and stacked, kept sequences, distributions and cancelled calls, in turn."""
+    options = LlamaOptions(threads=1, lanes=2, cache_bytes=16 * 2**20)
     with LlamaEngine(starter_path, name="starter", options=options) as engine:
 
         def one(turn: int) -> None:
@@ -55,5 +55,5 @@ def test_two_hundred_asks_do_not_grow_memory(starter_path: Path, make_ref: MakeR
             one(turn)
         after = engine.stats
         assert resident_kb() - before < 16 * 1024
-        assert (after.model_loads, after.pack_loads) == (stats.model_loads, stats.pack_loads) == (1, 1)
+        assert (after.model_loads, after.stack_loads) == (stats.model_loads, stats.stack_loads) == (1, 1)
         assert after.adapter_loads == stats.adapter_loads == 1

@@ -15,7 +15,7 @@ from scipy.stats import chisquare
 
 from pluralism_local.engine.llama import EngineStats, LlamaEngine, LlamaOptions
 from pluralism_local.engine.lookup import CPU_ROW_COSTS, GPU_ROW_COSTS, Lookup, RowCosts
-from pluralism_local.engine.plan import common_prefix
+from pluralism_local.engine.schedule import common_prefix
 from pluralism_local.types import Message, Request, Sampling, TextDelta
 from tests.support.llama_requests import ask, run, user
 from tests.support.starter import MakeRef

@@ -15,13 +15,9 @@ from pluralism_local.engine.handles import Model, install_log
 from pluralism_local.engine.jobs import JobMaker
 from pluralism_local.engine.kv_store import KVStore
 from pluralism_local.engine.markers import Marked, Marker, Markers, quote_all, unquote
-from pluralism_local.engine.model_safety import ModelSafety
-from pluralism_local.engine.packs.open_pack import OpenPack
-from pluralism_local.engine.packs.shelf import PackShelf
+from pluralism_local.engine.option_tokens import OptionTokens
 from pluralism_local.engine.prompter import Prompter
-from pluralism_local.engine.runner import RunnerOptions
 from pluralism_local.engine.slots import Slots
-from pluralism_local.engine.spellings import Spellings
 from pluralism_local.models.gguf_file import read_header
 from pluralism_local.types import AdapterRef, Message
 
@@ -198,9 +194,7 @@ def test_a_header_of_plain_words_is_the_templates_own(starter: Templated, tmp_pa
 
 
 def job_maker(prompter: Prompter, model: Model) -> JobMaker:
-    shelf = PackShelf(read_header(model.path), "starter", None)
-    packs = OpenPack(shelf, RunnerOptions(1, 1, 0, ()), ModelSafety(None), gpu_layers=0)
-    return JobMaker(prompter, Slots(read_header(model.path)), KVStore(0), packs, 512)
+    return JobMaker(prompter, Slots(read_header(model.path)), KVStore(0), 512)
 
 
 def activated_adapter(model: Model, folder: Path) -> AdapterRef:
@@ -235,9 +229,9 @@ def test_a_template_that_lets_the_model_think_first_is_told_not_to(starter: Temp
 def test_an_option_that_spells_a_marker_is_weighed_as_text(model: Templated) -> None:
     prompter = Prompter(model)
     prompt = prompter.prompt((Message("user", "Which?"),))
-    spellings = Spellings(model, prompter)
+    option_tokens = OptionTokens(model, prompter)
     for marker in list(model.control.values())[:20]:
-        for path in spellings.paths(prompt, f"{marker} A"):
+        for path in option_tokens.paths(prompt, f"{marker} A"):
             assert steering(model, path) == []
             assert spelled(model, path).strip() == f"{marker} A"
 

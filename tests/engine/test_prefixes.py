@@ -15,8 +15,8 @@ from pluralism_local.communities import Card, Community, ad_hoc_pool
 from pluralism_local.engine.handles import Context
 from pluralism_local.engine.kv_store import WORTH_RESTORING
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
-from pluralism_local.engine.plan import common_prefix
 from pluralism_local.engine.prefix_files import entries
+from pluralism_local.engine.schedule import common_prefix
 from pluralism_local.errors import DamagedWeights
 from pluralism_local.models.gguf_file import read_header, sha256_of
 from pluralism_local.modes import Ask

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from pluralism_local.engine.handles import Model
-from pluralism_local.engine.plan import common_prefix
 from pluralism_local.engine.prompter import Prompter
 from pluralism_local.engine.recurring import WORTH_KEEPING, Recurring
+from pluralism_local.engine.schedule import common_prefix
 from pluralism_local.prompts import OVERTON_SYNTHESIS, recurring
 from pluralism_local.types import Message
 from tests.support.personas import PERSONAS, asked

@@ -112,8 +112,8 @@ def plain(starter_path: Path) -> Iterator[LlamaEngine]:
 
 
 @pytest.fixture(scope="module")
-def packing(starter_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaEngine]:
-    options = LlamaOptions(ctx_size=2048, threads=1, lanes=1, pack_dir=tmp_path_factory.mktemp("packs"))
+def apart(starter_path: Path) -> Iterator[LlamaEngine]:
+    options = LlamaOptions(ctx_size=2048, threads=1, lanes=1, together="apart")
     with LlamaEngine(starter_path, name="starter", options=options) as opened:
         yield opened
 
@@ -198,14 +198,14 @@ def test_who_comes_later_reads_the_conversation_once(plain: LlamaEngine) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("together", ["stacked", "apart"])
 @pytest.mark.parametrize("mode", ["overton", "steerable", "distributional"])
 def test_shipped_communities_go_on_from_their_own_sequences(
-    mode: ModeName, packed: bool, request: pytest.FixtureRequest, tmp_path: Path
+    mode: ModeName, together: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    engine: LlamaEngine = request.getfixturevalue("packing" if packed else "plain")
+    engine: LlamaEngine = request.getfixturevalue("plain" if together == "stacked" else "apart")
     results = converse(engine, [mode] * 3, shipped(tmp_path, "press-left", "press-right", "speech-left"))
-    assert (engine.stats.pack_loads > 0) == packed
+    assert together in engine.stats.together
     for earlier, later in pairwise(results):
         for was, now in zip(earlier.comments, later.comments, strict=True):
             assert now.usage.reused >= was.usage.prompt + was.usage.completion - 1

@@ -12,7 +12,7 @@ import pytest
 from pluralism_local.engine import lane
 from pluralism_local.engine.base import ShouldStop
 from pluralism_local.engine.handles import Adapter, Context
-from pluralism_local.engine.plan import Row
+from pluralism_local.engine.schedule import Row
 
 Path = tuple[tuple[int, int], ...]
 """(token, id of the adapter or 0) of a cell and all before it."""

@@ -22,6 +22,6 @@ def comments(question: str, tokens: int = 4, *, seed: int = 1, keep: bool = Fals
     """A request for each of `PERSONAS`, sampled."""
     sampling = [Sampling(1.0, 0.9, tokens, seed + i) for i in range(len(PERSONAS))]
     return [
-        Request(asked(persona, question), one, keep=keep)
-        for persona, one in zip(PERSONAS, sampling, strict=True)
+        Request(asked(persona, question), settings, keep=keep)
+        for persona, settings in zip(PERSONAS, sampling, strict=True)
     ]

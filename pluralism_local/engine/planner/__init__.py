@@ -2,6 +2,7 @@
 
     Model ──measure──> Table (seconds of steps, by threads, contexts side by side, flash attention, rows)
     Table, fixed rules ──choose──> Choices ──remember──> <cache>/plans/<key>.json
+    Choices, a set of adapters ──compare──> stacked or apart ──remember──> beside it, at their first use
 
 `Choices.of_rules` are the rules that hold without measurements: on a GPU, for a folder that cannot be written, after a
 measurement that ran out of time or was disturbed. What is remembered never changes by itself, so that the same seed
@@ -14,16 +15,20 @@ threadpool of llama.cpp's own: a build with OpenMP, as Linux has it, starts its 
 at the pool's `poll`.
 """
 
+from pluralism_local.engine.planner.adapters import AdapterPlans, Comparison
 from pluralism_local.engine.planner.choices import Batch, Choices, choose
 from pluralism_local.engine.planner.first_use import Planned, plan_model
-from pluralism_local.engine.planner.measure import ContextSteps, NotMeasured, Turn, measure, turns
-from pluralism_local.engine.planner.memory import PLANS, Machine, Planner, Remembered, read_plan
+from pluralism_local.engine.planner.machine import Machine
+from pluralism_local.engine.planner.measure import ContextSteps, NotMeasured, Turn, Worn, measure, turns
+from pluralism_local.engine.planner.memory import PLANS, Planner, Remembered, read_plan
 from pluralism_local.engine.planner.table import Table, Way
 
 __all__ = [
     "PLANS",
+    "AdapterPlans",
     "Batch",
     "Choices",
+    "Comparison",
     "ContextSteps",
     "Machine",
     "NotMeasured",
@@ -33,6 +38,7 @@ __all__ = [
     "Table",
     "Turn",
     "Way",
+    "Worn",
     "choose",
     "measure",
     "plan_model",

@@ -31,7 +31,7 @@ _ROWS = (MOST_ROWS, 8, 4)
 
 Choice = TypeVar("Choice")
 
-_GAIN, _FLASH_GAIN = 1.05, 1.10
+GAIN, _FLASH_GAIN = 1.05, 1.10
 """How many times as fast as the rule's a choice must be."""
 
 _PROMPT, _COMMENTS, _COMMENT, _ANSWER = 600, 6, 128, 200
@@ -151,7 +151,7 @@ def choose(table: Table, rules: Choices, most_lanes: int) -> Choices:
     for way in table.steps:
         if way.lanes > 1 or way not in table.prefill or len(table.steps[way]) < 2:
             continue
-        margin = _FLASH_GAIN if way.flash != rules.flash else _GAIN
+        margin = _FLASH_GAIN if way.flash != rules.flash else GAIN
         other = _with_batches(table, replace(rules, threads=way.threads, flash=way.flash), most_lanes)
         if ask_seconds(table, other) * margin < by_rule:
             best = min(best, other, key=lambda choices: ask_seconds(table, choices))
@@ -185,9 +185,9 @@ def _with_batches(table: Table, choices: Choices, most_lanes: int) -> Choices:
 
 
 def _quickest(rule: Choice, options: Sequence[Choice], seconds: Callable[[Choice], float]) -> Choice:
-    """The rule's choice, unless one of `options` is faster by `_GAIN`; the rule's, too, where it was not measured."""
+    """The rule's choice, unless one of `options` is faster by `GAIN`; the rule's, too, where it was not measured."""
     best = min(options, key=seconds)
-    return best if seconds(best) * _GAIN < seconds(rule) < math.inf else rule
+    return best if seconds(best) * GAIN < seconds(rule) < math.inf else rule
 
 
 def batch_seconds(table: Table, choices: Choices, batch: Batch, jobs: int) -> float:

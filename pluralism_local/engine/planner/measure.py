@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pluralism_local.engine.base import ShouldStop, never
-from pluralism_local.engine.handles import Context, Model
+from pluralism_local.engine.handles import Adapter, Context, Model
 from pluralism_local.engine.pace import Steady
-from pluralism_local.engine.plan import Row
 from pluralism_local.engine.planner.choices import MOST_ROWS
 from pluralism_local.engine.planner.table import Table, Way
+from pluralism_local.engine.schedule import BASE_SLOT, Row, RowHook
 from pluralism_local.errors import Cancelled
 
 ROUNDS = 3
@@ -143,15 +143,30 @@ def _table(taken: dict[Turn, list[float]], seconds: float) -> Table:
     return Table(prefill, steps, spread, seconds=seconds)
 
 
+@dataclass(frozen=True, slots=True)
+class Worn:
+    """The adapter that steps are taken with.
+
+    Attributes:
+        slots: of the rows of a step, in turn.
+        make_hook: makes what each context masks a stack by; None for an adapter on its own.
+    """
+
+    adapter: Adapter
+    slots: Sequence[int]
+    make_hook: Callable[[], RowHook] | None = None
+
+
 class ContextSteps:
-    """Turns on real contexts over `model`, each made when its way first comes up.
+    """Turns on real contexts over `model`, each made when its way first comes up; of the base, or as `worn` says.
 
     Raises:
         EngineFailure: a context does not fit into memory.
     """
 
-    def __init__(self, model: Model) -> None:
-        self._model = model
+    def __init__(self, model: Model, worn: Worn | None = None) -> None:
+        self._model, self._worn = model, worn
+        self._slots = worn.slots if worn else (BASE_SLOT,)
         self._contexts: dict[bool, list[Context]] = {False: [], True: []}
 
     def seconds(self, turn: Turn) -> float:
@@ -168,7 +183,7 @@ class ContextSteps:
             used[0].forget(MOST_ROWS - 1)
             used[0].share(0, MOST_ROWS - 1)
             return seconds
-        rows = [Row(self._token(place), PROMPT_ROWS, [place], output=True) for place in range(turn.rows)]
+        rows = [self._row(place) for place in range(turn.rows)]
         if way.lanes == 1:
             seconds = _timed(lambda: used[0].decode(rows))
             self._back(used[0])
@@ -182,6 +197,7 @@ class ContextSteps:
             contexts.clear()
 
     def _new(self, way: Way) -> Context:
+        worn = self._worn
         context = Context(
             self._model,
             cells=256,
@@ -189,11 +205,14 @@ class ContextSteps:
             threads=way.threads,
             flash=way.flash,
             make_pace=Steady,
+            hook=worn.make_hook() if worn and worn.make_hook else None,
         )
+        if worn is not None:
+            context.set_adapter(worn.adapter)
         self._prompt(context, 0)
         for sequence in range(1, MOST_ROWS):
             context.share(0, sequence)
-        context.decode([Row(self._token(0), PROMPT_ROWS, [0], output=True)])  # memory is touched once untimed
+        context.decode([self._row(0)])  # memory is touched once untimed
         self._back(context)
         return context
 
@@ -232,6 +251,10 @@ class ContextSteps:
         """
         if not all(context.forget(sequence, PROMPT_ROWS) for sequence in range(MOST_ROWS)):
             raise NotMeasured("its state cannot be cut", lasting=True)
+
+    def _row(self, place: int) -> Row:
+        slot = self._slots[place % len(self._slots)]
+        return Row(self._token(place), PROMPT_ROWS, [place], output=True, slot=slot)
 
     def _token(self, place: int) -> int:
         return (100 + 7 * place) % self._model.vocabulary_size

@@ -12,70 +12,32 @@ that decides how fast kernels are (`kernel_safety.machine_key`), the model's ide
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.engine.kernel_safety import machine_key
-from pluralism_local.engine.pace import OtherWork
+from pluralism_local.engine.planner.adapters import AdapterPlans
 from pluralism_local.engine.planner.choices import Choices, choose
+from pluralism_local.engine.planner.machine import AGAIN_SECONDS, Machine
 from pluralism_local.engine.planner.measure import LIMIT_SECONDS, NotMeasured, Steps, Turn, measure
 from pluralism_local.engine.planner.table import Table
 from pluralism_local.errors import EngineFailure, PlocalError
-from pluralism_local.files import write_atomic
+from pluralism_local.files import key_of, write_atomic
 
 PLANS = "plans"
 """Folder of the cache that plans are remembered in."""
 
 _SCHEMA = 2
 
-_AGAIN_SECONDS = 24 * 3600.0
-"""From a measurement that said nothing to the next try."""
-
 _SPREAD = 1.25
 """Rounds that differ by more are no measurement."""
 
 _INTERRUPTED = "it was interrupted"
-
-
-def _load() -> float:
-    try:
-        return os.getloadavg()[0]
-    except (AttributeError, OSError):
-        return 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """What tells how busy this machine is.
-
-    Attributes:
-        load: processes that ran or waited over the last minute; 0 where the system does not tell.
-        others: makes what tells how many cores other processes use; see `pace.OtherWork`.
-        cpus: processors.
-        now: seconds since 1970.
-    """
-
-    load: Callable[[], float] = _load
-    others: Callable[[], Callable[[], float]] = OtherWork
-    cpus: int = field(default_factory=lambda: os.cpu_count() or 1)
-    now: Callable[[], float] = time.time
-
-    def why_busy(self) -> str:
-        """Why nothing can be measured now, as a clause; "" on a quiet machine."""
-        load = self.load()
-        return f"the machine's load is {load:.1f}" if load > 0.5 + self.cpus / 10 else ""
-
-    def why_disturbed(self, others: float) -> str:
-        """Why a measurement beside so many busy cores says nothing, as a clause; "" if it does."""
-        return f"other work took {others:.1f} cores" if others > 0.1 + self.cpus / 10 else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,16 +151,25 @@ class Planner:
         choices = None if reason else choose(table, rules, most_lanes)
         return Remembered(choices, table, reason, False, self._machine.now(), name)
 
+    def adapter_plans(self, identity: str, rules: Choices, choices: Choices) -> AdapterPlans:
+        """What is remembered of adapters on the model that `identity` tells from others, run by `choices`."""
+        place = None if self._folder is None else self._place(identity, rules)
+        plans = AdapterPlans(
+            place, choices, note=self._note, should_stop=self._should_stop, machine=self._machine
+        )
+        if self._again:
+            plans.forget()
+        return plans
+
     def _place(self, identity: str, rules: Choices) -> Path:
         """The file of a model with what the user fixed."""
         parts = f"{_SCHEMA} {machine_key()} {identity} {rules!r}"
-        name = hashlib.sha256(parts.encode()).hexdigest()[:32]
-        return (self._folder or Path()) / f"{name}.json"
+        return (self._folder or Path()) / f"{key_of(parts)}.json"
 
     def _may_try_again(self, remembered: Remembered) -> bool:
         if remembered.choices is not None or remembered.lasting:
             return False
-        return abs(self._machine.now() - remembered.when) > _AGAIN_SECONDS
+        return abs(self._machine.now() - remembered.when) > AGAIN_SECONDS
 
     def _failed(self, name: str, reason: str, *, lasting: bool = False) -> Remembered:
         return Remembered(None, None, reason, lasting, self._machine.now(), name)

@@ -63,9 +63,11 @@ class Table:
         return _between(self.steps[stand_in], rows)
 
     def _stand_in(self, way: Way) -> Way | None:
-        alike = [one for one in self.steps if one.threads == way.threads and one.lanes >= way.lanes > 1]
-        alike += [one for one in self.steps if (one.lanes, one.threads) == (way.lanes, way.threads)]
-        return min(alike, key=lambda one: (one.lanes, one.flash != way.flash), default=None)
+        alike = [
+            other for other in self.steps if other.threads == way.threads and other.lanes >= way.lanes > 1
+        ]
+        alike += [other for other in self.steps if (other.lanes, other.threads) == (way.lanes, way.threads)]
+        return min(alike, key=lambda other: (other.lanes, other.flash != way.flash), default=None)
 
     def record(self) -> dict[str, Any]:
         """JSON values."""

@@ -6,8 +6,8 @@
 
 Families: Llama and Mistral (rows of B of q and k permuted as llama.cpp's converter permutes the base's), Qwen 2 and 3,
 Gemma 1 to 3 (no permutation). GGUF has one alpha for a file, and llama.cpp scales every pair by alpha / its rank:
-rsLoRA becomes alpha·√r, and what alpha and rank patterns change is folded into B. A card has one rank, and so has a
-pack of adapters: pairs of a lower rank are filled up with zeros, which changes no product.
+rsLoRA becomes alpha·√r, and what alpha and rank patterns change is folded into B. A card has one rank:
+pairs of a lower rank are filled up with zeros, which changes no product.
 """
 
 from __future__ import annotations

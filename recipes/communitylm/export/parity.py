@@ -179,7 +179,7 @@ class ParityBase:
 
     def _llama_rows(self, gguf: Path, exact: Any = None) -> list[Probabilities]:
         from pluralism_local.engine.handles import Adapter, Context
-        from pluralism_local.engine.plan import Row
+        from pluralism_local.engine.schedule import Row
 
         tables = []
         model = exact or self._model

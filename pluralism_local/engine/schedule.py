@@ -1,7 +1,7 @@
-"""What to decode, in which order: pure planning, no llama.cpp.
+"""What to decode, in which order: pure, no llama.cpp.
 
     Job (one request's tokens, and where its adapter begins)
-      ──> make_plan ──> prefixes: what recurs from ask to ask, each read alone and once for good
+      ──> make_schedule ──> prefixes: what recurs from ask to ask, each read alone and once for good
                         roots: base prefixes of activated adapters, each decoded once for everybody
                         waves: jobs of one adapter that run together in one context
       ──> prefill_rows ──> the rows of one batch: a token, its position, every sequence that shares it
@@ -10,8 +10,8 @@ A KV cell depends on its token, on all tokens before it and on the adapter that 
 the identity of a cell is the path of *codes* up to it, a code being the token together with the adapter's slot.
 Two jobs may share cells exactly as far as their codes agree; nothing else is ever compared.
 
-Failure modes: a job longer than the context is refused by the caller before planning; `make_plan` refuses limits
-that cannot hold a single job (ValueError, a bug).
+Failure modes: a job longer than the context is refused by the caller before it comes here; `make_schedule` refuses
+limits that cannot hold a single job (ValueError, a bug).
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Schedule:
     """Prefixes and roots first (base), then the waves, which are independent of each other.
 
     `lanes` is how many waves may run side by side: where that pays, since they cannot be one batch, as those of
@@ -147,9 +147,9 @@ def distinct_cells(paths: Iterable[Sequence[Code]]) -> int:
     return total
 
 
-def make_plan(
+def make_schedule(
     jobs: Sequence[Job], limits: Limits, lanes: int = 1, apart: Callable[[int], int] = lambda waves: waves
-) -> Plan:
+) -> Schedule:
     """Group `jobs` into waves: one adapter per wave, each wave within `limits`, every job exactly once.
 
     Jobs of an adapter keep their order, except that those with a common prefix, however short, come together, so
@@ -169,31 +169,13 @@ def make_plan(
     waves = [wave for slot, group in by_slot.items() for wave in _fill_waves(slot, group, own)]
     prefixes = dict.fromkeys(job.prefix for job in jobs if job.prefix)
     side_by_side = apart(len(waves)) if len(by_slot) > 1 else lanes
-    return Plan(tuple(_fill_waves(BASE_SLOT, root_jobs, limits)), tuple(waves), side_by_side, tuple(prefixes))
+    return Schedule(
+        tuple(_fill_waves(BASE_SLOT, root_jobs, limits)), tuple(waves), side_by_side, tuple(prefixes)
+    )
 
 
-def make_pack_plan(jobs: Sequence[Job], controls: Mapping[int, int], lanes: int, limits: Limits) -> Plan:
-    """The plan for a pack, whose control tokens switch each sequence's adapter on by themselves.
-
-    `controls` gives the control token of every slot. It stands in for the first token of the invocation, so all
-    jobs become base jobs of the pack and may share a batch; they are dealt out to `lanes` evenly, neighbours
-    together. The prefixes before the control tokens are the roots.
-
-    Raises:
-        ValueError: a single job exceeds `limits`.
-    """
-    roots = dict.fromkeys(job.root for job in jobs if job.root)
-    root_jobs = [Job(index=i, tokens=tokens) for i, tokens in enumerate(roots)]
-    packed = [
-        replace(job, tokens=(*job.root, controls[job.slot], *job.tokens[job.switch + 1 :]), slot=BASE_SLOT)
-        for job in jobs
-    ]
-    waves = _fill_waves(BASE_SLOT, packed, _dealt(limits, len(packed), lanes))
-    return Plan(tuple(_fill_waves(BASE_SLOT, root_jobs, limits)), tuple(waves), lanes)
-
-
-def make_stacked_plan(jobs: Sequence[Job], lanes: int, limits: Limits) -> Plan:
-    """The plan for stacked adapters (see `packs.stacked`): jobs of all slots, the base's too, share waves.
+def make_stacked_schedule(jobs: Sequence[Job], lanes: int, limits: Limits) -> Schedule:
+    """The schedule for stacked adapters (see `stacking`): jobs of all slots, the base's too, share waves.
 
     The jobs are dealt out to `lanes` evenly, neighbours together; distinct roots become base jobs without room, and
     distinct prefixes are listed.
@@ -205,7 +187,7 @@ def make_stacked_plan(jobs: Sequence[Job], lanes: int, limits: Limits) -> Plan:
     root_jobs = [Job(index=i, tokens=tokens) for i, tokens in enumerate(roots)]
     waves = _fill_waves(BASE_SLOT, jobs, _dealt(limits, len(jobs), lanes))
     prefixes = dict.fromkeys(job.prefix for job in jobs if job.prefix)
-    return Plan(tuple(_fill_waves(BASE_SLOT, root_jobs, limits)), tuple(waves), lanes, tuple(prefixes))
+    return Schedule(tuple(_fill_waves(BASE_SLOT, root_jobs, limits)), tuple(waves), lanes, tuple(prefixes))
 
 
 def _dealt(limits: Limits, jobs: int, lanes: int) -> Limits:

@@ -10,19 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pluralism_local.engine.plan import (
+from pluralism_local.engine.schedule import (
     BASE_SLOT,
     Code,
     Job,
     Limits,
-    Plan,
     Row,
+    Schedule,
     Wave,
     common_prefix,
     distinct_cells,
     encode,
-    make_pack_plan,
-    make_plan,
+    make_schedule,
+    make_stacked_schedule,
     prefill_rows,
     token_of,
 )
@@ -62,8 +62,8 @@ def all_prefixes(path: Sequence[Code]) -> set[tuple[Code, ...]]:
     return {tuple(path[: i + 1]) for i in range(len(path))}
 
 
-def order(plan: Plan, slot: int) -> list[Job]:
-    return [job for wave in plan.waves if wave.slot == slot for job in wave.jobs]
+def order(schedule: Schedule, slot: int) -> list[Job]:
+    return [job for wave in schedule.waves if wave.slot == slot for job in wave.jobs]
 
 
 # --- what a cell is ---
@@ -114,11 +114,11 @@ def test_every_job_runs_exactly_once_with_its_own_adapter_within_the_limits(
     given_: tuple[list[Job], Limits],
 ) -> None:
     jobs, limits = given_
-    plan = make_plan(jobs, limits)
-    assert sorted((job for wave in plan.waves for job in wave.jobs), key=lambda job: job.index) == jobs
-    for wave in plan.waves:
+    schedule = make_schedule(jobs, limits)
+    assert sorted((job for wave in schedule.waves for job in wave.jobs), key=lambda job: job.index) == jobs
+    for wave in schedule.waves:
         assert {job.slot for job in wave.jobs} == {wave.slot}
-    for wave in plan.waves + plan.roots:
+    for wave in schedule.waves + schedule.roots:
         assert 1 <= len(wave.jobs) <= limits.sequences
         held = set().union(*(all_prefixes(job.codes) for job in wave.jobs))
         assert wave.cells == len(held) + sum(job.room for job in wave.jobs) <= limits.cells
@@ -128,7 +128,7 @@ def test_every_job_runs_exactly_once_with_its_own_adapter_within_the_limits(
 @given(jobs_and_limits())
 def test_a_wave_ends_only_where_the_next_job_does_not_fit(given_: tuple[list[Job], Limits]) -> None:
     jobs, limits = given_
-    for left, right in itertools.pairwise(make_plan(jobs, limits).waves):
+    for left, right in itertools.pairwise(make_schedule(jobs, limits).waves):
         if left.slot == right.slot:
             longer = Wave(left.slot, (*left.jobs, right.jobs[0]))
             assert len(longer.jobs) > limits.sequences or longer.cells > limits.cells
@@ -136,7 +136,7 @@ def test_a_wave_ends_only_where_the_next_job_does_not_fit(given_: tuple[list[Job
 
 @given(job_lists)
 def test_roots_are_the_distinct_base_stretches(jobs: list[Job]) -> None:
-    roots = [job for wave in make_plan(jobs, BIG).roots for job in wave.jobs]
+    roots = [job for wave in make_schedule(jobs, BIG).roots for job in wave.jobs]
     wanted = {job.tokens[: job.switch] for job in jobs if job.slot != BASE_SLOT and job.switch > 0}
     assert len(roots) == len(wanted)
     assert {root.codes for root in roots} == wanted
@@ -147,9 +147,9 @@ def test_roots_are_the_distinct_base_stretches(jobs: list[Job]) -> None:
 @given(jobs_and_limits())
 def test_jobs_that_begin_alike_are_adjacent(given_: tuple[list[Job], Limits]) -> None:
     jobs, limits = given_
-    plan = make_plan(jobs, limits)
-    for slot in {wave.slot for wave in plan.waves}:
-        ordered = [job.codes for job in order(plan, slot)]
+    schedule = make_schedule(jobs, limits)
+    for slot in {wave.slot for wave in schedule.waves}:
+        ordered = [job.codes for job in order(schedule, slot)]
         for prefix in set().union(*map(all_prefixes, ordered)):
             places = [i for i, codes in enumerate(ordered) if codes[: len(prefix)] == prefix]
             assert places == list(range(places[0], places[-1] + 1))
@@ -157,17 +157,17 @@ def test_jobs_that_begin_alike_are_adjacent(given_: tuple[list[Job], Limits]) ->
 
 def test_a_long_job_between_does_not_part_those_that_begin_alike() -> None:
     jobs = [Job(0, (1, 1)), Job(1, (7, 7)), Job(2, (1, 1, 2, 2, 2, 2)), Job(3, (1, 1, 3))]
-    assert [job.index for job in order(make_plan(jobs, BIG), BASE_SLOT)] == [0, 2, 3, 1]
+    assert [job.index for job in order(make_schedule(jobs, BIG), BASE_SLOT)] == [0, 2, 3, 1]
 
 
 @given(job_lists)
 def test_jobs_that_share_nothing_keep_their_order(jobs: list[Job]) -> None:
     apart = [replace(job, tokens=(50 - job.index, *job.tokens)) for job in jobs]
-    plan = make_plan(apart, BIG)
-    slots = list(dict.fromkeys(wave.slot for wave in plan.waves))
+    schedule = make_schedule(apart, BIG)
+    slots = list(dict.fromkeys(wave.slot for wave in schedule.waves))
     assert slots == list(dict.fromkeys(job.slot for job in jobs))
     for slot in slots:
-        assert order(plan, slot) == [job for job in apart if job.slot == slot]
+        assert order(schedule, slot) == [job for job in apart if job.slot == slot]
 
 
 @given(jobs_and_limits(), st.permutations(range(2)))
@@ -177,54 +177,51 @@ def test_the_order_depends_on_sharing_and_not_on_which_tokens_are_shared(
     jobs, limits = given_
     other = [replace(job, tokens=tuple(renamed[token] + 9 for token in job.tokens)) for job in jobs]
 
-    def shape(plan: Plan) -> list[list[int]]:
-        return [[job.index for job in wave.jobs] for wave in plan.waves]
+    def shape(schedule: Schedule) -> list[list[int]]:
+        return [[job.index for job in wave.jobs] for wave in schedule.waves]
 
-    assert make_plan(jobs, limits) == make_plan(list(jobs), limits)
-    assert shape(make_plan(jobs, limits)) == shape(make_plan(other, limits))
+    assert make_schedule(jobs, limits) == make_schedule(list(jobs), limits)
+    assert shape(make_schedule(jobs, limits)) == shape(make_schedule(other, limits))
 
 
 @given(job_lists.filter(bool), st.data())
 def test_limits_that_cannot_hold_a_single_job_are_refused(jobs: list[Job], data: st.DataObject) -> None:
     largest = max(map(need, jobs))
-    make_plan(jobs, Limits(largest, 1))
+    make_schedule(jobs, Limits(largest, 1))
     with pytest.raises(ValueError, match="job"):
-        make_plan(jobs, Limits(largest - 1, data.draw(st.integers(1, 20))))
+        make_schedule(jobs, Limits(largest - 1, data.draw(st.integers(1, 20))))
     with pytest.raises(ValueError, match="job"):
-        make_plan(jobs, Limits(10**6, 0))
+        make_schedule(jobs, Limits(10**6, 0))
 
 
 def test_no_jobs_no_waves() -> None:
-    assert make_plan([], Limits(1, 1)) == Plan((), (), lanes=1)
+    assert make_schedule([], Limits(1, 1)) == Schedule((), (), lanes=1)
 
 
 @given(job_lists.filter(bool), st.integers(1, 5))
 def test_jobs_of_one_adapter_are_dealt_out_evenly(jobs: list[Job], lanes: int) -> None:
     alike = [replace(job, slot=1) for job in jobs]
-    plan = make_plan(alike, BIG, lanes)
-    assert sorted(job.index for wave in plan.waves for job in wave.jobs) == sorted(job.index for job in jobs)
-    assert max(len(wave.jobs) for wave in plan.waves) == -(-len(jobs) // lanes)
-    assert plan.lanes == lanes
+    schedule = make_schedule(alike, BIG, lanes)
+    assert sorted(job.index for wave in schedule.waves for job in wave.jobs) == sorted(
+        job.index for job in jobs
+    )
+    assert max(len(wave.jobs) for wave in schedule.waves) == -(-len(jobs) // lanes)
+    assert schedule.lanes == lanes
 
 
-# --- packs
+# --- stacked adapters ---
 
 
 @given(job_lists.filter(bool), st.integers(1, 5))
-def test_a_pack_plan_deals_every_job_out_once_with_its_control_token(jobs: list[Job], lanes: int) -> None:
-    jobs = [replace(job, slot=job.slot + 1) for job in jobs]  # only adapters go into a pack
-    controls = {job.slot: 1000 + job.slot for job in jobs}
-    plan = make_pack_plan(jobs, controls, lanes, BIG)
-    packed = sorted((job for wave in plan.waves for job in wave.jobs), key=lambda job: job.index)
-    assert [job.index for job in packed] == sorted(job.index for job in jobs)
-    for job, original in zip(packed, sorted(jobs, key=lambda job: job.index), strict=True):
-        assert (job.slot, job.room) == (BASE_SLOT, original.room)
-        assert job.tokens[original.switch] == controls[original.slot]
-        assert job.tokens[: original.switch] == original.root
-        assert job.tokens[original.switch + 1 :] == original.tokens[original.switch + 1 :]
-    assert len(plan.waves) <= lanes
-    assert max(len(wave.jobs) for wave in plan.waves) <= -(-len(jobs) // lanes)
-    assert {job.tokens for wave in plan.roots for job in wave.jobs} == {job.root for job in jobs if job.root}
+def test_stacked_adapters_share_waves_and_every_job_comes_once(jobs: list[Job], lanes: int) -> None:
+    schedule = make_stacked_schedule(jobs, lanes, BIG)
+    dealt = [job for wave in schedule.waves for job in wave.jobs]
+    assert sorted(dealt, key=lambda job: job.index) == sorted(jobs, key=lambda job: job.index)
+    assert len(schedule.waves) <= lanes
+    assert max(len(wave.jobs) for wave in schedule.waves) <= -(-len(jobs) // lanes)
+    assert {job.tokens for wave in schedule.roots for job in wave.jobs} == {
+        job.root for job in jobs if job.root
+    }
 
 
 # --- rows ---

@@ -1,6 +1,6 @@
 """Stacked adapters in memory: one LoRA with the ranks of all, masked per token; for any architecture, without a copy.
 
-    adapters by slot ──plan_stack, write_stack──> a temporary file ──> Adapter on the base's own model ──> Stack
+    adapters by slot ──lay_out, write_stack──> a temporary file ──> Adapter on the base's own model ──> Stack
     Stack.hook() ──> the mask of one context (see `mask`)
 
 The cells are those of the base's own store, whose codes name every token's adapter. Where no stack can be the adapters
@@ -10,18 +10,17 @@ run one wave each; the reason is kept.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from pluralism_local.engine import tensors
 from pluralism_local.engine.handles import Adapter, Model
-from pluralism_local.engine.packs.mask import Mask
-from pluralism_local.engine.packs.stack_file import StackPlan, plan_stack, write_stack
-from pluralism_local.engine.packs.writer import PackAdapter
+from pluralism_local.engine.stacking.mask import Mask
+from pluralism_local.engine.stacking.stack_file import ScaledAdapter, StackLayout, lay_out, write_stack
 from pluralism_local.errors import EngineFailure, PlocalError
 from pluralism_local.gguf_header import GGUFHeader
-from pluralism_local.types import AdapterRef
 
 FAMILIES = frozenset({"llama", "qwen2", "qwen3", "qwen3moe", "gemma2", "gemma3", "phi3"})
 """Architectures for which stacked adapters were compared with single ones. Others may compute a LoRA in other ways."""
@@ -35,12 +34,12 @@ class Stack:
     """Adapters in one. `blocks` gives the ranks of each slot's."""
 
     adapter: Adapter
-    plan: StackPlan
+    layout: StackLayout
     blocks: Mapping[int, slice]
 
     def hook(self) -> Mask:
         """The mask for a context of its own."""
-        return Mask(self.blocks, self.plan.rank, len(self.plan.targets), MOST_ROWS)
+        return Mask(self.blocks, self.layout.rank, len(self.layout.targets), MOST_ROWS)
 
 
 class Stacks:
@@ -58,38 +57,61 @@ class Stacks:
         self.reason = ""
         self.loads = 0
 
-    def open(self, refs: Mapping[int, AdapterRef]) -> Stack | None:
-        """The stack that holds `refs` (by slot); None where there can be none.
+    def open(self, adapters: Mapping[int, ScaledAdapter]) -> Stack | None:
+        """The stack that holds `adapters` (by slot); None where there can be none.
 
         What ran with another stack must be closed before.
         """
-        if len(refs) < 2:
+        if len(adapters) < 2:
             self.reason = "one adapter alone needs no stack"
             return None
-        if self._open is not None and refs.keys() <= self._open.blocks.keys():
+        if self._open is not None and adapters.keys() <= self._open.blocks.keys():
             self.reason = ""
             return self._open
         self.close()
         self.reason = self._obstacle()
         if self.reason:
             return None
-        order = sorted(refs)
-        adapters = [PackAdapter(refs[slot].path, refs[slot].scale) for slot in order]
+        order = sorted(adapters)
+        stacked = [adapters[slot] for slot in order]
         try:
-            plan = plan_stack(self._base, adapters)
-            if isinstance(plan, str):
-                self.reason = plan
+            layout = lay_out(self._base, stacked)
+            if isinstance(layout, str):
+                self.reason = layout
                 return None
-            with tempfile.TemporaryDirectory(prefix="plocal-stack-") as folder:
-                file = Path(folder) / "stack.gguf"
-                write_stack(file, self._base.text("general.architecture") or "", adapters, plan)
-                adapter = Adapter(self._model, file)
+            adapter = self._load(stacked, layout)
         except (PlocalError, OSError) as error:
             self.reason = str(error)
             return None
-        self._open = Stack(adapter, plan, dict(zip(order, plan.blocks, strict=True)))
+        self._open = Stack(adapter, layout, dict(zip(order, layout.blocks, strict=True)))
         self.loads += 1
         return self._open
+
+    def _load(self, adapters: Sequence[ScaledAdapter], layout: StackLayout) -> Adapter:
+        """Raises: PlocalError, OSError."""
+        with tempfile.TemporaryDirectory(prefix="plocal-stack-") as folder:
+            file = Path(folder) / "stack.gguf"
+            write_stack(file, self._base.text("general.architecture") or "", adapters, layout)
+            return Adapter(self._model, file)
+
+    @contextmanager
+    def alone(self, adapter: ScaledAdapter) -> Iterator[Callable[[], Adapter]]:
+        """What loads one of the adapters of a stack on its own, as often as it is called; freed at the end.
+
+        Raises: EngineFailure, from what is called: it cannot be loaded.
+        """
+        with ExitStack() as opened:
+
+            def load() -> Adapter:
+                layout = lay_out(self._base, [adapter])
+                if isinstance(layout, str):
+                    raise EngineFailure(f"One of the adapters cannot run alone: {layout}.")
+                try:
+                    return opened.enter_context(self._load([adapter], layout))
+                except (PlocalError, OSError) as error:
+                    raise EngineFailure(f"One of the adapters cannot be loaded alone: {error}") from error
+
+            yield load
 
     def refuse(self, reason: str) -> None:
         """Make no stack any more, since one did not work."""

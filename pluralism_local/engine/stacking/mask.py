@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from pluralism_local.engine import tensors
-from pluralism_local.engine.plan import BASE_SLOT, Row
+from pluralism_local.engine.schedule import BASE_SLOT, Row
 from pluralism_local.engine.tensors import F32, Tensor
 from pluralism_local.errors import EngineFailure
 
@@ -60,14 +60,14 @@ class Mask:
         """
         self._rows, self._outputs = len(rows), sum(row.output for row in rows)
         self._wanted, self._masked, self._fault, self._error = self._targets * adapter, 0, "", None
-        lines, wanted = self._lines[: len(rows)], []
+        lines, outputs = self._lines[: len(rows)], []
         lines.fill(0.0)
         for place, row in enumerate(rows):
             if row.slot != BASE_SLOT:
                 lines[place, self._blocks[row.slot]] = 1.0
             if row.output:
-                wanted.append(place)
-        self._output_lines[: len(wanted)] = lines[wanted]
+                outputs.append(place)
+        self._output_lines[: len(outputs)] = lines[outputs]
 
     def node(self, address: int, _is_before: bool, _data: object, /) -> bool:
         """Change the node if it is the last of a LoRA's, and count what is masked; never asks for a pause."""

@@ -2,9 +2,9 @@
 
     path ──mappings──> [(address, bytes)] ──give_back──> bytes given back
 
-A model and its pack hold the same weights twice and work in turn, and a model that llama.cpp repacks has been copied
-from pages that nobody reads again; without this all copies stay in the process's resident memory. Nothing is lost: the
-pages stay in the system's file cache and are mapped again at the next use, 2,300 page faults for the starter model.
+A model that llama.cpp repacks has been copied from pages that nobody reads again; without this both copies stay in the
+process's resident memory. Nothing is lost: the pages stay in the system's file cache and are mapped again at the next
+use, 2,300 page faults for the starter model.
 Failure modes: none; where the system has no such call (it is Linux's) or hides the mappings, 0 bytes.
 """
 
@@ -31,7 +31,7 @@ def give_back(path: Path) -> int:
 
 def mappings(path: Path) -> Iterator[tuple[int, int]]:
     """Address and bytes of each of this process's read-only mappings of the file."""
-    wanted = os.fsencode(path.resolve())
+    mapped_path = os.fsencode(path.resolve())
     try:
         lines = _MAPS.read_bytes().splitlines()
     except OSError:
@@ -39,6 +39,6 @@ def mappings(path: Path) -> Iterator[tuple[int, int]]:
     for line in lines:
         fields = line.split(maxsplit=5)
         # writable private pages would lose what was written to them
-        if len(fields) == 6 and fields[5] == wanted and fields[1].startswith(b"r-"):
+        if len(fields) == 6 and fields[5] == mapped_path and fields[1].startswith(b"r-"):
             start, end = (int(end, 16) for end in fields[0].split(b"-"))
             yield start, end - start

@@ -9,11 +9,7 @@ from pathlib import Path
 import pytest
 
 from pluralism_local.engine.handles import Model, install_log
-from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
-from pluralism_local.engine.resident import give_back, mappings
-from pluralism_local.types import TextDelta, TextDone
-from tests.support.llama_requests import ask, texts
-from tests.support.starter import MakeRef
+from pluralism_local.engine.page_release import give_back, mappings
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the call is Linux's")
 
@@ -63,23 +59,3 @@ def test_a_loaded_model_leaves_no_page_of_its_file_resident(starter_path: Path) 
     install_log()
     with Model(starter_path):
         assert [size for _, size in mappings(starter_path)] and resident_bytes(starter_path) == 0
-
-
-@linux
-def test_a_model_and_its_pack_are_never_both_resident(
-    starter_path: Path, tmp_path: Path, make_ref: MakeRef
-) -> None:
-    options = LlamaOptions(threads=1, lanes=1, pack_dir=tmp_path)
-    requests = [ask("Hi.", make_ref(seed, activation="assistant"), tokens=4) for seed in (1, 2)]
-    with LlamaEngine(starter_path, name="starter", options=options) as engine:
-        base_first = texts(engine, [ask("Hi.", tokens=4)])
-        assert resident_bytes(starter_path) > starter_path.stat().st_size // 2
-        events = engine.generate(requests)
-        next(event for event in events if isinstance(event, TextDelta))
-        [pack] = tmp_path.glob("*.gguf")
-        assert resident_bytes(starter_path) == 0
-        assert resident_bytes(pack) > pack.stat().st_size // 2
-        assert len([event for event in events if isinstance(event, TextDone)]) == 2
-        assert resident_bytes(pack) == 0
-        engine.forget()
-        assert texts(engine, [ask("Hi.", tokens=4)]) == base_first

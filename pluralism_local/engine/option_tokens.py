@@ -14,7 +14,7 @@ from pluralism_local.errors import InvalidInput
 _LETTERS = re.compile(r"[A-Za-z0-9]+")
 
 
-class Spellings:
+class OptionTokens:
     """Paths of options for one model.
 
     Args:
@@ -41,10 +41,10 @@ class Spellings:
             whole = self._prompter.tokens(Marked(prompt + self._prompter.quote(text)))
             if whole[: len(before)] == before:
                 paths.append(whole[len(before) :])
-        found = disjoint(paths)
-        if not found:
+        distinct = disjoint(paths)
+        if not distinct:
             raise InvalidInput(f"The option '{option}' cannot be written with this model's vocabulary here.")
-        return found
+        return distinct
 
     def _single_tokens(self, word: str) -> list[int]:
         """Tokens that spell `word` and white space around it, if any."""

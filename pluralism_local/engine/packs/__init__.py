@@ -1,1 +1,0 @@
-"""Several adapters of a model in one batch. The engine runs without any of it, one wave per adapter."""
