@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import tomllib
+from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import version
 from pathlib import Path
 
@@ -123,6 +124,54 @@ def body_length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     """Lines from the first statement behind the docstring to the last."""
     body = function.body[1:] if ast.get_docstring(function) else function.body
     return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+def imports(path: Path, modules: set[str]) -> set[str]:
+    """The modules of ours that one imports, wherever in it: in functions and under TYPE_CHECKING, too."""
+    own = module_name(path)
+    package = own if path.name == "__init__.py" else own.rpartition(".")[0]
+    targets: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            targets |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*above, *([base] if base else [])])
+            # what is imported from a package is one of its modules, or stands in its __init__
+            targets |= {full if (full := f"{base}.{alias.name}") in modules else base for alias in node.names}
+    return targets & modules - {own}
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    parts = parts[1:] if parts[0] == "recipes" else parts  # its folder is on the path, not above it
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@pytest.mark.parametrize("folder", ["pluralism_local"])
+def test_no_modules_import_each_other(folder: str) -> None:
+    files = {module_name(path): path for path in sources(folder)}
+    modules = set(files)
+    assert len(modules) > 20
+    order = TopologicalSorter({module: imports(path, modules) for module, path in files.items()})
+    try:
+        order.prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_what_tests_share_lies_in_one_folder() -> None:
+    programs = {"tests/commands_page.py", "tests/tui/screenshots.py"}  # a maintainer runs them
+    elsewhere = {
+        name(path)
+        for path in sources("tests")
+        if not path.name.startswith(("test_", "conftest", "__init__"))
+        and not path.is_relative_to(ROOT / "tests/support")
+        and not path.is_relative_to(ROOT / "tests/mutations")  # a program of its own, in several files
+    }
+    assert elsewhere == programs
 
 
 def test_documents_link_to_files_that_exist() -> None:

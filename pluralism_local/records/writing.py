@@ -22,7 +22,7 @@ def to_record(result: Result) -> dict[str, Any]:
     """The JSON object of a result; `json.dumps(…, allow_nan=False)` takes it.
 
     Times are seconds, entropies nats, tokens counts; `distribution.n` is the number of sampled answers, null
-    where probabilities were read and not sampled. `turn` is what a follow-up needs: `Turn(**record["turn"])`.
+    where probabilities were read and not sampled. `turn` is what a follow-up needs; `turn_of` reads it back.
     """
     return {
         "schema": SCHEMA,
