@@ -29,7 +29,7 @@ from pluralism_local.evaluation.samples import Prediction, Sample
 from pluralism_local.evaluation.stored import StoredEntailment
 from pluralism_local.evaluation.summary import RunSummary
 
-Progress = Callable[[int, int], None]
+PairProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def faithfulness_of(
     method: str = "ours",
     seed: int = 0,
     should_stop: ShouldStop = never,
-    progress: Progress = lambda *_: None,
+    progress: PairProgress = lambda *_: None,
 ) -> MessageFaithfulness:
     """Both directions of Figure 5 by argmax: a comment is the premise, a sentence of the response the hypothesis.
 

@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pluralism_local.errors import InvalidInput
 from pluralism_local.files import open_regular
 
-Side = Literal["yes", "no"]
+YesNo = Literal["yes", "no"]
 SHIPPED = "questions.jsonl"
 NO_TOPIC = "any"
 _FORM = 'Give one question a line, or objects like {"question": "…?", "topic": "…", "left": "yes", "right": "no"}.'
@@ -44,8 +44,8 @@ class ContestedQuestion:
 
     text: str
     topic: str = NO_TOPIC
-    left: Side | None = None
-    right: Side | None = None
+    left: YesNo | None = None
+    right: YesNo | None = None
     source: tuple[str, ...] = ()
 
     @property
@@ -61,8 +61,8 @@ class _Row(BaseModel):
 
     question: Annotated[str, Field(min_length=1, max_length=2000)]
     topic: Annotated[str, Field(min_length=1, max_length=80)] = NO_TOPIC
-    left: Side | None = None
-    right: Side | None = None
+    left: YesNo | None = None
+    right: YesNo | None = None
     source: list[str] | str = []
 
 
