@@ -47,6 +47,8 @@ NOT_RUN = (
     "hf download ",
     'plocal ask -m "remote:http',
     "plocal ask -m hf:",
+    "plocal ask -m remote:office",
+    "plocal keys ",
     "plocal bench",
     "plocal models optimize hf:",
     "python recipes/",
@@ -55,6 +57,10 @@ NOT_RUN = (
     "plocal communities judge ",
     "plocal chat",
     'pip install "pluralism-local[web]"',
+    'pip install "pluralism-local[serve]"',
+    "plocal serve",
+    "PLOCAL_TOKEN=$(openssl rand -hex 16) plocal serve ",
+    "curl http://127.0.0.1:8642/v1/",
     'pip install -e ".[starter]" --extra-index-url ',
 )
 

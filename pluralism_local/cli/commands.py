@@ -22,6 +22,8 @@ SENTENCES = MappingProxyType(
     {
         "ask": "Ask one question and get one answer from a pool of communities and a language model.",
         "chat": "Chat in the terminal, or in a browser with --web: all modes, many turns, everything by keyboard.",
+        "serve": "Serve the modes to other programs, in the protocol of OpenAI's chat completions.",
+        "mcp": "Offer the modes to agents as tools of the Model Context Protocol, on standard input and output.",
         "doctor": "Check what an answer needs: packages, model, communities, config, memory, folders.",
         "communities": "Communities: list, read and check their cards, judge their voices.",
         "pools": "Pools: list, read and check sets of communities.",
@@ -29,6 +31,7 @@ SENTENCES = MappingProxyType(
         "eval": "Evaluation: run the paper's six tasks, score answers, compare methods.",
         "logs": "The history: list, read, search, export, import and delete conversations; on and off.",
         "cache": "What can be made again: list, clear and verify copies, prefixes, logs and checksums.",
+        "keys": "API keys of servers: set one, list for which there are, forget one.",
         "config": "Settings: show them and their origin, set one, find the file, trust a folder's.",
         "bench": "Measure this machine: prompts, generation, batches, and a whole overton ask.",
     }

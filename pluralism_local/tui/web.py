@@ -10,25 +10,17 @@ server itself is in `web_server`, which needs what the extra ``web`` installs.
 
 from __future__ import annotations
 
-import errno
-import re
 import secrets
 import shlex
-import socket
 import sys
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 
 from pluralism_local.errors import InvalidInput, NotFound
 from pluralism_local.remote_url import is_loopback
+from pluralism_local.web_access import checked_token, listening
 
 VISITORS = 4
 """Chats open at once, unless said otherwise: each is a process with models of its own."""
-
-FEWEST_CHARACTERS = 8
-"""Different ones in a token."""
-
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{16,128}")
 
 
 def serve(
@@ -80,53 +72,12 @@ def secret_for(host: str, token: str | None) -> str:
                 "Set PLOCAL_TOKEN to 16 characters or more, or leave --host out.",
             )
         return secrets.token_urlsafe(24)
-    hint = f"This one was made by chance: {secrets.token_urlsafe(24)}"
-    if not _TOKEN.fullmatch(token):
-        raise InvalidInput("The token must have 16 to 128 letters, digits, '-' or '_'.", hint)
-    if is_guessable(token):
-        raise InvalidInput("The token could be guessed: it repeats itself, or counts.", hint)
-    return token
-
-
-def is_guessable(token: str) -> bool:
-    """Whether few characters say all of a token: few different ones, a piece again and again, or rows of them."""
-    folded = token.lower()
-    repeats = any(
-        folded == (folded[:length] * len(folded))[: len(folded)] for length in range(1, len(folded) // 2 + 1)
-    )
-    in_order = sum(abs(ord(first) - ord(second)) <= 1 for first, second in pairwise(folded))
-    return repeats or in_order > len(folded) // 2 or len(set(folded)) < FEWEST_CHARACTERS
+    return checked_token(token)
 
 
 def address(host: str, port: int, secret: str) -> str:
     """What to open in the browser."""
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/{secret}/"
-
-
-def listening(host: str, port: int) -> socket.socket:
-    """A socket that takes visitors at this address.
-
-    Raises: InvalidInput: it is in use, must not be used, or is not this machine's.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=16)
-    except (OSError, UnicodeError) as error:
-        number, reason = (
-            (error.errno, error.strerror) if isinstance(error, OSError) else (None, "no such name")
-        )
-        if number == errno.EADDRINUSE:
-            raise InvalidInput(
-                f"Port {port} of {host} is in use.", "Give another --port, or none: then a free one is taken."
-            ) from error
-        if number in (errno.EACCES, errno.EPERM):
-            raise InvalidInput(
-                f"Port {port} of {host} may not be used by you.", "Give a --port from 1024 on, or none."
-            ) from error
-        raise InvalidInput(
-            f"Nothing can be served at {host}: {reason or error}.",
-            "--host takes an address of this machine, such as 127.0.0.1.",
-        ) from error
 
 
 def command(arguments: Sequence[str]) -> str:

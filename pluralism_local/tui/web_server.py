@@ -25,7 +25,7 @@ from aiohttp import WSMsgType, web
 from textual_serve.app_service import AppService
 from textual_serve.server import Server, to_int
 
-from pluralism_local.tui.web_origin import is_named, is_own_page
+from pluralism_local.web_access import is_named, is_own_page
 
 WIDEST, HIGHEST = 500, 200
 """Cells of a visitor's terminal at most: what is drawn is held in memory several times."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -40,6 +41,11 @@ WALK: dict[str, list[tuple[str, ...]]] = {
     ],
     "chat": [("chat", *SCRIPTED)],
     "chat --web": [("chat", *SCRIPTED, "--web")],
+    "serve": [("serve", *SCRIPTED, "--port", "0")],
+    "mcp": [("mcp", *SCRIPTED)],
+    "keys set": [("keys", "set", "http://192.0.2.1:9/v1")],
+    "keys ls": [("keys", "ls")],
+    "keys rm": [("keys", "rm", "http://192.0.2.1:9/v1")],
     "doctor": [("doctor",)],
     "communities ls": [("communities", "ls")],
     "communities show": [("communities", "show", "farmers")],
@@ -185,12 +191,13 @@ def test_nothing_beyond_this_machine_is_reached_for(
         asks = FAR in line and line[0] not in ("models", "config")
         if asks and not forbidden:
             continue  # the one thing that may
-        takes = line[0] in ("ask", "chat") or line[:2] in TAKING
+        takes = line[0] in ("ask", "chat", "serve", "mcp") or line[:2] in TAKING
         code = _carry_out(
             run, (*line, "--offline") if offline == "--offline" and takes else line, monkeypatch
         )
         assert network == [], line
         assert code in ((2,) if asks else range(7)), line
+        assert line[0] not in ("serve", "mcp", "keys") or code == 0, line
 
 
 TAKING = {("eval", name) for name in ("run", "resume", "judge", "score", "nli")} | {("communities", "judge")}
@@ -198,9 +205,13 @@ TAKING = {("eval", name) for name in ("run", "resume", "judge", "score", "nli")}
 
 
 def _carry_out(run: Run, line: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> int:
-    if line[0] != "chat":
+    if line[0] in ("mcp", "keys"):
+        monkeypatch.setattr(
+            sys, "stdin", io.TextIOWrapper(io.BytesIO(b"" if line[0] == "mcp" else b"sk-1234567\n"))
+        )
+    if line[0] not in ("chat", "serve"):
         return run(*line).code
-    if "--web" in line:
+    if "--web" in line or line[0] == "serve":
         threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
         monkeypatch.setattr(sys, "argv", ["plocal", *line])
         return run(*line).code % 124  # 130: stopped

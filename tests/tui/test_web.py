@@ -19,8 +19,9 @@ from typing import Any
 
 import pytest
 
+from pluralism_local import web_access
 from pluralism_local.errors import InvalidInput
-from pluralism_local.tui import web, web_origin
+from pluralism_local.tui import web
 from tests.support.chat_driver import play
 
 pytest.importorskip("textual_serve")
@@ -89,7 +90,7 @@ def test_a_token_made_by_chance_is_taken() -> None:
     ],
 )
 def test_only_names_of_this_machine_are_answered(asked: str, host: str, named: bool) -> None:
-    assert web_origin.is_named(asked, host) is named
+    assert web_access.is_named(asked, host) is named
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,7 @@ def test_only_names_of_this_machine_are_answered(asked: str, host: str, named: b
     ],
 )
 def test_only_pages_of_this_server_open_a_chat(origin: str | None, own: bool) -> None:
-    assert web_origin.is_own_page(origin, "127.0.0.1:8000") is own
+    assert web_access.is_own_page(origin, "127.0.0.1:8000") is own
 
 
 def test_a_port_in_use_and_an_address_elsewhere_are_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
