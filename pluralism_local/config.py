@@ -30,7 +30,7 @@ from pluralism_local.locks import only_writer
 from pluralism_local.mode_specs import MODES
 from pluralism_local.model_names import names_a_file, url_of
 from pluralism_local.remote_url import parse_spec, without_credentials
-from pluralism_local.settings import Settings, servers
+from pluralism_local.settings import Remote, Settings, servers
 from pluralism_local.toml_edit import parse, read_bytes, text_of, with_setting
 from pluralism_local.trust import State, Trust, changes, is_guarded, is_pool_file
 
@@ -46,6 +46,7 @@ __all__ = [
 ]
 
 LOCAL_FILE = "plocal.toml"
+_TABLES = frozenset({"aliases", "remote"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +164,11 @@ def set_value(key: str, text: str, *, environ: Mapping[str, str] | None = None) 
     """
     field, _, name = key.partition(".")
     field = field.replace("-", "_")
+    if field == "remote":
+        raise InvalidInput(
+            "A remote is a table, and not set by a word.",
+            f"Write [remote.NAME] with base_url into {paths(environ).config_file}.",
+        )
     if field not in Settings.model_fields or (name and field != "aliases"):
         raise InvalidInput(f"There is no setting '{key}'.", did_you_mean(field, Settings.model_fields))
     given = {name: text} if name else _from_text(field, text)
@@ -207,11 +213,11 @@ def _from_folder(
 
 
 def _joined(items: Iterable[_Given]) -> dict[str, Any]:
-    """One value per field: the last, but of aliases all."""
+    """One value per field: the last, but of tables every name's last."""
     values: dict[str, Any] = {}
     for item in items:
-        joined = {**values.get("aliases", {}), **item.value} if item.field == "aliases" else item.value
-        values[item.field] = joined
+        joins = item.field in _TABLES
+        values[item.field] = {**values.get(item.field, {}), **item.value} if joins else item.value
     return values
 
 
@@ -268,6 +274,8 @@ def _checked(given: _Given) -> Any:
     try:
         settings = Settings.model_validate({given.field: given.value}, strict=given.typed)
     except (ValidationError, OverflowError) as error:
+        if given.field == "remote" and isinstance(error, ValidationError):
+            raise _remote_fault(given.called, error) from None
         expected = Settings.model_fields[given.field].description
         hint = did_you_mean(str(given.value), MODES) if given.field == "mode" else ""
         raise InvalidInput(f"{given.called} must be {expected}, not {_shown(given.value)}.", hint) from error
@@ -281,6 +289,17 @@ def _checked(given: _Given) -> Any:
     if (given.field == "model" and names_a_file(value)) or (given.field == "pool" and is_pool_file(value)):
         return _anchored(value, folder)
     return value
+
+
+def _remote_fault(called: str, error: ValidationError) -> InvalidInput:
+    """What is wrong with a table of a remote; nothing of it is shown, since somebody may have put a key there."""
+    fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    where = ".".join(str(step) for step in fault["loc"])
+    reason = fault["msg"].removeprefix("Value error, ")
+    hint = f"It takes {', '.join(Remote.model_fields)}."
+    if fault["loc"][-1] in ("api_key", "key", "token"):
+        hint = "A key does not belong into the config file: plocal keys set NAME"
+    return InvalidInput(f"{called} cannot be used: {where}: {reason}.", hint)
 
 
 def _anchored(text: str, folder: Path | None) -> str:

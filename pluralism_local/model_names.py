@@ -5,7 +5,7 @@
 
     starter                                  Starter
     hf:user/repo[:QUANT]                     Hub
-    remote:…, scripted:…: the SERVERS        Served
+    remote:…, scripted:…: the SERVERS        Served (remote: a URL, or the name of one in the config file)
     with a separator, or ending in .gguf     File
     a key of `aliases`                       Alias
     anything else                            File, in the working folder: there or not
@@ -33,6 +33,7 @@ STARTER = "starter"
 
 _SCHEME = re.compile(r"[a-z]{2,}:")  # two letters at least: C: is a disk
 _HUB = re.compile(r"hf:(?P<repo>\w[\w.-]*/\w[\w.-]*)(?::(?P<selector>[^:]+))?", re.ASCII)
+_REMOTE = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9_-]{0,63})(?:/(?P<model>\S.*))?")
 _TAGS = {tag.lower(): tag for tag in (FAST, *COPY_TYPES)}
 
 
@@ -45,7 +46,8 @@ class Server:
         form: how its names are written, for help texts; `remark` is said behind it.
         engine: ``"module:class"`` of its engine, imported when one is opened. Its ``from_spec`` takes what follows
             the colon, and where `is_url` also ``api_key``: None for the user's own, ``""`` for none.
-        is_url: what follows the colon is read by `remote_url`, and minded by ``--offline``.
+        is_url: what follows the colon is read by `remote_url`, and minded by ``--offline``; or it is the `named_remote`
+            whose URL the config file has.
         adapters: whether communities can speak through it; if not, they run on a local model.
     """
 
@@ -62,7 +64,7 @@ SERVERS = {
     for server in (
         Server(
             prefix="remote",
-            form="remote:URL[#model]",
+            form="remote:URL[#model], remote:NAME[/model]",
             engine="pluralism_local.engine.remote:RemoteEngine",
             is_url=True,
             adapters=False,
@@ -174,7 +176,18 @@ def served_by(text: str) -> Served | None:
 def url_of(text: str) -> str | None:
     """The URL in a server's name, as it was written; None for any other name."""
     served = served_by(text)
-    return served.rest if served is not None and served.server.is_url else None
+    if served is None or not served.server.is_url or named_remote(served.rest) is not None:
+        return None
+    return served.rest
+
+
+def named_remote(rest: str) -> tuple[str, str | None] | None:
+    """The name of a remote of the config file and maybe of a model there, out of what follows ``remote:``.
+
+    None where that is a URL, or neither.
+    """
+    match = _REMOTE.fullmatch(rest)
+    return None if match is None else (match["name"], match["model"])
 
 
 def hub(text: str) -> Hub | None:

@@ -65,7 +65,9 @@ class Aggregate:
         unassigned_mass: Σ w_i · (mass outside the options given m_i), in [0, 1].
         entropy_nats: −Σ p ln p, in [0, ln n].
         method: of the weakest distribution that went in.
-        bounds: (low, high) of each option's normalised probability; None when exact.
+        bounds: (low, high) of each option's normalised probability; None when exact. Of answers that were counted it
+            is made of 95 % intervals.
+        n: how many answers were drawn and counted for it, over all communities; None where probabilities were read.
         stand_ins: ids of the communities after whose comments no option had any probability: their d_i are even
             and say nothing.
     """
@@ -79,6 +81,7 @@ class Aggregate:
     method: DistributionMethod
     bounds: tuple[tuple[float, float], ...] | None = None
     stand_ins: tuple[str, ...] = ()
+    n: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

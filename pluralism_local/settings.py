@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from pluralism_local.errors import InvalidInput
 from pluralism_local.mode_specs import DEFAULT, MODES, ModeName
-from pluralism_local.model_names import STARTER, url_of
+from pluralism_local.model_names import STARTER, named_remote, url_of
 from pluralism_local.remote_url import parse_spec
 from pluralism_local.types import MAX_THREADS, Sampling
 
@@ -39,6 +39,23 @@ def _alias_names(aliases: dict[str, str]) -> dict[str, str]:
     return aliases
 
 
+def _remote_names(remotes: dict[str, Remote]) -> dict[str, Remote]:
+    for name in remotes:
+        if named_remote(name) != (name, None):
+            raise ValueError(f"'{name[:64]}' is no name")
+    return remotes
+
+
+def _plain_url(url: str) -> str:
+    try:
+        where = parse_spec(url)
+    except InvalidInput:
+        raise ValueError("it must be http(s)://host[:port][/path]") from None
+    if where.credentials or where.model:
+        raise ValueError("it must have no credentials and no '#model'")
+    return url
+
+
 Name = Annotated[str, Field(min_length=1)]
 Temperature = Annotated[float, Field(ge=0, le=100, description="a number between 0 and 100")]
 TopP = Annotated[float, Field(gt=0, le=1, description="a number above 0 and at most 1")]
@@ -55,11 +72,37 @@ Threads = Annotated[
 ]
 
 
+class Remote(BaseModel):
+    """A server of the config file, ``[remote.NAME]``; named ``remote:NAME``, or ``remote:NAME/model``.
+
+    Attributes:
+        base_url: of its API, without credentials.
+        model: its name at the server, where none is given.
+        api_key_env: the variable that has the key. api_key_cmd: a command that prints it.
+        logprobs: whether the server shows probabilities: ask and see, certainly, or never.
+        adapters: how it is told which of its adapters answers.
+        parallel: requests at once at most.
+        timeout: seconds of silence after which a request has failed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    base_url: Annotated[str, AfterValidator(_plain_url)]
+    model: Name | None = None
+    api_key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    api_key_cmd: Name | None = None
+    logprobs: Literal["probe", "yes", "no"] = "probe"
+    adapters: Literal["none", "llama-server", "vllm"] = "none"
+    parallel: Annotated[int, Field(ge=1, le=64)] = 1
+    timeout: Annotated[float, Field(gt=0, le=86_400)] = 120.0
+
+
 class Settings(BaseModel):
     """Preferences, checked. None for `ctx_size` and `threads` (spelled ``"auto"``) leaves it to the engine.
 
     `temperature`, `top_p` and `max_tokens` are the answer's, `comment_…` the communities'. `description` of
-    each field says what its value must be. `logging`: conversations are kept in the history.
+    each field says what its value must be. `logging`: conversations are kept in the history. `samples`: answers that
+    are drawn and counted where a server shows no probabilities of options; 0 refuses to weigh them there.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -86,6 +129,7 @@ class Settings(BaseModel):
     weights: Literal["auto", "file"] = Field(default="auto", description="'auto' or 'file'")
     plan: Literal["auto", "fixed"] = Field(default="auto", description="'auto' or 'fixed'")
     prefixes: Literal["disk", "memory"] = Field(default="disk", description="'disk' or 'memory'")
+    samples: int = Field(default=0, ge=0, le=1000, description="a whole number from 0 to 1000")
     offline: bool = Field(default=False, description="true or false")
     logging: bool = Field(default=True, description="true or false")
     theme: Name = Field(default="textual-dark", description="the name of a theme of the chat")
@@ -95,6 +139,11 @@ class Settings(BaseModel):
     )
     community_paths: Annotated[list[Path], BeforeValidator(_texts_to_paths)] = Field(
         default_factory=list, description="a list of folders"
+    )
+    remote: Annotated[dict[str, Remote], AfterValidator(_remote_names)] = Field(
+        default_factory=dict,
+        description="tables [remote.NAME] (letters, digits, '_', '-') with base_url, and maybe model, api_key_env, "
+        "api_key_cmd, logprobs, adapters, parallel, timeout",
     )
     _keyless: frozenset[str] = PrivateAttr(default=frozenset())
 

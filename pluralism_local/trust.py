@@ -126,8 +126,8 @@ class Trust:
 def is_guarded(field: str, value: Any) -> bool:
     """Whether a folder's file may give `field` this value only where the user trusts it.
 
-    That is what chooses a model or a server, brings cards and adapters of its own (a folder of them, a pool's file), or
-    takes back what the user may have asked for: `offline`, or no `logging`.
+    That is what chooses a model or a server, runs a command for a key, brings cards and adapters of its own (a folder
+    of them, a pool's file), or takes back what the user may have asked for: `offline`, or no `logging`.
 
     Args:
         field, value: of `config.Settings`, checked.
@@ -136,13 +136,19 @@ def is_guarded(field: str, value: Any) -> bool:
         return is_pool_file(value)
     if field in ("offline", "logging"):
         return bool(value) is (field == "logging")
-    return field in ("model", "aliases", "community_paths")
+    return field in ("model", "aliases", "remote", "community_paths")
 
 
 def changes(field: str, value: Any, in_force: Mapping[str, Any]) -> bool:
-    """Whether the value differs from what is `in_force` (by field); of aliases whether any does."""
+    """Whether the value differs from what is `in_force` (by field); of tables whether any entry does."""
     before = in_force[field]
-    return bool(before | value != before if field == "aliases" else value != before)
+    if not isinstance(before, Mapping):
+        return bool(value != before)
+    return any(name not in before or before[name] != _plain(entry) for name, entry in value.items())
+
+
+def _plain(entry: Any) -> Any:
+    return entry if isinstance(entry, str) else entry.model_dump()
 
 
 def is_pool_file(name: str) -> bool:

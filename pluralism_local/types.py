@@ -23,7 +23,7 @@ MAX_THREADS = 512
 """CPU threads that llama.cpp has room for; with many more it ends the process."""
 
 Activation = Literal["always", "assistant"]
-DistributionMethod = Literal["exact", "top_logprobs", "scripted", "uniform"]
+DistributionMethod = Literal["exact", "top_logprobs", "samples", "scripted", "uniform"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,9 +199,11 @@ class OptionDistribution:
         mass: same length, each in [0, 1]: the model's own probability of each option before normalising.
             Where a server hides it, the middle of `bounds`.
         unassigned_mass: 1 - sum(mass), in [0, 1]: probability of saying none of the options.
-        bounds: same length, (low, high) of each mass; low == high when exact.
+        bounds: same length, (low, high) of each mass; low == high when exact. Of answers that were counted the 95 %
+            interval (Wilson's).
         method: how it was obtained.
         warnings: sentences for the user about how it was obtained.
+        n: how many answers were drawn and counted; None where probabilities were read.
     """
 
     options: tuple[str, ...]
@@ -211,6 +213,7 @@ class OptionDistribution:
     bounds: tuple[tuple[float, float], ...]
     method: DistributionMethod
     warnings: tuple[str, ...] = ()
+    n: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pluralism_local.errors import InvalidInput, did_you_mean
+from pluralism_local.errors import InvalidInput, NotFound, did_you_mean
 from pluralism_local.files import DIGESTS
 from pluralism_local.mode_specs import MODES, ModeName
-from pluralism_local.model_names import STARTER, Served, follow
+from pluralism_local.model_names import STARTER, Served, follow, named_remote
 from pluralism_local.remote_url import parse_spec, without_credentials
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pluralism_local.config import Settings
     from pluralism_local.engine.base import LanguageModel
     from pluralism_local.engine.llama import LlamaEngine
+    from pluralism_local.settings import Remote
 
 
 def find_mode(text: str) -> ModeName:
@@ -94,15 +95,32 @@ def server_of(name: str, settings: Settings) -> Served | None:
 def communities_model(settings: Settings, default_local: str) -> str:
     """What the communities run on where nobody said: the LLM, or `default_local` if the LLM takes no adapters."""
     served = server_of(settings.model, settings)
-    return settings.model if served is None or served.server.adapters else default_local
+    if served is None or served.server.adapters:
+        return settings.model
+    named = named_remote(served.rest) if served.server.is_url else None
+    remote = settings.remote.get(named[0]) if named is not None else None
+    return default_local if remote is None or remote.adapters == "none" else settings.model
+
+
+def find_remote(name: str, settings: Settings) -> Remote:
+    """The remote of this name.
+
+    Raises: NotFound: the config file has none.
+    """
+    if name in settings.remote:
+        return settings.remote[name]
+    hint = did_you_mean(name, settings.remote) or "Write it into the config file (plocal config path)."
+    raise NotFound(f"There is no remote '{name[:80]}'.", f"{hint} A URL begins with http:// or https://.")
 
 
 def open_engine(name: str, settings: Settings, status: Callable[[str], None]) -> LanguageModel:
     """The engine that a model name stands for; the caller closes it.
 
-    One at a URL is given the key of PLOCAL_REMOTE_KEY only if the user named its server: see `Settings.keyless`.
+    One at a URL is given the key that was set for its server, or that of PLOCAL_REMOTE_KEY, if the user named the
+    server: see `Settings.keyless`.
 
-    Raises: as the engines and `models.resolve` do; InvalidInput for a remote model that --offline forbids.
+    Raises: as the engines and `models.resolve` do; InvalidInput for a remote model that --offline forbids; NotFound for
+    a remote that the config file does not have.
     """
     served = server_of(name, settings)
     return open_local(name, settings, status) if served is None else _open_served(name, served, settings)
@@ -113,13 +131,33 @@ def _open_served(name: str, served: Served, settings: Settings) -> LanguageModel
     make: Callable[..., LanguageModel] = getattr(import_module(module), engine).from_spec
     if not served.server.is_url:
         return make(served.rest)
-    where = parse_spec(served.rest)
+    from pluralism_local import config
+    from pluralism_local.api_keys import ApiKeys, key_for
+    from pluralism_local.engine.remote_protocol import RemoteOptions
+
+    spec, remote, (label, model) = served.rest, None, named_remote(served.rest) or ("", None)
+    options = RemoteOptions(samples=settings.samples)
+    if label:
+        remote = find_remote(label, settings)
+        model = model or remote.model
+        spec = f"{remote.base_url}#{model}" if model else remote.base_url
+        options = RemoteOptions(
+            remote.timeout, remote.logprobs, settings.samples, remote.parallel, remote.adapters
+        )
+    where = parse_spec(spec)
     if settings.offline and not where.loopback:
         raise InvalidInput(
             f"The model '{without_credentials(name)}' is on another machine, and this is offline.",
             "Leave --offline out, or take a local model.",
         )
-    return make(served.rest, api_key="" if where.address in settings.keyless else None)
+    key = key_for(
+        where,
+        remote,
+        ApiKeys(config.paths().data_dir),
+        name=label,
+        general=where.address not in settings.keyless,
+    )
+    return make(spec, api_key=key, options=options)
 
 
 def open_local(

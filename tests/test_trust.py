@@ -154,7 +154,7 @@ def test_the_key_goes_to_servers_that_the_user_named(
     def key(name: str, settings: Settings) -> str:
         with open_engine(name, settings, lambda _: None) as engine:
             assert isinstance(engine, RemoteEngine)
-            return engine._key
+            return engine._access.key
 
     trusted = load(cwd=tmp_path).settings
     assert [key(name, trusted) for name in (trusted.model, "big", f"remote:{HERE}")] == ["", "", ""]

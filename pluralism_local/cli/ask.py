@@ -111,6 +111,7 @@ def ask(
     gpu_layers: options.GpuLayers = None,
     threads: options.Threads = None,
     template: options.Template = None,
+    samples: options.Samples = None,
     as_json: options.AskJson = False,
     format: options.AskFormat = "text",
     stream: options.Stream = True,

@@ -90,6 +90,7 @@ def chat(
     gpu_layers: options.GpuLayers = None,
     threads: options.Threads = None,
     template: options.Template = None,
+    samples: options.Samples = None,
     offline: options.Offline = None,
     force: options.Force = False,
     no_log: options.NoLog = False,

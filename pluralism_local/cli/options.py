@@ -248,6 +248,15 @@ ShowUsage = Annotated[bool, _option("-u", "--usage", help="Tokens and seconds on
 DryRun = Annotated[
     bool, _option("--dry-run", help="Print the plan with its prompts and token counts; decode nothing.")
 ]
+Samples = Annotated[
+    int | None,
+    _option(
+        "--samples",
+        default="0: refuse",
+        metavar="N",
+        help="Where a server shows no probabilities, draw N answers and count which option each names.",
+    ),
+]
 Offline = Annotated[
     bool | None,
     _option("--offline", help="Never touch the network; a remote model must then be on this machine."),

@@ -23,7 +23,7 @@ RUN_FILE = "run.json"
 EPILOG = """
 \b
 A folder's plocal.toml may always choose the mode, a pool by its id, sampling and the like, and make offline and
-logging stricter. A model, aliases, community_paths, a pool's file, offline = false and logging = true are taken
+logging stricter. A model, aliases, remote, community_paths, a pool's file, offline = false and logging = true are taken
 from it only once it is trusted, and asked about again when it changes. So are the model, a pool's file and the
 scorer of a run (plocal eval) that was not begun here. The files and folders that it names are not watched.
 

@@ -32,6 +32,7 @@ ENGINE_SETTINGS = (
     "weights",
     "plan",
     "prefixes",
+    "samples",
     "offline",
     "aliases",
 )

@@ -170,20 +170,20 @@ class Dialect:
 
     def remarks(self, sampling: Sampling) -> tuple[str, ...]:
         """Sentences about what of `sampling` this server was not asked for, where it changes the answer."""
-        said = []
+        sentences = []
         if "temperature" in self.left_out:
-            said.append(
+            sentences.append(
                 f"The server does not take the temperature {sampling.temperature:g}; it used its own."
             )
         if "seed" in self.left_out:
-            said.append("The server takes no seed; asked again, it may answer otherwise.")
+            sentences.append("The server takes no seed; asked again, it may answer otherwise.")
         if "top_p" in self.left_out and sampling.top_p != 1:
-            said.append(f"The server does not take top-p {sampling.top_p:g}; it used its own.")
+            sentences.append(f"The server does not take top-p {sampling.top_p:g}; it used its own.")
         if "max_tokens" in self.left_out:
-            said.append("The server takes no limit of tokens; the answer may be longer than asked for.")
+            sentences.append("The server takes no limit of tokens; the answer may be longer than asked for.")
         elif sampling.max_tokens > (most := self.most.get("max_tokens", sampling.max_tokens)):
-            said.append(f"The server gives at most {most:,} tokens.")
-        return tuple(said)
+            sentences.append(f"The server gives at most {most:,} tokens.")
+        return tuple(sentences)
 
 
 def named_field(body: str, sentence: str, sent: Mapping[str, Any]) -> str | None:
@@ -194,9 +194,9 @@ def named_field(body: str, sentence: str, sent: Mapping[str, Any]) -> str | None
     without_lists = _WHAT_IT_TAKES.sub(" ", sentence)
     refuses = _REFUSES.search(sentence)
     mentioned = []
-    for found in _NAME.finditer(without_lists):
-        name = _ALSO_CALLED.get(found[2], found[2])
-        if name in sent and (refuses or found[1] or found[2] not in _ORDINARY_WORDS):
+    for match in _NAME.finditer(without_lists):
+        name = _ALSO_CALLED.get(match[2], match[2])
+        if name in sent and (refuses or match[1] or match[2] not in _ORDINARY_WORDS):
             mentioned.append(name)
     if {"temperature", "top_p"} <= set(mentioned) and _ONE_OF_TWO.search(without_lists):
         return "top_p"  # of the two the one that is seldom set

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import re
 import time
 from collections.abc import AsyncGenerator, Awaitable, Coroutine, Generator
@@ -39,6 +40,7 @@ from pluralism_local.engine.remote_stream import NoProtocol, TooMuch, answer_tex
 from pluralism_local.errors import RemoteFailure
 
 BACKOFF = (0.5, 1.0, 2.0)  # seconds before each retry
+JITTER = 0.25  # of a delay, at most, more or less
 POLL = 0.05  # seconds between two looks at should_stop
 HANG_UPS = (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError)  # e.g. of an idle connection
 BUSY = frozenset({408, 425, 429})
@@ -72,6 +74,7 @@ class Line:
         self.dialect = dialect
         self._client = client
         self._server = server
+        self._chat = f"{server.url}/chat/completions"
         self._should_stop = should_stop
         self._patience = PATIENCE * timeout
         self._seconds_left = 0.0
@@ -87,18 +90,29 @@ class Line:
 
     def only_model(self) -> str:
         """The name of the server's only model."""
-        return read(self._text("GET", "models", {}), self._server).only_model(self._server)
+        return self._models().only_model(self._server)
+
+    def model_names(self) -> list[str]:
+        """The names of all models that the server lists."""
+        return [model.id for model in self._models().data]
+
+    def llama_server_adapters(self) -> str:
+        """What a llama-server says of its adapters, as JSON text; its path for that lies beside ``/v1``."""
+        return self._text("GET", f"{self._server.url.removesuffix('/v1')}/lora-adapters", {})
 
     def takes_grammars(self) -> bool:
         """Whether the server is one that binds its replies to GBNF."""
-        return read(self._text("GET", "models", {}), self._server).takes_grammars
+        return self._models().takes_grammars
+
+    def _models(self) -> Reply:
+        return read(self._text("GET", f"{self._server.url}/models", {}), self._server)
 
     def ask(self, payload: Payload) -> Reply:
         """One answer, whole."""
-        text = self._text("POST", "chat/completions", payload)
+        text = self._text("POST", self._chat, payload)
         while reports_error(text) and (learned := self._lesson(self.dialect, text, payload)):
             self.dialect = learned
-            text = self._text("POST", "chat/completions", payload)
+            text = self._text("POST", self._chat, payload)
         reply = read(text, self._server)
         if not reply.choices:
             raise not_the_protocol(text, self._server)
@@ -115,7 +129,7 @@ class Line:
         self._expect(payload)
         first: str | None = None
         answers = False
-        response = self._wait(self._open("POST", "chat/completions", streamed))
+        response = self._wait(self._open("POST", self._chat, streamed))
         texts = json_texts(response)
         try:
             while (text := self._wait(_next(texts))) is not None:
@@ -165,15 +179,15 @@ class Line:
         """Set how long an answer to `payload` may be waited for, all in all."""
         self._seconds_left = self._patience + payload.get("max_tokens", 1) * SECONDS_PER_TOKEN
 
-    def _text(self, method: str, path: str, payload: Payload) -> str:
+    def _text(self, method: str, url: str, payload: Payload) -> str:
         self._expect(payload)
 
         async def body() -> str:
-            return await answer_text(await self._open(method, path, payload))
+            return await answer_text(await self._open(method, url, payload))
 
         return self._wait(body())
 
-    async def _open(self, method: str, path: str, payload: Payload) -> httpx2.Response:
+    async def _open(self, method: str, url: str, payload: Payload) -> httpx2.Response:
         """Send, as often as learning and retrying make sense; the body of the answer is still to be read.
 
         What is learned counts from the first answer on that comes of it.
@@ -182,13 +196,13 @@ class Line:
         delays = iter(BACKOFF)
         while True:
             sent = dialect.spell(payload)
-            request = self._client.build_request(method, f"{self._server.url}/{path}", json=sent or None)
+            request = self._client.build_request(method, url, json=sent or None)
             try:
                 response = await self._client.send(request, stream=True)
             except HANG_UPS:
                 if (delay := next(delays, None)) is None:
                     raise
-                await asyncio.sleep(delay)
+                await asyncio.sleep(_spread(delay))
                 continue
             if response.is_success:
                 self.dialect = dialect
@@ -201,7 +215,8 @@ class Line:
             if delay is None:
                 target = response.headers.get("location", "") if 300 <= status < 400 else ""
                 raise refusal(status, body, self._server, target)
-            await asyncio.sleep(max(delay, retry_after(response.headers.get("retry-after", ""))))
+            least = retry_after(response.headers.get("retry-after", ""))
+            await asyncio.sleep(max(_spread(delay), least))
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`. If `should_stop` turns true first, cancels it and raises Stopped."""
@@ -241,6 +256,11 @@ class Line:
         return self._runner.get_loop().run_until_complete(work)
 
 
+def _spread(delay: float) -> float:
+    """A delay a little shorter or longer, so that clients which failed together do not come back together."""
+    return delay * random.uniform(1 - JITTER, 1 + JITTER)
+
+
 async def _next(texts: AsyncGenerator[str, None]) -> str | None:
     return await anext(texts, None)
 
@@ -252,18 +272,18 @@ async def _close(texts: AsyncGenerator[str, None], response: httpx2.Response) ->
 
 def failure(error: httpx2.HTTPError | OSError, server: Server) -> RemoteFailure:
     """What a broken connection means."""
-    said = server.quote(str(error))
+    reason = server.quote(str(error))
     named = ", ".join(proxies(os.environ))
-    if "[SSL" in said:
-        return RemoteFailure(f"There is no secure connection to {server.url} ({said}).", _of_tls(said))
+    if "[SSL" in reason:
+        return RemoteFailure(f"There is no secure connection to {server.url} ({reason}).", _of_tls(reason))
     if isinstance(error, httpx2.ProxyError) or (named and isinstance(error, httpx2.ConnectError)):
         return RemoteFailure(
-            f"The server {server.url} cannot be reached ({said or 'no answer'}); a proxy is set by {named}.",
+            f"The server {server.url} cannot be reached ({reason or 'no answer'}); a proxy is set by {named}.",
             "Check that the proxy is running, or name the server in NO_PROXY.",
         )
     if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout):
         return RemoteFailure(
-            f"The server {server.url} cannot be reached ({said or 'timeout'}).",
+            f"The server {server.url} cannot be reached ({reason or 'timeout'}).",
             "Check that it is running, and its address and port.",
         )
     if isinstance(error, httpx2.TimeoutException):
@@ -271,14 +291,14 @@ def failure(error: httpx2.HTTPError | OSError, server: Server) -> RemoteFailure:
             f"The server {server.url} fell silent.", "It may be overloaded: ask again, or for less."
         )
     return RemoteFailure(
-        f"The connection to {server.url} broke: {said or type(error).__name__}.",
+        f"The connection to {server.url} broke: {reason or type(error).__name__}.",
         "Ask again; if it stays so, check the address, http:// or https://.",
     )
 
 
-def _of_tls(said: str) -> str:
+def _of_tls(reason: str) -> str:
     """What to do about a connection that could not be made secure."""
-    if "CERTIFICATE_VERIFY_FAILED" in said:
+    if "CERTIFICATE_VERIFY_FAILED" in reason:
         return (
             "If you trust the server, set SSL_CERT_FILE to the certificate that it, or its authority, shows."
         )

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
+from pluralism_local.engine.remote_adapters import AdapterProtocol
 from pluralism_local.engine.remote_refusals import Server
 from pluralism_local.engine.remote_reply import FirstToken
 from pluralism_local.errors import RemoteFailure, Unsupported
@@ -24,7 +26,27 @@ FIRST_TOKEN_FIELDS = {  # 20 is the most that common servers accept
     "logprobs": True,
     "top_logprobs": 20,
 }
+LogprobsUse = Literal["probe", "yes", "no"]
 PREFIX_TOLERANCE = 0.01  # probability of an option's first piece above which the option cannot be weighed
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteOptions:
+    """What the user says of a server.
+
+    Attributes:
+        timeout: seconds of silence after which a request has failed; slow servers need more.
+        logprobs: whether it shows probabilities: ask and see, certainly, or never.
+        samples: answers to draw and count where it shows none; 0 refuses to weigh options there.
+        parallel: requests at once at most.
+        adapters: how it is told which of its adapters answers; "none": it takes none.
+    """
+
+    timeout: float = 120.0
+    logprobs: LogprobsUse = "probe"
+    samples: int = 0
+    parallel: int = 1
+    adapters: AdapterProtocol = "none"
 
 
 def message_fields(messages: Sequence[Message]) -> dict[str, Any]:
@@ -96,16 +118,16 @@ def bounded(options: Sequence[str], first: FirstToken, server: Server) -> Option
     low = [sum(p for token, p in seen.items() if token.strip() == word) for word in words]
     gaps = [_hidden(word, seen, least, rest) for word in words]
     share = min(0.5, 0.5 * rest / sum(gaps)) if any(gaps) else 0.0
-    mass = [known + share * gap for known, gap in zip(low, gaps, strict=True)]
-    found = any(low)
-    weights = mass if found else [1.0] * len(mass)
+    mass = [returned + share * gap for returned, gap in zip(low, gaps, strict=True)]
+    any_returned = any(low)
+    weights = mass if any_returned else [1.0] * len(mass)
     return OptionDistribution(
         options=tuple(options),
         p=tuple(weight / sum(weights) for weight in weights),
         mass=tuple(mass),
         unassigned_mass=max(0.0, 1.0 - sum(mass)),
-        bounds=tuple((known, known + gap) for known, gap in zip(low, gaps, strict=True)),
-        method="top_logprobs" if found else "uniform",
+        bounds=tuple((returned, returned + gap) for returned, gap in zip(low, gaps, strict=True)),
+        method="top_logprobs" if any_returned else "uniform",
     )
 
 

@@ -52,23 +52,23 @@ def refusal(status: int | None, body: str, server: Server, target: str = "") -> 
         status: of HTTP; None for an error in an answer that HTTP calls a success.
         target: the address that a redirection names.
     """
-    said = server.quote(words(body)) or "no reason given"
+    sentence = server.quote(words(body)) or "no reason given"
     code = "" if status is None else f" (HTTP {status})"
     if target:
         return _redirection(status, target, server)
     if status in (401, 403):
-        return _unauthorized(f"{code}: {said}", server)
+        return _unauthorized(f"{code}: {sentence}", server)
     if status == 404:
         return RemoteFailure(
-            f"The server {server.url} does not know this path or model{code}: {said}",
+            f"The server {server.url} does not know this path or model{code}: {sentence}",
             "Check the URL, usually ending in /v1, and the model's name after '#'.",
         )
     if status == 407:
         return RemoteFailure(
-            f"The proxy before {server.url} refused the request{code}: {said}",
+            f"The proxy before {server.url} refused the request{code}: {sentence}",
             "Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY, which may carry a user name and a password.",
         )
-    if numbers := overflow(said):
+    if numbers := overflow(sentence):
         needed, available = numbers
         return ContextOverflow(
             f"The prompt and the answer need {needed} tokens; the remote model holds {available}.",
@@ -78,7 +78,7 @@ def refusal(status: int | None, body: str, server: Server, target: str = "") -> 
         )
     if status is None or status in (408, 425, 429) or status >= 500:
         return RemoteFailure(
-            f"The server {server.url} failed{code}: {said}",
+            f"The server {server.url} failed{code}: {sentence}",
             "Try again later, or look into the server's log.",
         )
     hint = (
@@ -86,17 +86,19 @@ def refusal(status: int | None, body: str, server: Server, target: str = "") -> 
         if status == 405
         else "Ask otherwise, or choose another model."
     )
-    return InvalidInput(f"The server {server.url} did not accept the request{code}: {said}", hint)
+    return InvalidInput(f"The server {server.url} did not accept the request{code}: {sentence}", hint)
 
 
 def _unauthorized(reason: str, server: Server) -> RemoteFailure:
     if server.keyed:
         return RemoteFailure(
-            f"The server {server.url} refused the API key{reason}", "Set PLOCAL_REMOTE_KEY to a valid key."
+            f"The server {server.url} refused the API key{reason}",
+            "Set PLOCAL_REMOTE_KEY to a valid key, or the server's own with: plocal keys set",
         )
     return RemoteFailure(
         f"The server {server.url} wants an API key{reason}",
-        "Set PLOCAL_REMOTE_KEY; it goes only to servers that you named yourself (-m, a variable, your config).",
+        "Give it with plocal keys set, or set PLOCAL_REMOTE_KEY; that goes only to servers that you named yourself "
+        "(-m, a variable, your config).",
     )
 
 
@@ -122,17 +124,25 @@ class NotTheProtocol(RemoteFailure):
 def not_the_protocol(text: str, server: Server) -> NotTheProtocol:
     """The error for an answer that is none of this protocol; quotes its title or its beginning."""
     quoted = server.quote(_page(text) if text.lstrip().startswith("<") else text, 80)
-    shown = f"'{quoted}'" if quoted else "it sent nothing"
+    content = f"'{quoted}'" if quoted else "it sent nothing"
     return NotTheProtocol(
-        f"{server.url} did not answer as an OpenAI-compatible server: {shown}.",
+        f"{server.url} did not answer as an OpenAI-compatible server: {content}.",
         "Check that the URL is that of the API, usually ending in /v1.",
     )
 
 
-def no_schema(server: Server, said: str) -> Unsupported:
-    """The refusal where a server takes no JSON schema; `said` is its own sentence."""
+class NoLogprobs(Unsupported):
+    """The server shows no probabilities."""
+
+
+class ThinksFirst(Unsupported):
+    """The model thinks before it answers, so that its first token is of a thought."""
+
+
+def no_schema(server: Server, sentence: str) -> Unsupported:
+    """The refusal where a server takes no JSON schema; `sentence` is its own."""
     return Unsupported(
-        f"The server {server.url} takes no JSON schema for its reply, which this needs. It says: {said}",
+        f"The server {server.url} takes no JSON schema for its reply, which this needs. It says: {sentence}",
         "Use a server that does (llama-server, vLLM, Ollama, OpenAI), or a local model.",
     )
 
@@ -145,12 +155,13 @@ def no_grammar(server: Server) -> Unsupported:
     )
 
 
-def no_logprobs(server: Server, said: str = "") -> Unsupported:
-    """The refusal where a server shows no probabilities; `said` is its own sentence, if it said one."""
-    reason = f" It says: {said}" if said else ""
-    return Unsupported(
+def no_logprobs(server: Server, sentence: str = "") -> NoLogprobs:
+    """The refusal where a server shows no probabilities; `sentence` is its own, if it gave one."""
+    reason = f" It says: {sentence}" if sentence else ""
+    return NoLogprobs(
         f"The server {server.url} gives no token probabilities, which this needs.{reason}",
-        "Switch logprobs on (python -m llama_cpp.server: --logits_all true), or use a local model.",
+        "Switch logprobs on (python -m llama_cpp.server: --logits_all true), count answers with --samples 20, or use a "
+        "local model.",
     )
 
 
@@ -162,22 +173,22 @@ def no_first_token(server: Server) -> Unsupported:
     )
 
 
-def thinks_first(server: Server) -> Unsupported:
+def thinks_first(server: Server) -> ThinksFirst:
     """The refusal where the first token is of a thought and not of an answer."""
-    return Unsupported(
+    return ThinksFirst(
         f"The model at {server.url} thinks before it answers, so its first token tells nothing about the options.",
-        "Switch its thinking off at the server, ask for an answer in words, or use another model.",
+        "Switch its thinking off at the server, count answers with --samples 20, or use another model.",
     )
 
 
-def overflow(said: str) -> tuple[int, int] | None:
+def overflow(sentence: str) -> tuple[int, int] | None:
     """(needed, available) tokens out of a server's complaint about the context; None if it is none."""
-    available = re.search(r"context (?:length|size|window)\D{0,20}(\d{1,12})", said, re.IGNORECASE)
-    needed = re.search(r"request(?:ed)?(?: tokens)?\D{0,12}(\d{1,12})", said, re.IGNORECASE)
+    available = re.search(r"context (?:length|size|window)\D{0,20}(\d{1,12})", sentence, re.IGNORECASE)
+    needed = re.search(r"request(?:ed)?(?: tokens)?\D{0,12}(\d{1,12})", sentence, re.IGNORECASE)
     if not needed or not available:
         return None
     tokens, room = int(needed[1]), int(available[1])
-    answer = re.search(r"too large: (\d{1,12})", said)
+    answer = re.search(r"too large: (\d{1,12})", sentence)
     if tokens <= room and answer:  # the prompt's tokens and the answer's are told apart
         tokens += int(answer[1])
     return tokens, room

@@ -52,8 +52,8 @@ def _or_none(value: Any, read: Any) -> Any:
 
 def _readable(value: Any, read: Any) -> Any:
     """The entries of a list that can be read; any other value is an empty list."""
-    found = (_or_none([entry], read) for entry in value) if isinstance(value, list) else ()
-    return [entry for entries in found if entries for entry in entries]
+    readable = (_or_none([entry], read) for entry in value) if isinstance(value, list) else ()
+    return [entry for entries in readable if entries for entry in entries]
 
 
 def _text(value: Any, read: Any) -> Any:

@@ -96,12 +96,12 @@ async def _limited(response: httpx2.Response) -> AsyncGenerator[bytes, None]:
 
 
 async def _beginning(parts: AsyncIterator[bytes]) -> bytes:
-    kept = bytearray()
+    beginning = bytearray()
     async for part in parts:
-        kept += part
-        if len(kept) >= MOST_OF_AN_ERROR:
+        beginning += part
+        if len(beginning) >= MOST_OF_AN_ERROR:
             break
-    return bytes(kept[:MOST_OF_AN_ERROR])
+    return bytes(beginning[:MOST_OF_AN_ERROR])
 
 
 async def _joined(head: bytes, parts: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
@@ -132,18 +132,19 @@ async def _events(parts: AsyncIterator[bytes], response: httpx2.Response) -> Asy
 def _separate(data: str) -> list[str]:
     """Several texts of one event, where a server leaves out the empty lines between its events."""
     lines = [line for line in data.split("\n") if line.strip()]
-    return lines if len(lines) > 1 and not _is_json(data) else [data]
+    return lines if len(lines) > 1 and not is_json(data) else [data]
 
 
 def _error(data: str) -> str:
     """The data of an error event as an error of the protocol."""
-    if not _is_json(data):
+    if not is_json(data):
         return json.dumps({"error": data})
     value = json.loads(data)
     return data if isinstance(value, dict) and value.get("error") else json.dumps({"error": value})
 
 
-def _is_json(text: str) -> bool:
+def is_json(text: str) -> bool:
+    """Whether a text is JSON of any kind."""
     try:
         json.loads(text)
     except (ValueError, RecursionError):
@@ -163,7 +164,7 @@ async def _json_lines(parts: AsyncIterator[bytes]) -> AsyncGenerator[str, None]:
             continue
         *lines, rest = "".join(held).split("\n")
         if by_line is None:
-            by_line = _is_json(lines[0])
+            by_line = is_json(lines[0])
         if by_line:
             held = [rest]
             for line in lines:

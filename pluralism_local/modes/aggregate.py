@@ -21,7 +21,7 @@ NO_ESTIMATE = "none of the options had any probability, so there is no estimate"
 """What stands where a distribution would, if it is a stand-in."""
 
 # from the strongest to the weakest
-_METHODS: tuple[DistributionMethod, ...] = ("exact", "scripted", "top_logprobs", STAND_IN)
+_METHODS: tuple[DistributionMethod, ...] = ("exact", "scripted", "top_logprobs", "samples", STAND_IN)
 
 
 def entropy_nats(p: Sequence[float]) -> float:
@@ -53,6 +53,7 @@ def aggregate(options: tuple[str, ...], parts: Sequence[tuple[str, float, Option
         method=weakest(part.method for _, _, part in parts),
         bounds=_bounds(weights, [part for _, _, part in parts]),
         stand_ins=tuple(community for community, _, part in parts if part.method == STAND_IN),
+        n=_drawn([part for _, _, part in parts]),
     )
 
 
@@ -67,6 +68,7 @@ def single(options: tuple[str, ...], distribution: OptionDistribution) -> Aggreg
         entropy_nats=entropy_nats(distribution.p),
         method=distribution.method,
         bounds=_bounds([1.0], [distribution]),
+        n=distribution.n,
     )
 
 
@@ -88,6 +90,11 @@ def is_stand_in(aggregate: Aggregate) -> bool:
 def most_probable(aggregate: Aggregate) -> str:
     """The option with the largest p; the first of equals."""
     return aggregate.options[max(range(len(aggregate.p)), key=aggregate.p.__getitem__)]
+
+
+def _drawn(parts: Sequence[OptionDistribution]) -> int | None:
+    """Answers that were drawn for all of them; None where none was."""
+    return sum(part.n or 0 for part in parts) or None
 
 
 def _mixed(weights: Sequence[float], rows: Sequence[Sequence[float]]) -> tuple[float, ...]:

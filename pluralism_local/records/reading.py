@@ -203,6 +203,7 @@ def _distribution(part: object) -> Aggregate | None:
         cast(DistributionMethod, _text(part.get("method")) or UNKNOWN),
         _bounds(part.get("bounds"), len(options)),
         _strings(part.get("stand_ins")),
+        None if (drawn := finite(part.get("n"))) is None else int(drawn),
     )
 
 

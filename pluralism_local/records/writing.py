@@ -100,7 +100,7 @@ def _distribution(aggregate: Aggregate) -> dict[str, Any]:
         "entropy_nats": _number(aggregate.entropy_nats),
         "method": aggregate.method,
         "bounds": None if aggregate.bounds is None else [_numbers(pair) for pair in aggregate.bounds],
-        "n": None,
+        "n": aggregate.n,
         "stand_ins": list(aggregate.stand_ins),
     }
 
