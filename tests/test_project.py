@@ -22,25 +22,9 @@ LONGER = {  # of rooms and files that have a reason, more
     "recipes/communitylm/export/lora_gguf.py": 380,
     "tests": 450,
 }
-LONGEST_BODY = 62  # lines of a function without its docstring
+LONGEST_BODY = 60  # lines of a function without its docstring
 PLACEHOLDERS = {"found", "one", "said", "wanted", "kept", "known", "shown", "made", "asked", "heard"}
-SHARE = 0.034  # of all names of values, those that are placeholders
-NAMED = [
-    f"pluralism_local/{room}"
-    for room in (
-        "bench",
-        "cli/eval",
-        "cli/voices",
-        "communities",
-        "conversation",
-        "display",
-        "evaluation",
-        "history",
-        "models",
-        "modes",
-        "records",
-    )
-]
+SHARE = 0.003  # of all names of values, those that are placeholders
 
 
 def sources(*folders: str) -> list[Path]:
@@ -81,19 +65,13 @@ def names_of_values(path: Path) -> list[str]:
     ]
 
 
-def test_values_are_called_what_they_are() -> None:
-    nameless = {
-        name(path): sorted(PLACEHOLDERS.intersection(names_of_values(path))) for path in sources(*NAMED)
-    }
-    assert len(nameless) > 60
-    assert {path: names for path, names in nameless.items() if names} == {}
-
-
 def test_hardly_any_value_has_a_name_that_says_nothing() -> None:
-    names = [name for path in sources("pluralism_local", "recipes") for name in names_of_values(path)]
-    nameless = sum(name in PLACEHOLDERS for name in names)
-    assert len(names) > 10_000
-    assert nameless / len(names) <= SHARE, f"{nameless} of {len(names)}"
+    names = {name(path): names_of_values(path) for path in sources("pluralism_local", "recipes")}
+    nameless = {path: [each for each in own if each in PLACEHOLDERS] for path, own in names.items()}
+    total = sum(map(len, names.values()))
+    assert total > 10_000
+    share = sum(map(len, nameless.values())) / total
+    assert share <= SHARE, {path: placeholders for path, placeholders in nameless.items() if placeholders}
 
 
 def test_no_file_is_too_long_to_read() -> None:
