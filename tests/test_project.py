@@ -128,7 +128,7 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-@pytest.mark.parametrize("folder", ["pluralism_local"])
+@pytest.mark.parametrize("folder", ["pluralism_local", "recipes"])
 def test_no_modules_import_each_other(folder: str) -> None:
     files = {module_name(path): path for path in sources(folder)}
     modules = set(files)
