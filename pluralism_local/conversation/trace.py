@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pluralism_local.evaluation.metrics.sentences import sentences
+from pluralism_local.sentences import sentences
 from pluralism_local.mode_specs import SPECS
 from pluralism_local.results import Result
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pluralism_local.conversation.trace import content_words, trace
-from pluralism_local.evaluation.metrics.sentences import sentences
+from pluralism_local.sentences import sentences
 
 WORDS = st.sampled_from(
     ["tax", "school", "phone", "the", "parent", "children", "ban", "rule", "freedom", "cost", "a"]

@@ -35,8 +35,8 @@ from pluralism_local.evaluation.metrics.intervals import (
     mean,
 )
 from pluralism_local.evaluation.metrics.labels import accuracy, balanced_accuracy, macro_f1
-from pluralism_local.evaluation.metrics.sentences import sentences
 from pluralism_local.evaluation.metrics.shuffled import derangement, permuted
+from pluralism_local.sentences import sentences
 
 __all__ = [
     "Estimate",
