@@ -9,7 +9,7 @@ results name the prompts they used (``"overton.synthesis@1"``), and that name mu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from string import Formatter
@@ -70,6 +70,11 @@ def numbered(label: str, texts: Sequence[str], separator: str = "\n\n") -> str:
     return separator.join(f"{label} {number}: {text.strip()}" for number, text in enumerate(texts, start=1))
 
 
+def named(texts: Mapping[str, str]) -> str:
+    """``"press-left: …"`` for each, with a blank line between; every text on one line."""
+    return "\n\n".join(f"{name}: {' '.join(text.split())}" for name, text in texts.items())
+
+
 QUESTION = Prompt("question", 1, "paper §2: the query itself", "{question}")
 
 COMMENT_EXPLAINED = Prompt(
@@ -125,6 +130,42 @@ OVERTON_SYNTHESIS = Prompt(
     "first sentence: paper §2; the rest: released code, ours_overton.py",
     "Please comment on a given situation with the help of the following passages. Make sure to reflect "
     "diverse values and perspectives.\n\nSituation: {question}\n\n{passages}\n\nComment:",
+)
+
+_VOICES = "Question: {question}\n\nWhat the voices say:\n\n{comments}\n\n"
+# the same beginning for all that is done with the comments: an engine reads it once
+
+OVERTON_POSITIONS = Prompt(
+    "overton.positions",
+    1,
+    "own: which claims there are in the comments",
+    f"{_VOICES}Which positions on the question do these voices take? List every different position once, at most "
+    "{most}, each as one short and plain sentence that people could agree or disagree with. Say what is right or what "
+    "should be done, not who says it. Include what a single voice holds against all others.",
+)
+
+OVERTON_SENTENCE = Prompt(
+    "overton.sentence",
+    1,
+    "own: a sentence of the answer that names its sources",
+    f"{_VOICES}Position: {{position}}\nHeld by: {{supporters}}\n\nSay in one plain sentence what they hold and the "
+    'reason they give for it. Your sentence goes on after "{lead}", so do not name the voices again.',
+)
+
+OVERTON_ATTRIBUTED = Prompt(
+    "overton.attributed",
+    1,
+    "own: what an answer made of such sentences stands as an answer to, in a conversation",
+    f"{_VOICES}Say which positions the voices hold, every position once, with the names of those who hold it in "
+    "brackets behind it.",
+)
+
+OVERTON_STANCE = Prompt(
+    "overton.stance",
+    1,
+    "own: what a comment does with a claim",
+    "Question: {question}\n\nComment: {comment}\n\nClaim: {claim}\n\n"
+    "Does the comment support the claim, oppose it, or neither? Answer with one word: support, oppose or neither.",
 )
 
 STEERABLE_SELECT = Prompt(
@@ -269,6 +310,10 @@ PROMPTS: tuple[Prompt, ...] = (
     SUBJECT_ACTION,
     SUBJECT_COMMENT,
     OVERTON_SYNTHESIS,
+    OVERTON_POSITIONS,
+    OVERTON_SENTENCE,
+    OVERTON_ATTRIBUTED,
+    OVERTON_STANCE,
     STEERABLE_SELECT,
     STEERABLE_SELECT_VALUE,
     STEERABLE_ANSWER,

@@ -84,6 +84,82 @@ class Aggregate:
     n: int | None = None
 
 
+Stance = Literal["supports", "opposes", "silent"]
+Finder = Literal["llm", "sentences"]
+StanceMethod = Literal["entailment", "llm"]
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """One claim about the question that at least one comment supports.
+
+    Attributes:
+        id: eight hex digits of its text: the same claim has the same id in every ask.
+        text: a sentence.
+        support: by voice the probability, in [0, 1], that its comment supports the claim.
+        opposition: by voice the probability, in [0, 1], that its comment opposes it.
+        stance: by voice what the two come to.
+        in_answer: whether a sentence of the answer states it; None where there is no answer to look into.
+    """
+
+    id: str
+    text: str
+    support: Mapping[str, float]
+    opposition: Mapping[str, float]
+    stance: Mapping[str, Stance]
+    in_answer: bool | None = None
+
+    @property
+    def supporters(self) -> tuple[str, ...]:
+        """The voices that support it, in the pool's order."""
+        return self.holders("supports")
+
+    def holders(self, stance: Stance) -> tuple[str, ...]:
+        """The voices of this stance, in the pool's order."""
+        return tuple(voice for voice, taken in self.stance.items() if taken == stance)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """That a sentence of the answer names a voice as its source.
+
+    Attributes:
+        sentence: its number among the answer's sentences, from 1.
+        p: the probability, in [0, 1], that the voice's comment supports the sentence.
+        verified: whether that suffices.
+    """
+
+    sentence: int
+    voice: str
+    p: float
+    verified: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The positions that an ask's comments span.
+
+    Attributes:
+        positions: at most twelve, the most supported first.
+        voices: those that commented, in the pool's order.
+        finder: who listed the claims: the "llm", or they are "sentences" of the comments themselves.
+        method: whose probabilities the stances are: the "entailment" scorer's or the "llm"'s own.
+        dropped: claims that no comment supports, and that are no positions therefore.
+        merged: claims that said the same as another.
+        beyond: claims more than there is room for.
+        marks: of an answer that names its sources.
+    """
+
+    positions: tuple[Position, ...]
+    voices: tuple[str, ...]
+    finder: Finder
+    method: StanceMethod
+    dropped: int = 0
+    merged: int = 0
+    beyond: int = 0
+    marks: tuple[Mark, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class CommentStarted:
     """A community has read the question and begins to write."""
@@ -152,12 +228,13 @@ class Result:
     Attributes:
         answer: the LLM's text; for distributional the most probable option's text.
         usage: tokens by role, ``"communities"`` and ``"llm"``.
-        seconds: wall time by stage, ``"comments"``, ``"selection"``, ``"answer"``, ``"total"``.
+        seconds: wall time by stage, ``"comments"``, ``"selection"``, ``"positions"``, ``"answer"``, ``"total"``.
         prompts: name and version of every prompt used, e.g. ``"overton.synthesis@1"``.
         warnings: sentences for the user.
         complete: False when something was stopped or failed and the rest was kept.
         turn: this exchange, for `Ask.turns`; None if there is nothing to go on from (no answer).
         thought: what the LLM thought before it answered; no part of the answer, nor of the turn.
+        window: the positions of the comments; None where nobody looked for them.
     """
 
     mode: ModeName
@@ -180,6 +257,7 @@ class Result:
     complete: bool = True
     turn: Turn | None = None
     thought: str = ""
+    window: Window | None = None
 
 
 ModeEvent = CommentStarted | CommentDelta | CommentDone | Selected | AnswerDelta | AnswerWithdrawn | Result

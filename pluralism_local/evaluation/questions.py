@@ -28,8 +28,9 @@ from pluralism_local.files import digest
 from pluralism_local.mode_specs import ModeName
 from pluralism_local.modes import Ask
 from pluralism_local.modes.comments import add_comments
-from pluralism_local.modes.driver import prepared, settle
+from pluralism_local.modes.driver import prepared
 from pluralism_local.modes.result_builder import ResultBuilder
+from pluralism_local.modes.settling import settle
 from pluralism_local.modes.steps import Answers, Case
 from pluralism_local.modes.wordings import AskQuestion, AskWordings, Wording
 from pluralism_local.results import Result

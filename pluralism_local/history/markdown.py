@@ -10,8 +10,10 @@ from collections.abc import Iterator, Sequence
 
 from pluralism_local.display.figures import clean, percent
 from pluralism_local.display.markdown import closing, inline, quote
-from pluralism_local.history.reading import Bar, comments, distribution, state, unreadable, when
+from pluralism_local.history.reading import Bar, comments, distribution, state, unreadable, when, window
 from pluralism_local.history.values import Conversation, StoredTurn
+from pluralism_local.positions.matrix import markdown
+from pluralism_local.positions.summary import remarks
 
 
 def dump(conversations: Sequence[Conversation]) -> str:
@@ -36,6 +38,10 @@ def _turn(turn: StoredTurn) -> Iterator[str]:
     bars = distribution(turn)
     if bars:
         yield _table(bars)
+    if (positions := window(turn)) is not None:
+        yield "### Positions"
+        yield markdown(positions)
+        yield "\n".join(f"- {inline(line)}" for line in remarks(positions))
     turn_comments = comments(turn)
     if turn_comments:
         yield "### Heard"

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 from pluralism_local.display.figures import percent
 from pluralism_local.display.html import escape
-from pluralism_local.history.reading import Bar, comments, distribution, state, unreadable, when
+from pluralism_local.history.reading import Bar, comments, distribution, state, unreadable, when, window
 from pluralism_local.history.values import Conversation, StoredTurn
+from pluralism_local.positions.page import STYLE, annotated, table
 from pluralism_local.results import Comment
 
 _STYLE = """
@@ -33,7 +34,7 @@ def dump(conversations: Sequence[Conversation]) -> str:
         '<!doctype html>\n<html lang="und">\n<head>\n<meta charset="utf-8">\n'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n{articles}\n</body>\n</html>\n"
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}{STYLE}</style>\n</head>\n<body>\n{articles}\n</body>\n</html>\n"
     )
 
 
@@ -48,8 +49,13 @@ def _article(conversation: Conversation) -> str:
 def _turn(turn: StoredTurn) -> str:
     parts = [f"<h2>{when(turn.created)}, {escape(turn.mode)}<bdi>{escape(state(turn))}</bdi></h2>"]
     parts.append(_text(turn.prompt, "prompt"))
+    positions = window(turn)
     if turn.answer.strip():
-        parts.append(_text(turn.answer.strip(), "answer"))
+        marked = positions is not None and positions.marks
+        answer = annotated(turn.answer, positions) if positions and marked else escape(turn.answer.strip())
+        parts.append(f'<div class="text answer" dir="auto">{answer}</div>')
+    if positions is not None:
+        parts.append(table(positions))
     if bars := distribution(turn):
         parts.append(_bars(bars))
     parts += map(_comment, comments(turn))

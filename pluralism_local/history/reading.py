@@ -8,7 +8,7 @@ from datetime import datetime
 from pluralism_local.history.values import StoredTurn
 from pluralism_local.modes.aggregate import is_stand_in
 from pluralism_local.records import from_record
-from pluralism_local.results import Comment
+from pluralism_local.results import Comment, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,12 @@ def distribution(turn: StoredTurn) -> list[Bar]:
     if aggregate is None or is_stand_in(aggregate):
         return []
     return [Bar(option, p) for option, p in zip(aggregate.options, aggregate.p, strict=True)]
+
+
+def window(turn: StoredTurn) -> Window | None:
+    """The positions of its comments; None without any."""
+    found = from_record(turn.record).window
+    return found if found is not None and found.positions else None
 
 
 def state(turn: StoredTurn) -> str:

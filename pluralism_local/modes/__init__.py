@@ -19,7 +19,7 @@ from pluralism_local.errors import InvalidInput, did_you_mean
 from pluralism_local.mode_specs import MODES, SPECS, ModeName, ModeSpec
 from pluralism_local.modes.ask import Ask
 from pluralism_local.modes.driver import carry_out, prepared
-from pluralism_local.modes.steps import Case, Steps
+from pluralism_local.modes.steps import Case, Entailment, Steps
 from pluralism_local.prompts import Prompt
 from pluralism_local.results import ModeEvent
 
@@ -39,12 +39,21 @@ def own_prompts(mode: ModeName) -> tuple[Prompt, ...]:
 
 
 def run(
-    ask: Ask, *, llm: LanguageModel, communities: LanguageModel, should_stop: ShouldStop = never
+    ask: Ask,
+    *,
+    llm: LanguageModel,
+    communities: LanguageModel,
+    should_stop: ShouldStop = never,
+    entailment: Entailment | None = None,
 ) -> Iterator[ModeEvent]:
     """Answer `ask` in its mode. The last event is a `Result`, also when stopped (``complete=False``).
 
     Where the answer is a text, the `AnswerDelta`s add up to it (but for white space around it); an answer
     chosen by probabilities comes with the Result alone.
+
+    Args:
+        entailment: tells whether comments support positions, where the ask looks for them; None for the LLM's own
+            probabilities.
 
     Raises:
         InvalidInput: at the call: a blank prompt or an unknown mode; while iterating, before anything is generated:
@@ -53,7 +62,7 @@ def run(
         PlocalError: as the engines raise, while there are no comments to keep. Once there are, a failure of
             the LLM ends in a Result with ``complete=False`` and the failure among its warnings.
     """
-    return _run(check(ask), ask, llm, communities, should_stop)
+    return _run(check(ask), ask, llm, communities, should_stop, entailment)
 
 
 def check(ask: Ask) -> ModeSpec:
@@ -72,7 +81,12 @@ def check(ask: Ask) -> ModeSpec:
 
 
 def _run(
-    spec: ModeSpec, ask: Ask, llm: LanguageModel, communities: LanguageModel, should_stop: ShouldStop
+    spec: ModeSpec,
+    ask: Ask,
+    llm: LanguageModel,
+    communities: LanguageModel,
+    should_stop: ShouldStop,
+    entailment: Entailment | None,
 ) -> Iterator[ModeEvent]:
-    draft, case = prepared(spec, ask, llm, communities)
-    yield from carry_out(draft, algorithm(spec.name)(case), communities, should_stop)
+    draft, case = prepared(spec, ask, llm, communities, entails=entailment is not None)
+    yield from carry_out(draft, algorithm(spec.name)(case), communities, should_stop, entailment)

@@ -16,6 +16,7 @@ Mode and pool may change between turns: who did not speak in a turn sees what th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from pluralism_local.communities import Pool
 from pluralism_local.errors import InvalidInput
@@ -45,6 +46,9 @@ class Ask:
         turns: the conversation so far, oldest first: `Result.turn` of each earlier ask.
         answer: how the LLM's answer is drawn.
         comment: how comments are drawn; each community's own seed derives from this one.
+        positions: look for the positions of the comments (overton).
+        prompts: "paper" for the published prompt; "own" for an answer built from the positions, which names its
+            sources, where the LLM can write it: not a base model, nor the starter.
         keep: a next turn may follow, so the engine is asked to keep every voice's sequence. That takes memory
             (23 kB a token with the starter model), so an ask that stands alone leaves it off.
     """
@@ -60,6 +64,8 @@ class Ask:
     answer: Sampling = PUBLISHED_ANSWER
     comment: Sampling = PUBLISHED_COMMENT
     keep: bool = False
+    positions: bool = False
+    prompts: Literal["own", "paper"] = "paper"
 
     @property
     def question(self) -> str:

@@ -5,43 +5,44 @@
     Reserve ──> the conversation's oldest turns go, then comments are shortened; both are said
     Consult ──> one call for all voices: CommentStarted, CommentDelta…, CommentDone
     Weigh   ──> one call                        Write ──> one call, streamed where it is the answer
+    Compose ──> one call for all sentences, streamed in their order          Entail ──> one call of the scorer
 
 What an algorithm asks is the LLM's present user message; what the LLM sees before it is its thread (see `ask`).
 
 Once there are comments, or some of the answer, a failure of the LLM is kept in the draft and not raised: they cost
-time, and the user gets them with a sentence about what failed. Whatever fails or stops, a Result comes last.
+time, and the user gets them with a sentence about what failed. What fails while positions are looked for is thrown into
+the algorithm, which can do without. Whatever fails or stops, a Result comes last.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from pluralism_local.display.figures import many
-from pluralism_local.engine.base import LanguageModel, ShouldStop, never
+from pluralism_local.engine.base import LanguageModel, ShouldStop
 from pluralism_local.errors import (
     Cancelled,
-    ContextOverflow,
-    EngineFailure,
     PlocalError,
-    RemoteFailure,
     Unsupported,
 )
 from pluralism_local.mode_specs import ModeSpec
-from pluralism_local.modes.aggregate import is_stand_in, most_probable
 from pluralism_local.modes.ask import Ask
 from pluralism_local.modes.comment_budget import SLACK, fit_comments
 from pluralism_local.modes.comments import find_voices, write_comments
 from pluralism_local.modes.fit_context import generated, leave_out, until_it_fits
-from pluralism_local.modes.options import letters, pose
+from pluralism_local.modes.options import pose
+from pluralism_local.modes.positions.carrying import plan_positions, score, write_sentences
+from pluralism_local.modes.settling import FAILURES, settle
 from pluralism_local.modes.result_builder import ResultBuilder
 from pluralism_local.modes.steps import (
     Answered,
     Case,
+    Compose,
     Consult,
+    Entail,
+    Entailment,
     Reserve,
     Room,
     Step,
@@ -50,31 +51,31 @@ from pluralism_local.modes.steps import (
     Warn,
     Weigh,
     Write,
+    is_optional,
 )
 from pluralism_local.modes.thinking import only_thought
 from pluralism_local.modes.wordings import AskQuestion, AskWordings, Wording, read_attribute
 from pluralism_local.prompts import QUESTION
-from pluralism_local.results import LLM_VOICE, Aggregate, AnswerDelta, AnswerWithdrawn, ModeEvent, Selected
+from pluralism_local.results import LLM_VOICE, AnswerDelta, AnswerWithdrawn, ModeEvent, Selected
 from pluralism_local.types import (
     Completion,
     OptionDistribution,
     OptionRequest,
     Request,
-    Sampling,
     TextDelta,
     TextDone,
     TextWithdrawn,
     Usage,
 )
 
-FAILURES = (ContextOverflow, RemoteFailure, EngineFailure)
-MOSTLY_OUTSIDE = 0.5
-
 
 def prepared(
-    spec: ModeSpec, ask: Ask, llm: LanguageModel, communities: LanguageModel
+    spec: ModeSpec, ask: Ask, llm: LanguageModel, communities: LanguageModel, *, entails: bool = False
 ) -> tuple[ResultBuilder, Case[AskQuestion]]:
     """What a mode starts from, everything it needs seen to before anything runs.
+
+    Args:
+        entails: whether there is a scorer of entailment.
 
     Raises:
         InvalidInput: no attribute, options that cannot be weighed, no communities.
@@ -101,12 +102,17 @@ def prepared(
         tuple(voices),
         llm.capabilities.distribution,
         ask.answer,
+        plan_positions(draft, spec, entails=entails),
     )
     return draft, case
 
 
 def carry_out(
-    draft: ResultBuilder, steps: Steps, communities: LanguageModel, should_stop: ShouldStop
+    draft: ResultBuilder,
+    steps: Steps,
+    communities: LanguageModel,
+    should_stop: ShouldStop,
+    entailment: Entailment | None = None,
 ) -> Iterator[ModeEvent]:
     """Advance `steps` to their end, or as far as it goes; the Result comes last."""
     answered: Answered | None = None
@@ -114,9 +120,9 @@ def carry_out(
         step: Step = next(steps)
         while True:
             try:
-                reply = yield from _carried_out(draft, step, communities, should_stop)
-            except Unsupported as error:
-                if not isinstance(step, Weigh):
+                reply = yield from _carried_out(draft, step, communities, should_stop, entailment)
+            except PlocalError as error:
+                if not (is_optional(step) or (isinstance(step, Weigh) and isinstance(error, Unsupported))):
                     raise
                 step = steps.throw(error)
                 continue
@@ -131,6 +137,8 @@ def carry_out(
         draft.fail(error)
     finally:
         steps.close()
+    if answered is not None:
+        draft.window = answered.window
     if answered is not None and answered.distribution is not None:
         settle(draft, answered.distribution, answered.question.text, should_stop)
     yield draft.result()
@@ -145,7 +153,11 @@ def _require_probabilities(llm: LanguageModel) -> None:
 
 
 def _carried_out(
-    draft: ResultBuilder, step: Step, communities: LanguageModel, should_stop: ShouldStop
+    draft: ResultBuilder,
+    step: Step,
+    communities: LanguageModel,
+    should_stop: ShouldStop,
+    entailment: Entailment | None,
 ) -> Generator[ModeEvent, None, Any]:
     """What the step gets; worthless where the draft is no longer complete."""
     match step:
@@ -163,6 +175,10 @@ def _carried_out(
             return (yield from _write_answer(draft, wording, should_stop))
         case Write():
             return _write(draft, step, should_stop)
+        case Compose():
+            return (yield from write_sentences(draft, step, should_stop))
+        case Entail(pairs):
+            return score(draft, pairs, entailment, should_stop)
         case Warn(sentence):
             draft.warn(sentence)
         case Selected(selection):
@@ -234,7 +250,9 @@ def _write(draft: ResultBuilder, step: Write, should_stop: ShouldStop) -> Comple
     completion = None
 
     def requests() -> list[Request]:
-        return [Request(draft.to_llm(step.wording.text), step.sampling)]
+        return [
+            Request(draft.to_llm(step.wording.text), step.sampling, keep=step.opens, grammar=step.grammar)
+        ]
 
     with draft.timed(step.stage):
         try:
@@ -243,9 +261,9 @@ def _write(draft: ResultBuilder, step: Write, should_stop: ShouldStop) -> Comple
                     completion = event.completion
                     draft.spend("llm", completion.usage)
                     if completion.finish == "cancelled":
-                        draft.stop()
+                        _stop(draft, step)
         except FAILURES as error:
-            if not draft.comments:
+            if step.stage == "positions" or not draft.comments:
                 raise
             draft.fail(error)
     return completion
@@ -274,13 +292,13 @@ def _weigh(draft: ResultBuilder, step: Weigh, should_stop: ShouldStop) -> list[O
         try:
             distributions = until_it_fits(draft, draft.llm, [LLM_VOICE], call)
         except Cancelled:
-            draft.stop()
+            _stop(draft, step)
             return None
         except Unsupported as error:
             draft.no_probabilities = error
             raise
         except FAILURES as error:
-            if not draft.comments:
+            if step.stage == "positions" or not draft.comments:
                 raise
             draft.fail(error)
             return None
@@ -291,56 +309,8 @@ def _weigh(draft: ResultBuilder, step: Weigh, should_stop: ShouldStop) -> list[O
     return distributions
 
 
-def settle(
-    draft: ResultBuilder, aggregate: Aggregate, question: str, should_stop: ShouldStop = never
-) -> None:
-    """Take a distribution as the answer; say so if little of the model's probability stands behind it.
-
-    If no option had any probability there is no answer: the result is incomplete, and a warning says why.
-
-    In the LLM's thread `question` is answered as its list has it, "A. Yes": after a bare "Yes" a model expects words in
-    place of the letters that the next question is weighed by (the starter model puts 70 to 97 % outside of them).
-    """
-    if is_stand_in(aggregate):
-        draft.fail(_no_answer(draft.llm.info.id, aggregate.unassigned_mass))
-        return
-    draft.distribution = aggregate
-    draft.answer = most_probable(aggregate)
-    letter = letters(len(aggregate.options))[aggregate.options.index(draft.answer)]
-    draft.spoke(LLM_VOICE, question, f"{letter}. {draft.answer}")
-    _keep_thread(draft, should_stop)
-    if aggregate.stand_ins:
-        share = math.fsum(aggregate.weights[community] for community in aggregate.stand_ins)
-        draft.warn(
-            f"After the comments of {', '.join(aggregate.stand_ins)} none of the options had any probability: even "
-            f"shares, {100 * share:.1f} % of the weight, stand in for them."
-        )
-    if aggregate.unassigned_mass > MOSTLY_OUTSIDE:
-        draft.warn(
-            f"{100 * aggregate.unassigned_mass:.1f} % of the model's probability lies outside the options: "
-            "it would rather say something else."
-        )
-
-
-def _no_answer(model: str, outside: float) -> Unsupported:
-    return Unsupported(
-        f"{model} gave none of the options any probability ({100 * outside:.1f} % lies outside of them), so there is "
-        "no answer to show.",
-        "Ask for an answer in words, or use another model; one that thinks first does not begin with a letter.",
-    )
-
-
-def _keep_thread(draft: ResultBuilder, should_stop: ShouldStop) -> None:
-    """Let the engine read the exchange that was weighed and not written, so that it keeps it as it keeps a written one.
-
-    Weighing keeps nothing: without this every later turn would decode the exchange again. One token is drawn, since
-    what is kept are generated sequences. Only for an engine of this machine, which exact probabilities tell from a
-    server; that it fails, or is stopped, costs time in the next turn and nothing else.
-    """
-    if not draft.ask.keep or draft.llm.capabilities.distribution != "exact":
-        return
-    request = Request(draft.llm_thread(), Sampling(max_tokens=1), keep=True)
-    with draft.timed("answer"), suppress(*FAILURES):
-        for event in draft.llm.generate([request], should_stop=should_stop):
-            if isinstance(event, TextDone):
-                draft.spend("llm", event.completion.usage)
+def _stop(draft: ResultBuilder, step: Weigh | Write) -> None:
+    if step.stage == "positions":
+        draft.stop_positions()
+    else:
+        draft.stop()

@@ -21,10 +21,10 @@ from pluralism_local.mode_specs import SPECS, steering
 from pluralism_local.modes.ask import Ask
 from pluralism_local.modes.options import Posed
 from pluralism_local.prompts import Prompt
-from pluralism_local.results import LLM_VOICE, Aggregate, Comment, Result, Selection, Turn
+from pluralism_local.results import LLM_VOICE, Aggregate, Comment, Result, Selection, Turn, Window
 from pluralism_local.types import Finish, Message, Sampling, Usage
 
-Stage = Literal["comments", "selection", "answer"]
+Stage = Literal["comments", "selection", "positions", "answer"]
 ModelRole = Literal["communities", "llm"]
 
 
@@ -48,6 +48,7 @@ class ResultBuilder:
     comments: list[Comment] = field(default_factory=list)
     selection: Selection | None = None
     distribution: Aggregate | None = None
+    window: Window | None = None
     warnings: list[str] = field(default_factory=list)
     finish: Finish = "stop"
     complete: bool = True
@@ -131,6 +132,14 @@ class ResultBuilder:
         self.complete = False
         self.finish = "cancelled"
 
+    def stop_positions(self) -> None:
+        """The user stopped the search for positions; an answer that is there already is whole."""
+        if self.answer:
+            self.complete = False
+            self.warn("Stopped before the positions of the comments were told apart.")
+        else:
+            self.stop()
+
     def fail(self, error: PlocalError) -> None:
         """A model failed after there was something to keep: keep it, and say what happened."""
         self.stop()
@@ -173,4 +182,5 @@ class ResultBuilder:
             complete=self.complete,
             turn=self._turn(),
             thought=self.thought,
+            window=self.window,
         )

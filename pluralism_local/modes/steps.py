@@ -1,6 +1,6 @@
 """A mode as steps: what it wants of the models, and nothing of how or with whom they are asked.
 
-    Case ──algorithm──> Reserve, Consult, Weigh, Write, Warn, Selected …  ──> a driver
+    Case ──algorithm──> Reserve, Consult, Weigh, Write, Compose, Entail, Warn, Selected …  ──> a driver
                    <── what the step says it gets ──
                    ──> Answered, at the end
 
@@ -8,21 +8,23 @@ An algorithm is a generator that computes nothing but texts and sums. The ask dr
 at a time, and streams; the batch driver (`evaluation.batch_driver`) advances many and sends equal steps together.
 
 What can go wrong: a driver throws `Unsupported` into an algorithm that weighs where the LLM gives no probabilities; it
-may ask in words instead. Any other failure, and the user's stop, is the driver's: it closes the algorithm.
+may ask in words instead. It throws whatever fails in the stage "positions", too: there is an answer without. Any
+other failure, and the user's stop, is the driver's: it closes the algorithm.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, Literal
 
+from pluralism_local.engine.base import ShouldStop
 from pluralism_local.errors import Unsupported
 from pluralism_local.modes.aggregate import single
 from pluralism_local.modes.options import letters
 from pluralism_local.modes.wordings import Q, Wording, Wordings
-from pluralism_local.results import Aggregate, Selected, Selection
-from pluralism_local.types import AdapterRef, Completion, OptionDistribution, Sampling
+from pluralism_local.results import Aggregate, Finder, Selected, Selection, StanceMethod, Window
+from pluralism_local.types import AdapterRef, Completion, Grammar, OptionDistribution, Sampling
 
 if TYPE_CHECKING:
     from pluralism_local.communities import Member
@@ -33,6 +35,29 @@ text."""
 
 LABEL_TOKENS = 20
 """New tokens where only a choice is wanted, as in the released code."""
+
+LlmStage = Literal["selection", "answer", "positions"]
+
+Scores = Sequence[Sequence[float]]
+Entailment = Callable[[Sequence[tuple[str, str]], ShouldStop], Scores]
+"""Scores pairs as `Entail` gets them; raises Cancelled when stopped, EngineFailure when the model failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class PositionPlan:
+    """How the positions of the comments are looked for.
+
+    Attributes:
+        attributed: the answer is built from them; otherwise they are looked for when it is there.
+        finder: who lists the claims.
+        method: who tells whether a comment supports a claim.
+        grammars: those that the LLM takes, see `engine.base.Capabilities`.
+    """
+
+    attributed: bool
+    finder: Finder
+    method: StanceMethod
+    grammars: Literal["gbnf", "json", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +86,7 @@ class Case(Generic[Q]):
         voices: the communities, in the pool's order; empty for a mode without.
         probabilities: how the LLM gives them, see `engine.base.Capabilities`.
         answer: how the LLM writes its answer.
+        positions: how positions are looked for; None for not at all.
     """
 
     wordings: Wordings[Q]
@@ -70,6 +96,7 @@ class Case(Generic[Q]):
     voices: tuple[Voice, ...]
     probabilities: Literal["exact", "bounded", "none"]
     answer: Sampling
+    positions: PositionPlan | None = None
 
     @property
     def room(self) -> int:
@@ -116,18 +143,69 @@ class Weigh:
     Raises: Unsupported, into the algorithm: the LLM gives none.
     """
 
-    stage: Literal["selection", "answer"]
+    stage: LlmStage
     wordings: tuple[Wording, ...]
     options: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """The LLM's words. Gets a Completion."""
+    """The LLM's words, under `grammar` where there is one. Gets a Completion.
 
-    stage: Literal["selection", "answer"]
+    `opens`: a later prompt begins alike, so that the engine is asked to keep what it read.
+    """
+
+    stage: LlmStage
     wording: Wording
     sampling: Sampling
+    grammar: Grammar | None = None
+    opens: bool = False
+
+
+SEPARATOR = "\n\n"
+"""Between the sentences of a composed answer, which stand on lines of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One sentence of an answer: what the LLM writes on `wording`, between `before` and `after`.
+
+    `instead` stands there if it writes nothing.
+    """
+
+    wording: Wording
+    before: str
+    after: str
+    instead: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compose:
+    """An answer of several sentences, all written in one call and joined by `SEPARATOR`.
+
+    Gets a tuple of what stands between `before` and `after` of each part, which may be more than the LLM's words.
+
+    Attributes:
+        asked: the question as the answer stands to it in the conversation.
+        sampling: of each sentence.
+        small: words that are no names and so begin small after `Part.before`.
+    """
+
+    asked: Wording
+    parts: tuple[Part, ...]
+    sampling: Sampling
+    grammar: Grammar | None
+    small: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Entail:
+    """Whether the first text of each pair entails the second.
+
+    Gets, for each pair, P(entailment), P(neutral) and P(contradiction), which sum to 1.
+    """
+
+    pairs: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +215,7 @@ class Warn:
     sentence: str
 
 
-Step = Reserve | Consult | Weigh | Write | Warn | Selected
+Step = Reserve | Consult | Weigh | Write | Compose | Entail | Warn | Selected
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +226,19 @@ class Answered:
     text: str = ""
     distribution: Aggregate | None = None
     selection: Selection | None = None
+    window: Window | None = None
 
 
 Steps = Generator[Step, Any, Answered]
 
 
+def is_optional(step: Step) -> bool:
+    """Whether there is an answer without it, so that its failure is thrown into the algorithm."""
+    return isinstance(step, Entail) or (isinstance(step, Weigh | Write) and step.stage == "positions")
+
+
 def weigh(
-    stage: Literal["selection", "answer"], wordings: Sequence[Wording], options: tuple[str, ...]
+    stage: LlmStage, wordings: Sequence[Wording], options: tuple[str, ...]
 ) -> Generator[Step, Any, list[OptionDistribution]]:
     """Probabilities after each wording, in order; equal ones are weighed once."""
     distinct = {wording.text: wording for wording in wordings}

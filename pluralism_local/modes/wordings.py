@@ -10,7 +10,7 @@ where nobody commented (`alone`) is the answer's wording without its passage: an
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Protocol, TypeVar
 
@@ -20,6 +20,10 @@ from pluralism_local.prompts import (
     DISTRIBUTIONAL_ANSWER,
     MOE_ANSWER,
     MOE_SELECT,
+    OVERTON_ATTRIBUTED,
+    OVERTON_POSITIONS,
+    OVERTON_SENTENCE,
+    OVERTON_STANCE,
     OVERTON_SYNTHESIS,
     PROMPTING,
     QUESTION,
@@ -29,6 +33,7 @@ from pluralism_local.prompts import (
     STEERABLE_ANSWER_NAMED,
     STEERABLE_SELECT,
     Prompt,
+    named,
     numbered,
 )
 
@@ -102,6 +107,31 @@ class Wordings(ABC, Generic[Q]):
         """With all comments (overton)."""
         del question, comments
         raise Unsupported(f"{self.name} writes no synthesis.")
+
+    def positions(self, question: Q, comments: Mapping[str, str], most: int) -> Wording:
+        """Which positions the comments take, at most `most` (overton)."""
+        return word(OVERTON_POSITIONS, question=question.question, comments=named(comments), most=str(most))
+
+    def sentence(
+        self, question: Q, comments: Mapping[str, str], position: str, supporters: Sequence[str], lead: str
+    ) -> Wording:
+        """A sentence of the answer, about one position (overton)."""
+        return word(
+            OVERTON_SENTENCE,
+            question=question.question,
+            comments=named(comments),
+            position=position,
+            supporters=", ".join(supporters),
+            lead=lead.strip(),
+        )
+
+    def attributed(self, question: Q, comments: Mapping[str, str]) -> Wording:
+        """What an answer made of such sentences answers (overton)."""
+        return word(OVERTON_ATTRIBUTED, question=question.question, comments=named(comments))
+
+    def stance(self, question: Q, text: str, claim: str) -> Wording:
+        """What a text about the question does with a claim."""
+        return word(OVERTON_STANCE, question=question.question, comment=" ".join(text.split()), claim=claim)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,18 @@ from typing import Any, TypeGuard, cast, get_args
 from pluralism_local.display.figures import finite
 from pluralism_local.errors import InvalidInput
 from pluralism_local.mode_specs import SPECS, ModeName
-from pluralism_local.results import Aggregate, Comment, Selection, Turn
+from pluralism_local.results import (
+    Aggregate,
+    Comment,
+    Finder,
+    Mark,
+    Position,
+    Selection,
+    Stance,
+    StanceMethod,
+    Turn,
+    Window,
+)
 from pluralism_local.types import DistributionMethod, Finish, ModelInfo, Sampling, Usage
 
 UNKNOWN = "unknown"
@@ -41,6 +52,7 @@ class Recorded:
         usage: tokens by role. seconds: by stage, those that are finite.
         complete: False for one that does not say so.
         turn: what a follow-up goes on from.
+        window: the positions of the comments, where the record has any.
         unreadable: keys of the record whose value is not, or not wholly, of the record's form, in its order; of those
             that a reader misses: attribute, comments, selection, distribution, warnings and turn.
     """
@@ -65,6 +77,7 @@ class Recorded:
     complete: bool = False
     turn: Turn | None = None
     thought: str = ""
+    window: Window | None = None
     unreadable: tuple[str, ...] = ()
 
 
@@ -78,6 +91,7 @@ def from_record(record: object) -> Recorded:
     distribution = _distribution(record.get("distribution"))
     warnings = _strings(record.get("warnings"))
     turn = turn_of(record)
+    window = window_of(record)
     is_lost = {
         "attribute": not isinstance(record.get("attribute"), str | None),
         "comments": _is_lost(record.get("comments"), len(comments)),
@@ -85,6 +99,7 @@ def from_record(record: object) -> Recorded:
         "distribution": record.get("distribution") is not None and distribution is None,
         "warnings": _is_lost(record.get("warnings"), len(warnings)),
         "turn": record.get("turn") is not None and turn is None,
+        "positions": _is_lost(record.get("positions"), 0 if window is None else len(window.positions)),
     }
     return Recorded(
         mode=cast(ModeName, mode) if mode in SPECS else None,
@@ -107,6 +122,7 @@ def from_record(record: object) -> Recorded:
         complete=record.get("complete") is True,
         turn=turn,
         thought=_text(record.get("thought")) or "",
+        window=window,
         unreadable=tuple(key for key in record if is_lost.get(key)),
     )
 
@@ -120,6 +136,54 @@ def turn_of(record: object) -> Turn | None:
     if not isinstance(prompt, str) or not isinstance(answer, str):
         return None
     return Turn(prompt, answer, _texts(stored.get("asked")), _texts(stored.get("said")))
+
+
+def window_of(record: object) -> Window | None:
+    """The positions of a record; None where it has none that can be read."""
+    if not isinstance(record, dict):
+        return None
+    positions = tuple(it for part in _list(record.get("positions")) if (it := _position(part)) is not None)
+    facts = record.get("window")
+    if not positions and not isinstance(facts, dict):
+        return None
+    facts = facts if isinstance(facts, dict) else {}
+    voices = tuple(voice for voice in _list(facts.get("voices")) if isinstance(voice, str))
+    marks = tuple(mark for part in _list(facts.get("marks")) if (mark := _mark(part)) is not None)
+    finder, method = facts.get("finder"), facts.get("method")
+    return Window(
+        positions,
+        voices or tuple(dict.fromkeys(voice for position in positions for voice in position.stance)),
+        cast(Finder, finder) if finder in get_args(Finder) else "llm",
+        cast(StanceMethod, method) if method in get_args(StanceMethod) else "llm",
+        *(_count(facts.get(key)) for key in ("dropped", "merged", "beyond")),
+        marks=marks,
+    )
+
+
+def _position(part: object) -> Position | None:
+    if not isinstance(part, dict) or not isinstance(part.get("text"), str):
+        return None
+    stances = part["stance"].items() if isinstance(part.get("stance"), dict) else ()
+    in_answer = part.get("in_answer")
+    return Position(
+        _text(part.get("id")) or UNKNOWN,
+        part["text"],
+        _chances_by_name(part.get("support")) or {},
+        _chances_by_name(part.get("opposition")) or {},
+        {voice: stance for voice, stance in stances if stance in get_args(Stance)},
+        in_answer if isinstance(in_answer, bool) else None,
+    )
+
+
+def _mark(part: object) -> Mark | None:
+    if not isinstance(part, dict) or not isinstance(part.get("voice"), str):
+        return None
+    return Mark(
+        _count(part.get("sentence")),
+        part["voice"],
+        _chance(part.get("p")) or 0.0,
+        part.get("verified") is True,
+    )
 
 
 def _comment(part: object) -> Comment | None:

@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from pluralism_local.results import Aggregate, Comment, Result, Selection, Turn
+from pluralism_local.results import Aggregate, Comment, Position, Result, Selection, Turn, Window
 from pluralism_local.types import ModelInfo, Sampling, Usage
 
 SCHEMA = "plocal.result/1"
@@ -48,6 +48,8 @@ def to_record(result: Result) -> dict[str, Any]:
         "finish": result.finish,
         "turn": None if result.turn is None else _turn(result.turn),
         "thought": result.thought,
+        "positions": [] if result.window is None else [_position(it) for it in result.window.positions],
+        "window": None if result.window is None else _window(result.window),
     }
 
 
@@ -102,6 +104,32 @@ def _distribution(aggregate: Aggregate) -> dict[str, Any]:
         "bounds": None if aggregate.bounds is None else [_numbers(pair) for pair in aggregate.bounds],
         "n": aggregate.n,
         "stand_ins": list(aggregate.stand_ins),
+    }
+
+
+def _position(position: Position) -> dict[str, Any]:
+    return {
+        "id": position.id,
+        "text": position.text,
+        "support": {voice: _number(p) for voice, p in position.support.items()},
+        "opposition": {voice: _number(p) for voice, p in position.opposition.items()},
+        "stance": dict(position.stance),
+        "in_answer": position.in_answer,
+    }
+
+
+def _window(window: Window) -> dict[str, Any]:
+    return {
+        "voices": list(window.voices),
+        "finder": window.finder,
+        "method": window.method,
+        "dropped": window.dropped,
+        "merged": window.merged,
+        "beyond": window.beyond,
+        "marks": [
+            {"sentence": mark.sentence, "voice": mark.voice, "p": _number(mark.p), "verified": mark.verified}
+            for mark in window.marks
+        ],
     }
 
 

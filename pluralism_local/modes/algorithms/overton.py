@@ -1,23 +1,84 @@
 """Overton: response = LLM(q | m_1..m_k), the range of reasonable answers in one text (Modular Pluralism §2).
 
-    question ──> k comments ──> the LLM reads them all as passages ──> text
+    question ──> k comments ──> the LLM reads them all as passages ──> text                     the paper's way
+                            ──> their positions ──> a sentence for each, with its voices        the attributed way
 
-What can go wrong: too little context (before anything runs); empty comments are left out.
+Where a plan asks for it, the positions of the comments come with either; after the paper's answer, which they do not
+delay. What can go wrong: too little context (before anything runs); empty comments are left out. Where positions cannot
+be found the answer is the paper's, and a warning says so.
 """
 
 from __future__ import annotations
 
-from pluralism_local.modes.steps import Case, Consult, Reserve, Room, Steps, Warn, answer
+from collections.abc import Generator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from pluralism_local.errors import PlocalError
+from pluralism_local.modes.positions.assigner import Rows, relate
+from pluralism_local.modes.positions.finder import find_window, list_sampling, most_claims
+from pluralism_local.modes.positions.synthesis import SENTENCE_TOKENS, compose, longest_sentence
+from pluralism_local.modes.steps import Answered, Case, Consult, Reserve, Room, Step, Steps, Warn, answer
 from pluralism_local.modes.wordings import Q
+from pluralism_local.positions.stances import SUFFICES, with_answer
+from pluralism_local.results import Window
 
 
 def overton(case: Case[Q]) -> Steps:
     """Answer with what every community said; without any comment the LLM answers alone, with a warning."""
-    wordings, question, count = case.wordings, case.question, len(case.voices)
-    yield Reserve((Room(wordings.synthesis(question, [""] * count), count, case.room),))
+    wordings, question = case.wordings, case.question
+    yield Reserve(_rooms(case))
     comments: dict[str, str] = yield Consult(case.voices, wordings.comment(question))
-    passages = [text for text in comments.values() if text]
-    if passages:
-        return (yield from answer(case, wordings.synthesis(question, passages)))
-    yield Warn("No community said anything; the model answered alone.")
-    return (yield from answer(case, wordings.alone(question)))
+    spoken = {voice: text for voice, text in comments.items() if text}
+    if not spoken:
+        yield Warn("No community said anything; the model answered alone.")
+        return (yield from answer(case, wordings.alone(question)))
+    rows: Rows = {}
+    plan, window = case.positions, None
+    if plan is not None and plan.attributed:
+        window = yield from _window(case, spoken, rows)
+        if window is not None and window.positions:
+            return (yield from compose(case, spoken, window, rows))
+    answered = yield from answer(case, wordings.synthesis(question, list(spoken.values())))
+    if plan is None or plan.attributed or not answered.text:
+        return replace(answered, window=window)
+    window = yield from _window(case, spoken, rows)
+    return answered if window is None else (yield from _looked_up(case, answered, window, rows))
+
+
+def _rooms(case: Case[Q]) -> tuple[Room, ...]:
+    """Prompts that comments go into."""
+    wordings, question, count = case.wordings, case.question, len(case.voices)
+    rooms = [Room(wordings.synthesis(question, [""] * count), count, case.room)]
+    plan = case.positions
+    if plan is not None and plan.finder == "llm":
+        empty = {voice.id: "" for voice in case.voices}
+        listing = wordings.positions(question, empty, most_claims(count))
+        rooms.append(Room(listing, count, list_sampling(count).max_tokens))
+    if plan is not None and plan.attributed:
+        rooms.append(Room(longest_sentence(case), count, SENTENCE_TOKENS))
+    return tuple(rooms)
+
+
+def _window(case: Case[Q], comments: Mapping[str, str], rows: Rows) -> Generator[Step, Any, Window | None]:
+    """The window; None, and a warning, where it cannot be found."""
+    try:
+        window = yield from find_window(case, comments, rows)
+    except PlocalError as error:
+        yield Warn(f"The positions of the comments could not be found: {error.message}")
+        return None
+    if not window.positions:
+        yield Warn("No positions were found in the comments.")
+    return window
+
+
+def _looked_up(case: Case[Q], answered: Answered, window: Window, rows: Rows) -> Steps:
+    """`answered` with the window, and which of its positions the answer states."""
+    pairs = [(answered.text, position.text) for position in window.positions]
+    try:
+        relations = yield from relate(case, pairs, rows)
+    except PlocalError as error:
+        yield Warn(f"It could not be told which positions the answer states: {error.message}")
+        return replace(answered, window=window)
+    stated = [support >= SUFFICES for support, _ in relations]
+    return replace(answered, window=with_answer(window, stated))

@@ -1,0 +1,76 @@
+"""The positions that the comments take.
+
+    comments ──the LLM, bound to a JSON list | the comments' own first sentences──> claims
+             ──merge──> distinct claims ──relate──> Window
+
+The LLM lists where it can be bound by a grammar and follows instructions; where none of its claims stands in any
+comment, or it lists none, the sentences are taken after all. `Window.finder` tells which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from typing import Any
+
+from pluralism_local.modes.positions.assigner import Rows, merge, relate_all
+from pluralism_local.modes.steps import Case, Step, Write
+from pluralism_local.modes.wordings import Q
+from pluralism_local.positions.claims import MOST, claims_grammar, distinct, read_claims, spoken_claims
+from pluralism_local.positions.stances import build_window
+from pluralism_local.results import Finder, Window
+from pluralism_local.types import Completion, Sampling
+
+_TOKENS_EACH, _TOKENS_BESIDE = 45, 20
+_MOST_SENTENCES = 24
+"""Of all comments together, at least one of each: every two of them are compared."""
+
+
+def find_window(case: Case[Q], comments: Mapping[str, str], rows: Rows) -> Generator[Step, Any, Window]:
+    """The window of comments that are not blank; without positions if there are none in them."""
+    if case.positions is not None and case.positions.finder == "llm":
+        claims = yield from _list(case, comments)
+        window = yield from _assign(case, comments, claims, "llm", rows)
+        if window.positions:
+            return window
+    each = max(1, min(2, _MOST_SENTENCES // max(1, len(comments))))
+    spoken = spoken_claims(comments, each)
+    # everybody's first sentence, then everybody's second: who joins whom does not hang on who speaks first
+    claims = distinct(
+        claims[turn] for turn in range(each) for claims in spoken.values() if turn < len(claims)
+    )
+    return (yield from _assign(case, comments, claims, "sentences", rows))
+
+
+def list_sampling(voices: int) -> Sampling:
+    """How the list of claims is drawn: greedy, with room for as many as may come."""
+    return Sampling(max_tokens=_TOKENS_EACH * most_claims(voices) + _TOKENS_BESIDE)
+
+
+def most_claims(voices: int) -> int:
+    """How many claims the LLM may list: a few more than there are voices, for a voice may make several."""
+    return min(MOST, max(3, voices + 2))
+
+
+def _list(case: Case[Q], comments: Mapping[str, str]) -> Generator[Step, Any, list[str]]:
+    most = most_claims(len(comments))
+    wording = case.wordings.positions(case.question, comments, most)
+    completion: Completion = yield Write(
+        "positions", wording, list_sampling(len(comments)), claims_grammar(most), opens=True
+    )
+    return read_claims(completion.text)
+
+
+def _assign(
+    case: Case[Q], comments: Mapping[str, str], claims: list[str], finder: Finder, rows: Rows
+) -> Generator[Step, Any, Window]:
+    if case.positions is None:
+        raise TypeError("positions are looked for by a plan")
+    leaders = yield from merge(case, claims, rows)
+    relations = yield from relate_all(case, comments, leaders, rows)
+    return build_window(
+        leaders,
+        relations,
+        finder=finder,
+        method=case.positions.method,
+        merged=len(claims) - len(leaders),
+    )

@@ -1,0 +1,82 @@
+"""The answer of a window: a sentence for each position, behind it the voices that hold it.
+
+    Window ──Compose──> sentences ──relate──> which positions they state, which marks a comment bears out
+
+Counts and names are not the LLM's (see `positions.attribution`); what it writes is checked against the comments of the
+voices that stand behind it, and what fails is said, not hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from pluralism_local.errors import PlocalError
+from pluralism_local.modes.positions.assigner import Rows, relate
+from pluralism_local.modes.steps import SEPARATOR, Answered, Case, Compose, Part, Step, Steps, Warn
+from pluralism_local.modes.wordings import Q, Wording
+from pluralism_local.positions.attribution import lead, marks, sentence_grammar, small_words
+from pluralism_local.positions.claims import LONGEST
+from pluralism_local.positions.stances import SUFFICES, with_answer
+from pluralism_local.results import Mark, Window
+
+SENTENCE_TOKENS = 90
+
+
+def compose(case: Case[Q], comments: Mapping[str, str], window: Window, rows: Rows) -> Steps:
+    """Write the answer of a window that has positions, and look into it."""
+    if case.positions is None:
+        raise TypeError("positions are looked for by a plan")
+    bound = sentence_grammar() if case.positions.grammars == "gbnf" else None
+    sampling = replace(case.answer, max_tokens=SENTENCE_TOKENS, stop=(*case.answer.stop, "\n"))
+    parts = [
+        Part(
+            case.wordings.sentence(
+                case.question, comments, position.text, position.supporters, lead(position, window)
+            ),
+            lead(position, window),
+            marks(position.supporters),
+            position.text,
+        )
+        for position in window.positions
+    ]
+    asked = case.wordings.attributed(case.question, comments)
+    texts: Sequence[str] = yield Compose(asked, tuple(parts), sampling, bound, small_words(comments))
+    answer = SEPARATOR.join(
+        f"{part.before}{text}{part.after}" for part, text in zip(parts, texts, strict=True)
+    )
+    try:
+        window = yield from _checked(case, comments, window, texts, rows)
+    except PlocalError as error:
+        yield Warn(f"The answer's marks could not be verified: {error.message}")
+    return Answered(asked, answer, window=window)
+
+
+def longest_sentence(case: Case[Q]) -> Wording:
+    """The prompt of a sentence about the longest position of all voices, without comments: what room it takes."""
+    voices = [voice.id for voice in case.voices]
+    head = f"Half of the voices, {', '.join(voices)}, hold that"
+    return case.wordings.sentence(
+        case.question, dict.fromkeys(voices, ""), "x " * (LONGEST // 2), voices, head
+    )
+
+
+def _checked(
+    case: Case[Q], comments: Mapping[str, str], window: Window, texts: Sequence[str], rows: Rows
+) -> Generator[Step, Any, Window]:
+    """Whether each sentence states its position, and each of its supporters' comments supports it."""
+    stating = [(text, position.text) for text, position in zip(texts, window.positions, strict=True)]
+    marked = [
+        (number, voice, text)
+        for number, (text, position) in enumerate(zip(texts, window.positions, strict=True), start=1)
+        for voice in position.supporters
+    ]
+    pairs = [*stating, *((comments[voice], text) for _, voice, text in marked)]
+    relations = yield from relate(case, pairs, rows)
+    stated = [support >= SUFFICES for support, _ in relations[: len(stating)]]
+    found = [
+        Mark(number, voice, support, support >= SUFFICES)
+        for (number, voice, _), (support, _) in zip(marked, relations[len(stating) :], strict=True)
+    ]
+    return with_answer(window, stated, found)

@@ -1,0 +1,137 @@
+"""Claims: single sentences about a question that one can support or oppose.
+
+    the LLM's reply, bound by claims_grammar ──read_claims──> claims        comments ──spoken_claims──> claims
+    claim ──tidy──> one line that ends like a sentence ──claim_id──> its id
+
+Nothing fails: a reply that was cut off in the middle gives the claims that are whole, one that is no list gives none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+
+from pluralism_local.display.figures import one_line
+from pluralism_local.sentences import sentences
+from pluralism_local.types import Grammar
+
+MOST = 12
+"""Positions of one ask: what a reader can take in."""
+
+LONGEST = 200
+"""Characters of a claim; a longer sentence is cut between words."""
+
+ENDS = (".", "!", "?", "…", "。")
+"""What a sentence ends with."""
+
+_FEWEST_WORDS = 3
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_MARKER = re.compile(r"^\s*(?:[-*•◦▪‣●]|\(?\d{1,3}[.):]|#+)\s+")
+_EMPHASIS = re.compile(r"\*\*|__|`")
+_ADDRESSED = re.compile(
+    r"^(?:(?:passage|comment|voice|speaker|author)s?(?:\s+\d+)?|the (?:passage|comment|voice|speaker|author)s?|"
+    r"some(?: people)?|others|many(?: people)?)\s+"
+    r"(?:argues?|says?|believes?|claims?|states?|thinks?|suggests?|holds?|feels?|emphasi[sz]es?|supports?)\s+that\s+",
+    re.IGNORECASE,
+)
+
+
+_REFUSAL = re.compile(
+    r"^(?:(?:i['’]?m|i am) (?:very )?sorry|sorry,|i (?:cannot|can['’]?t|am unable to|am not able to) |as an ai\b)",
+    re.IGNORECASE,
+)
+
+
+def claims_grammar(most: int) -> Grammar:
+    """``{"positions": ["…", …]}`` with 1 to `most` sentences of 12 to 182 characters, without quotes and braces.
+
+    Written by hand and not from the schema, whose strings have no end that a small model would come to by itself.
+    """
+    gbnf = f"""root ::= "{{\\"positions\\": [" claim more{{0,{max(most - 1, 1)}}} "]}}"
+more ::= ", " claim
+claim ::= "\\"" [^-"\\\\\\x00-\\x20\\x7F{{}}<>*#`(] char{{10,180}} "." "\\""
+char ::= [^"\\\\\\x00-\\x1F\\x7F{{}}<>`]
+"""
+    items = {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": most}
+    schema = {
+        "type": "object",
+        "properties": {"positions": items},
+        "required": ["positions"],
+        "additionalProperties": False,
+    }
+    return Grammar(gbnf, schema)
+
+
+def read_claims(reply: str) -> list[str]:
+    """The claims of the LLM's reply, each different and tidy, in order.
+
+    Args:
+        reply: JSON as `claims_grammar` has it, or its beginning; anything else gives what strings its list has.
+    """
+    try:
+        value = json.loads(reply)
+    except (ValueError, RecursionError):
+        texts = _strings(reply.partition("[")[2])
+    else:
+        listed = value.get("positions") if isinstance(value, dict) else value
+        texts = [text for text in listed if isinstance(text, str)] if isinstance(listed, list) else []
+    return distinct(map(tidy, texts))
+
+
+def spoken_claims(comments: Mapping[str, str], each: int) -> dict[str, list[str]]:
+    """By voice the first `each` sentences of its comment that have three words or more, tidy, in order."""
+    return {
+        voice: distinct(map(tidy, sentences(comment)))[:each]
+        for voice, comment in comments.items()
+        if comment
+    }
+
+
+def tidy(text: str) -> str:
+    """`text` as a claim: on one line, without list markers, emphasis and "Passage 1 argues that".
+
+    Returns:
+        "" for fewer than three words, and for a refusal, which claims nothing.
+    """
+    claim = one_line(_EMPHASIS.sub("", _MARKER.sub("", text)))
+    claim = _ADDRESSED.sub("", claim).strip(' "“”')
+    if not _says_something(claim) or _REFUSAL.match(claim):
+        return ""
+    claim = one_line(claim[:1].upper() + claim[1:], LONGEST)
+    return claim if claim.endswith(ENDS) else f"{claim}."
+
+
+def _says_something(claim: str) -> bool:
+    """Whether it has three words, or as many characters of a script that sets none apart."""
+    return (
+        len(re.findall(r"\w+", claim)) >= _FEWEST_WORDS
+        or sum(not it.isascii() for it in claim) >= 2 * _FEWEST_WORDS
+    )
+
+
+def claim_id(claim: str) -> str:
+    """Eight hex digits of the claim's words, whatever their case and the marks around them."""
+    words = " ".join(re.findall(r"\w+", claim.casefold()))
+    return hashlib.sha256(words.encode()).hexdigest()[:8]
+
+
+def distinct(claims: Iterable[str]) -> list[str]:
+    """Claims that are not empty, those with the words of an earlier one left out."""
+    by_id: dict[str, str] = {}
+    for claim in claims:
+        if claim:
+            by_id.setdefault(claim_id(claim), claim)
+    return list(by_id.values())
+
+
+def _strings(text: str) -> list[str]:
+    """The whole JSON strings in `text`."""
+    texts = []
+    for match in _STRING.finditer(text):
+        try:
+            texts.append(json.loads(match[0]))
+        except ValueError:  # an escape that is none
+            continue
+    return texts

@@ -1,0 +1,76 @@
+"""From probabilities to a window: what a voice's comment does with a claim, and which claims are positions.
+
+    claims, (P(support), P(opposition)) of voice × claim ──build_window──> Window
+
+A claim is a position where a comment supports it; a claim that none supports is dropped and counted, so that nothing
+stands in a window which nobody said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from pluralism_local.positions.claims import MOST, claim_id
+from pluralism_local.results import Finder, Mark, Position, Stance, StanceMethod, Window
+
+SUFFICES = 0.5
+"""The probability from which on a comment supports or opposes a claim."""
+
+Relation = tuple[float, float]
+"""Probabilities, each in [0, 1], that a text supports a claim and that it opposes it."""
+
+
+def stance(relation: Relation) -> Stance:
+    """What probabilities of support and opposition come to; silent where neither suffices."""
+    support, opposition = relation
+    if max(support, opposition) < SUFFICES:
+        return "silent"
+    return "supports" if support >= opposition else "opposes"
+
+
+def build_window(
+    claims: Sequence[str],
+    relations: Mapping[str, Sequence[Relation]],
+    *,
+    finder: Finder,
+    method: StanceMethod,
+    merged: int = 0,
+    most: int = MOST,
+) -> Window:
+    """The window of `claims`, which are distinct.
+
+    Args:
+        relations: by voice, in the pool's order, one for each claim.
+        merged: claims that were left out before, for saying the same as another.
+    """
+    positions = [
+        Position(
+            id=claim_id(claim),
+            text=claim,
+            support={voice: row[place][0] for voice, row in relations.items()},
+            opposition={voice: row[place][1] for voice, row in relations.items()},
+            stance={voice: stance(row[place]) for voice, row in relations.items()},
+        )
+        for place, claim in enumerate(claims)
+    ]
+    held = [position for position in positions if position.supporters]
+    held.sort(key=lambda position: -len(position.supporters))  # equal ones stay in the order of the claims
+    return Window(
+        positions=tuple(held[:most]),
+        voices=tuple(relations),
+        finder=finder,
+        method=method,
+        dropped=len(positions) - len(held),
+        merged=merged,
+        beyond=len(held[most:]),
+    )
+
+
+def with_answer(window: Window, stated: Sequence[bool], marks: Sequence[Mark] = ()) -> Window:
+    """`window` with whether the answer states each position, and with the answer's marks."""
+    positions = [
+        replace(position, in_answer=is_stated)
+        for position, is_stated in zip(window.positions, stated, strict=True)
+    ]
+    return replace(window, positions=tuple(positions), marks=tuple(marks))

@@ -1,0 +1,77 @@
+"""A window in sentences: how far the voices agree, what the answer leaves out, which of its marks no comment bears out.
+
+    Window ──remarks──> "4 of 6 agree · against: press-right · undecided: speech-left", "Left out: …", …
+
+The figures are a model's reading of the comments, which is said wherever they stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pluralism_local.display.figures import many, one_line
+from pluralism_local.results import Position, Window
+
+METHODS = {"entailment": "an entailment scorer", "llm": "the LLM's own probabilities"}
+FINDERS = {"llm": "listed by the LLM", "sentences": "sentences of the comments"}
+
+
+def agreement(window: Window, dot: str = " · ") -> str:
+    """Who agrees with the position that most voices hold, who is against it, and who is undecided; "" for none."""
+    if not window.positions:
+        return ""
+    first = window.positions[0]
+    total = len(window.voices)
+    if is_one_position(window):
+        return "All voices hold one position: that is no window of opinions."
+    parts = [f"{len(first.supporters)} of {total} agree"]
+    for name, voices in (("against", first.holders("opposes")), ("undecided", first.holders("silent"))):
+        if voices:
+            parts.append(f"{name}: {', '.join(voices)}")
+    return dot.join(parts)
+
+
+def is_one_position(window: Window) -> bool:
+    """Whether several voices were heard, and all of them support every position."""
+    return len(window.voices) > 1 and all(
+        len(position.supporters) == len(window.voices) for position in window.positions
+    )
+
+
+def left_out(window: Window) -> tuple[Position, ...]:
+    """The positions that the answer does not state; none where nobody looked."""
+    return tuple(position for position in window.positions if position.in_answer is False)
+
+
+def remarks(window: Window, *, dot: str = " · ", width: int | None = None) -> Iterator[str]:
+    """Lines about the window, from its agreement to how it came to be.
+
+    Args:
+        width: of a position's text, in terminal cells; None for all of it.
+    """
+    if line := agreement(window, dot):
+        yield line
+    for position in left_out(window):
+        yield f'Left out: "{one_line(position.text, width)}" ({", ".join(position.supporters)})'
+    if failing := unverified(window):
+        yield f"Unverified, no comment bears it out: {failing}"
+    yield provenance(window)
+
+
+def unverified(window: Window) -> str:
+    """``"press-left in sentence 2, speech-right in sentence 3"``; "" where all marks stand."""
+    return ", ".join(
+        f"{mark.voice} in sentence {mark.sentence}" for mark in window.marks if not mark.verified
+    )
+
+
+def provenance(window: Window) -> str:
+    """How the positions came to be, and how many claims are none."""
+    parts = [f"Positions: {FINDERS[window.finder]}, assigned by {METHODS[window.method]}"]
+    counts = [
+        (window.merged, "said the same as another"),
+        (window.dropped, "had no comment behind it" if window.dropped == 1 else "had no comment behind them"),
+        (window.beyond, "left off for lack of room"),
+    ]
+    parts += [f"{many(count, 'claim')} {what}" for count, what in counts if count]
+    return f"{'; '.join(parts)}."

@@ -1,0 +1,89 @@
+"""Claims: read from whatever a model replies, tidy, and known by their words."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pluralism_local.engine import gbnf
+from pluralism_local.positions.claims import (
+    ENDS,
+    LONGEST,
+    claim_id,
+    claims_grammar,
+    read_claims,
+    spoken_claims,
+    tidy,
+)
+
+BAN, FREE = "Phones should be banned.", "Parents should decide about phones."
+
+
+@pytest.mark.parametrize("most", [1, 2, 12])
+def test_the_grammar_is_one(most: int) -> None:
+    grammar = claims_grammar(most)
+    gbnf.check(grammar.gbnf)
+    assert grammar.schema is not None and grammar.schema["properties"]["positions"]["maxItems"] == most
+
+
+def test_a_list_is_read_in_order_and_each_claim_once() -> None:
+    reply = json.dumps({"positions": [BAN, FREE, "  phones should be BANNED!"]})
+    assert read_claims(reply) == [BAN, FREE]
+
+
+def test_a_reply_that_was_cut_off_gives_the_claims_that_are_whole() -> None:
+    reply = json.dumps({"positions": [BAN, FREE]})
+    assert read_claims(reply[:-10]) == [BAN]
+    assert read_claims(reply[:20]) == []
+
+
+NO_LISTS = ["", "I cannot do that.", "{}", '{"positions": 3}', '{"positions": [1, null]}', "[" * 9999]
+
+
+@pytest.mark.parametrize("reply", NO_LISTS)
+def test_a_reply_that_is_no_list_of_texts_gives_none(reply: str) -> None:
+    assert read_claims(reply) == []
+
+
+def test_a_bare_list_is_a_list() -> None:
+    assert read_claims(json.dumps([BAN])) == [BAN]
+
+
+@pytest.mark.parametrize(
+    ("text", "claim"),
+    [
+        ("- **Phones** should be banned", BAN),
+        ("3. phones should be banned.", BAN),
+        ("Passage 2 argues that phones should be banned.", BAN),
+        ("The voices believe that phones should be banned.", BAN),
+        ("Handys\ngehören   nicht in die Schule", "Handys gehören nicht in die Schule."),
+        ("{braces} and <b>markup</b> stay", "{braces} and <b>markup</b> stay."),
+        ("电话应当被禁止", "电话应当被禁止."),
+        ("Yes.", ""),
+        ("I'm sorry, but I can't assist with that.", ""),
+        ("As an AI language model, I have no opinion.", ""),
+        ("   ", ""),
+    ],
+)
+def test_tidy(text: str, claim: str) -> None:
+    assert tidy(text) == claim
+
+
+@given(st.text(max_size=400))
+def test_a_tidy_claim_is_one_line_that_ends_and_stays_as_it_is(text: str) -> None:
+    claim = tidy(text)
+    assert "\n" not in claim and len(claim) <= LONGEST + 1
+    assert claim == "" or claim.endswith(ENDS)
+
+
+def test_an_id_is_of_the_words() -> None:
+    assert claim_id(BAN) == claim_id("phones  should be banned") != claim_id(FREE)
+    assert len(claim_id(BAN)) == 8
+
+
+def test_spoken_claims_are_the_first_sentences() -> None:
+    comments = {"left": f"Well. {BAN} {FREE}", "right": "", "center": "Hm."}
+    assert spoken_claims(comments, 1) == {"left": [BAN], "center": []}

@@ -1,0 +1,113 @@
+"""The matrix: within its width, without colour, whatever a position or a voice is called."""
+
+from __future__ import annotations
+
+import pytest
+
+from pluralism_local.display.figures import cells
+from pluralism_local.positions import page, summary
+from pluralism_local.positions.matrix import letters, markdown, text
+from pluralism_local.results import Mark, Position, Stance, Window
+
+
+def position(claim: str, stances: dict[str, Stance], in_answer: bool | None = True) -> Position:
+    return Position("00000000", claim, {}, {}, stances, in_answer)
+
+
+VOICES = ("press-left", "press-center", "press-right")
+BAN = position(
+    "Phones should be banned during lessons.",
+    {"press-left": "supports", "press-center": "supports", "press-right": "opposes"},
+)
+FREE = position(
+    "Parents should decide.",
+    {"press-left": "silent", "press-center": "opposes", "press-right": "supports"},
+    False,
+)
+WINDOW = Window((BAN, FREE), VOICES, "llm", "entailment", dropped=1, merged=2)
+
+
+def test_the_terminal_has_a_row_for_each_position() -> None:
+    lines = text(WINDOW, 60)
+    assert lines[0].split() == ["position", "a", "b", "c", "answer"]
+    assert lines[1].startswith("1 Phones should be banned") and lines[1].endswith("● ● ○  yes")
+    assert any(line.endswith("· ○ ●  no") for line in lines)
+    assert "a press-left   b press-center   c press-right" in lines
+    assert lines[-1] == "● supports   ○ opposes   · silent"
+
+
+def test_a_terminal_without_such_characters_gets_others() -> None:
+    lines = text(WINDOW, 60, unicode=False)
+    assert lines[1].endswith("+ + -  yes") and "\n".join(lines).isascii()
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+@pytest.mark.parametrize("voices", [1, 6, 24, 40])
+@pytest.mark.parametrize(
+    "claim",
+    ["Short one.", "long " * 39 + ".", "{a} [b] *c* <d>.", "电话应当被禁止。" * 20],
+)
+def test_it_keeps_to_its_width(width: int, voices: int, claim: str) -> None:
+    names = tuple(f"voice-{number}" for number in range(voices))
+    stances: dict[str, Stance] = dict.fromkeys(names, "supports")
+    lines = text(Window((position(claim, stances),) * 12, names, "llm", "llm"), width)
+    assert max(map(cells, lines)) <= max(width, 62)
+    assert width < 80 or max(map(cells, lines)) <= width
+    heads = [line for line in lines if line.split()[-1:] == ["answer"]]
+    assert len(heads) == -(-voices // 12)  # a page for every twelve
+
+
+def test_letters_go_on_after_z() -> None:
+    named = letters([f"v{number}" for number in range(54)])
+    assert [named[f"v{number}"] for number in (0, 25, 26, 27, 52)] == ["a", "z", "aa", "ab", "ba"]
+
+
+def test_no_positions_are_no_matrix() -> None:
+    empty = Window((), VOICES, "llm", "llm", dropped=3)
+    assert (text(empty), markdown(empty), page.table(empty)) == ([], "", "")
+
+
+def test_markdown_escapes_what_a_claim_holds() -> None:
+    odd = position("A | B *c* <d>.", {"press-left": "supports"}, None)
+    table = markdown(Window((odd,), ("press-left",), "llm", "llm"))
+    assert table.splitlines()[2] == r"| A \| B \*c\* \<d\>. | ● | ? |"
+
+
+def test_html_says_in_words_what_its_signs_say() -> None:
+    odd = position("<script>alert(1)</script> is right.", {"press-left": "supports"}, None)
+    markup = page.table(Window((odd,), ("press-left",), "llm", "llm"))
+    assert "<script>" not in markup and 'aria-label="supports"' in markup
+
+
+def test_margin_notes_name_the_voices_and_what_fails() -> None:
+    marks = (Mark(1, "press-left", 0.9, verified=True), Mark(2, "press-right", 0.1, verified=False))
+    window = Window(WINDOW.positions, VOICES, "llm", "entailment", marks=marks)
+    markup = page.annotated("Phones distract. [press-left]\n\nParents <decide>. [press-right]", window)
+    assert markup.count("<p>") == 2 and "Parents &lt;decide&gt;" in markup
+    first, second = markup.split("</p>")[:2]
+    assert "unverified" not in first and "(unverified)" in second
+
+
+def test_remarks() -> None:
+    lines = list(summary.remarks(WINDOW))
+    assert lines[0] == "2 of 3 agree · against: press-right"
+    assert lines[1] == 'Left out: "Parents should decide." (press-right)'
+    assert lines[2] == (
+        "Positions: listed by the LLM, assigned by an entailment scorer; 2 claims said the same as another; "
+        "1 claim had no comment behind it."
+    )
+
+
+def test_voices_of_one_position_are_no_window() -> None:
+    agreed = position("Phones distract.", dict.fromkeys(VOICES, "supports"))
+    assert summary.agreement(Window((agreed,), VOICES, "llm", "llm")) == (
+        "All voices hold one position: that is no window of opinions."
+    )
+    alone = position("Phones distract.", {"press-left": "supports"})
+    assert summary.agreement(Window((alone,), ("press-left",), "llm", "llm")) == "1 of 1 agree"
+
+
+def test_marks_that_fail_are_named() -> None:
+    marks = (Mark(1, "press-left", 0.9, verified=True), Mark(2, "press-right", 0.1, verified=False))
+    window = Window((BAN,), VOICES, "llm", "llm", marks=marks)
+    assert "Unverified, no comment bears it out: press-right in sentence 2" in list(summary.remarks(window))

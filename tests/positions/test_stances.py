@@ -1,0 +1,59 @@
+"""From probabilities to a window: by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from pluralism_local.positions.merging import clusters
+from pluralism_local.positions.stances import build_window, stance, with_answer
+from pluralism_local.results import Mark, Stance
+
+
+@pytest.mark.parametrize(
+    ("relation", "expected"),
+    [((0.9, 0.0), "supports"), ((0.2, 0.7), "opposes"), ((0.4, 0.3), "silent"), ((0.5, 0.5), "supports")],
+)
+def test_stance(relation: tuple[float, float], expected: Stance) -> None:
+    assert stance(relation) == expected
+
+
+def test_a_claim_that_no_comment_supports_is_dropped_and_counted() -> None:
+    relations = {
+        "left": [(0.9, 0.0), (0.1, 0.8), (0.0, 0.0)],
+        "right": [(0.1, 0.9), (0.8, 0.0), (0.1, 0.1)],
+        "center": [(0.1, 0.0), (0.7, 0.0), (0.2, 0.9)],
+    }
+    window = build_window(
+        ["A b c.", "D e f.", "G h i."], relations, finder="llm", method="entailment", merged=2
+    )
+    assert [position.text for position in window.positions] == ["D e f.", "A b c."]  # two supporters, one
+    assert window.positions[0].supporters == ("right", "center")
+    assert window.positions[0].holders("opposes") == ("left",)
+    assert window.positions[1].stance == {"left": "supports", "right": "opposes", "center": "silent"}
+    assert (window.dropped, window.merged, window.beyond) == (1, 2, 0)
+    assert window.voices == ("left", "right", "center")
+
+
+def test_there_are_at_most_so_many_positions_and_the_rest_is_counted() -> None:
+    claims = [f"Claim number {number} stands." for number in range(40)]
+    window = build_window(claims, {"left": [(1.0, 0.0)] * 40}, finder="sentences", method="llm")
+    assert (len(window.positions), window.beyond, window.dropped) == (12, 28, 0)
+
+
+def test_no_voices_hold_no_positions() -> None:
+    window = build_window(["A b c."], {}, finder="llm", method="llm")
+    assert (window.positions, window.dropped) == ((), 1)
+
+
+def test_the_answer_is_put_into_the_window() -> None:
+    window = build_window(["A b c.", "D e f."], {"left": [(1, 0), (1, 0)]}, finder="llm", method="llm")
+    mark = Mark(1, "left", 0.9, verified=True)
+    checked = with_answer(window, [True, False], [mark])
+    assert [position.in_answer for position in checked.positions] == [True, False]
+    assert checked.marks == (mark,) and window.marks == ()
+
+
+def test_clusters_are_led_by_their_first_text() -> None:
+    agree = {(0, 2), (1, 3), (2, 4)}  # 4 agrees with 2, not with 2's leader
+    assert clusters(5, lambda a, b: (a, b) in agree) == [[0, 2], [1, 3], [4]]
+    assert clusters(0, lambda a, b: True) == []
