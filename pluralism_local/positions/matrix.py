@@ -18,7 +18,7 @@ from pluralism_local.results import Position, Stance, Window
 SIGNS: dict[Stance, str] = {"supports": "●", "opposes": "○", "silent": "·"}
 PLAIN: dict[Stance, str] = {"supports": "+", "opposes": "-", "silent": "."}
 PAGE = 12
-"""Voices side by side."""
+"""Voices side by side, where there is room for so many."""
 
 _LAST = "answer"
 _NARROWEST = 16
@@ -53,7 +53,10 @@ def text(window: Window, width: int = 80, *, unicode: bool = True) -> list[str]:
     if not window.positions:
         return []
     named = letters(window.voices)
-    pages = [window.voices[start : start + PAGE] for start in range(0, len(window.voices), PAGE)]
+    column = max(map(len, named.values()), default=1)
+    room = width - len(str(len(window.positions))) - 1 - _NARROWEST - 4 - len(_LAST)
+    size = max(1, min(PAGE, (room + 1) // (column + 1)))
+    pages = [window.voices[start : start + size] for start in range(0, len(window.voices), size)]
     lines: list[str] = []
     for voices in pages:
         if lines:

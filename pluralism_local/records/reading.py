@@ -155,7 +155,9 @@ def window_of(record: object) -> Window | None:
         voices or tuple(dict.fromkeys(voice for position in positions for voice in position.stance)),
         cast(Finder, finder) if finder in get_args(Finder) else "llm",
         cast(StanceMethod, method) if method in get_args(StanceMethod) else "llm",
-        *(_count(facts.get(key)) for key in ("dropped", "merged", "beyond")),
+        _count(facts.get("dropped")),
+        _count(facts.get("merged")),
+        _count(facts.get("beyond")),
         marks=marks,
     )
 
