@@ -74,12 +74,12 @@ class _Shipped:
         Raises:
             Cancelled: stopped in the middle. Refused, EngineFailure: the scorer cannot be used.
         """
-        from pluralism_local.evaluation.nli import AdapterNli, Pair, find_shipped
+        from pluralism_local.evaluation.nli import AdapterNli, NliPair, find_shipped
 
         if self._scorer is None:
             engine = self._shared() or self._open()
             self._scorer = AdapterNli(engine, find_shipped(engine.info).adapter)
-        scores = self._scorer.score([Pair(*pair) for pair in pairs], should_stop=should_stop)
+        scores = self._scorer.score([NliPair(*pair) for pair in pairs], should_stop=should_stop)
         rows: list[list[float]] = scores.tolist()
         return rows
 

@@ -9,13 +9,13 @@ them is mended where it begins as if the lead did not stand there, and ended whe
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from pluralism_local.positions.claims import ENDS
 from pluralism_local.results import Position, Window
 from pluralism_local.types import Grammar
 
-_HELD = 64
+_HELD = 40
 """Characters of a sentence that are read before its beginning is shown."""
 
 _REPEATED = re.compile(
@@ -88,11 +88,9 @@ def spelled(count: int) -> str:
     return _NUMBERS[count] if count < len(_NUMBERS) else str(count)
 
 
-def small_words(comments: Mapping[str, str]) -> frozenset[str]:
-    """Words that the comments write small somewhere: at the beginning of a sentence they are no names."""
-    return frozenset(
-        word for text in comments.values() for word in re.findall(r"\b[^\W\d_]+", text) if word.islower()
-    )
+def small_words(texts: Iterable[str]) -> frozenset[str]:
+    """Words that the texts write small somewhere: at the beginning of a sentence they are no names."""
+    return frozenset(word for text in texts for word in re.findall(r"\b[^\W\d_]+", text) if word.islower())
 
 
 class Sentence:

@@ -73,7 +73,7 @@ def events(
     question: str = "Should phones be banned?",
     **ask: Any,
 ) -> list[ModeEvent]:
-    able = {} if capabilities is None else {"capabilities": capabilities}
+    able: Any = {} if capabilities is None else {"capabilities": capabilities}
     engine = ScriptedEngine(script(folder, **(script_parts or {"replies": replies()})), **able)
     task = Ask(question, "overton", ask.pop("pool", THREE), positions=True, prompts=prompts, **ask)
     return list(run(task, llm=engine, communities=engine, should_stop=should_stop, entailment=entailment))
@@ -158,7 +158,7 @@ def test_other_modes_have_no_positions(tmp_path: Path) -> None:
 def test_without_a_scorer_the_llm_weighs(tmp_path: Path) -> None:
     def weights(comment: str, claim: str) -> dict[str, float]:
         support, opposition, _ = Words.row(comment, claim)
-        return {"support": support, "oppose": opposition, "neither": 0.0 + (1 - support - opposition) * 0.9}
+        return {"support": support, "oppose": opposition, "neither": max(0.0, 1 - support - opposition) * 0.9}
 
     distributions = [
         {

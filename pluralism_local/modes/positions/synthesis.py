@@ -42,7 +42,9 @@ def compose(case: Case[Q], comments: Mapping[str, str], window: Window, rows: Ro
         for position in window.positions
     ]
     asked = case.wordings.attributed(case.question, comments)
-    texts: Sequence[str] = yield Compose(asked, tuple(parts), sampling, bound, small_words(comments))
+    texts: Sequence[str] = yield Compose(
+        asked, tuple(parts), sampling, bound, small_words((case.question.question, *comments.values()))
+    )
     answer = SEPARATOR.join(
         f"{part.before}{text}{part.after}" for part, text in zip(parts, texts, strict=True)
     )
