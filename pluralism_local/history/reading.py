@@ -34,8 +34,8 @@ def distribution(turn: StoredTurn) -> list[Bar]:
 
 def window(turn: StoredTurn) -> Window | None:
     """The positions of its comments; None without any."""
-    found = from_record(turn.record).window
-    return found if found is not None and found.positions else None
+    positions = from_record(turn.record).window
+    return positions if positions is not None and positions.positions else None
 
 
 def state(turn: StoredTurn) -> str:

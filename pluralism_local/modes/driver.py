@@ -34,8 +34,8 @@ from pluralism_local.modes.comments import find_voices, write_comments
 from pluralism_local.modes.fit_context import generated, leave_out, until_it_fits
 from pluralism_local.modes.options import pose
 from pluralism_local.modes.positions.carrying import plan_positions, score, write_sentences
-from pluralism_local.modes.settling import FAILURES, settle
 from pluralism_local.modes.result_builder import ResultBuilder
+from pluralism_local.modes.settling import FAILURES, settle
 from pluralism_local.modes.steps import (
     Answered,
     Case,

@@ -186,12 +186,12 @@ class Compose:
     Gets a tuple of what stands between `before` and `after` of each part, which may be more than the LLM's words.
 
     Attributes:
-        asked: the question as the answer stands to it in the conversation.
+        question: what the answer answers, in the conversation.
         sampling: of each sentence.
         small: words that are no names and so begin small after `Part.before`.
     """
 
-    asked: Wording
+    question: Wording
     parts: tuple[Part, ...]
     sampling: Sampling
     grammar: Grammar | None

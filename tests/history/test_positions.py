@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from pluralism_local.history import History, markdown, page
 from pluralism_local.results import Mark, Position, Window
-from tests.history.conftest import result, talk
+from tests.support.results import result, talk
 
 CLAIM = "Phones {should} be <b>banned</b> | now."
 WINDOW = Window(

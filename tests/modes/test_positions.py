@@ -18,7 +18,7 @@ from pluralism_local.modes.record import to_record
 from pluralism_local.modes.steps import Scores
 from pluralism_local.recorded import from_record
 from pluralism_local.results import AnswerDelta, ModeEvent, Result
-from tests.modes.helpers import THREE, after, pool, script
+from tests.support.mode_asks import THREE, after, pool, script
 
 BAN, FREE, NOISE = "Phones should be banned.", "Parents should decide.", "The moon is made of cheese."
 COMMENTS = {

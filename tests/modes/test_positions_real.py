@@ -12,7 +12,7 @@ from pluralism_local.modes import Ask, run
 from pluralism_local.positions.claims import MOST
 from pluralism_local.results import Result, Window
 from pluralism_local.types import Sampling
-from tests.modes.helpers import last, pool
+from tests.support.mode_asks import last, pool
 
 QUESTION = "Should phones be banned in schools?"
 TWO = pool(("left", 0.5), ("right", 0.5))

@@ -75,9 +75,12 @@ def _by_entailment(pairs: Sequence[tuple[str, str]], rows: Rows) -> Generator[St
         rows.update(zip(missing, scores, strict=True))
     relations = []
     for text, claim in pairs:
-        found = [_SAME if premise == claim else rows[premise, claim] for premise in split(text)]
+        rows_of_text = [_SAME if premise == claim else rows[premise, claim] for premise in split(text)]
         relations.append(
-            (max((row[0] for row in found), default=0.0), max((row[2] for row in found), default=0.0))
+            (
+                max((row[0] for row in rows_of_text), default=0.0),
+                max((row[2] for row in rows_of_text), default=0.0),
+            )
         )
     return relations
 

@@ -15,9 +15,9 @@ from pluralism_local.engine.base import ShouldStop
 from pluralism_local.errors import Cancelled, PlocalError, Unsupported
 from pluralism_local.mode_specs import ModeSpec
 from pluralism_local.model_names import STARTER
+from pluralism_local.modes.fit_context import generated, leave_out
 from pluralism_local.modes.result_builder import ResultBuilder
 from pluralism_local.modes.steps import SEPARATOR, Compose, Entailment, PositionPlan, Scores
-from pluralism_local.modes.fit_context import generated, leave_out
 from pluralism_local.positions.attribution import Sentence
 from pluralism_local.results import LLM_VOICE, AnswerDelta, ModeEvent
 from pluralism_local.types import Request, TextDelta, TextDone, TextWithdrawn
@@ -115,7 +115,7 @@ def write_sentences(
         draft.stop()
     if not draft.complete:
         return None
-    draft.spoke(LLM_VOICE, step.asked.text, draft.answer)
+    draft.spoke(LLM_VOICE, step.question.text, draft.answer)
     return composing.texts
 
 
@@ -152,15 +152,15 @@ class _Composing:
 
     def _take(self) -> str:
         """What can be shown now."""
-        shown = ""
+        released = ""
         while self._current < len(self._sentences):
             place, part = self._current, self._step.parts[self._current]
             if not self._begun and (self._pending[place] or self._ended[place]):
-                shown += (SEPARATOR if place else "") + part.before
+                released += (SEPARATOR if place else "") + part.before
                 self._begun = True
-            shown, self._pending[place] = shown + self._pending[place], ""
+            released, self._pending[place] = released + self._pending[place], ""
             if not self._ended[place]:
                 break
-            shown += part.after
+            released += part.after
             self._current, self._begun = place + 1, False
-        return shown
+        return released

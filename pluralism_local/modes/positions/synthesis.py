@@ -41,9 +41,9 @@ def compose(case: Case[Q], comments: Mapping[str, str], window: Window, rows: Ro
         )
         for position in window.positions
     ]
-    asked = case.wordings.attributed(case.question, comments)
+    question = case.wordings.attributed(case.question, comments)
     texts: Sequence[str] = yield Compose(
-        asked, tuple(parts), sampling, bound, small_words((case.question.question, *comments.values()))
+        question, tuple(parts), sampling, bound, small_words((case.question.question, *comments.values()))
     )
     answer = SEPARATOR.join(
         f"{part.before}{text}{part.after}" for part, text in zip(parts, texts, strict=True)
@@ -52,7 +52,7 @@ def compose(case: Case[Q], comments: Mapping[str, str], window: Window, rows: Ro
         window = yield from _checked(case, comments, window, texts, rows)
     except PlocalError as error:
         yield Warn(f"The answer's marks could not be verified: {error.message}")
-    return Answered(asked, answer, window=window)
+    return Answered(question, answer, window=window)
 
 
 def longest_sentence(case: Case[Q]) -> Wording:
@@ -77,8 +77,8 @@ def _checked(
     pairs = [*stating, *((comments[voice], text) for _, voice, text in marked)]
     relations = yield from relate(case, pairs, rows)
     stated = [support >= SUFFICES for support, _ in relations[: len(stating)]]
-    found = [
+    marks_of_answer = [
         Mark(number, voice, support, support >= SUFFICES)
         for (number, voice, _), (support, _) in zip(marked, relations[len(stating) :], strict=True)
     ]
-    return with_answer(window, stated, found)
+    return with_answer(window, stated, marks_of_answer)
