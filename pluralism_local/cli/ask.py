@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -72,6 +72,7 @@ class AskOptions:
 
     Attributes:
         answers: those to weigh.
+        positions, prompts: as in `Ask`.
         whole, thoughts, trace, usage: what is shown beside the answer.
         conversation: the one to go on with; None for a new one.
     """
@@ -84,6 +85,8 @@ class AskOptions:
     thoughts: bool
     trace: bool
     usage: bool
+    positions: bool
+    prompts: Literal["own", "paper"]
     dry_run: bool
     force: bool
     conversation: Conversation | None
@@ -119,6 +122,8 @@ def ask(
     show_comments: options.ShowComments = False,
     thoughts: options.ShowThoughts = False,
     trace: options.Trace = False,
+    positions: options.Positions = False,
+    prompts: options.Prompts = "paper",
     usage: options.ShowUsage = False,
     dry_run: options.DryRun = False,
     offline: options.Offline = None,
@@ -160,6 +165,8 @@ def ask(
         thoughts=thoughts,
         trace=trace,
         usage=usage,
+        positions=positions or prompts == "own",
+        prompts=prompts,
         dry_run=dry_run,
         force=force,
         conversation=going_on_with,
@@ -184,6 +191,8 @@ def _answer(out: Output, settings: Settings, chosen: AskOptions, question: str, 
         system=choices.system,
         turns=conversation.to_go_on() if conversation else (),
     )
+    if spec.comments == "together":
+        task = replace(task, positions=chosen.positions, prompts=chosen.prompts)
     with (
         catching(out) as interrupt,
         open_handles(
@@ -199,15 +208,21 @@ def _answer(out: Output, settings: Settings, chosen: AskOptions, question: str, 
         if chosen.dry_run:
             from pluralism_local.cli.dry_run import show_plan
 
+            if task.positions:
+                task = replace(task, positions=False, prompts="paper")
+                warnings.append(
+                    "What positions are asked about follows from the comments: the plan leaves it out."
+                )
             show_plan(out, task, handles, warnings)
         else:
             with _logged(out, task, settings, conversation.id if conversation else None) as log:
                 interrupt.graceful = True
-                _run(out, task, handles, chosen, warnings, interrupt, log)
+                _run(out, settings, task, handles, chosen, warnings, interrupt, log)
 
 
 def _run(
     out: Output,
+    settings: Settings,
     task: Ask,
     handles: Handles,
     chosen: AskOptions,
@@ -219,7 +234,16 @@ def _run(
     from pluralism_local.conversation.asking import run_ask
 
     view = _view_of(out, task, chosen)
-    with closing(run_ask(task, handles, warnings=warnings, log=log, should_stop=interrupt)) as events:
+    events_of_ask = run_ask(
+        task,
+        handles,
+        warnings=warnings,
+        log=log,
+        should_stop=interrupt,
+        settings=settings,
+        status=out.status,
+    )
+    with closing(events_of_ask) as events:
         for event in events:
             if not isinstance(event, Result):
                 view.event(event)

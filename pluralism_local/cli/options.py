@@ -233,6 +233,23 @@ ShowComments = Annotated[
         "--show-comments", help="Whole comments, not their first words, and each community's distribution."
     ),
 ]
+Positions = Annotated[
+    bool,
+    _option(
+        "--positions/--no-positions",
+        help="overton: also show which positions the comments take, who holds them, and what the answer leaves out.",
+    ),
+]
+Prompts = Annotated[
+    Literal["own", "paper"],
+    _option(
+        "--prompts",
+        default="paper",
+        metavar="own|paper",
+        help="overton: own builds the answer from the positions, with the names of who holds them; paper is the "
+        "published prompt, which base models and the starter always get.",
+    ),
+]
 Trace = Annotated[
     bool,
     _option(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pluralism_local.cli.result_text import (
     HEADING,
+    POSITIONS,
     chosen,
     facts,
     first_words,
@@ -19,7 +20,9 @@ from pluralism_local.cli.result_text import (
 from pluralism_local.display.figures import percent
 from pluralism_local.display.markdown import closing, inline, quote
 from pluralism_local.modes.aggregate import is_stand_in
-from pluralism_local.results import Aggregate, Comment, Result, Selection
+from pluralism_local.positions.matrix import markdown
+from pluralism_local.positions.summary import remarks
+from pluralism_local.results import Aggregate, Comment, Result, Selection, Window
 
 if TYPE_CHECKING:
     from pluralism_local.communities import Pool
@@ -52,6 +55,8 @@ class MarkdownLayout:
             yield self._estimate(result.distribution)
             if whole and result.distribution.per_community and not is_stand_in(result.distribution):
                 yield _per_community(result.distribution)
+        if result.window is not None and result.window.positions:
+            yield _positions(result.window)
         if result.comments and (whole or result.distribution is None):
             yield _heard(result.comments, whole)
         if self._trace and result.answer.strip():
@@ -64,6 +69,11 @@ class MarkdownLayout:
         about = f" ({inline(whose(self._pool))})" if aggregate.weights and self._pool is not None else ""
         rows = [(inline(option), share(aggregate, index)) for index, option in enumerate(aggregate.options)]
         return f"**{HEADING}**{about}\n\n{_table(('option', 'estimate'), rows)}\n\n{facts(aggregate, ', ')}"
+
+
+def _positions(window: Window) -> str:
+    notes = "\n".join(f"- {inline(line)}" for line in remarks(window))
+    return f"### {POSITIONS}\n\n{markdown(window)}\n\n{notes}"
 
 
 def _heard(comments: Sequence[Comment], whole: bool) -> str:

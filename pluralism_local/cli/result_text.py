@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pluralism_local.cli.output import Output, table
 from pluralism_local.display.figures import BLOCK, bar, cells, clean, many, one_line, padded, percent
 from pluralism_local.modes.aggregate import NO_ESTIMATE, is_stand_in
-from pluralism_local.results import Aggregate, Comment, Result, Selection
+from pluralism_local.results import Aggregate, Comment, Result, Selection, Window
 from pluralism_local.types import Usage
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _BAR = 28
 _LABEL = 36
 _WORDS = 72
+_MATRIX = 78
 
 
 class TextLayout:
@@ -60,10 +61,22 @@ class TextLayout:
             yield self._estimate(result.distribution)
             if whole and result.distribution.per_community and not is_stand_in(result.distribution):
                 yield per_community(result.distribution)
+        if result.window is not None and result.window.positions:
+            yield self._positions(result.window)
         if result.comments and (whole or result.distribution is None):
             yield self._heard(result.comments, whole)
         if self._trace and result.answer.strip():
             yield self._traced(result)
+
+    def _positions(self, window: Window) -> str:
+        """The matrix, and what is to be said of it."""
+        from pluralism_local.positions.matrix import text
+        from pluralism_local.positions.summary import remarks
+
+        unicode = self._out.unicode
+        lines = [f"  {line}".rstrip() for line in text(window, _MATRIX, unicode=unicode)]
+        notes = (f"  {line}" for line in remarks(window, dot=" · " if unicode else ", ", width=_WORDS))
+        return "\n".join([self._out.bold(POSITIONS), *lines, "", *notes])
 
     def _traced(self, result: Result) -> str:
         from pluralism_local.conversation.trace import TITLE, trace_result
@@ -130,6 +143,7 @@ def source(traced: Traced) -> str:
     return f'{best.score:.2f}  {best.community}: "{first_words(best.sentence)}"'
 
 
+POSITIONS = "Positions, as a model reads the comments"
 HEADING = "Model estimate, not a survey of people"
 
 

@@ -17,9 +17,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pluralism_local.sentences import sentences
 from pluralism_local.mode_specs import SPECS
 from pluralism_local.results import Result
+from pluralism_local.sentences import sentences
 
 TRACEABLE = tuple(spec.name for spec in SPECS.values() if spec.comments == "together")
 """Modes whose answer is written from all comments together."""

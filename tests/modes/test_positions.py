@@ -14,9 +14,8 @@ from pluralism_local.engine.base import Capabilities, ShouldStop, never
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.errors import Cancelled, EngineFailure
 from pluralism_local.modes import Ask, run
-from pluralism_local.modes.record import to_record
 from pluralism_local.modes.steps import Scores
-from pluralism_local.recorded import from_record
+from pluralism_local.records import from_record, to_record
 from pluralism_local.results import AnswerDelta, ModeEvent, Result
 from tests.support.mode_asks import THREE, after, pool, script
 

@@ -18,7 +18,7 @@ RENAMED = {"llm": "model", "seconds": "timing", "answer_sampling": "sampling", "
 def test_every_field_of_a_result_is_there() -> None:
     result = answer(Ask("Ban phones?", "vanilla"), ScriptedEngine())
     names = {RENAMED.get(field.name, field.name) for field in fields(Result)}
-    assert set(to_record(result)) == names | {"schema"}
+    assert set(to_record(result)) == names | {"schema", "positions"}
 
 
 def test_bounds_are_kept_and_nan_becomes_null() -> None:
