@@ -15,18 +15,22 @@ from pluralism_local.positions.claims import MOST, claim_id
 from pluralism_local.results import Finder, Mark, Position, Stance, StanceMethod, Window
 
 SUFFICES = 0.5
-"""The probability from which on a comment supports or opposes a claim."""
+"""The probability from which on a comment supports a claim."""
+
+OPPOSES = {"entailment": 0.9, "llm": 0.5}
+"""That from which on it opposes one. A scorer takes sentences about other things for contradictions: of 78 pairs of a
+comment and a claim, labelled by hand, it held 24 opposed from 0.5 on and 14 from 0.9 on; 6 of either were."""
 
 Relation = tuple[float, float]
 """Probabilities, each in [0, 1], that a text supports a claim and that it opposes it."""
 
 
-def stance(relation: Relation) -> Stance:
+def stance(relation: Relation, method: StanceMethod) -> Stance:
     """What probabilities of support and opposition come to; silent where neither suffices."""
     support, opposition = relation
-    if max(support, opposition) < SUFFICES:
-        return "silent"
-    return "supports" if support >= opposition else "opposes"
+    if support >= SUFFICES and support >= opposition:
+        return "supports"
+    return "opposes" if opposition >= OPPOSES[method] and opposition > support else "silent"
 
 
 def build_window(
@@ -50,7 +54,7 @@ def build_window(
             text=claim,
             support={voice: row[place][0] for voice, row in relations.items()},
             opposition={voice: row[place][1] for voice, row in relations.items()},
-            stance={voice: stance(row[place]) for voice, row in relations.items()},
+            stance={voice: stance(row[place], method) for voice, row in relations.items()},
         )
         for place, claim in enumerate(claims)
     ]

@@ -14,12 +14,17 @@ from pluralism_local.results import Mark, Stance
     [((0.9, 0.0), "supports"), ((0.2, 0.7), "opposes"), ((0.4, 0.3), "silent"), ((0.5, 0.5), "supports")],
 )
 def test_stance(relation: tuple[float, float], expected: Stance) -> None:
-    assert stance(relation) == expected
+    assert stance(relation, "llm") == expected
+
+
+@pytest.mark.parametrize(("opposition", "expected"), [(0.7, "silent"), (0.9, "opposes")])
+def test_a_scorer_must_be_surer_of_opposition(opposition: float, expected: Stance) -> None:
+    assert stance((0.1, opposition), "entailment") == expected
 
 
 def test_a_claim_that_no_comment_supports_is_dropped_and_counted() -> None:
     relations = {
-        "left": [(0.9, 0.0), (0.1, 0.8), (0.0, 0.0)],
+        "left": [(0.9, 0.0), (0.1, 0.95), (0.0, 0.0)],
         "right": [(0.1, 0.9), (0.8, 0.0), (0.1, 0.1)],
         "center": [(0.1, 0.0), (0.7, 0.0), (0.2, 0.9)],
     }
