@@ -52,7 +52,7 @@ def test_own_prompts_build_the_answer_from_the_positions(run: Run, model: str) -
     ran = run("ask", "-m", model, "--prompts", "own", *BOTH)
     assert ran.out.startswith(
         "Only farmers holds that phones should be banned. [farmers]\n\n"
-        "Only fishers holds that parents should decide. [fishers]\n"
+        "Only fishers holds that Parents should decide. [fishers]\n"
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from pluralism_local.modes.steps import Case, Entail, Step, weigh
 from pluralism_local.modes.wordings import Q
+from pluralism_local.positions.claims import claim_id
 from pluralism_local.positions.merging import clusters
 from pluralism_local.positions.stances import SUFFICES, Relation
 from pluralism_local.sentences import sentences
@@ -69,13 +70,15 @@ def premises(text: str) -> list[str]:
 def _by_entailment(pairs: Sequence[tuple[str, str]], rows: Rows) -> Generator[Step, Any, list[Relation]]:
     split: Callable[[str], list[str]] = {text: premises(text) for text, _ in pairs}.__getitem__
     cells = [(premise, claim) for text, claim in pairs for premise in split(text)]
-    missing = tuple(dict.fromkeys(cell for cell in cells if cell not in rows and cell[0] != cell[1]))
+    missing = tuple(dict.fromkeys(cell for cell in cells if cell not in rows and not _is_same(*cell)))
     if missing:
         scores: Sequence[Sequence[float]] = yield Entail(missing)
         rows.update(zip(missing, scores, strict=True))
     relations = []
     for text, claim in pairs:
-        rows_of_text = [_SAME if premise == claim else rows[premise, claim] for premise in split(text)]
+        rows_of_text = [
+            _SAME if _is_same(premise, claim) else rows[premise, claim] for premise in split(text)
+        ]
         relations.append(
             (
                 max((row[0] for row in rows_of_text), default=0.0),
@@ -86,7 +89,7 @@ def _by_entailment(pairs: Sequence[tuple[str, str]], rows: Rows) -> Generator[St
 
 
 def _by_llm(case: Case[Q], pairs: Sequence[tuple[str, str]]) -> Generator[Step, Any, list[Relation]]:
-    spoken = [(text, claim) for text, claim in pairs if text.strip()]
+    spoken = [(text, claim) for text, claim in pairs if text.strip() and not _is_same(text, claim)]
     wordings = [case.wordings.stance(case.question, text, claim) for text, claim in spoken]
     distributions = (yield from weigh("positions", wordings, STANCES)) if wordings else []
     by_pair: dict[tuple[str, str], Relation] = {
@@ -94,4 +97,9 @@ def _by_llm(case: Case[Q], pairs: Sequence[tuple[str, str]]) -> Generator[Step, 
         for pair, distribution in zip(spoken, distributions, strict=True)
         if distribution.method != "uniform"  # nothing was said about any of the three
     }
-    return [by_pair.get(pair, (0.0, 0.0)) for pair in pairs]
+    return [(1.0, 0.0) if _is_same(*pair) else by_pair.get(pair, (0.0, 0.0)) for pair in pairs]
+
+
+def _is_same(text: str, claim: str) -> bool:
+    """Whether a text is the claim itself, word for word."""
+    return claim_id(text) == claim_id(claim)
