@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal
+from typing import Any
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
@@ -19,7 +19,7 @@ from mcp.types import ToolAnnotations
 
 from pluralism_local import __version__
 from pluralism_local.errors import PlocalError
-from pluralism_local.mode_specs import DEFAULT, SPECS
+from pluralism_local.mode_specs import DEFAULT, SPECS, ModeName
 from pluralism_local.records import to_record
 from pluralism_local.results import CommentDone, CommentStarted, Result
 from pluralism_local.serve.queue import FairQueue, Job, Worker
@@ -64,7 +64,7 @@ def build(service: Service, queue: FairQueue) -> MCPServer[None]:
     async def ask(
         question: str,
         context: Context[Any, Any],
-        mode: Literal["overton", "steerable", "distributional", "vanilla", "prompting", "moe"] = DEFAULT,
+        mode: ModeName = DEFAULT,
         pool: str | None = None,
         attribute: str | None = None,
         options: list[str] | None = None,
