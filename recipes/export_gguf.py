@@ -26,9 +26,9 @@ from communitylm.command import run, say
 from pluralism_local.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from communitylm.export.lora_gguf import Lora, LoraInfo
     from communitylm.export.parity import Parity, ParityBase
     from communitylm.training.bases import Base
+    from pluralism_local.lora import BaseShape, Lora, LoraInfo
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -63,17 +63,17 @@ def export(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Convert and check, write nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON.")] = False,
 ) -> None:
-    from communitylm.export.lora_gguf import read_lora
     from pluralism_local.config import paths
+    from pluralism_local.lora import read_lora
 
     sources = [_source(folder, community, base) for folder in runs]
     _refuse_twice([source.community for source in sources])
-    configs = {source.base.gguf: _config(source.base) for source in sources}
-    loras = [read_lora(source.peft, configs[source.base.gguf]) for source in sources]
+    shapes = {source.base.gguf: _shape(source.base) for source in sources}
+    loras = [read_lora(source.peft, shapes[source.base.gguf]) for source in sources]
     folder = to or paths().data_dir / "communities"
     summaries = []
     with tempfile.TemporaryDirectory() as spare:
-        for file in configs:
+        for file in shapes:
             of_base = [pair for pair in zip(sources, loras, strict=True) if pair[0].base.gguf == file]
             with _prover(of_base[0][0].base, parity=not no_parity) as prover:
                 for source, lora in of_base:
@@ -119,18 +119,12 @@ def _refuse_twice(ids: list[str]) -> None:
             )
 
 
-def _config(base: Base) -> Any:
-    """The base's transformers configuration, from its header: the weights are not loaded."""
-    from transformers import AutoConfig
+def _shape(base: Base) -> BaseShape:
+    """The base's sizes, from its header: the weights are not loaded."""
+    from pluralism_local.lora import BaseShape
+    from pluralism_local.models.details import read_model_header
 
-    file = base.gguf or Path(base.reference)
-    try:
-        return AutoConfig.from_pretrained(str(file.parent), gguf_file=file.name)
-    except (ValueError, KeyError, NotImplementedError) as error:
-        raise InvalidInput(
-            f"transformers cannot read {file}: {str(error).splitlines()[0]}",
-            "Adapters can be exported for Llama, Mistral, Qwen and Gemma.",
-        ) from error
+    return BaseShape.of_header(read_model_header(base.gguf or Path(base.reference)))
 
 
 def _prover(base: Base, *, parity: bool) -> AbstractContextManager[ParityBase | None]:
@@ -147,8 +141,8 @@ def _export(
 ) -> dict[str, Any]:
     """Make the community's folder in `spare`, prove it there, then write it for good."""
     from communitylm.export.card_file import CARD
-    from communitylm.export.lora_gguf import write_lora_gguf
     from pluralism_local.files import write_atomic
+    from pluralism_local.lora import write_lora_gguf
 
     draft, target = spare / source.community, to / source.community
     name = _file_name(source, target)

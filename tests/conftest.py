@@ -35,7 +35,6 @@ TRAINING = frozenset(
         "peft",
         "py3langid",
         "ruamel",
-        "safetensors",
         "tokenizers",
         "torch",
         "transformers",

@@ -15,8 +15,7 @@ RECIPES = Path(__file__).parents[2] / "recipes"
 
 
 def test_a_peft_adapters_configuration(tmp_path: Path) -> None:
-    pytest.importorskip("torch")
-    from communitylm.export.lora_gguf import read_config
+    from pluralism_local.lora import read_config
 
     (tmp_path / "adapter_config.json").write_bytes(MARK + b'{"r": 7}')
     assert read_config(tmp_path) == {"r": 7}

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 import export_gguf
-from communitylm.export import lora_gguf, parity
-from communitylm.export.lora_gguf import read_lora, write_lora_gguf
+from communitylm.export import parity
 from communitylm.export.parity import LIMIT, ParityBase
 from communitylm.training.bases import Base, find_base
 from pluralism_local.communities import load_community
 from pluralism_local.errors import InvalidInput, NotFound, Refused
+from pluralism_local.lora import CONFIG, WEIGHTS, conversion, read_lora, write_lora_gguf
 
 torch = pytest.importorskip("torch")
 
@@ -65,7 +65,7 @@ def peft_folder(loaded: ParityBase, tmp_path_factory: pytest.TempPathFactory) ->
 
 def test_a_true_export_passes(loaded: ParityBase, peft_folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "a.gguf"
-    write_lora_gguf(read_lora(peft_folder, loaded.config), path)
+    write_lora_gguf(read_lora(peft_folder, loaded.shape), path)
     outcome = loaded.check(peft_folder, path)
     assert outcome.difference <= LIMIT < 0.05 < outcome.effect
     assert outcome.prompts >= 5 and outcome.positions == 3
@@ -75,7 +75,7 @@ def test_wrong_exports_fail(
     loaded: ParityBase, peft_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "a.gguf"
-    right = read_lora(peft_folder, loaded.config)
+    right = read_lora(peft_folder, loaded.shape)
     wrong = {
         "acts always": replace(right, invocation=()),
         "one token late": replace(right, invocation=right.invocation[1:]),
@@ -84,8 +84,8 @@ def test_wrong_exports_fail(
         "one layer gone": replace(right, pairs=dict(list(right.pairs.items())[5:])),
     }
     with monkeypatch.context() as patched:
-        patched.setattr(lora_gguf, "_rows", lambda b, *_: b)
-        wrong["rows not permuted"] = read_lora(peft_folder, loaded.config)
+        patched.setattr(conversion, "_rows", lambda b, *_: b)
+        wrong["rows not permuted"] = read_lora(peft_folder, loaded.shape)
     for what, lora in wrong.items():
         write_lora_gguf(lora, path)
         with pytest.raises(Refused, match="disagree"):
@@ -100,7 +100,7 @@ def test_switching_on_one_token_off_shows_in_the_probabilities(
     loaded: ParityBase, peft_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shift: int
 ) -> None:
     path = tmp_path / "a.gguf"
-    write_lora_gguf(read_lora(peft_folder, loaded.config), path)
+    write_lora_gguf(read_lora(peft_folder, loaded.shape), path)
     last_occurrence = parity._last_occurrence
     monkeypatch.setattr(parity, "_last_occurrence", lambda *given: last_occurrence(*given) + shift)
     with pytest.raises(Refused, match="probabilities differ by"):
@@ -111,7 +111,7 @@ def test_a_value_that_is_no_number_fails_wherever_it_is(
     loaded: ParityBase, peft_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "a.gguf"
-    write_lora_gguf(read_lora(peft_folder, loaded.config), path)
+    write_lora_gguf(read_lora(peft_folder, loaded.shape), path)
     rows = loaded._llama_rows(path)
     rows[-1][0, 0] = np.nan
     monkeypatch.setattr(loaded, "_llama_rows", lambda _: rows)
@@ -124,9 +124,9 @@ def test_an_adapter_that_no_prompt_switches_on_is_refused(
 ) -> None:
     folder, path = tmp_path / "other", tmp_path / "a.gguf"
     shutil.copytree(peft_folder, folder)
-    config = json.loads((folder / lora_gguf.CONFIG).read_text())
-    (folder / lora_gguf.CONFIG).write_text(json.dumps(config | {"alora_invocation_tokens": [5, 6]}))
-    write_lora_gguf(read_lora(folder, loaded.config), path)
+    config = json.loads((folder / CONFIG).read_text())
+    (folder / CONFIG).write_text(json.dumps(config | {"alora_invocation_tokens": [5, 6]}))
+    write_lora_gguf(read_lora(folder, loaded.shape), path)
     with pytest.raises(Refused, match=r"switched on by the tokens \(5, 6\), and no prompt"):
         loaded.check(folder, path)
 
@@ -138,9 +138,9 @@ def test_an_adapter_without_effect_proves_nothing(
 
     weak = tmp_path / "weak"
     shutil.copytree(peft_folder, weak)
-    weights = load_file(weak / lora_gguf.WEIGHTS)
-    save_file({name: tensor * np.float32(1e-2) for name, tensor in weights.items()}, weak / lora_gguf.WEIGHTS)
-    write_lora_gguf(read_lora(weak, loaded.config), tmp_path / "weak.gguf")
+    weights = load_file(weak / WEIGHTS)
+    save_file({name: tensor * np.float32(1e-2) for name, tensor in weights.items()}, weak / WEIGHTS)
+    write_lora_gguf(read_lora(weak, loaded.shape), tmp_path / "weak.gguf")
     with pytest.raises(Refused, match="would prove nothing"):
         loaded.check(weak, tmp_path / "weak.gguf")
 
@@ -228,7 +228,7 @@ def test_nothing_is_written_when_anything_is_wrong(
     to, starter = tmp_path / "communities", "starter"
     broken = tmp_path / "broken"
     shutil.copytree(peft_folder, broken)
-    (broken / lora_gguf.WEIGHTS).write_bytes(b"torn")
+    (broken / WEIGHTS).write_bytes(b"torn")
     record = json.loads((finished_run / "training.json").read_text())
     for wrong, kind, match in [
         ((finished_run, finished_run), InvalidInput, "Two of the runs"),

@@ -27,6 +27,7 @@ import numpy.typing as npt
 from communitylm.training.bases import Base
 from communitylm.training.examples import Tokens
 from pluralism_local.errors import EngineFailure, InvalidInput, Refused
+from pluralism_local.lora import BaseShape
 
 LIMIT = 2e-3
 DOUBTFUL = 5
@@ -108,9 +109,9 @@ class ParityBase:
         self._stack.close()
 
     @property
-    def config(self) -> Any:
-        """The base's transformers configuration."""
-        return self._torch.config
+    def shape(self) -> BaseShape:
+        """The base's sizes, as its transformers configuration has them."""
+        return BaseShape.of_config(self._torch.config.to_dict())
 
     def check(self, peft_folder: Path, gguf: Path, limit: float = LIMIT) -> Parity:
         """Compare an adapter's two forms.
@@ -217,7 +218,7 @@ class ParityBase:
 
 def _refuse_another_start(peft_folder: Path, gguf: Path) -> None:
     """One token early or late may move probabilities by no more than rounding does, so the tokens are compared."""
-    from communitylm.export.lora_gguf import read_config
+    from pluralism_local.lora import read_config
     from pluralism_local.models.gguf_file import read_header
 
     theirs = list(read_config(peft_folder).get("alora_invocation_tokens") or ())

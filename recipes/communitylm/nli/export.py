@@ -23,7 +23,6 @@ import numpy as np
 
 from communitylm.corpus.split import order
 from communitylm.export.finished_run import base_of, read_record
-from communitylm.export.lora_gguf import read_lora, write_lora_gguf
 from communitylm.export.parity import ParityBase
 from communitylm.nli.data import SourcedPair, clean, examples, word_tokens
 from communitylm.nli.training import HELD_OUT, KIND
@@ -37,6 +36,7 @@ from pluralism_local.evaluation.nli.check import check
 from pluralism_local.evaluation.nli.data import NliData, read_pairs
 from pluralism_local.evaluation.nli.shipped import NAME, find_shipped
 from pluralism_local.files import write_atomic
+from pluralism_local.lora import read_lora, write_lora_gguf
 from pluralism_local.types import AdapterRef
 
 AGREEMENT_PAIRS = 60
@@ -70,7 +70,7 @@ def export(
         draft = Path(spare) / f"{NAME}.gguf"
         say(f"Loading {base.name} …")
         with ParityBase(base, float32=True) as prover:
-            info = write_lora_gguf(read_lora(folder / PEFT_FOLDER, prover.config), draft)
+            info = write_lora_gguf(read_lora(folder / PEFT_FOLDER, prover.shape), draft)
             parity = prover.check(folder / PEFT_FOLDER, draft)
         say(f"Parity on F32: probabilities differ by at most {parity.difference:.5f}")
         facts: dict[str, Any] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ import pytest
 from gguf import GGUFReader
 from safetensors.numpy import load_file, save_file
 
-from communitylm.export.lora_gguf import CONFIG, PICKLED, WEIGHTS, read_config, read_lora, write_lora_gguf
 from pluralism_local.communities.adapter_file import check_adapter
 from pluralism_local.errors import InvalidInput, NotFound, PlocalError, Refused
+from pluralism_local.lora import CONFIG, PICKLED, WEIGHTS, BaseShape, read_config, read_lora, write_lora_gguf
 from pluralism_local.models.gguf_file import read_header, sha256_of
 
 torch = pytest.importorskip("torch")
@@ -34,8 +35,8 @@ NAMES = {
 }  # fmt: skip
 
 
-def save(folder: Path, family: str, **lora: Any) -> tuple[Any, Any]:
-    """A random base of `family` with a LoRA that does something, saved by PEFT; (PeftModel, base's config)."""
+def save(folder: Path, family: str, **lora: Any) -> tuple[Any, BaseShape]:
+    """A random base of `family` with a LoRA that does something, saved by PEFT; (PeftModel, base's sizes)."""
     from peft import LoraConfig, get_peft_model
     from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -48,7 +49,7 @@ def save(folder: Path, family: str, **lora: Any) -> tuple[Any, Any]:
             if "lora_B" in name:
                 weights.copy_(torch.randn_like(weights))
     model.save_pretrained(folder, save_embedding_layers=False)
-    return model, model.get_base_model().config
+    return model, BaseShape.of_config(model.get_base_model().config.to_dict())
 
 
 def interleave(rows: Any, heads: int) -> Any:
@@ -74,8 +75,8 @@ def interleave(rows: Any, heads: int) -> Any:
     ],
 )
 def test_each_update_is_what_peft_adds(tmp_path: Path, family: str, lora: dict[str, Any]) -> None:
-    model, config = save(tmp_path, family, **lora)
-    write_lora_gguf(read_lora(tmp_path, config), tmp_path / "a.gguf")
+    model, shape = save(tmp_path, family, **lora)
+    write_lora_gguf(read_lora(tmp_path, shape), tmp_path / "a.gguf")
     reader = GGUFReader(tmp_path / "a.gguf")
     tensors = {tensor.name: np.asarray(tensor.data, dtype=np.float64) for tensor in reader.tensors}
     alpha = float(reader.fields["adapter.lora.alpha"].contents())
@@ -97,8 +98,8 @@ def test_each_update_is_what_peft_adds(tmp_path: Path, family: str, lora: dict[s
 
 
 def test_the_header_says_what_it_is(tmp_path: Path) -> None:
-    _, config = save(tmp_path, "llama", alora_invocation_tokens=[1, 520, 9531, 198], use_rslora=True)
-    lora = read_lora(tmp_path, config)
+    _, shape = save(tmp_path, "llama", alora_invocation_tokens=[1, 520, 9531, 198], use_rslora=True)
+    lora = read_lora(tmp_path, shape)
     path = tmp_path / "a.gguf"
     info = write_lora_gguf(lora, path)
     header = read_header(path)
@@ -112,18 +113,18 @@ def test_the_header_says_what_it_is(tmp_path: Path) -> None:
 
 
 def test_ranks_of_a_pattern_become_one_that_a_card_can_say(tmp_path: Path) -> None:
-    _, config = save(tmp_path, "qwen2", rank_pattern={"q_proj": 2, "k_proj": 6}, use_rslora=True)
+    _, shape = save(tmp_path, "qwen2", rank_pattern={"q_proj": 2, "k_proj": 6}, use_rslora=True)
     path = tmp_path / "a.gguf"
-    info = write_lora_gguf(read_lora(tmp_path, config), path)
+    info = write_lora_gguf(read_lora(tmp_path, shape), path)
     assert info.rank == 6
     check_adapter(path, sha256=info.sha256, rank=6, alpha=info.alpha, activation="always")
 
 
 def test_weights_in_bf16_are_read(tmp_path: Path) -> None:
-    model, config = save(tmp_path, "llama")
-    plain = read_lora(tmp_path, config).pairs
+    model, shape = save(tmp_path, "llama")
+    plain = read_lora(tmp_path, shape).pairs
     model.to(torch.bfloat16).save_pretrained(tmp_path, save_embedding_layers=False)
-    for name, (a, b) in read_lora(tmp_path, config).pairs.items():
+    for name, (a, b) in read_lora(tmp_path, shape).pairs.items():
         np.testing.assert_allclose(a, plain[name][0], rtol=2**-8)
         np.testing.assert_allclose(b, plain[name][1], rtol=2**-8)
 
@@ -155,40 +156,36 @@ def change(folder: Path, **keys: Any) -> None:
     ],
 )
 def test_what_has_no_form_is_refused_by_name(tmp_path: Path, keys: dict[str, Any], named: str) -> None:
-    _, config = save(tmp_path, "llama")
+    _, shape = save(tmp_path, "llama")
     change(tmp_path, **keys)
     with pytest.raises(InvalidInput, match=named):
-        read_lora(tmp_path, config)
+        read_lora(tmp_path, shape)
 
 
 def test_layers_that_cannot_be_exported(tmp_path: Path) -> None:
-    _, config = save(tmp_path / "head", "llama", target_modules=["q_proj", "lm_head"])
+    _, shape = save(tmp_path / "head", "llama", target_modules=["q_proj", "lm_head"])
     with pytest.raises(InvalidInput, match="'lm_head' cannot be exported"):
-        read_lora(tmp_path / "head", config)
-    _, config = save(tmp_path / "embed", "llama", target_modules=["q_proj", "embed_tokens"])
+        read_lora(tmp_path / "head", shape)
+    _, shape = save(tmp_path / "embed", "llama", target_modules=["q_proj", "embed_tokens"])
     with pytest.raises(InvalidInput):
-        read_lora(tmp_path / "embed", config)
+        read_lora(tmp_path / "embed", shape)
     save(tmp_path / "whole", "llama")
-    config.num_hidden_layers = 1
     with pytest.raises(InvalidInput, match=r"A LoRA on layer 1 .* this one has 1, from 0 on"):
-        read_lora(tmp_path / "whole", config)
-    config.num_hidden_layers = 2
-    config.num_attention_heads = 2
+        read_lora(tmp_path / "whole", replace(shape, layers=1))
     with pytest.raises(InvalidInput, match=r"48 inputs and 48 outputs, this base has 48 and 24|24 and 48"):
-        read_lora(tmp_path / "whole", config)
-    config.model_type = "gpt_neox"
+        read_lora(tmp_path / "whole", replace(shape, heads=2))
     with pytest.raises(InvalidInput, match="family 'gpt_neox'"):
-        read_lora(tmp_path / "head", config)
+        BaseShape.of_config({"model_type": "gpt_neox"})
 
 
 def test_weights_that_cannot_be_used(tmp_path: Path) -> None:
-    _, config = save(tmp_path, "llama")
+    _, shape = save(tmp_path, "llama")
     weights = load_file(tmp_path / WEIGHTS)
 
     def refusal(kind: type[PlocalError], match: str, **changed: Any) -> None:
         save_file(weights | changed, tmp_path / WEIGHTS)
         with pytest.raises(kind, match=match):
-            read_lora(tmp_path, config)
+            read_lora(tmp_path, shape)
 
     first = next(name for name in weights if "lora_B" in name)
     refusal(Refused, "not numbers", **{first: weights[first] * np.float32("nan")})
@@ -198,18 +195,18 @@ def test_weights_that_cannot_be_used(tmp_path: Path) -> None:
     refusal(Refused, "does nothing", **zero)
     (tmp_path / WEIGHTS).write_bytes(b"torn")
     with pytest.raises(InvalidInput, match="is damaged"):
-        read_lora(tmp_path, config)
+        read_lora(tmp_path, shape)
     (tmp_path / WEIGHTS).write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n")
     with pytest.raises(InvalidInput, match="is not the weights") as caught:
-        read_lora(tmp_path, config)
+        read_lora(tmp_path, shape)
     assert "git lfs pull" in caught.value.hint
     (tmp_path / WEIGHTS).unlink()
     with pytest.raises(NotFound, match=WEIGHTS) as missing:
-        read_lora(tmp_path, config)
+        read_lora(tmp_path, shape)
     assert "beside its configuration" in missing.value.hint
     (tmp_path / PICKLED).write_bytes(b"")
     with pytest.raises(NotFound, match=WEIGHTS) as missing:
-        read_lora(tmp_path, config)
+        read_lora(tmp_path, shape)
     assert "safe_serialization=True" in missing.value.hint
     (tmp_path / CONFIG).write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n")
     with pytest.raises(InvalidInput, match="is not JSON") as caught:
@@ -217,11 +214,11 @@ def test_weights_that_cannot_be_used(tmp_path: Path) -> None:
     assert "git lfs pull" in caught.value.hint
     (tmp_path / CONFIG).unlink()
     with pytest.raises(NotFound, match=CONFIG):
-        read_lora(tmp_path, config)
+        read_lora(tmp_path, shape)
 
 
 def test_a_full_disk_leaves_the_earlier_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, config = save(tmp_path, "llama")
+    _, shape = save(tmp_path, "llama")
     target = tmp_path / "out" / "a.gguf"
     target.parent.mkdir()
     target.write_bytes(b"earlier")
@@ -231,6 +228,6 @@ def test_a_full_disk_leaves_the_earlier_file(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr("gguf.GGUFWriter.write_tensors_to_file", full)
     with pytest.raises(OSError, match="No space left"):
-        write_lora_gguf(read_lora(tmp_path, config), target)
+        write_lora_gguf(read_lora(tmp_path, shape), target)
     assert [path.name for path in target.parent.iterdir()] == ["a.gguf"]
     assert target.read_bytes() == b"earlier"
