@@ -4,13 +4,14 @@
     text, aliases ──follow──> the same; an alias of a server has become that server's name
 
     starter                                  Starter
-    hf:user/repo[:QUANT]                     Hub
+    hf:user/repo[:QUANT][@REVISION]          Hub
     remote:…, scripted:…: the SERVERS        Served (remote: a URL, or the name of one in the config file)
     with a separator, or ending in .gguf     File
     a key of `aliases`                       Alias
     anything else                            File, in the working folder: there or not
 
-Behind any but a server's name ``@fast`` or a file type, such as ``@Q4_0``, is the tag of a copy that was made faster.
+Behind any but a server's name ``@fast`` or a file type, such as ``@Q4_0``, is the tag of a copy that was made faster;
+anything else behind an @ of a Hub's name is a revision.
 Reading never fails: a name that cannot be is refused by whoever looks it up (`models.resolve`, `wiring.open_engine`).
 
 A new type of server takes an entry of `SERVERS` and an engine with a ``from_spec``.
@@ -32,7 +33,9 @@ COPY_TYPES = ("Q4_0", "IQ4_NL", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0")
 STARTER = "starter"
 
 _SCHEME = re.compile(r"[a-z]{2,}:")  # two letters at least: C: is a disk
-_HUB = re.compile(r"hf:(?P<repo>\w[\w.-]*/\w[\w.-]*)(?::(?P<selector>[^:]+))?", re.ASCII)
+_HUB = re.compile(
+    r"hf:(?P<repo>\w[\w.-]*/\w[\w.-]*)(?::(?P<selector>[^:@]+))?(?:@(?P<revision>[\w][\w./-]*))?", re.ASCII
+)
 _REMOTE = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9_-]{0,63})(?:/(?P<model>\S.*))?")
 _TAGS = {tag.lower(): tag for tag in (FAST, *COPY_TYPES)}
 
@@ -110,10 +113,12 @@ class Hub:
     Attributes:
         repo: ``user/repo``; None where what follows ``hf:`` can be none.
         selector: the quantization or the file; None takes the only one.
+        revision: a branch, a tag or a commit; None takes what is here, ``main`` first.
     """
 
     repo: str | None
     selector: str | None
+    revision: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +196,11 @@ def named_remote(rest: str) -> tuple[str, str | None] | None:
 
 
 def hub(text: str) -> Hub | None:
-    """What ``hf:user/repo[:FILE]`` names; None for a name that does not begin so."""
+    """What ``hf:user/repo[:FILE][@REVISION]`` names; None for a name that does not begin so."""
     if not text.startswith("hf:"):
         return None
     match = _HUB.fullmatch(text)
-    return Hub(None, None) if match is None else Hub(match["repo"], match["selector"])
+    return Hub(None, None) if match is None else Hub(match["repo"], match["selector"], match["revision"])
 
 
 def names_a_file(text: str) -> bool:

@@ -42,16 +42,17 @@ def speaking_by_adapter(pool: Pool, model: Path, folder: Path, note: Note) -> Po
     template gets adapters that act always.
     """
     header = read_header(model)
-    base = BaseSpec(model=model.name, fingerprint=fingerprint(header))
+    mark = fingerprint(header)
+    base = BaseSpec(model=model.name, fingerprint=mark)
     header_tokens: tuple[int, ...] = ()
-    if any(not has_own(member, base.fingerprint) for member in pool.members):
+    if any(not has_own(member, mark) for member in pool.members):
         with LlamaEngine(model, name=model.name) as engine:
             header_tokens = engine.answer_header()
     members = []
     for index, member in enumerate(pool.members):
-        own = member.community.for_base(base.fingerprint)
+        own = member.community.for_base(mark)
         card, home = own.card, own.folder
-        if not has_own(member, base.fingerprint):
+        if not has_own(member, mark):
             note(f"writing a seeded adapter for {card.id}")
             file = write_lora(
                 folder / f"{card.id}.gguf",

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from pluralism_local import wiring
-from pluralism_local.cli import options
+from pluralism_local.cli import hub_models, options
 from pluralism_local.cli.exits import ExitCode
 from pluralism_local.cli.interrupt import Interrupt, catching
 from pluralism_local.cli.output import Format, Output
@@ -218,6 +218,7 @@ def _answer(out: Output, settings: Settings, chosen: AskOptions, question: str, 
             with _logged(out, task, settings, conversation.id if conversation else None) as log:
                 interrupt.graceful = True
                 _run(out, settings, task, handles, chosen, warnings, interrupt, log)
+            hub_models.advise(out, settings)
 
 
 def _run(

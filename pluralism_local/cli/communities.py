@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pluralism_local.cli import options
+from pluralism_local.cli import hub_communities, options
 from pluralism_local.cli.exits import ExitCode, Failure, describe
+from pluralism_local.cli.hub_communities import load_named
 from pluralism_local.cli.output import Output, key_values, table
 from pluralism_local.cli.voices.judge import EPILOG as JUDGE_EPILOG
 from pluralism_local.cli.voices.judge import judge
@@ -38,8 +39,11 @@ class CardCheck:
 
 
 app = typer.Typer(
-    help="Communities: list, read and check their cards, judge their voices.", rich_markup_mode=None
+    help="Communities: list, fetch, read, check and share their cards, judge their voices.",
+    rich_markup_mode=None,
 )
+app.command()(hub_communities.pull)
+app.command()(hub_communities.push)
 app.command(epilog=JUDGE_EPILOG)(judge)
 
 
@@ -69,7 +73,7 @@ def show(
     from pluralism_local.wiring import library
 
     out = options.output(context, as_json=as_json)
-    community = _load(library(options.load(out).settings), name)
+    community = load_named(library(options.load(out).settings), name)
     out.show(_record(community), _card_text(community))
 
 
@@ -115,7 +119,7 @@ def check(shelf: Library, name: str) -> CardCheck:
     try:
         if name.endswith((".yaml", ".yml")):
             return CardCheck(name, f"pool of {len(shelf.pool(name).members)}")
-        return CardCheck(name, _load(shelf, name).card.made_of)
+        return CardCheck(name, load_named(shelf, name).card.made_of)
     except PlocalError as error:
         return CardCheck(name, "", describe(error))
 
@@ -150,15 +154,6 @@ def _judged(voice: JudgedVoice) -> str:
     )
 
 
-def _load(shelf: Library, name: str) -> Community:
-    """A community by id, or by the path of its card or folder."""
-    from pluralism_local.communities import load_community
-
-    if "/" in name or Path(name).is_dir() or Path(name).suffix == ".md":
-        return load_community(Path(name).expanduser())
-    return shelf.community(name)
-
-
 def _record(community: Community) -> dict[str, Any]:
     folder = str(community.folder) if community.folder is not None else None
     return {"folder": folder, **community.card.model_dump(mode="json", by_alias=True)}
@@ -179,10 +174,13 @@ def _card_text(community: Community) -> str:
         facts += [
             ("adapter", f"{spec.file}, scale {spec.scale:g}, {spec.activation}"),
             ("sha256", spec.sha256),
-            ("base", f"{base.model} ({base.fingerprint})"),
+            ("base", f"{base.model} ({base.fingerprint or 'by its name and shapes'})"),
         ]
     if card.provenance is not None:
         facts.append(("trained on", f"{card.provenance.corpus} ({card.provenance.licence})"))
+    if card.source is not None:
+        at = f", revision {card.source.revision}" if card.source.revision else ""
+        facts.append(("source", f"{card.source.place}{at}"))
     if card.limits is not None:
         facts.append(("not for", "; ".join(card.limits.not_for) or None))
         facts.append(("fails at", "; ".join(card.limits.known_failures) or None))

@@ -61,11 +61,13 @@ def doctor(context: typer.Context, as_json: options.Json = False) -> None:
 def _machine() -> Iterator[Finding]:
     import platform
 
+    from pluralism_local.sharing.recommended import machine_memory
+
     yield Finding("ok", "plocal", __version__)
     yield Finding("ok", "Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     yield Finding("ok", "cores", f"{usable} usable of {os.cpu_count()}")
-    memory = _memory()
+    memory = machine_memory()
     if memory is None:
         yield Finding("warn", "memory", "unknown", "'models show' has what a model needs.")
     elif memory < _SMALL_MEMORY:
@@ -207,6 +209,17 @@ def _model(settings: Settings) -> Iterator[Finding]:
     yield Finding(
         "ok", "model", f"{settings.model}: {details.name or file.path.name}, {details.quantization}"
     )
+    if file.source == "starter":
+        yield from _better_model()
+
+
+def _better_model() -> Iterator[Finding]:
+    """What to get instead of the starter."""
+    from pluralism_local.sharing import recommended
+
+    advice = recommended.advice(recommended.this_machine())
+    if advice is not None:
+        yield Finding("ok", "better model", advice)
 
 
 def _communities(settings: Settings) -> Iterator[Finding]:
@@ -295,16 +308,3 @@ def _variables(context: typer.Context) -> Iterator[str]:
         for parameter in command.params:
             envvar = parameter.envvar
             yield from [envvar] if isinstance(envvar, str) else envvar or []
-
-
-def _memory() -> int | None:
-    """Bytes of memory: the machine's, or a container's limit if that is lower; None if it cannot be told."""
-    try:
-        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError):
-        return None
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text()
-    except OSError:
-        return total
-    return min(total, int(limit)) if limit.strip().isdigit() else total

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pluralism_local.cli import options
+from pluralism_local.cli import hub_models, options
 from pluralism_local.cli.exits import ExitCode
 from pluralism_local.cli.optimize import EPILOG as OPTIMIZE_EPILOG
 from pluralism_local.cli.optimize import optimize
@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from pluralism_local.config import Settings
     from pluralism_local.models.store import ModelDetails, ModelFile
 
-app = typer.Typer(help="Models: list, inspect, verify, optimize, choose the default.", rich_markup_mode=None)
+app = typer.Typer(
+    help="Models: list, fetch, inspect, verify, optimize, delete, choose the default.", rich_markup_mode=None
+)
+app.command()(hub_models.pull)
+app.command()(hub_models.rm)
 app.command(epilog=OPTIMIZE_EPILOG)(optimize)
 
 Name = Annotated[
@@ -33,7 +37,17 @@ Name = Annotated[
 
 
 @app.command()
-def ls(context: typer.Context, as_json: options.Json = False) -> None:
+def ls(
+    context: typer.Context,
+    recommended: Annotated[
+        bool,
+        typer.Option(
+            "--recommended",
+            help="Instead: models worth fetching, those first that fit this machine. Default: off.",
+        ),
+    ] = False,
+    as_json: options.Json = False,
+) -> None:
     """The starter model, the config's aliases, every GGUF model in the Hub cache, and copies that optimize made.
 
     A file that cannot be read is listed with what is wrong with it.
@@ -41,6 +55,9 @@ def ls(context: typer.Context, as_json: options.Json = False) -> None:
     from pluralism_local.models import store
 
     out = options.output(context, as_json=as_json)
+    if recommended:
+        hub_models.show_recommended(out)
+        return
     settings = options.load(out).settings
     records = [_summary(file, settings) for file in store.installed(settings)]
     rows = [
@@ -71,13 +88,20 @@ def show(
     """
     from dataclasses import asdict
 
+    from pluralism_local.hub.cache import commit_of
     from pluralism_local.models import store
 
     out = options.output(context, as_json=as_json)
     settings = options.load(out, {"ctx_size": ctx_size}).settings
     file = store.resolve(name, settings)
     details = store.details(file, settings.ctx_size)
-    record = {"id": file.name, "source": file.source, "path": str(file.path), **asdict(details)}
+    record = {
+        "id": file.name,
+        "source": file.source,
+        "path": str(file.path),
+        "revision": commit_of(file.path),
+        **asdict(details),
+    }
     out.show(record, _about(file, details))
 
 
@@ -205,6 +229,8 @@ def _summary(file: ModelFile, settings: Settings) -> dict[str, Any]:
 
 
 def _about(file: ModelFile, details: ModelDetails) -> str:
+    from pluralism_local.hub.cache import commit_of
+
     shape = [
         (details.layers, "layers"),
         (details.embedding, "wide"),
@@ -222,6 +248,7 @@ def _about(file: ModelFile, details: ModelDetails) -> str:
             ("name", details.name),
             ("source", file.source),
             ("path", file.path),
+            ("revision", commit_of(file.path)),
             ("architecture", details.architecture),
             ("parameters", f"{details.parameters:,}"),
             ("quantization", details.quantization),

@@ -14,6 +14,7 @@ from pluralism_local.communities.card_parts import (
     FurtherAdapter,
     Prior,
     Provenance,
+    Source,
 )
 from pluralism_local.communities.cards import (
     Card,
@@ -42,6 +43,7 @@ __all__ = [
     "Prior",
     "Problem",
     "Provenance",
+    "Source",
     "ad_hoc_pool",
     "check_base",
     "default_paths",

@@ -45,10 +45,16 @@ class AdapterSpec(Strict):
 
 
 class BaseSpec(Strict):
-    """The base model that the adapter belongs to; `fingerprint` as of `gguf_header.fingerprint`."""
+    """The base model that the adapter belongs to.
+
+    Attributes:
+        model: its name.
+        fingerprint: as of `gguf_header.fingerprint`; None until a GGUF of the base was here: then the base is known by
+            its name, and by the shapes of the layers that the adapter changes.
+    """
 
     model: Line
-    fingerprint: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+    fingerprint: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
 
 
 class Prior(Strict):
@@ -70,6 +76,21 @@ class Provenance(Strict):
     recipe: Text | None = None
     seed: Annotated[int, Field(ge=0)] | None = None
     date: datetime.date | None = None
+
+
+class Source(Strict):
+    """Where an adapter came from that was trained elsewhere.
+
+    Attributes:
+        place: ``hf:user/repo``, or the folder.
+        revision: the commit of a repository.
+        config_sha256, weights_sha256: of PEFT's own files, which were converted.
+    """
+
+    place: Line
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = None
+    config_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    weights_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class CardLimits(Strict):

@@ -32,6 +32,7 @@ from pluralism_local.communities.card_parts import (
     OneOrMore,
     Prior,
     Provenance,
+    Source,
     Texts,
 )
 from pluralism_local.communities.plain_text import Line, Text, plain
@@ -78,6 +79,7 @@ class CardBlock(Strict):
     adapters: Annotated[tuple[FurtherAdapter, ...], Field(strict=False)] = ()
     prior: Prior | None = None
     provenance: Provenance | None = None
+    source: Source | None = None
     limits: CardLimits | None = None
     evaluation: Annotated[tuple[CardEvaluation, ...], Field(strict=False)] = ()
     judged: Annotated[tuple[JudgedVoice, ...], Field(strict=False)] = ()
@@ -93,7 +95,7 @@ class CardBlock(Strict):
                 "the first adapter of a card stands under 'adapter' and 'base', others under 'adapters'"
             )
         pairs = self.every_adapter
-        if len({base.fingerprint for _, base in pairs}) < len(pairs):
+        if len({base.fingerprint or base.model for _, base in pairs}) < len(pairs):
             raise ValueError("two adapters of the card are for the same base; a base has one adapter")
         if len({spec.file for spec, _ in pairs}) < len(pairs):
             raise ValueError("two adapters of the card have the same file; each base has its own")
@@ -198,11 +200,16 @@ class Community:
     def for_base(self, fingerprint: str) -> Community:
         """This community with its adapter for the model of this fingerprint as its first one, all others behind it.
 
-        Itself where the first one is for that model, or none is.
+        Itself where the first one is for that model, or none is. One whose base is known by its name alone is taken
+        where no other is for that model.
         """
         card = self.card
-        chosen = next((spec for spec in card.adapters if spec.base.fingerprint == fingerprint), None)
-        if chosen is None or card.adapter is None or card.base is None:
+        own = card.base.fingerprint if card.base is not None else None
+        by_fingerprint = {other.base.fingerprint: other for other in reversed(card.adapters)}
+        chosen = by_fingerprint.get(fingerprint) or (
+            None if own in (None, fingerprint) else by_fingerprint.get(None)
+        )
+        if own == fingerprint or chosen is None or card.adapter is None or card.base is None:
             return self
         first = FurtherAdapter(
             **dict(card.adapter), base=card.base, provenance=card.provenance, evaluation=card.evaluation
@@ -246,9 +253,12 @@ class Community:
 
 
 def made_for(community: Community, fingerprint: str) -> bool:
-    """Whether `community` has an adapter for the model with this fingerprint, or needs none."""
+    """Whether `community` has an adapter for the model with this fingerprint, or needs none.
+
+    One whose base is known by its name alone may be for it: the engine refuses it where a shape differs.
+    """
     pairs = community.card.every_adapter
-    return not pairs or any(base.fingerprint == fingerprint for _, base in pairs)
+    return not pairs or any(base.fingerprint in (None, fingerprint) for _, base in pairs)
 
 
 def load_community(path: Path, cache: Path | None = None) -> Community:
@@ -292,11 +302,17 @@ def check_base(community: Community, fingerprint: str, *, force: bool = False) -
     Raises:
         Refused: all of its adapters belong to other models. With `force` that is a warning instead.
     """
-    if made_for(community, fingerprint):
-        return []
     bases = [base for _, base in community.card.every_adapter]
+    if any(base.fingerprint == fingerprint for base in bases):
+        return []
+    if not bases:
+        return []
+    if name := next((base.model for base in bases if base.fingerprint is None), ""):
+        return [
+            f"The base of '{community.id}' is known by its name, {name}, and by its shapes: not checked further."
+        ]
     models = " or ".join(base.model for base in bases)
-    names = " and ".join(f"{base.model} ({base.fingerprint[:19]}…)" for base in bases)
+    names = " and ".join(f"{base.model} ({(base.fingerprint or '')[:19]}…)" for base in bases)
     problem = (
         f"The {'adapter' if len(bases) == 1 else 'adapters'} of '{community.id}' "
         f"{'was' if len(bases) == 1 else 'were'} made for {names}, not for this model ({fingerprint[:19]}…)"

@@ -36,6 +36,7 @@ from pluralism_local.engine.page_release import give_back
 from pluralism_local.engine.poll import Poll
 from pluralism_local.engine.schedule import Row, RowHook
 from pluralism_local.errors import Cancelled, EngineFailure, InvalidInput
+from pluralism_local.models.published_templates import published_template
 
 _DECODE_ABORTED = 2
 _DECODE_NO_SLOT = 1
@@ -224,9 +225,13 @@ class Model(_Handle):
         return self._pointer
 
     def chat_template(self) -> str | None:
-        """The GGUF's own chat template (Jinja), None for a base model without one."""
+        """The chat template (Jinja): the GGUF's own, or the one its makers published; None for a base model."""
         text = lib.llama_model_chat_template(self.pointer, None)
-        return text.decode("utf-8", "replace") if text else None
+        if text:
+            return str(text.decode("utf-8", "replace"))
+        name = ctypes.create_string_buffer(256)
+        length = lib.llama_model_meta_val_str(self.pointer, b"general.name", name, len(name))
+        return published_template(name.value.decode("utf-8", "replace") if length > 0 else None)
 
     def special_text(self, which: Literal["bos", "eos"]) -> str:
         """Text of the begin or end token; empty if the vocabulary has none."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pluralism_local.errors import InvalidInput
-from pluralism_local.models.gguf_file import GGUFHeader
+from pluralism_local.gguf_header import GGUFHeader
 
 ARCHITECTURES = {
     "llama": "llama",

@@ -158,7 +158,7 @@ def _tensors(folder: Path) -> dict[str, Matrix]:
 
     path = folder / WEIGHTS
     try:
-        stored = deserialize(path.read_bytes())
+        stored: list[tuple[str, dict[str, Any]]] = deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
     except FileNotFoundError:
         raise NotFound(f"{folder} holds no {WEIGHTS}.", _how_to_get_weights(folder)) from None
     except SafetensorError as error:

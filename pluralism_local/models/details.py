@@ -18,6 +18,7 @@ from pluralism_local.display.figures import many, one_line
 from pluralism_local.errors import InvalidInput, NotFound
 from pluralism_local.gguf_header import GGML_TYPES, GGUFHeader, fingerprint
 from pluralism_local.models.gguf_file import read_header
+from pluralism_local.models.published_templates import published_template
 from pluralism_local.models.rules import check_model
 
 DEFAULT_CONTEXT = 8192  # tokens; for the memory estimate where nobody says
@@ -90,7 +91,7 @@ def describe(path: Path, ctx: int | None = None) -> ModelDetails:
     header = read_model_header(path)
     arch = header.text("general.architecture")
     context = header.integer(f"{arch}.context_length")
-    template = header.text("tokenizer.chat_template")
+    template = header.text("tokenizer.chat_template") or published_template(header.text("general.name"))
     estimated_context = ctx or min(context or DEFAULT_CONTEXT, DEFAULT_CONTEXT)
     types = _parameters_by_type(header)
     return ModelDetails(

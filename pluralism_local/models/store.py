@@ -17,7 +17,7 @@ import importlib.util
 import os
 import re
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -27,6 +27,7 @@ from pluralism_local.config import Settings
 from pluralism_local.errors import InvalidInput, NotFound, PlocalError, did_you_mean
 from pluralism_local.files import DIGESTS, remembered
 from pluralism_local.gguf_header import fingerprint
+from pluralism_local.hub.cache import cache_folder, cached_files, fitting, repository_folder
 from pluralism_local.model_names import STARTER, Alias, File, Hub, Served, Starter, hub, parse
 from pluralism_local.models import optimized
 from pluralism_local.models.details import ModelDetails, describe, parts, read_model_header
@@ -39,7 +40,6 @@ __all__ = [
     "ModelFile",
     "data_file",
     "details",
-    "hub_silent",
     "identity",
     "installed",
     "is_managed",
@@ -89,18 +89,18 @@ def data_file(name: str) -> Path:
     if place.repo is None:
         raise InvalidInput(f"'{name}' is no data set of the Hub.", "Write hf:user/repo:FILE.json.")
     repo, selector = place.repo, place.selector
-    files = _cached_files(_hub_cache() / f"datasets--{repo.replace('/', '--')}", ("*.json", "*.json.gz"))
-    fitting = _fitting(files, selector) if selector else sorted(files)
-    if not fitting:
+    files = cached_files(repository_folder(repo, "datasets"), ("*.json", "*.json.gz"), place.revision)
+    matches = fitting(files, selector) if selector else sorted(files)
+    if not matches:
         raise NotFound(
             f"{f'No file of {repo} fits {selector!r}' if files else f'{repo} is not'} in the Hub cache.",
             f"Get it with: hf download --repo-type dataset {repo} {selector or 'FILE.json'}",
         )
-    if len(fitting) > 1:
+    if len(matches) > 1:
         raise InvalidInput(
-            f"'{name}' fits several files: {_listed(fitting)}.", f"Say which: hf:{repo}:FILE.json."
+            f"'{name}' fits several files: {_listed(matches)}.", f"Say which: hf:{repo}:FILE.json."
         )
-    return files[fitting[0]]
+    return files[matches[0]]
 
 
 def details(file: ModelFile, ctx: int | None = None) -> ModelDetails:
@@ -125,7 +125,7 @@ def installed(settings: Settings) -> list[ModelFile]:
 
 def is_managed(file: ModelFile) -> bool:
     """Whether the folder of `file` is another program's: a Python package's, or the Hub's cache."""
-    roots = [_hub_cache()]
+    roots = [cache_folder()]
     with suppress(NotFound):
         roots.append(_starter_path().parent)
     homes = {file.path.absolute().parent, file.path.resolve().parent}
@@ -224,33 +224,26 @@ def _hub_path(name: str, place: Hub) -> Path:
     if place.repo is None:
         raise InvalidInput(f"'{name}' is no Hub model.", "Write hf:user/repo or hf:user/repo:QUANT.")
     repo, selector = place.repo, place.selector
-    files = _cached_models(_hub_cache() / f"models--{repo.replace('/', '--')}")
-    download = f'Get it with: hf download {repo} --include "*{selector or "Q4_K_M"}*.gguf"'
+    files = _cached_models(repository_folder(repo), place.revision)
+    at = f"@{place.revision}" if place.revision else ""
+    download = f"Get it with: plocal models pull hf:{repo}:{selector or 'Q4_K_M'}{at}"
     if not files:
-        raise NotFound(f"{repo} has no GGUF file in the Hub cache.", download)
-    fitting = _fitting(files, selector) if selector else sorted(files)
-    if not fitting:
+        of_revision = f" of the revision '{place.revision}'" if place.revision else ""
+        raise NotFound(f"{repo} has no GGUF file{of_revision} in the Hub cache.", download)
+    matches = fitting(files, selector) if selector else sorted(files)
+    if not matches:
         raise NotFound(
             f"No file of {repo} in the Hub cache fits '{selector}', only {_listed(files)}.", download
         )
-    if len(fitting) > 1:
+    if len(matches) > 1:
         raise InvalidInput(
-            f"'{name}' fits several files: {_listed(fitting)}.", f"Say which: hf:{repo}:QUANT."
+            f"'{name}' fits several files: {_listed(matches)}.", f"Say which: hf:{repo}:QUANT."
         )
-    return parts(files[fitting[0]])[0]
-
-
-def _fitting(files: Collection[str], selector: str) -> list[str]:
-    """The files meant by QUANT, in any case: of that name; else with that whole word; else with that text."""
-    selector = selector.lower()
-    word = re.compile(rf"(?<![a-z0-9]){re.escape(selector)}(?![a-z0-9_])")
-    holding = sorted(file for file in files if selector in file.lower())
-    named = [file for file in holding if selector in (file.lower(), file.lower().rpartition("/")[2])]
-    return named or [file for file in holding if word.search(file.lower())] or holding
+    return parts(files[matches[0]])[0]
 
 
 def _hub_models() -> Iterator[ModelFile]:
-    for folder in sorted(_hub_cache().glob("models--*--*")):
+    for folder in sorted(cache_folder().glob("models--*--*")):
         repo = folder.name.removeprefix("models--").replace("--", "/", 1)
         files = _cached_models(folder)
         for file, path in sorted(files.items()):
@@ -261,13 +254,13 @@ def _hub_name(repo: str, file: str, files: Collection[str]) -> str:
     """The shortest name that `_hub_path` leads back to this file."""
     if len(files) == 1:
         return f"hf:{repo}"
-    quant = next((tag for tag in _QUANT.findall(file) if _fitting(files, tag) == [file]), file)
+    quant = next((tag for tag in _QUANT.findall(file) if fitting(files, tag) == [file]), file)
     return f"hf:{repo}:{quant}"
 
 
-def _cached_models(folder: Path) -> dict[str, Path]:
-    """The `_cached_files` that are no adapters, which lie beside a model in some repositories; all if all are."""
-    files = _cached_files(folder)
+def _cached_models(folder: Path, revision: str | None = None) -> dict[str, Path]:
+    """The `cached_files` that are no adapters, which lie beside a model in some repositories; all if all are."""
+    files = cached_files(folder, revision=revision)
     if len(files) < 2:
         return files
     return {file: path for file, path in files.items() if not _is_adapter(path)} or files
@@ -275,45 +268,6 @@ def _cached_models(folder: Path) -> dict[str, Path]:
 
 def _is_adapter(path: Path) -> bool:
     return general_type(path) == "adapter"
-
-
-def _cached_files(folder: Path, patterns: Collection[str] = ("*.gguf",)) -> dict[str, Path]:
-    """Files, by default GGUF models, of one repository of the Hub's cache: path inside the repository to file.
-
-    Of several revisions the one that ``main`` stands at comes first, then the newest. Later parts of split
-    models and image projectors (mmproj) are left out.
-    """
-    main = folder / "refs" / "main"
-    head = main.read_text("utf-8", "replace").strip() if main.is_file() else ""
-    revisions = sorted(
-        folder.glob("snapshots/*"), key=lambda it: (it.name == head, it.stat().st_mtime), reverse=True
-    )
-    files: dict[str, Path] = {}
-    for revision in revisions:
-        for path in (path for pattern in patterns for path in revision.rglob(pattern)):
-            later_part = re.search(r"-(?!00001)\d{5}-of-\d{5}\.gguf$", path.name)
-            if path.is_file() and not later_part and not path.name.startswith("mmproj"):
-                files.setdefault(path.relative_to(revision).as_posix(), path)
-    return files
-
-
-@contextmanager
-def hub_silent() -> Iterator[None]:
-    """While the block runs, the Hub's client asks nobody: also not what "local files only" still lets it ask."""
-    from huggingface_hub import constants
-
-    before = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = True
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = before
-
-
-def _hub_cache() -> Path:
-    from huggingface_hub import constants  # reads HF_HOME and HF_HUB_CACHE
-
-    return Path(constants.HF_HUB_CACHE)
 
 
 def _listed(files: Collection[str]) -> str:

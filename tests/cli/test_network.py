@@ -23,6 +23,7 @@ from pluralism_local.tui.prompt import PromptBox
 from tests.support import rows
 from tests.support.chat_driver import until
 from tests.support.command_line import Run
+from tests.support.peft_folders import BASE, peft_folder
 from tests.support.rows import write
 
 FAR = "remote:http://192.0.2.1:9/v1#m"
@@ -50,6 +51,11 @@ WALK: dict[str, list[tuple[str, ...]]] = {
     "communities ls": [("communities", "ls")],
     "communities show": [("communities", "show", "farmers")],
     "communities validate": [("communities", "validate", "farmers")],
+    "communities pull": [
+        ("communities", "pull", "lora", "--base", "lora-base"),
+        ("communities", "pull", "cards"),
+    ],
+    "communities push": [("communities", "push", "press-left", "hf:nobody/nothing")],
     "communities judge": [
         ("communities", "judge", "village", *SCRIPTED, "--limit", "1", "--output", "judged"),
         ("communities", "judge", "village", *SCRIPTED, "--judge", "hf:nobody/nothing"),
@@ -58,7 +64,9 @@ WALK: dict[str, list[tuple[str, ...]]] = {
     "pools ls": [("pools", "ls")],
     "pools show": [("pools", "show", "village")],
     "pools validate": [("pools", "validate", "village")],
-    "models ls": [("models", "ls")],
+    "models ls": [("models", "ls"), ("models", "ls", "--recommended")],
+    "models pull": [("models", "pull", "starter"), ("models", "pull", "nobody/nothing")],
+    "models rm": [("models", "rm", "starter"), ("models", "rm", "hf:nobody/nothing", "--yes")],
     "models show": [
         ("models", "show", "starter"),
         ("models", "show", "hf:nobody/nothing"),
@@ -157,6 +165,9 @@ def ready(run: Run, network: list[str]) -> None:
     Path("pairs.jsonl").write_text(json.dumps(pair) + "\n")
     Path("plocal.toml").write_text('community_paths = ["cards"]\n')
     Path("cards").mkdir()
+    peft_folder(Path("lora"), only="q_proj")
+    Path("lora-base").mkdir()
+    Path("lora-base/config.json").write_text(json.dumps({"model_type": "llama", **BASE}))
     assert run("ask", *SCRIPTED, "Is tipping fair?").code == 0
     assert run("logs", "export", "last", "--format", "json", "-o", "exported.json").code == 0
     methods = ("--method", "ours", "--method", "uniform")
@@ -238,6 +249,36 @@ def _headless(monkeypatch: pytest.MonkeyPatch) -> None:
         app.exit()
 
     monkeypatch.setattr(ChatApp, "run", lambda app: unpatched(app, headless=True, auto_pilot=plays))
+
+
+TRANSFERS = [
+    ("models", "pull", "hf:nobody/nothing"),
+    ("models", "pull", "recommended"),
+    ("communities", "pull", "hf:nobody/nothing"),
+    ("communities", "pull", "paper"),
+    ("communities", "push", "press-left", "hf:nobody/nothing", "--yes"),
+]
+"""What may reach for the Hub, since the user asks for a transfer."""
+
+
+@pytest.mark.parametrize("line", TRANSFERS, ids=" ".join)
+@pytest.mark.parametrize("offline", ["--offline", "PLOCAL_OFFLINE", "HF_HUB_OFFLINE"])
+def test_transfers_reach_for_the_hub_only_and_offline_for_nobody(
+    offline: str, line: tuple[str, ...], run: Run, network: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if offline.isupper():
+        monkeypatch.setenv(offline, "1")
+    ran = run(*line, *(() if offline.isupper() else (offline,)))
+    assert (ran.code, network) == (3, [])
+    assert "OFFLINE" in ran.err or "offline" in ran.err
+
+
+def test_a_transfer_is_seen_to_reach_for_the_hub(
+    run: Run, network: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda _: None)
+    assert run("models", "pull", "hf:nobody/nothing").code == 5
+    assert network and all("huggingface.co" in attempt for attempt in network)
 
 
 def test_the_watch_sees_what_reaches_out(run: Run, network: list[str]) -> None:

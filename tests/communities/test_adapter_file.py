@@ -10,7 +10,7 @@ import gguf
 import numpy as np
 import pytest
 
-from pluralism_local.communities import Library, check_base, load_community
+from pluralism_local.communities import Library, check_base, load_community, made_for
 from pluralism_local.errors import InvalidInput, NotFound, Refused
 from tests.support.cards import FINGERPRINT, MakeCard, hashed, plocal, write_card
 
@@ -88,10 +88,19 @@ def test_a_card_and_a_file_that_disagree_are_refused(
     assert message in caught.value.message
 
 
-@pytest.mark.parametrize("base", [None, {"model": "a base"}, {"model": "a base", "fingerprint": "abc"}])
-def test_an_adapter_needs_the_fingerprint_of_its_base(make_adapted: MakeCard, base: object) -> None:
-    with pytest.raises(InvalidInput, match="fingerprint"):
+@pytest.mark.parametrize(
+    "base", [None, {"model": "a base", "fingerprint": "abc"}, {"fingerprint": FINGERPRINT}]
+)
+def test_an_adapter_needs_its_base(make_adapted: MakeCard, base: object) -> None:
+    with pytest.raises(InvalidInput, match=r"fingerprint|base\.model"):
         load_community(make_adapted(base=base))
+
+
+def test_a_base_may_be_known_by_its_name_alone_until_it_is_here(make_adapted: MakeCard) -> None:
+    community = load_community(make_adapted(base={"model": "a base"}))
+    assert made_for(community, FINGERPRINT) and community.for_base(FINGERPRINT) == community
+    (warning,) = check_base(community, FINGERPRINT)
+    assert "known by its name, a base," in warning
 
 
 @pytest.mark.parametrize(

@@ -120,10 +120,10 @@ def examples() -> list[str]:
 
 
 def test_the_documented_forms_are_the_ones_that_load(tmp_path: Path) -> None:
-    persona, adapter, further, judged, pool = examples()
+    persona, adapter, source, further, judged, pool = examples()
     assert load_community(write_card(tmp_path, "night-shift", persona)).card.prior is not None
     with pytest.raises(NotFound, match=r"night-shift\.gguf"):  # the card is valid; only its file is not here
-        load_community(write_card(tmp_path, "night-shift", adapter + further + judged))
+        load_community(write_card(tmp_path, "night-shift", adapter + source + further + judged))
     write_card(tmp_path, "night-shift", {"plocal": plocal("night-shift")})
     write_card(tmp_path, "speech-center", {"plocal": plocal("speech-center")})
     file = tmp_path / "my-town.yaml"

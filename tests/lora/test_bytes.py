@@ -12,7 +12,7 @@ import pytest
 
 from pluralism_local.lora import WEIGHTS, BaseShape, read_lora, write_lora_gguf
 from pluralism_local.models.gguf_file import read_header
-from tests.lora.peft_util import BASE, peft_folder, tensors
+from tests.support.peft_folders import BASE, peft_folder, tensors
 
 LOWER = {"q_proj": 2, "layers.1.mlp.down_proj": 3}
 

@@ -192,7 +192,7 @@ def test_what_the_hub_cache_lacks_says_how_to_get_it(hub: Hub) -> None:
     with pytest.raises(NotFound) as caught:
         resolve("hf:user/repo:Q4_K_M", NO_ALIASES)
     assert "only M-Q8_0.gguf" in caught.value.message
-    assert caught.value.hint == 'Get it with: hf download user/repo --include "*Q4_K_M*.gguf"'
+    assert caught.value.hint == "Get it with: plocal models pull hf:user/repo:Q4_K_M"
     with pytest.raises(NotFound, match="user/other has no GGUF file in the Hub cache"):
         resolve("hf:user/other", NO_ALIASES)
 

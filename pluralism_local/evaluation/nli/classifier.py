@@ -39,8 +39,8 @@ from pluralism_local.evaluation.nli.base import (
     parts,
 )
 from pluralism_local.files import digest
+from pluralism_local.hub.cache import hub_silent
 from pluralism_local.models.gguf_file import sha256_of
-from pluralism_local.models.store import hub_silent
 
 BATCH = 32
 _MEANINGS = (

@@ -107,7 +107,7 @@ def test_any_name_or_path_can_be_typed(settings: Settings, model_file: Path) -> 
             await at.press("home", "ctrl+k")
             await at.type("hf:user/repo:Q4")
             await at.press("enter")
-            await at.sees("hf download user/repo")
+            await at.sees("plocal models pull hf:user/repo")
             await at.press("home", "ctrl+k")
             await at.type("./tiny.gguf")
             await at.press("enter")

@@ -44,11 +44,15 @@ def numbers(rows: int, columns: int, start: int) -> npt.NDArray[np.float32]:
     return (scattered.astype(np.float32) / np.float32(2**20) - np.float32(0.5)).reshape(rows, columns)
 
 
-def tensors(rank: int = 4, ranks: dict[str, int] | None = None) -> dict[str, npt.NDArray[np.float32]]:
-    """A LoRA on every linear layer; `ranks` are those of layers whose name ends so."""
+def tensors(
+    rank: int = 4, ranks: dict[str, int] | None = None, only: str = ""
+) -> dict[str, npt.NDArray[np.float32]]:
+    """A LoRA on every linear layer whose name ends with `only`; `ranks` are those of layers that end so."""
     found = {}
     for layer in range(LAYERS):
         for number, (name, (inputs, outputs)) in enumerate(SHAPES.items()):
+            if not name.endswith(only):
+                continue
             own = next(
                 (r for end, r in (ranks or {}).items() if f"layers.{layer}.{name}".endswith(end)), rank
             )
@@ -60,7 +64,12 @@ def tensors(rank: int = 4, ranks: dict[str, int] | None = None) -> dict[str, npt
 
 
 def peft_folder(
-    folder: Path, *, base: str = "someone/base", ranks: dict[str, int] | None = None, **settings: Any
+    folder: Path,
+    *,
+    base: str = "someone/base",
+    ranks: dict[str, int] | None = None,
+    only: str = "",
+    **settings: Any,
 ) -> Path:
     """A folder as PEFT saves it; `settings` are keys of its configuration."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -71,9 +80,9 @@ def peft_folder(
         "r": 4,
         "lora_alpha": 12,
         "bias": "none",
-        "target_modules": sorted(name.rpartition(".")[2] for name in SHAPES),
+        "target_modules": sorted(name.rpartition(".")[2] for name in SHAPES if name.endswith(only)),
         **settings,
     }
     (folder / "adapter_config.json").write_text(json.dumps(config))
-    save_file(tensors(config["r"], ranks), folder / "adapter_model.safetensors")
+    save_file(tensors(config["r"], ranks, only), folder / "adapter_model.safetensors")
     return folder

@@ -1,0 +1,154 @@
+"""Models that are worth asking, as data, and which of them this machine can run.
+
+    recommended.json ──models──> Recommended, the largest first
+    memory, free disk ──ordered, best──> those that fit first; the one to take
+
+The sizes are those that were published when the list was made; a pull asks the Hub. The memory is that of the file and
+8,192 tokens of context, by `models.details.estimate_memory`'s formula.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from pluralism_local.errors import NotFound
+from pluralism_local.hub.cache import cache_folder
+from pluralism_local.hub.troubles import gigabytes
+
+NAME = "recommended"
+"""What `models pull` takes for the best of the list."""
+
+SHARE = 0.75
+"""How much of the machine's memory a model may take; the rest is for what else runs."""
+
+LIST = "recommended.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Recommended:
+    """A model of the list.
+
+    Attributes:
+        name: as `models pull` and -m take it.
+        title: what people call it.
+        parameters: such as ``"4.0 B"``.
+        bytes: of the download.
+        memory_bytes: of the model with 8,192 tokens of context.
+        licence: as its makers state it.
+        context: tokens it was made for.
+        good_for: a sentence.
+        communities: which communities speak through it, and how.
+        by_default: whether it may be the one to take where nobody chose; not for those with a special purpose.
+    """
+
+    name: str
+    title: str
+    parameters: str
+    bytes: int
+    memory_bytes: int
+    licence: str
+    context: int
+    good_for: str
+    communities: str
+    by_default: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What decides, in bytes.
+
+    Attributes:
+        memory: of the machine, or of its container; None if it cannot be told.
+        free: room for the Hub's cache.
+    """
+
+    memory: int | None
+    free: int
+
+    def runs(self, model: Recommended) -> bool:
+        """Whether the model fits the memory; unknown memory fits nothing but the smallest of the list."""
+        memory = 2.5e9 if self.memory is None else self.memory
+        return model.memory_bytes <= SHARE * memory
+
+
+def models() -> tuple[Recommended, ...]:
+    """The list."""
+    text = files("pluralism_local.sharing").joinpath(LIST).read_text(encoding="utf-8")
+    return tuple(Recommended(**entry) for entry in json.loads(text))
+
+
+def this_machine() -> Machine:
+    """The machine that this runs on."""
+    folder = next(path for path in (cache_folder(), *cache_folder().parents) if path.exists())
+    return Machine(machine_memory(), shutil.disk_usage(folder).free)
+
+
+def ordered(machine: Machine, listed: Sequence[Recommended] | None = None) -> list[Recommended]:
+    """What the machine can run first, the largest before the smaller; then what it cannot, the smallest first."""
+    every = models() if listed is None else listed
+    fitting = sorted((model for model in every if machine.runs(model)), key=lambda model: -model.memory_bytes)
+    larger = sorted(
+        (model for model in every if not machine.runs(model)), key=lambda model: model.memory_bytes
+    )
+    return [*fitting, *larger]
+
+
+def best(machine: Machine, listed: Sequence[Recommended] | None = None) -> Recommended:
+    """The largest that fits memory and disk.
+
+    Raises:
+        NotFound: none does; the message has the numbers.
+    """
+    every = [model for model in ordered(machine, listed) if model.by_default]
+    for model in every:
+        if machine.runs(model) and model.bytes <= machine.free:
+            return model
+    smallest = min(every, key=lambda model: model.memory_bytes)
+    memory = "unknown" if machine.memory is None else gigabytes(machine.memory)
+    raise NotFound(
+        f"No model of the list fits: the smallest takes {gigabytes(smallest.memory_bytes)} of memory and "
+        f"{gigabytes(smallest.bytes)} of disk; here are {memory} and {gigabytes(machine.free)} free.",
+        "The starter runs on less. `plocal models ls --recommended` shows the list.",
+    )
+
+
+def advice(machine: Machine) -> str | None:
+    """One line for those who ask the starter: which model to get, and how; None where none fits."""
+    try:
+        model = best(machine)
+    except NotFound:
+        return None
+    return (
+        f"The starter is for trying things out. {model.title} ({gigabytes(model.bytes)}) fits this machine and answers "
+        f"far better: plocal models pull {NAME}"
+    )
+
+
+def advice_once(marker: Path) -> str | None:
+    """`advice` for this machine, the first time; None ever after, where `marker` has become a file."""
+    if marker.exists():
+        return None
+    with suppress(OSError):
+        marker.parent.mkdir(parents=True, exist_ok=True)
+        marker.touch()
+    return advice(this_machine()) if marker.exists() else None
+
+
+def machine_memory() -> int | None:
+    """Bytes of memory: the machine's, or a container's limit if that is lower; None if it cannot be told."""
+    try:
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text()
+    except OSError:
+        return total
+    return min(total, int(limit)) if limit.strip().isdigit() else total
