@@ -48,7 +48,7 @@ class Server:
         prefix: what its names begin with, before the colon.
         form: how its names are written, for help texts; `remark` is said behind it.
         engine: ``"module:class"`` of its engine, imported when one is opened. Its ``from_spec`` takes what follows
-            the colon, and where `is_url` also ``api_key``: None for the user's own, ``""`` for none.
+            the colon, and where `is_url` also ``api_key`` (``""`` for none) and ``options``, a `RemoteOptions`.
         is_url: what follows the colon is read by `remote_url`, and minded by ``--offline``; or it is the `named_remote`
             whose URL the config file has.
         adapters: whether communities can speak through it; if not, they run on a local model.

@@ -245,6 +245,12 @@ def test_the_page_of_commands_is_what_the_command_line_says() -> None:
 
 def test_every_option_named_exists() -> None:
     foreign = {"--include", "--list", "--extra-index-url"}  # of hf, just and pip
+    foreign |= {
+        "--lora",
+        "--lora-init-without-apply",
+        "--enable-lora",
+        "--lora-modules",
+    }  # of llama-server, vLLM
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", WHOLE)) - foreign
     known = set(re.findall(r"--[a-z][a-z-]+", commands_page.PAGE.read_text(encoding="utf-8")))
     assert len(named) > 15 and named <= known, named - known

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pluralism_local import model_names, wiring
 from pluralism_local.config import Settings
+from pluralism_local.engine.remote_protocol import RemoteOptions
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.errors import InvalidInput
 from pluralism_local.model_names import (
@@ -150,7 +151,8 @@ def test_a_type_of_server_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
 
     class Elsewhere(ScriptedEngine):
         @classmethod
-        def from_spec(cls, spec: str, api_key: str | None = None) -> Elsewhere:
+        def from_spec(cls, spec: str, api_key: str | None = None, options: object = None) -> Elsewhere:
+            assert isinstance(options, RemoteOptions) and options.samples == 7
             opened.append((spec, api_key))
             return cls()
 
@@ -159,10 +161,11 @@ def test_a_type_of_server_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     entry = Server("elsewhere", "elsewhere:URL", f"{__name__}:Elsewhere", is_url=True, adapters=False)
     monkeypatch.setitem(model_names.SERVERS, "elsewhere", entry)
 
-    settings = Settings(aliases={"e": "elsewhere:https://example.org/v1#m"})
+    monkeypatch.setenv("PLOCAL_REMOTE_KEY", "general")
+    settings = Settings(aliases={"e": "elsewhere:https://example.org/v1#m"}, samples=7)
     with wiring.open_engine("e", settings, lambda _: None) as engine:
         assert isinstance(engine, Elsewhere)
-    assert opened == [("https://example.org/v1#m", None)]
+    assert opened == [("https://example.org/v1#m", "general")]
     wary = settings.without_key_for(["elsewhere:https://example.org/v1"])
     wiring.open_engine("e", wary, lambda _: None).close()
     assert opened[1:] == [("https://example.org/v1#m", "")]

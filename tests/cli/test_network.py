@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +16,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from uvicorn import Server
 
 from pluralism_local.cli import chat
 from pluralism_local.cli.commands import SENTENCES, load
@@ -222,13 +225,26 @@ def _carry_out(run: Run, line: tuple[str, ...], monkeypatch: pytest.MonkeyPatch)
         )
     if line[0] not in ("chat", "serve"):
         return run(*line).code
-    if "--web" in line or line[0] == "serve":
+    if line[0] == "serve":
+        _end_once_it_serves(monkeypatch)
+        return run(*line).code
+    if "--web" in line:
         threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
         monkeypatch.setattr(sys, "argv", ["plocal", *line])
         return run(*line).code % 124  # 130: stopped
     monkeypatch.setattr(chat, "require_terminal", lambda: None)
     _headless(monkeypatch)
     return run(*line).code
+
+
+def _end_once_it_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    startup = Server.startup
+
+    async def starts(server: Server, sockets: list[socket.socket] | None = None) -> None:
+        await startup(server, sockets)
+        asyncio.get_running_loop().call_later(0.1, os.kill, os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Server, "startup", starts)
 
 
 def _headless(monkeypatch: pytest.MonkeyPatch) -> None:
