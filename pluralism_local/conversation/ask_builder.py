@@ -54,7 +54,7 @@ def going_on(
     from pluralism_local.history import before  # it read the conversation, so it is here
 
     earlier = before(conversation)
-    flags = {name for name, origin in origin.items() if origin.startswith("--")}
+    flags = {name for name, place in origin.items() if place.startswith("--")}
     same_pool = "pool" not in flags and not choices.specs
     taken_over = {
         "mode": None if "mode" in flags else earlier.mode,
