@@ -1,8 +1,8 @@
 """What a source and its copies do here, and which copy is chosen: the figures of `plocal models optimize`.
 
-    Figures of the source and of each copy, Work ──Report──> recommended, chosen, record() for JSON
+    Figures of the source and of each copy, CopyWork ──CopyReport──> recommended, chosen, record() for JSON
 
-The rule: the fastest copy that diverges by at most `Work.most_kl` and is `LEAST_GAIN` times as fast as the source.
+The rule: the fastest copy that diverges by at most `CopyWork.most_kl` and is `LEAST_GAIN` times as fast as the source.
 """
 
 from __future__ import annotations

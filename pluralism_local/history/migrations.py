@@ -20,9 +20,9 @@ from pluralism_local.errors import InvalidInput, Refused
 
 APPLICATION_ID = 0x706C6F63  # "ploc"
 
-Step = tuple[str, ...]
+Migration = tuple[str, ...]
 
-_TABLES: Step = (
+_TABLES: Migration = (
     """CREATE TABLE conversation (
         key INTEGER PRIMARY KEY,
         id TEXT NOT NULL UNIQUE,
@@ -64,10 +64,10 @@ _TABLES: Step = (
     END""",
 )
 
-MIGRATIONS: tuple[Step, ...] = (_TABLES,)
+MIGRATIONS: tuple[Migration, ...] = (_TABLES,)
 
 
-def migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[Step] = MIGRATIONS) -> None:
+def migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[Migration] = MIGRATIONS) -> None:
     """Bring the file up to the last of `steps`, after a backup of what an older version holds.
 
     Raises:
@@ -93,7 +93,9 @@ def migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[Step] = 
         raise
 
 
-def check_readable(connection: sqlite3.Connection, path: Path, steps: Sequence[Step] = MIGRATIONS) -> None:
+def check_readable(
+    connection: sqlite3.Connection, path: Path, steps: Sequence[Migration] = MIGRATIONS
+) -> None:
     """See that a file which cannot be changed can be read as it is.
 
     Raises:

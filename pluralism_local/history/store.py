@@ -1,7 +1,7 @@
 """`History`: conversations written as they go, and read back. See the package for what flows where.
 
 begin ──> an empty conversation, shown nowhere until its first turn
-ask ──> a running turn, marked with this process's `Writer`; partial ──> its answer so far
+ask ──> a running turn, marked with this process's `WriterMark`; partial ──> its answer so far
 finish ──> done (or stopped, where the result says it is not complete); fail ──> failed
 a running turn whose writer is dead ──> stopped, with the answer so far, when somebody reads next
 """
@@ -28,7 +28,7 @@ from pluralism_local.history.values import (
     short_title,
     storable,
 )
-from pluralism_local.history.writers import Writer, is_alive
+from pluralism_local.history.writers import WriterMark, is_alive
 from pluralism_local.mode_specs import ModeName
 from pluralism_local.records import to_record, unfinished_record
 from pluralism_local.results import Comment, Result
@@ -52,7 +52,7 @@ class History:
         """
         self._database = Database(path)
         self._marks = path.with_name(f"{path.name}.writers")
-        self._writer: Writer | None = None
+        self._writer: WriterMark | None = None
 
     def begin(self, title: str) -> str:
         """A new conversation; returns its id. Of `title` the beginning is taken, on one line."""
@@ -241,7 +241,7 @@ class History:
             self._writer.close()
             self._writer = None
         if self._writer is None:
-            self._writer = Writer(self._marks)
+            self._writer = WriterMark(self._marks)
         return self._writer.token
 
     def _bury_the_dead(self) -> None:

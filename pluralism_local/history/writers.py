@@ -1,6 +1,6 @@
 """Who is writing: a locked file for each process that has a turn running, so that the dead are told from the living.
 
-    Writer(folder) ──> folder/TOKEN, locked by this process until it ends, however it ends
+    WriterMark(folder) ──> folder/TOKEN, locked by this process until it ends, however it ends
     is_alive(folder, token) ──> whether somebody still holds that lock
 
 See `liveness`: an answer may pause as long as it likes, and nothing has to time out.
@@ -15,7 +15,7 @@ from pathlib import Path
 from pluralism_local.liveness import try_lock
 
 
-class Writer:
+class WriterMark:
     """This process's mark.
 
     Attributes:

@@ -17,14 +17,13 @@ from typing import Literal
 
 from pluralism_local.engine.base import LanguageModel
 from pluralism_local.errors import PlocalError, Unsupported
-from pluralism_local.mode_specs import SPECS, steering
+from pluralism_local.mode_specs import SPECS, Stage, steering
 from pluralism_local.modes.ask import Ask
 from pluralism_local.modes.options import Posed
 from pluralism_local.prompts import Prompt
 from pluralism_local.results import LLM_VOICE, Aggregate, Comment, Result, Selection, Turn, Window
 from pluralism_local.types import Finish, Message, Sampling, Usage
 
-Stage = Literal["comments", "selection", "positions", "answer"]
 ModelRole = Literal["communities", "llm"]
 
 

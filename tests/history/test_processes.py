@@ -15,7 +15,7 @@ from types import ModuleType
 import pytest
 
 from pluralism_local.history import History, store, writers
-from pluralism_local.history.writers import Writer, is_alive
+from pluralism_local.history.writers import WriterMark, is_alive
 
 WRITE_MANY = """
 import sys
@@ -118,7 +118,7 @@ def test_closing_with_a_running_turn_stops_it(path: Path) -> None:
 
 def test_a_writer_lives_as_long_as_its_lock(tmp_path: Path) -> None:
     folder = tmp_path / "writers"
-    writer = Writer(folder)
+    writer = WriterMark(folder)
     assert is_alive(folder, writer.token) and is_alive(folder, writer.token)
     writer.close()
     writer.close()
@@ -157,7 +157,7 @@ def test_windows_tells_the_living_from_the_dead_without_fcntl(
     path: Path, on_windows: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert not hasattr(on_windows, "fcntl")
-    monkeypatch.setattr(store, "Writer", on_windows.Writer)
+    monkeypatch.setattr(store, "WriterMark", on_windows.WriterMark)
     monkeypatch.setattr(store, "is_alive", on_windows.is_alive)
     with History(path) as history:
         id = history.begin("x")
