@@ -21,9 +21,9 @@ from communitylm.corpus.passages import Passage, distilled
 from communitylm.training.bases import Base, find_base
 from communitylm.training.examples import Example, Speller, Tokens, schedule
 from communitylm.training.hardware import hardware
-from communitylm.training.lora import WEIGHTS
 from communitylm.training.plan import TrainingPlan, digest_of
 from pluralism_local.errors import InvalidInput
+from pluralism_local.lora import WEIGHTS
 
 
 @dataclass(frozen=True, kw_only=True)

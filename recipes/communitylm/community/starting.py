@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from communitylm.community.settings import CommunitySettings
-from communitylm.training.lora import CONFIG, WEIGHTS
 from communitylm.training.run_folder import PEFT_FOLDER, RECORD
 from pluralism_local.errors import InvalidInput, NotFound
+from pluralism_local.lora import CONFIG, WEIGHTS
 
 SHARED = "shared"
 """The folder of a run, beside its own adapter, with what it shares with the community trained together with it."""

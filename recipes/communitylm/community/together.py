@@ -22,8 +22,8 @@ from typing import Any
 import torch
 
 from communitylm.training.examples import Example, schedule
-from communitylm.training.lora import WEIGHTS
 from communitylm.training.token_losses import Batch
+from pluralism_local.lora import WEIGHTS
 
 FIRST, SECOND = "default", "second"
 Weights = dict[str, torch.Tensor]

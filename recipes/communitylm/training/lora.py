@@ -16,9 +16,6 @@ from communitylm.training.configuration import LoraPart
 from communitylm.training.plan import TrainingPlan
 from pluralism_local.errors import InvalidInput
 
-WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
-"""Files of a PEFT folder."""
-
 _GGUF_NAMES = {
     "q_proj": "attn_q", "k_proj": "attn_k", "v_proj": "attn_v", "o_proj": "attn_output",
     "gate_proj": "ffn_gate", "up_proj": "ffn_up", "down_proj": "ffn_down",
