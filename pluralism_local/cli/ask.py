@@ -190,9 +190,9 @@ def _answer(out: Output, settings: Settings, chosen: AskOptions, question: str, 
         options=chosen.answers,
         system=choices.system,
         turns=conversation.to_go_on() if conversation else (),
+        positions=chosen.positions,
+        prompts=chosen.prompts,
     )
-    if spec.comments == "together":
-        task = replace(task, positions=chosen.positions, prompts=chosen.prompts)
     with (
         catching(out) as interrupt,
         open_handles(

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pluralism_local import wiring
 from pluralism_local.errors import InvalidInput, NotFound
+from pluralism_local.mode_specs import SPECS
 
 if TYPE_CHECKING:
     from pluralism_local.communities import Pool
@@ -121,6 +122,8 @@ def build_ask(
     system: str | None = None,
     turns: Sequence[Turn] = (),
     history: Sequence[Message] = (),
+    positions: bool = False,
+    prompts: Literal["own", "paper"] = "paper",
     retries: int = 0,
     keep: bool = False,
 ) -> Ask:
@@ -128,15 +131,18 @@ def build_ask(
 
     Args:
         mode: None for the settings'.
+        positions, prompts: left out of an ask whose mode does not put all comments into one answer.
         retries: how often the same was asked before; each takes the next seed, so that the answer differs.
 
     Raises: InvalidInput for sampling values out of range.
     """
     from pluralism_local.modes import Ask
 
+    mode = mode or settings.mode
+    together = SPECS[mode].comments == "together"
     return Ask(
         prompt=prompt,
-        mode=mode or settings.mode,
+        mode=mode,
         pool=pool,
         system=system,
         attribute=attribute,
@@ -146,4 +152,6 @@ def build_ask(
         answer=settings.answer_sampling(retries),
         comment=settings.comment_sampling(retries),
         keep=keep,
+        positions=positions and together,
+        prompts=prompts if together else "paper",
     )

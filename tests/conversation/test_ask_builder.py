@@ -57,12 +57,14 @@ def test_every_field_of_an_ask_can_be_given() -> None:
         Settings(),
         QUESTION,
         pool=choose_pool(Settings(pool="village")),
-        mode="steerable",
+        mode="overton",
         attribute="rural",
         options=["Yes", "No"],
         system="Be brief.",
         turns=conversation("overton", Settings(pool="village")).to_go_on(),
         history=[Message("user", "Hello")],
+        positions=True,
+        prompts="own",
         keep=True,
     )
     plain = build_ask(Settings(mode="vanilla"), "Another?", retries=1)
@@ -71,6 +73,11 @@ def test_every_field_of_an_ask_can_be_given() -> None:
         for field in fields(Ask)
         if getattr(with_everything, field.name) == getattr(plain, field.name)
     ] == []
+
+
+def test_positions_are_left_out_where_comments_are_not_put_together() -> None:
+    ask = build_ask(Settings(mode="vanilla"), QUESTION, positions=True, prompts="own")
+    assert (ask.positions, ask.prompts) == (False, "paper")
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 2**33))
