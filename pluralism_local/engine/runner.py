@@ -178,6 +178,7 @@ class Runner:
             self._recall(schedule, should_stop)
             for roots in schedule.roots:
                 self._remember(first, roots, should_stop)
+        self._rest(0 if make_hook is not None else self._lane_count(schedule.waves, schedule.lanes))
         yield from self._on_lanes(schedule.waves, schedule.lanes, run, should_stop, make_hook)
 
     def _on_lanes(
@@ -189,15 +190,22 @@ class Runner:
         make_hook: MakeHook | None = None,
     ) -> Iterator[EngineEvent]:
         """Waves side by side on `most` lanes, or one after the other."""
-        count = min(self.options.most_lanes, most, len(waves))
-        lanes = self._pool(max(1, count), make_hook)
-        if count > 1:
+        lanes = self._pool(self._lane_count(waves, most), make_hook)
+        if len(lanes) > 1:
             yield from self._side_by_side(waves, lanes, run, should_stop)
             return
         first = lanes[0]
         for wave in waves:
             first.reserve(first.cells_for(wave), self.options.threads)
             yield from run(first, wave, should_stop)
+
+    def _lane_count(self, waves: Sequence[Wave], most: int) -> int:
+        return max(1, min(self.options.most_lanes, most, len(waves)))
+
+    def _rest(self, working: int) -> None:
+        """Free the contexts of all plain lanes but the first `working`, which are made again in some milliseconds."""
+        for lane in self._lanes[working:]:
+            lane.close()
 
     def _recall(self, schedule: Schedule, should_stop: ShouldStop) -> None:
         """Have the store hold the schedule's prefixes, as many as fit; on no more lanes than its waves take.

@@ -374,3 +374,21 @@ def test_a_started_text_says_what_was_not_decoded(qwen2: Subject, stacked: Llama
     started = [event for event in events if isinstance(event, TextStarted)]
     assert len(started) == len(refs)
     assert all(event.reused_tokens > 0 for event in started)
+
+
+def test_contexts_that_do_not_work_are_freed(qwen2: Subject) -> None:
+    def open_contexts(engine: LlamaEngine) -> list[bool]:
+        return [lane._context is not None for lane in engine._runner._lanes]
+
+    requests = [ask(adapter=ref, tokens=3) for ref in qwen2.refs]
+    with LlamaEngine(qwen2.path, name="tiny", options=replace(APART, lanes=2)) as engine:
+        apart = texts(engine, requests)
+        assert open_contexts(engine) == [True, True]
+        alone = texts(engine, requests[:1])
+        assert open_contexts(engine) == [True, False], "one lane was enough"
+        assert texts(engine, requests) == apart and alone == apart[:1]
+    with LlamaEngine(qwen2.path, name="tiny", options=STACKED) as engine:
+        events = engine.generate(requests)
+        next(event for event in events if isinstance(event, TextDelta))
+        assert not any(open_contexts(engine)), "a stack runs on lanes of its own"
+        events.close()
