@@ -32,11 +32,11 @@ def checked_token(token: str) -> str:
     Raises:
         InvalidInput: it is too short, has other characters than a token, or could be guessed.
     """
-    made = f"This one was made by chance: {secrets.token_urlsafe(24)}"
+    hint = f"This one was made by chance: {secrets.token_urlsafe(24)}"
     if not _TOKEN.fullmatch(token):
-        raise InvalidInput("The token must have 16 to 128 letters, digits, '-' or '_'.", made)
+        raise InvalidInput("The token must have 16 to 128 letters, digits, '-' or '_'.", hint)
     if is_guessable(token):
-        raise InvalidInput("The token could be guessed: it repeats itself, or counts.", made)
+        raise InvalidInput("The token could be guessed: it repeats itself, or counts.", hint)
     return token
 
 
@@ -46,7 +46,7 @@ def is_guessable(token: str) -> bool:
     repeats = any(
         folded == (folded[:length] * len(folded))[: len(folded)] for length in range(1, len(folded) // 2 + 1)
     )
-    in_order = sum(abs(ord(one) - ord(next_one)) <= 1 for one, next_one in pairwise(folded))
+    in_order = sum(abs(ord(character) - ord(following)) <= 1 for character, following in pairwise(folded))
     return repeats or in_order > len(folded) // 2 or len(set(folded)) < FEWEST_CHARACTERS
 
 
@@ -76,17 +76,17 @@ def listening(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def is_named(asked: str, host: str) -> bool:
+def is_named(authority: str, host: str) -> bool:
     """Whether a request's ``Host`` is a name of this server, and not one that another site has led here.
 
     Addresses in numbers are no names that could be led here. The port may be another: that of a tunnel.
 
     Args:
-        asked: as the request has it, with or without a port.
+        authority: as the request has it, with or without a port.
         host: where the server listens.
     """
     try:
-        name = urlsplit(f"//{asked}").hostname or ""
+        name = urlsplit(f"//{authority}").hostname or ""
     except ValueError:
         return False
     if is_loopback(name):
@@ -105,15 +105,15 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def is_own_page(origin: str | None, asked: str) -> bool:
+def is_own_page(origin: str | None, authority: str) -> bool:
     """Whether a websocket is opened by a page of this server; what says no ``Origin`` is no page.
 
     Args:
-        asked: the request's ``Host``.
+        authority: the request's ``Host``.
     """
     if origin is None:
         return True
     try:
-        return urlsplit(origin).netloc.lower() == asked.lower()
+        return urlsplit(origin).netloc.lower() == authority.lower()
     except ValueError:
         return False

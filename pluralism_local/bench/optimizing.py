@@ -12,7 +12,6 @@ A candidate that fails is reported and stops nobody.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import shutil
 from collections.abc import Callable
@@ -34,6 +33,7 @@ from pluralism_local.engine.quantizer import quantize
 from pluralism_local.engine.runner import physical_cores
 from pluralism_local.engine.shelf import CANDIDATES, Shelf
 from pluralism_local.errors import Cancelled, EngineFailure, InvalidInput, PlocalError
+from pluralism_local.files import key_of
 from pluralism_local.gguf_header import fingerprint
 from pluralism_local.models import optimized
 from pluralism_local.models.details import describe, parts, read_model_header
@@ -281,8 +281,7 @@ class Optimizer:
         return lambda share: self._tell(what, share)
 
     def _key(self, kind: str) -> str:
-        text = f"{kind} {self._subject.sha256} {version('llama-cpp-python')}"
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
+        return key_of(f"{kind} {self._subject.sha256} {version('llama-cpp-python')}")
 
     def _sha256(self, path: Path) -> str:
         digests = {entry.path: entry.sha256 for entry in self._shelf.entries()}
