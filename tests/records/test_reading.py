@@ -15,7 +15,19 @@ from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.mode_specs import ModeName
 from pluralism_local.modes import MODES, Ask
 from pluralism_local.records import UNKNOWN, Recorded, from_record, to_record
-from pluralism_local.results import Aggregate, Comment, Result, Selection, Turn
+from pluralism_local.results import (
+    Aggregate,
+    Comment,
+    Finder,
+    Mark,
+    Position,
+    Result,
+    Selection,
+    Stance,
+    StanceMethod,
+    Turn,
+    Window,
+)
 from pluralism_local.types import DistributionMethod, Finish, ModelInfo, Sampling, Usage
 from tests.support.mode_asks import THREE, after, answer
 
@@ -99,6 +111,27 @@ def aggregates(draw: st.DrawFn) -> Aggregate:
     )
 
 
+BY_VOICE = st.dictionaries(NAMES, CHANCES, max_size=3)
+POSITIONS = st.builds(
+    Position,
+    NAMES,
+    TEXTS,
+    BY_VOICE,
+    BY_VOICE,
+    st.dictionaries(NAMES, st.sampled_from(get_args(Stance)), max_size=3),
+    st.none() | st.booleans(),
+)
+WINDOWS = st.builds(
+    Window,
+    st.lists(POSITIONS, max_size=3).map(tuple),
+    st.lists(NAMES, min_size=1, max_size=3).map(tuple),
+    st.sampled_from(get_args(Finder)),
+    st.sampled_from(get_args(StanceMethod)),
+    COUNTS,
+    COUNTS,
+    COUNTS,
+    st.lists(st.builds(Mark, COUNTS, NAMES, CHANCES, st.booleans()), max_size=2).map(tuple),
+)
 RESULTS = st.builds(
     Result,
     st.sampled_from(MODES),
@@ -121,6 +154,7 @@ RESULTS = st.builds(
     complete=st.booleans(),
     turn=st.none() | TURNS,
     thought=TEXTS,
+    window=st.none() | WINDOWS,
 )
 
 
@@ -275,6 +309,8 @@ PARTS = st.sampled_from(
         "complete",
         "finish",
         "turn",
+        "positions",
+        "window",
     ]
 )
 
