@@ -94,5 +94,5 @@ def test_a_thousand_requests_take_no_more_memory_than_a_hundred() -> None:
 def test_eight_clients_of_the_starter_lose_nothing_and_are_served_as_fast_as_one(starter_path: Path) -> None:
     with serving(str(starter_path)) as server:
         server.ask_many(1, 1)  # what only the first ask does
-        alone = server.ask_many(4, 1)
-        assert server.ask_many(16, CLIENTS) > 0.7 * alone  # a machine that does other things is uneven
+        alone = server.ask_many(3, 1)
+        assert server.ask_many(CLIENTS, CLIENTS) > 0.7 * alone  # a machine that does other things is uneven
