@@ -23,7 +23,7 @@ LONGER = {  # of rooms and files that have a reason, more
 }
 LONGEST_BODY = 60  # lines of a function without its docstring
 PLACEHOLDERS = {"found", "one", "said", "wanted", "kept", "known", "shown", "made", "asked", "heard"}
-SHARE = 0.003  # of all names of values, those that are placeholders
+SHARE = 0.0005  # of all names of values, those that are placeholders
 
 
 def sources(*folders: str) -> list[Path]:
