@@ -68,6 +68,7 @@ class CheckedStacks:
         adapters = {
             slot: ScaledAdapter(self._slots.header(slot), self._slots.ref(slot).scale) for slot in slots
         }
+        self._runner.drop_masked()  # lanes of a probe after which nothing ran: their masks are of another stack
         stack = self._stacks.open(adapters)
         self.reason = self._stacks.reason
         if stack is None:

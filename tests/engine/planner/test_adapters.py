@@ -159,8 +159,9 @@ def test_the_engine_runs_what_was_faster(
 ) -> None:
     """Both ways are really timed; then the figure of those apart is put in place of what was measured."""
     model = write_tiny(tmp_path / "tiny.gguf")
-    files = [write_tiny_adapter(tmp_path / f"{seed}.gguf", model, seed=seed) for seed in (1, 2)]
-    requests = [ask(adapter=AdapterRef(file, sha256_of(file)), tokens=6) for file in files]
+    files = [write_tiny_adapter(tmp_path / f"{seed}.gguf", model, seed=seed) for seed in (1, 2, 3)]
+    more = [ask(adapter=AdapterRef(file, sha256_of(file)), tokens=6) for file in files]
+    requests = more[:2]
     monkeypatch.setattr(memory, "Machine", lambda: QUIET)
     real: list[Comparison] = []
 
@@ -176,7 +177,8 @@ def test_the_engine_runs_what_was_faster(
         assert engine.stats.together == ("stacked" if seconds == 1.0 else "apart")
         assert ("times as fast here as stacked" in engine.stats.way) == (seconds != 1.0)
         [comparison] = engine.planned.adapters.remembered()
+        assert texts(engine, more)[:2] == written, "a larger set gets a stack of its own"
         assert comparison == replace(real[0], apart_seconds=seconds)
-    assert len(real) == 1 and 0 < real[0].stacked_seconds < 60 and 0 < real[0].apart_seconds < 60
+    assert len(real) == 2 and 0 < real[0].stacked_seconds < 60 and 0 < real[0].apart_seconds < 60
     with LlamaEngine(model, name="tiny", options=replace(options, plan_dir=None, together="apart")) as engine:
         assert texts(engine, requests) == written
