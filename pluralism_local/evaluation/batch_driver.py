@@ -12,26 +12,38 @@ algorithm can do with words.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from pluralism_local.engine.base import LanguageModel
-from pluralism_local.errors import ContextOverflow, Unsupported
+from pluralism_local.engine.base import LanguageModel, never
+from pluralism_local.errors import ContextOverflow, EngineFailure, PlocalError, Unsupported
 from pluralism_local.evaluation.basis import ALREADY_CLEAR
 from pluralism_local.evaluation.batch_calls import Asker, Failure, failure_of
+from pluralism_local.evaluation.batch_steps import Waiting, place, prediction, wordings_of, written
 from pluralism_local.evaluation.comments import CommentRequest, CommentStore, CommunityComment
 from pluralism_local.evaluation.samples import Prediction, Sample
 from pluralism_local.evaluation.tasks.base import SampleWordings
-from pluralism_local.mode_specs import SPECS, ModeName, Stage
+from pluralism_local.mode_specs import SPECS, ModeName
 from pluralism_local.modes import algorithm
-from pluralism_local.modes.aggregate import STAND_IN, is_stand_in, most_probable
 from pluralism_local.modes.comment_budget import fit_comments
-from pluralism_local.modes.options import letters
 from pluralism_local.modes.result_builder import ModelRole
-from pluralism_local.modes.steps import Answered, Case, Consult, Reserve, Steps, Voice, Warn, Weigh, Write
+from pluralism_local.modes.steps import (
+    Answered,
+    Case,
+    Compose,
+    Consult,
+    Entail,
+    Entailment,
+    PositionPlan,
+    Reserve,
+    Steps,
+    Voice,
+    Warn,
+    Weigh,
+    Write,
+    is_optional,
+)
 from pluralism_local.prompts import Prompt
-from pluralism_local.results import Aggregate
 from pluralism_local.types import Completion, Message, OptionRequest, Request, Sampling, Usage
 
 
@@ -61,7 +73,7 @@ class _SampleRun:
 
     sample: Sample
     steps: Steps
-    step: Consult | Weigh | Write | None = None
+    step: Waiting | None = None
     comment_tokens: int | None = None
     result: Prediction | Failure | None = None
     usage: dict[ModelRole, Usage] = field(default_factory=dict)
@@ -84,6 +96,8 @@ class BatchDriver:
     Args:
         comment, answer: how communities and the LLM write, where they write.
         comments: where comments come from.
+        positions: how the comments' positions are looked for; None for not at all.
+        entailment: the scorer that this needs.
 
     Raises:
         Unsupported: the task needs probabilities, and the LLM gives none.
@@ -96,7 +110,10 @@ class BatchDriver:
         comments: CommentStore,
         comment: Sampling,
         answer: Sampling,
+        positions: PositionPlan | None = None,
+        entailment: Entailment | None = None,
     ) -> None:
+        self._positions, self._entailment = positions, entailment
         self._probabilities = llm.capabilities.distribution
         self._no_probabilities: Unsupported | None = None
         if self._probabilities == "none":
@@ -126,12 +143,12 @@ class BatchDriver:
         }
         stages = SPECS[mode].stages
         while waiting := [
-            (_place(sample_run.step, stages), sample_run)
+            (place(sample_run.step, stages), sample_run)
             for sample_run in sample_runs.values()
             if sample_run.step is not None
         ]:
-            first = min(place for place, _ in waiting)
-            self._carry_out([sample_run for place, sample_run in waiting if place == first])
+            first = min(at for at, _ in waiting)
+            self._carry_out([sample_run for at, sample_run in waiting if at == first])
         return [
             SampleOutcome(
                 sample_run.result,
@@ -148,7 +165,14 @@ class BatchDriver:
 
     def _begin(self, mode: ModeName, voices: tuple[Voice, ...], sample: Sample) -> _SampleRun:
         case = Case(
-            self._task, sample, self._task.answers, sample.options, voices, self._probabilities, self._answer
+            self._task,
+            sample,
+            self._task.answers,
+            sample.options,
+            voices,
+            self._probabilities,
+            self._answer,
+            self._positions,
         )
         sample_run = _SampleRun(sample, algorithm(mode)(case))
         self._advance(sample_run, None)
@@ -160,14 +184,14 @@ class BatchDriver:
         return Prediction((1.0,), output, 0.0, distribution_method=ALREADY_CLEAR)
 
     def _advance(self, sample_run: _SampleRun, reply: object) -> None:
-        """Send `reply`, and go on to the next step that needs a model; an Unsupported is thrown."""
+        """Send `reply`, and go on to the next step that needs a model; an error is thrown."""
         try:
             step = (
                 sample_run.steps.throw(reply)
-                if isinstance(reply, Unsupported)
+                if isinstance(reply, PlocalError)
                 else sample_run.steps.send(reply)
             )
-            while not isinstance(step, Consult | Weigh | Write):
+            while not isinstance(step, Waiting):
                 if isinstance(step, Reserve):
                     sampling = fit_comments(self._comment, step.rooms, self._llm, _prompt)
                     sample_run.comment_tokens = sampling.max_tokens
@@ -175,11 +199,10 @@ class BatchDriver:
                     sample_run.warnings.append(step.sentence)
                 step = sample_run.steps.send(None)
             sample_run.step = step
-            wordings = step.wordings if isinstance(step, Weigh) else (step.wording,)
-            sample_run.prompts += [wording.prompt for wording in wordings]
+            sample_run.prompts += [wording.prompt for wording in wordings_of(step)]
         except StopIteration as end:
             sample_run.answered = end.value
-            sample_run.end(self._prediction(end.value))
+            sample_run.end(prediction(end.value, self._task.answers))
         except ContextOverflow as error:
             sample_run.end(failure_of(error))
 
@@ -192,6 +215,10 @@ class BatchDriver:
                 self._weigh(batch)
             case Write():
                 self._write(batch)
+            case Compose():
+                self._compose(batch)
+            case Entail():
+                self._entail(batch)
 
     def _consult(self, batch: Sequence[_SampleRun]) -> None:
         requests = [
@@ -244,7 +271,11 @@ class BatchDriver:
 
     def _write(self, batch: Sequence[_SampleRun]) -> None:
         requests = [
-            Request(_prompt(sample_run.step.wording.text), sample_run.step.sampling)
+            Request(
+                _prompt(sample_run.step.wording.text),
+                sample_run.step.sampling,
+                grammar=sample_run.step.grammar,
+            )
             for sample_run in batch
             if isinstance(sample_run.step, Write)
         ]
@@ -253,54 +284,44 @@ class BatchDriver:
                 sample_run.spend("llm", completion.usage)
             self._reply(sample_run, [completion], completion)
 
+    def _compose(self, batch: Sequence[_SampleRun]) -> None:
+        steps = [sample_run.step for sample_run in batch if isinstance(sample_run.step, Compose)]
+        requests = [
+            Request(_prompt(part.wording.text), step.sampling, grammar=step.grammar)
+            for step in steps
+            for part in step.parts
+        ]
+        completions = iter(self._asker.texts(requests))
+        for sample_run, step in zip(batch, steps, strict=True):
+            replies = [next(completions) for _ in step.parts]
+            whole = [reply for reply in replies if isinstance(reply, Completion)]
+            for completion in whole:
+                sample_run.spend("llm", completion.usage)
+            texts = written(step, whole) if len(whole) == len(replies) else ()
+            self._reply(sample_run, replies, texts)
+
+    def _entail(self, batch: Sequence[_SampleRun]) -> None:
+        rows = [sample_run.step.pairs for sample_run in batch if isinstance(sample_run.step, Entail)]
+        try:
+            if self._entailment is None:
+                raise Unsupported("There is no entailment scorer.")
+            scores = iter(self._entailment([pair for pairs in rows for pair in pairs], never))
+        except PlocalError as error:
+            for sample_run in batch:
+                self._advance(sample_run, error)
+            return
+        for sample_run, pairs in zip(batch, rows, strict=True):
+            self._advance(sample_run, [next(scores) for _ in pairs])
+
     def _reply(self, sample_run: _SampleRun, parts: Iterable[object], reply: object) -> None:
-        """Go on with `reply`, unless any of its parts is a failure."""
+        """Go on with `reply`, unless any of its parts is a failure and there is no answer without it."""
         failure = next((part for part in parts if isinstance(part, Failure)), None)
         if failure is None:
             self._advance(sample_run, reply)
+        elif sample_run.step is not None and is_optional(sample_run.step):
+            self._advance(sample_run, EngineFailure(failure.message))
         else:
             sample_run.end(failure)
-
-    def _prediction(self, answered: Answered) -> Prediction:
-        """The answer in a sample's form; where no option had any probability there is no label."""
-        selection = answered.selection
-        prediction = Prediction(
-            selection=None if selection is None else selection.community,
-            selection_method=None
-            if selection is None
-            else "unclear"
-            if selection.several
-            else selection.method,
-        )
-        shares = answered.distribution
-        if shares is None:
-            return replace(prediction, output=answered.text)
-        label = None
-        if self._task.answers == "label" and not is_stand_in(shares):
-            label = letters(len(shares.options))[shares.options.index(most_probable(shares))]
-        return replace(
-            prediction,
-            distribution=shares.p,
-            output=label,
-            unassigned_mass=shares.unassigned_mass,
-            distribution_method=shares.method,
-            stand_in=_stand_in(shares),
-            bounds=shares.bounds,
-        )
-
-
-def _place(step: Consult | Weigh | Write, stages: Sequence[Stage]) -> tuple[int, bool]:
-    """Where a step stands in its mode: what is weighed comes before what is asked in words for lack of it."""
-    if isinstance(step, Consult):
-        return stages.index("comments"), False
-    return stages.index(step.stage), isinstance(step, Write)
-
-
-def _stand_in(shares: Aggregate) -> float:
-    """The weight, in [0, 1], of what is no answer."""
-    if not shares.per_community:
-        return float(shares.method == STAND_IN)
-    return min(1.0, math.fsum(shares.weights[community] for community in shares.stand_ins))
 
 
 def _prompt(text: str) -> tuple[Message, ...]:

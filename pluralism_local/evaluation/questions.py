@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -31,7 +31,7 @@ from pluralism_local.modes.comments import add_comments
 from pluralism_local.modes.driver import prepared
 from pluralism_local.modes.result_builder import ResultBuilder
 from pluralism_local.modes.settling import settle
-from pluralism_local.modes.steps import Answers, Case
+from pluralism_local.modes.steps import Answers, Case, Entailment
 from pluralism_local.modes.wordings import AskQuestion, AskWordings, Wording
 from pluralism_local.results import Result
 from pluralism_local.types import Completion, Sampling
@@ -92,6 +92,7 @@ class QuestionBatch:
         options: answers to weigh; empty to read them from each question, or to answer in words.
         comment, answer: sampling; `comment.seed` is the seed of all comments.
         template: how the engines template prompts, "auto" or "none".
+        positions, prompts: as in `Ask`; `entailment` as in `modes.run`.
     """
 
     llm: LanguageModel
@@ -103,6 +104,9 @@ class QuestionBatch:
     comment: Sampling
     answer: Sampling
     template: str = "auto"
+    positions: bool = False
+    prompts: Literal["own", "paper"] = "paper"
+    entailment: Entailment | None = None
 
     def key(self, question: str) -> str:
         """24 hex digits of all that the answer to `question` depends on but the batch that it was computed in."""
@@ -113,11 +117,16 @@ class QuestionBatch:
                 model_key(self.llm.info),
                 None if self.pool is None else model_key(self.communities.info),
                 [member_record(member) for member in members],
-                [self.mode, self.options, self.attribute, self.template],
+                [self.mode, self.options, self.attribute, self.template, *self._looking],
                 [sampling_record(self.comment), sampling_record(self.answer)],
                 question,
             ]
         )[:24]
+
+    @property
+    def _looking(self) -> tuple[object, ...]:
+        """What of positions an answer depends on; nothing where nobody looks for them."""
+        return (self.prompts, self.entailment is not None) if self.positions else ()
 
     def ask(self, question: str) -> Ask:
         """The same as a single ask."""
@@ -129,6 +138,8 @@ class QuestionBatch:
             options=self.options,
             comment=self.comment,
             answer=self.answer,
+            positions=self.positions,
+            prompts=self.prompts,
         )
 
     def answer_all(self, questions: Sequence[str]) -> list[Result | Failure]:
@@ -147,7 +158,15 @@ class QuestionBatch:
         store = CommentStore(
             None, self.communities.info, wordings, self.comment, self.template, Asker(self.communities)
         )
-        driver = BatchDriver(wordings, self.llm, store, self.comment, self.answer)
+        driver = BatchDriver(
+            wordings,
+            self.llm,
+            store,
+            self.comment,
+            self.answer,
+            started[0][1].positions,
+            self.entailment,
+        )
         outcomes = driver.run(self.mode, started[0][1].voices, list(samples.values()))
         by_question = dict(zip(samples, outcomes, strict=True))  # equal questions are asked once
         return [
@@ -157,7 +176,8 @@ class QuestionBatch:
 
     def _started(self, question: str) -> tuple[ResultBuilder, Case[AskQuestion]]:
         ask = self.ask(question)
-        return prepared(modes.check(ask), ask, self.llm, self.communities)
+        entails = self.entailment is not None
+        return prepared(modes.check(ask), ask, self.llm, self.communities, entails=entails)
 
 
 def _sample(case: Case[AskQuestion]) -> Sample:
@@ -187,7 +207,7 @@ def _result(draft: ResultBuilder, case: Case[AskQuestion], outcome: SampleOutcom
     answered = outcome.answered
     if answered is None:
         raise TypeError("an answer without its steps' end")
-    draft.selection = answered.selection
+    draft.selection, draft.window = answered.selection, answered.window
     if answered.distribution is None:
         draft.answer = answered.text
     else:

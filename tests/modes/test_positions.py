@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ import pytest
 from pluralism_local.engine.base import Capabilities, ShouldStop, never
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.errors import Cancelled, EngineFailure
+from pluralism_local.evaluation.questions import QuestionBatch
 from pluralism_local.modes import Ask, run
 from pluralism_local.modes.steps import Scores
 from pluralism_local.records import from_record, to_record
 from pluralism_local.results import AnswerDelta, ModeEvent, Result
+from pluralism_local.types import Sampling
 from tests.support.mode_asks import THREE, after, pool, script
 
 BAN, FREE, NOISE = "Phones should be banned.", "Parents should decide.", "The moon is made of cheese."
@@ -287,3 +290,21 @@ def test_the_record_reads_back(tmp_path: Path) -> None:
 def test_a_record_with_odd_positions_says_so(tmp_path: Path, positions: object) -> None:
     record = {**to_record(result(tmp_path, Words())), "positions": positions}
     assert "positions" in from_record(record).unreadable
+
+
+@pytest.mark.parametrize("prompts", ["own", "paper"])
+def test_many_questions_get_what_each_gets_alone(tmp_path: Path, prompts: Any) -> None:
+    engine = ScriptedEngine(script(tmp_path, replies=replies()))
+    question = "Should phones be banned?"
+    batch = QuestionBatch(
+        engine, engine, THREE, "overton", (), None, Sampling(), Sampling(),
+        positions=True, prompts=prompts, entailment=Words(),
+    )  # fmt: skip
+    alone = result(tmp_path, Words(), prompts=prompts)
+    for together in batch.answer_all([question, "Should phones be free?"])[:1]:
+        assert isinstance(together, Result)
+        assert (together.answer, together.window) == (alone.answer, alone.window)
+        assert set(together.prompts) == set(alone.prompts)
+    broken = replace(batch, entailment=Failing(0)).answer_all([question])[0]
+    assert isinstance(broken, Result) and broken.answer
+    assert any("The scorer is broken." in warning for warning in broken.warnings)

@@ -1,0 +1,94 @@
+"""Steps as the batch driver sorts them: which need a model, and which go together in one call.
+
+Waiting ──place──> (stage, kind): equal ones are one call, the smallest comes first
+        ──wordings_of──> what the models are told        Compose, completions ──written──> its sentences
+    Answered ──prediction──> Prediction
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pluralism_local.evaluation.samples import Prediction
+from pluralism_local.mode_specs import Stage
+from pluralism_local.modes.aggregate import STAND_IN, is_stand_in, most_probable
+from pluralism_local.modes.options import letters
+from pluralism_local.modes.steps import Answered, Answers, Compose, Consult, Entail, Weigh, Write
+from pluralism_local.modes.wordings import Wording
+from pluralism_local.positions.attribution import mended
+from pluralism_local.results import Aggregate
+from pluralism_local.types import Completion
+
+Waiting = Consult | Weigh | Write | Compose | Entail
+"""Steps that need a model; the others are carried out at once."""
+
+_KINDS = (Consult, Weigh, Write, Compose, Entail)
+
+
+def place(step: Waiting, stages: Sequence[Stage]) -> tuple[int, int]:
+    """Where a step stands in its mode: what is weighed comes before what is asked in words for lack of it.
+
+    Positions come last, before the answer or after it: what stands at one place is of one kind.
+    """
+    kind = _KINDS.index(type(step))
+    if isinstance(step, Consult):
+        return stages.index("comments"), kind
+    if isinstance(step, Compose):
+        return stages.index("answer"), kind
+    if isinstance(step, Entail) or step.stage == "positions":
+        return len(stages), kind
+    return stages.index(step.stage), kind
+
+
+def wordings_of(step: Waiting) -> Sequence[Wording]:
+    """What the models are told in it."""
+    match step:
+        case Weigh():
+            return step.wordings
+        case Compose():
+            return [part.wording for part in step.parts]
+        case Entail():
+            return ()
+        case _:
+            return (step.wording,)
+
+
+def written(step: Compose, completions: Sequence[Completion]) -> tuple[str, ...]:
+    """The sentences of a composed answer, as an ask shows them."""
+    return tuple(
+        mended(completion.text, part.before, step.small, part.instead, cut=completion.finish == "length")
+        for part, completion in zip(step.parts, completions, strict=True)
+    )
+
+
+def prediction(answered: Answered, answers: Answers) -> Prediction:
+    """The answer in a sample's form; where no option had any probability there is no label."""
+    selection = answered.selection
+    chosen = Prediction(
+        selection=None if selection is None else selection.community,
+        selection_method=None if selection is None else "unclear" if selection.several else selection.method,
+    )
+    shares = answered.distribution
+    if shares is None:
+        return replace(chosen, output=answered.text)
+    label = None
+    if answers == "label" and not is_stand_in(shares):
+        label = letters(len(shares.options))[shares.options.index(most_probable(shares))]
+    return replace(
+        chosen,
+        distribution=shares.p,
+        output=label,
+        unassigned_mass=shares.unassigned_mass,
+        distribution_method=shares.method,
+        stand_in=_stand_in(shares),
+        bounds=shares.bounds,
+    )
+
+
+def _stand_in(shares: Aggregate) -> float:
+    """The weight, in [0, 1], of what is no answer."""
+    if not shares.per_community:
+        return float(shares.method == STAND_IN)
+    return min(1.0, math.fsum(shares.weights[community] for community in shares.stand_ins))
