@@ -301,9 +301,12 @@ def test_every_key_of_a_result_is_explained(starter_path: Path, tmp_path: Path) 
     del starter_path  # the shipped communities are asked
     command = 'plocal ask --json -m scripted: --mode dist --option Yes --option No -p press-left "Is it?"'
     result = json.loads(run(command, tmp_path, tmp_path / "home").stdout)
+    traced = json.loads(
+        run('plocal ask --json -m scripted: --trace "Is it?"', tmp_path, tmp_path / "home").stdout
+    )
     text = TEXTS["formats.md"]
     named = [name for row in first_cells(text, "plocal.result/1") for name in row]
-    assert sorted(named) == sorted(result)
+    assert sorted(named) == sorted({*result, *traced})
     (comment,) = result["comments"]
     inside = [*comment, *result["distribution"], *result["model"], *result["sampling"]["answer"]]
     assert [key for key in [*inside, *result["turn"]] if f"`{key}`" not in text] == []

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Self
 
 import typer
 
-from pluralism_local.cli.eval.progress import duration
 from pluralism_local.cli.output import Output
+from pluralism_local.display.figures import duration
 from pluralism_local.errors import InvalidInput
 
 if TYPE_CHECKING:

@@ -92,9 +92,9 @@ def test_a_missing_package_fails(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_small_machine_is_warned_about(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pluralism_local.cli import doctor
+    from pluralism_local.sharing import recommended
 
-    monkeypatch.setattr(doctor, "_memory", lambda: 10**9)
+    monkeypatch.setattr(recommended, "machine_memory", lambda: 10**9)
     assert by_subject(run)["memory"]["status"] == "warn"
 
 

@@ -6,8 +6,9 @@ import io
 
 import pytest
 
-from pluralism_local.cli.eval.progress import REPORT_SECONDS, RateReporter, duration
+from pluralism_local.cli.eval.progress import REPORT_SECONDS, RateReporter
 from pluralism_local.cli.output import Output
+from pluralism_local.display.figures import duration
 
 
 class Terminal(io.StringIO):

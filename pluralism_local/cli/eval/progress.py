@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from pluralism_local.cli.output import Output
+from pluralism_local.display.figures import duration
 
 REPORT_SECONDS = 20.0
 
@@ -51,10 +52,3 @@ def entailment_pace(out: Output, scorer: str) -> Callable[[int, int], None]:
     return lambda done, total: pace.report(
         done, total, f"entailment by {scorer}: {done:,} of {total:,} pairs"
     )
-
-
-def duration(seconds: float) -> str:
-    """``"1:05:09"`` or ``"5:09"``."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -20,8 +20,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Model": ("ctx_size", "threads", "gpu_layers", "template", "weights", "prefixes"),
     "This program": ("offline",),
 }
-ELSEWHERE = frozenset({"model", "pool", "mode", "aliases", "community_paths"})
-"""Settings that have screens, keys or commands of their own."""
+ELSEWHERE = frozenset({"model", "pool", "mode", "aliases", "community_paths", "remote"})
+"""Settings that have screens, keys, commands or tables of the config file of their own."""
 
 LABELS = {
     "top_p": "Top-p",
