@@ -204,7 +204,7 @@ class _Api(_Handler):
         if path == "/api/repos/create":
             asked = json.loads(body)
             name = f"{asked.get('organization') or 'me'}/{asked['name']}"
-            self.hub.repos.setdefault(name, Repo({}, "private" if asked.get("private") else "open"))
+            self.hub.repos.setdefault(name, Repo({}, _visibility(asked)))
             self.json({"url": f"{self.hub.url}/{name}", "name": name, "id": name})
         elif path == "/api/validate-yaml":
             self.json({"errors": [], "warnings": []})
@@ -231,18 +231,21 @@ class _Api(_Handler):
             ]
             self.json({"transfer": "basic", "objects": objects})
         elif "/commit/" in path:
-            self._commit([json.loads(line) for line in body.splitlines()])
+            repo = path.removeprefix("/api/models/").partition("/commit/")[0]
+            self._commit(repo, [json.loads(line) for line in body.splitlines()])
         else:
             self.answer(404)
 
-    def _commit(self, entries: list[dict[str, Any]]) -> None:
+    def _commit(self, repo: str, entries: list[dict[str, Any]]) -> None:
         for entry in entries:
             value = entry["value"]
             if entry["key"] == "file":
                 self.hub.pushed[value["path"]] = base64.b64decode(value["content"])
             elif entry["key"] == "lfsFile":
                 self.hub.pushed[value["path"]] = self.hub.blobs[value["oid"]]
-        self.json({"commitUrl": f"{self.hub.url}/commit/{COMMIT}", "commitOid": COMMIT, "success": True})
+        self.json(
+            {"commitUrl": f"{self.hub.url}/{repo}/commit/{COMMIT}", "commitOid": COMMIT, "success": True}
+        )
 
 
 class _Cdn(_Handler):
@@ -305,3 +308,8 @@ def _listing(name: str, repo: Repo) -> dict[str, Any]:
 
 def _git_id(data: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+
+
+def _visibility(asked: dict[str, Any]) -> str:
+    """The state of a new repository; clients say it in one of two ways."""
+    return "private" if asked.get("private") or asked.get("visibility") == "private" else "open"
