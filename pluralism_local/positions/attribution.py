@@ -16,7 +16,7 @@ from pluralism_local.results import Position, Window
 from pluralism_local.types import Grammar
 
 _HELD = 40
-"""Characters of a sentence that are read before its beginning is shown."""
+"""Characters of a sentence, at least, that are read before it is shown: it may repeat what stands before it."""
 
 _REPEATED = re.compile(
     r"^(?:[\w-]+(?:, [\w-]+){0,11}(?: and [\w-]+)?\s+)"
@@ -113,7 +113,7 @@ class Sentence:
     def add(self, piece: str) -> str:
         """What more of the sentence can be shown now that `piece` came."""
         self._waiting += piece
-        if not self.text and len(self._waiting) < _HELD:
+        if not self.text and len(self._waiting) < max(_HELD, len(self._before) + 8):
             return ""
         return self._release()
 

@@ -21,7 +21,7 @@ MOST = 12
 """Positions of one ask: what a reader can take in."""
 
 LONGEST = 200
-"""Characters of a claim; a longer sentence is cut between words."""
+"""Terminal cells of a claim; a longer sentence is cut between words."""
 
 ENDS = (".", "!", "?", "…", "。")
 """What a sentence ends with."""
@@ -38,6 +38,11 @@ _ADDRESSED = re.compile(
 )
 
 
+_SPEAKING = re.compile(
+    r"^(?:as an? [^,.]{3,80}, |yes, |no, |therefore, |overall, )*"
+    r"i (?:(?:firmly|strongly) )?(?:believe|think|feel|recommend|suggest|argue|hold) that ",
+    re.IGNORECASE,
+)
 _REFUSAL = re.compile(
     r"^(?:(?:i['’]?m|i am) (?:very )?sorry|sorry,|i (?:cannot|can['’]?t|am unable to|am not able to) |as an ai\b)",
     re.IGNORECASE,
@@ -96,7 +101,7 @@ def tidy(text: str) -> str:
         "" for fewer than three words, and for a refusal, which claims nothing.
     """
     claim = one_line(_EMPHASIS.sub("", _MARKER.sub("", text)))
-    claim = _ADDRESSED.sub("", claim).strip(' "“”')
+    claim = _SPEAKING.sub("", _ADDRESSED.sub("", claim)).strip(' "“”')
     if not _says_something(claim) or _REFUSAL.match(claim):
         return ""
     claim = one_line(claim[:1].upper() + claim[1:], LONGEST)

@@ -78,6 +78,27 @@ def test_a_sentence_is_shown_as_it_comes_and_ends() -> None:
     assert "".join(pieces) + end == sentence.text == f"phones distract {'pupils ' * 10}from lessons."
 
 
+def test_a_long_lead_that_is_written_again_stands_once() -> None:
+    before = "A minority, speech-right and press-right, holds that "
+    sentence = Sentence(before, frozenset({"phones"}), "Instead.")
+    pieces = f"{before}phones should not be banned in schools, for they are of use.".split(" ")
+    shown = "".join(sentence.add(f"{piece} ") for piece in pieces) + sentence.end(cut=False)
+    assert shown.split() == [
+        "phones",
+        "should",
+        "not",
+        "be",
+        "banned",
+        "in",
+        "schools,",
+        "for",
+        "they",
+        "are",
+        "of",
+        "use.",
+    ]
+
+
 def test_a_sentence_that_was_cut_off_says_so() -> None:
     sentence = Sentence("", frozenset(), "Instead.")
     shown = sentence.add("Phones distract from") + sentence.end(cut=True)

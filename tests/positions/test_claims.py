@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pluralism_local.display.figures import cells
 from pluralism_local.engine import gbnf
 from pluralism_local.positions.claims import (
     ENDS,
@@ -62,6 +63,11 @@ def test_a_bare_list_is_a_list() -> None:
         ("Handys\ngehören   nicht in die Schule", "Handys gehören nicht in die Schule."),
         ("{braces} and <b>markup</b> stay", "{braces} and <b>markup</b> stay."),
         ("电话应当被禁止", "电话应当被禁止."),
+        (
+            "As a conservative member of the United States Congress, I believe that phones should be banned",
+            BAN,
+        ),
+        ("Therefore, I recommend that phones should be banned.", BAN),
         ("Yes.", ""),
         ("I'm sorry, but I can't assist with that.", ""),
         ("As an AI language model, I have no opinion.", ""),
@@ -75,7 +81,7 @@ def test_tidy(text: str, claim: str) -> None:
 @given(st.text(max_size=400))
 def test_a_tidy_claim_is_one_line_that_ends_and_stays_as_it_is(text: str) -> None:
     claim = tidy(text)
-    assert "\n" not in claim and len(claim) <= LONGEST + 1
+    assert "\n" not in claim and cells(claim) <= LONGEST + 1
     assert claim == "" or claim.endswith(ENDS)
 
 
