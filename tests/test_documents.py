@@ -4,6 +4,7 @@
     ```python    run as a script, in the same way
     ```sh        commands that a test cannot run; each begins with one of `NOT_RUN`
     ```text      only in docs/commands.md, which `commands_page` makes from the command line itself
+    ```py toml … is for other programs or the config file; it must be well-formed
 
 A console command succeeds, unless it ends in ``; echo $?``: then its output ends as shown. Output is compared
 where no model wrote it; there ``…`` stands for the rest of a line, or on a line of its own for any lines.
@@ -17,12 +18,14 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+import yaml
 
 import pluralism_local
 from pluralism_local.cache import KINDS
@@ -44,7 +47,6 @@ LONGEST_TOUR = 200
 INSTALL = 'pip install -e ".[starter]" && plocal ask --mode overton "Should phones be banned in schools?"'
 TEST = 'pip install -e ".[starter,dev]" && pytest'
 NOT_RUN = (
-    "hf download ",
     'plocal ask -m "remote:http',
     "plocal ask -m hf:",
     "plocal ask -m remote:office",
@@ -65,10 +67,18 @@ NOT_RUN = (
     'pip install "pluralism-local[web]"',
     'pip install "pluralism-local[serve]"',
     "plocal serve",
-    "PLOCAL_TOKEN=$(openssl rand -hex 16) plocal serve ",
+    "PLOCAL_TOKEN=SECRET plocal serve ",
     "curl http://127.0.0.1:8642/v1/",
     'pip install -e ".[starter]" --extra-index-url ',
 )
+
+OF_OTHERS: dict[str, Callable[[str], object]] = {
+    "py": lambda text: compile(text, "a page", "exec"),
+    "json": json.loads,
+    "toml": tomllib.loads,
+    "yaml": yaml.safe_load,
+}
+"""What is for other programs or for the config file, by its reader: not run."""
 
 # words of ours around a model's text: what a page shows of them must still be there
 LABELS = (
@@ -224,7 +234,18 @@ def test_what_is_not_run_is_of_few_kinds() -> None:
         assert line.startswith(NOT_RUN), f"put it into a console block: {line}"
         assert not re.search(r"&&|;|\||\$\(|`", line), f"one command a line: {line}"
     assert {start for start in NOT_RUN if any(line.startswith(start) for line in others)} == set(NOT_RUN)
-    assert set(re.findall(r"^```(\w+)", WHOLE, re.MULTILINE)) == {"sh", "console", "python"}
+    assert set(re.findall(r"^```(\w+)", WHOLE, re.MULTILINE)) == {"sh", "console", "python", *OF_OTHERS}
+
+
+@pytest.mark.parametrize("language", OF_OTHERS)
+def test_what_other_programs_take_is_well_formed(language: str) -> None:
+    for text in blocks(language):
+        OF_OTHERS[language](text)
+
+
+def test_servers_of_the_config_file_are_taken_as_written() -> None:
+    for text in blocks("toml"):
+        assert Settings.model_validate(tomllib.loads(text)).remote
 
 
 def test_there_are_examples_of_every_mode() -> None:
