@@ -265,7 +265,7 @@ def test_the_page_of_commands_is_what_the_command_line_says() -> None:
 
 
 def test_every_option_named_exists() -> None:
-    foreign = {"--include", "--list", "--extra-index-url"}  # of hf, just and pip
+    foreign = {"--list", "--extra-index-url", "--dist"}  # of just, pip and pytest
     foreign |= {
         "--lora",
         "--lora-init-without-apply",
