@@ -85,7 +85,7 @@ def validate(
     ],
     as_json: options.Json = False,
 ) -> None:
-    """CardCheck cards: their keys and values, their text, the adapter's file, its checksum and its tensors.
+    """Check cards: their keys and values, their text, the adapter's file, its checksum and its tensors.
 
     One line per card; a folder stands for the cards and pools in it. The exit code is that of the first card
     that failed: 2 an invalid card, 3 something is missing, 4 an adapter that is not what the card describes.

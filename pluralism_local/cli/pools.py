@@ -61,7 +61,7 @@ def validate(
     names: Annotated[list[str], typer.Argument(metavar="ID|FILE...", help="Pools, or files of pools.")],
     as_json: options.Json = False,
 ) -> None:
-    """CardCheck pools: their keys, that every card is there and sound, and that the weights sum to 1."""
+    """Check pools: their keys, that every card is there and sound, and that the weights sum to 1."""
     from pluralism_local.cli.communities import CardCheck, report
     from pluralism_local.wiring import library
 

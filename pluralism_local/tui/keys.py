@@ -79,7 +79,7 @@ def bindings() -> list[Binding]:
 
 
 def help_rows() -> Iterator[tuple[str, str]]:
-    """ChatKey and what it does, for the help."""
+    """Every key and what it does, for the help."""
     yield from ELSEWHERE[:2]
     for key in KEYS:
         yield key.keys.replace(",", ", "), key.what
