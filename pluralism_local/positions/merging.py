@@ -15,7 +15,7 @@ def clusters(count: int, agrees: Callable[[int, int], bool]) -> list[list[int]]:
     """Groups of the places 0 … count - 1, each in order, the groups in the order of their leaders.
 
     Args:
-        agrees: whether the texts at two different places say the same, whichever comes first.
+        agrees: whether the texts at two places, the smaller one first, say the same.
     """
     groups: list[list[int]] = []
     for place in range(count):

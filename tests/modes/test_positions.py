@@ -214,6 +214,30 @@ def test_comments_that_are_all_alike_hold_one_position(tmp_path: Path) -> None:
     assert found.answer.startswith("All three voices hold that phones should be banned")
 
 
+class Alike(Words):
+    """Takes two claims for the same."""
+
+    CLAIMS = (BAN, "No pupil should have a phone.")
+
+    @staticmethod
+    def row(premise: str, hypothesis: str) -> tuple[float, float, float]:
+        if {premise, hypothesis} == set(Alike.CLAIMS):
+            return (0.9, 0.1, 0.0)
+        return Words.row(premise, hypothesis)
+
+
+def test_claims_that_entail_each_other_are_one_and_no_pair_is_scored_in_vain(tmp_path: Path) -> None:
+    narrower = "Teachers think phones should be banned."
+    scorer = Alike()
+    listed = replies([narrower, *Alike.CLAIMS, FREE, NOISE])
+    window = result(tmp_path, scorer, script_parts={"replies": listed}).window
+
+    assert window is not None and [position.text for position in window.positions] == [BAN, FREE]
+    assert (window.merged, window.dropped) == (1, 2)
+    assert len(set(scorer.pairs)) == len(scorer.pairs)
+    assert (narrower, NOISE) in scorer.pairs and (NOISE, narrower) not in scorer.pairs
+
+
 def test_empty_comments_are_no_voices(tmp_path: Path) -> None:
     said = [{"match": "You speak for left", "text": " "}]
     found = result(tmp_path, Words(), script_parts={"replies": [*said, *replies()]})

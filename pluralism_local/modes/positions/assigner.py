@@ -55,11 +55,20 @@ def relate_all(
 
 def merge(case: Case[Q], claims: Sequence[str], rows: Rows) -> Generator[Step, Any, list[str]]:
     """The claims without those that say the same as an earlier one: each entails the other."""
-    places = [(a, b) for a in range(len(claims)) for b in range(len(claims)) if a != b]
-    relations = yield from relate(case, [(claims[a], claims[b]) for a, b in places], rows)
-    entails = {place for place, (support, _) in zip(places, relations, strict=True) if support >= SUFFICES}
-    groups = clusters(len(claims), lambda a, b: (a, b) in entails and (b, a) in entails)
+    forward = [(a, b) for a in range(len(claims)) for b in range(a + 1, len(claims))]
+    entailed = yield from _entailed(case, claims, forward, rows)
+    # most claims do not entail a later one: whether that entails them need not be looked into
+    mutual = {(a, b) for b, a in (yield from _entailed(case, claims, [(b, a) for a, b in entailed], rows))}
+    groups = clusters(len(claims), lambda a, b: (a, b) in mutual)
     return [claims[group[0]] for group in groups]
+
+
+def _entailed(
+    case: Case[Q], claims: Sequence[str], places: Sequence[tuple[int, int]], rows: Rows
+) -> Generator[Step, Any, list[tuple[int, int]]]:
+    """Those of `places` whose first claim entails their second."""
+    relations = yield from relate(case, [(claims[a], claims[b]) for a, b in places], rows)
+    return [place for place, (support, _) in zip(places, relations, strict=True) if support >= SUFFICES]
 
 
 def premises(text: str) -> list[str]:
