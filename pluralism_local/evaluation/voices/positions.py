@@ -16,10 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pluralism_local.engine.base import ShouldStop, never
-from pluralism_local.evaluation.metrics import sentences
 from pluralism_local.evaluation.nli import NliPair, NliScorer
 from pluralism_local.evaluation.nli.base import ENTAILMENT
 from pluralism_local.evaluation.voices.comments import VoiceComment
+from pluralism_local.positions.merging import clusters
+from pluralism_local.sentences import sentences
 
 SENTENCES = 2
 
@@ -33,11 +34,7 @@ def count_positions(entails: npt.NDArray[np.bool_]) -> int:
     Returns:
         0 for no comments, else 1 … n.
     """
-    first: list[int] = []
-    for comment in range(len(entails)):
-        if not any(entails[comment, other] and entails[other, comment] for other in first):
-            first.append(comment)
-    return len(first)
+    return len(clusters(len(entails), lambda a, b: bool(entails[a, b] and entails[b, a])))
 
 
 def positions(
