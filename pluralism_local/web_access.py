@@ -1,6 +1,7 @@
 """Who may reach a server of this package: its address, its token, and which names and pages it answers.
 
-    host, port ──listening──> a socket          token ──checked_token──> the token, or what is wrong with it
+    host, offline ──check_offline──> nothing, or a refusal      host, token ──token_for──> the token, if one is needed
+    host, port ──listening──> a socket                          host, port, path ──address──> what to open
     a request's Host, Origin ──is_named, is_own_page──> whether it is meant for this server
 
 The chat in a browser and the API are kept the same way: only this machine reaches them unless the user says
@@ -24,6 +25,39 @@ FEWEST_CHARACTERS = 8
 """Different ones in a token."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,128}")
+
+
+def check_offline(host: str, server: str) -> None:
+    """Refuse to listen where others could reach `server`, e.g. ``"the chat"``, while nothing may leave this machine.
+
+    Raises:
+        InvalidInput: others could reach it.
+    """
+    if not is_loopback(host):
+        raise InvalidInput(
+            f"Others could reach {server} on {host}, and this is offline.", "Leave --host or --offline out."
+        )
+
+
+def token_for(host: str, token: str | None, server: str) -> str | None:
+    """The token that keeps others from `server`; None where only this machine reaches it and none was given.
+
+    Raises:
+        InvalidInput: others could reach it and there is no token, or the token is none that `checked_token` takes.
+    """
+    if token is not None:
+        return checked_token(token)
+    if not is_loopback(host):
+        raise InvalidInput(
+            f"Others could reach {server} on {host}, so it needs a token.",
+            "Set PLOCAL_TOKEN to 16 characters or more, or leave --host out.",
+        )
+    return None
+
+
+def address(host: str, port: int, path: str) -> str:
+    """The URL of what a server has at `path`, which begins with "/"."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}{path}"
 
 
 def checked_token(token: str) -> str:
@@ -53,7 +87,8 @@ def is_guessable(token: str) -> bool:
 def listening(host: str, port: int) -> socket.socket:
     """A socket that takes visitors at this address.
 
-    Raises: InvalidInput: it is in use, must not be used, or is not this machine's.
+    Raises:
+        InvalidInput: it is in use, must not be used, or is not this machine's.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -106,9 +141,10 @@ def _is_address(name: str) -> bool:
 
 
 def is_own_page(origin: str | None, authority: str) -> bool:
-    """Whether a websocket is opened by a page of this server; what says no ``Origin`` is no page.
+    """Whether a request comes from a page of this server, or from no page at all: that has no ``Origin``.
 
     Args:
+        origin: the request's ``Origin``; None without one.
         authority: the request's ``Host``.
     """
     if origin is None:

@@ -15,7 +15,6 @@ from pluralism_local import wiring
 from pluralism_local.cli import options
 from pluralism_local.cli.output import Output
 from pluralism_local.errors import InvalidInput
-from pluralism_local.remote_url import is_loopback
 
 if TYPE_CHECKING:
     from pluralism_local.history import Conversation
@@ -111,13 +110,11 @@ def chat(
     overrides = options.settings_given(locals())
     loaded = options.load(out, overrides)
     if web:
-        from pluralism_local.tui.web import serve
+        from pluralism_local.tui.web import NAME, serve
+        from pluralism_local.web_access import check_offline
 
-        if loaded.settings.offline and not is_loopback(host):
-            raise InvalidInput(
-                f"Others could reach the chat on {host}, and this is offline.",
-                "Leave --host or --offline out.",
-            )
+        if loaded.settings.offline:
+            check_offline(host, NAME)
         serve(
             _same_options(sys.argv[1:]), host=host, port=port, token=token, visitors=visitors, tell=out.note
         )

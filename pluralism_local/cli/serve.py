@@ -14,8 +14,7 @@ import typer
 from pluralism_local import wiring
 from pluralism_local.cli import options
 from pluralism_local.cli.output import Output
-from pluralism_local.errors import InvalidInput, NotFound
-from pluralism_local.remote_url import is_loopback
+from pluralism_local.errors import NotFound
 
 if TYPE_CHECKING:
     from pluralism_local.serve.service import Service
@@ -114,21 +113,20 @@ def serve(
     Each mode is a model of its name, and each mode with a pool one such as overton:cultures. Requests are answered one
     after the other, clients taking turns; temperature, tokens and seed are what a request does not say.
     """
+    from pluralism_local.web_access import check_offline, token_for
+
     out = options.output(context)
     options.pool_or_communities(pool, community)
     overrides = options.settings_given(locals())
     settings = options.load(out, overrides).settings
-    if settings.offline and not is_loopback(host):
-        raise InvalidInput(
-            f"Others could reach the server on {host}, and this is offline.",
-            "Leave --host or --offline out.",
-        )
     try:
         from pluralism_local.serve import server
         from pluralism_local.serve.app import Limits
     except ImportError as error:
         raise not_installed(error) from error
-    server.required_token(host, token)
+    if settings.offline:
+        check_offline(host, server.NAME)
+    token_for(host, token, server.NAME)  # before a model is loaded
     local = wiring.local_default(overrides)
     with opened(out, settings, community or [], communities_model, local, force=force) as service:
         server.serve(

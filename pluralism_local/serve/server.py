@@ -13,16 +13,17 @@ from types import FrameType
 
 import uvicorn
 
-from pluralism_local.errors import InvalidInput
-from pluralism_local.remote_url import is_loopback
 from pluralism_local.serve.app import Api, Limits
 from pluralism_local.serve.service import Service
-from pluralism_local.web_access import checked_token, listening
+from pluralism_local.web_access import address, listening, token_for
 
 GRACE_SECONDS = 10
 """How long the requests that run may take once the server is to end."""
 
 MOST_CONNECTIONS = 256
+
+NAME = "the server"
+"""What refusals call it; see `web_access.token_for`."""
 
 
 def serve(
@@ -47,36 +48,20 @@ def serve(
         InvalidInput: others could reach it and there is no token, the token could be guessed, or the address cannot be
             listened at.
     """
-    token = required_token(host, token)
+    token = token_for(host, token, NAME)
     api = Api(service, host=host, token=token, origins=origins, limits=limits, tell=tell)
     with listening(host, port) as door:
         logging.getLogger("uvicorn").setLevel(logging.ERROR)  # a client's bad request is its own business
         api.worker.start()
         try:
-            asyncio.run(_Server(api, door, _address(host, door.getsockname()[1]), tell).serve([door]))
+            asyncio.run(_Server(api, address(host, door.getsockname()[1], "/v1"), tell).serve([door]))
         finally:
             api.worker.end()
     tell("The server has ended.")
 
 
-def required_token(host: str, token: str | None) -> str | None:
-    """The token that clients must show; None where only this machine reaches the server and none was given.
-
-    Raises:
-        InvalidInput: as `serve`.
-    """
-    if token is not None:
-        return checked_token(token)
-    if not is_loopback(host):
-        raise InvalidInput(
-            f"Others could reach the server on {host}, so it needs a token.",
-            "Set PLOCAL_TOKEN to 16 characters or more, or leave --host out.",
-        )
-    return None
-
-
 class _Server(uvicorn.Server):
-    def __init__(self, api: Api, door: socket.socket, address: str, tell: Callable[[str], None]) -> None:
+    def __init__(self, api: Api, where: str, tell: Callable[[str], None]) -> None:
         super().__init__(
             uvicorn.Config(
                 api.asgi,
@@ -91,21 +76,17 @@ class _Server(uvicorn.Server):
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
         )
-        self._api, self._door, self._address, self._tell = api, door, address, tell
+        self._api, self._where, self._tell = api, where, tell
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say where."""
         await super().startup(sockets)
-        self._loop = asyncio.get_running_loop()
-        self._tell(f"Serving at {self._address}")
+        self._tell(f"Serving at {self._where}")
         self._tell("Ctrl+C ends it.")
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
         """End after what runs; at once at the second signal."""
         self.force_exit = self.should_exit
         self.should_exit = True
-        self._loop.call_soon_threadsafe(self._api.close)
-
-
-def _address(host: str, port: int) -> str:
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
+        # not at once: `close` takes the queue's lock, which whatever the signal interrupts may hold
+        asyncio.get_running_loop().call_soon_threadsafe(self._api.close)

@@ -15,9 +15,11 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 
-from pluralism_local.errors import InvalidInput, NotFound
-from pluralism_local.remote_url import is_loopback
-from pluralism_local.web_access import checked_token, listening
+from pluralism_local.errors import NotFound
+from pluralism_local.web_access import address, listening, token_for
+
+NAME = "the chat"
+"""What refusals call it; see `web_access.token_for`."""
 
 VISITORS = 4
 """Chats open at once, unless said otherwise: each is a process with models of its own."""
@@ -57,7 +59,7 @@ def serve(
 
     with listening(host, port) as door:
         server = ChatServer(command(arguments), host, secret, visitors)
-        run(server, door, address(host, door.getsockname()[1], secret), tell)
+        run(server, door, address(host, door.getsockname()[1], f"/{secret}/"), tell)
 
 
 def secret_for(host: str, token: str | None) -> str:
@@ -65,19 +67,7 @@ def secret_for(host: str, token: str | None) -> str:
 
     Raises: InvalidInput, as `serve`.
     """
-    if token is None:
-        if not is_loopback(host):
-            raise InvalidInput(
-                f"Others could reach the chat on {host}, so it needs a token.",
-                "Set PLOCAL_TOKEN to 16 characters or more, or leave --host out.",
-            )
-        return secrets.token_urlsafe(24)
-    return checked_token(token)
-
-
-def address(host: str, port: int, secret: str) -> str:
-    """What to open in the browser."""
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}/{secret}/"
+    return token_for(host, token, NAME) or secrets.token_urlsafe(24)
 
 
 def command(arguments: Sequence[str]) -> str:

@@ -140,8 +140,8 @@ def test_a_terminal_has_a_size_that_can_be_drawn() -> None:
 
 
 def test_addresses() -> None:
-    assert web.address("127.0.0.1", 8000, "s") == "http://127.0.0.1:8000/s/"
-    assert web.address("::1", 8000, "s") == "http://[::1]:8000/s/"
+    assert web_access.address("127.0.0.1", 8000, "/s/") == "http://127.0.0.1:8000/s/"
+    assert web_access.address("::1", 8000, "/v1") == "http://[::1]:8000/v1"
 
 
 def test_without_textual_serve_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
