@@ -10,17 +10,13 @@ import typer
 
 from pluralism_local.cli import options
 from pluralism_local.cli.output import Output
-from pluralism_local.cli.transfers import TransferLine, size
+from pluralism_local.cli.transfers import DryRun, TransferLine, bind_cards, size
 from pluralism_local.errors import InvalidInput
 
 if TYPE_CHECKING:
     from pluralism_local.communities import Community, Library
     from pluralism_local.config import Settings
     from pluralism_local.sharing.communities import PulledCommunity
-
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Say what it would do, and do nothing. Default: off.")
-]
 
 
 def pull(
@@ -61,7 +57,7 @@ def pull(
     eleven communities of the Modular Pluralism paper, their pools and their base.
     """
     from pluralism_local import config
-    from pluralism_local.sharing import bases, communities, paper
+    from pluralism_local.sharing import communities, paper
 
     out = options.output(context, as_json=as_json)
     settings = options.load(out, {"offline": offline}).settings
@@ -78,7 +74,7 @@ def pull(
     request = communities.Request(id=id, base=base, replace=replace)
     with TransferLine(out, source, 0) as progress:
         pulled = communities.pull(source, data_dir, settings, request, progress)
-    bases.bind(communities.own_folder(data_dir), settings)
+    bind_cards(out, settings)
     _show(out, [pulled], [])
 
 
@@ -134,8 +130,7 @@ def load_named(shelf: Library, name: str) -> Community:
 
 def _pull_paper(out: Output, data_dir: Path, settings: Settings, *, with_base: bool, dry_run: bool) -> None:
     from pluralism_local.hub.download import require_room
-    from pluralism_local.sharing import bases, models, paper
-    from pluralism_local.sharing.communities import own_folder
+    from pluralism_local.sharing import models, paper
 
     plan = paper.plan(data_dir, settings)
     here = paper.base_here(settings)
@@ -166,7 +161,7 @@ def _pull_paper(out: Output, data_dir: Path, settings: Settings, *, with_base: b
     if choice is not None:
         with TransferLine(out, choice.name, choice.missing) as progress:
             here = models.fetch(choice, settings, progress).name
-    bases.bind(own_folder(data_dir), settings)
+    bind_cards(out, settings)
     pools = paper.write_pools(data_dir)
     _show(out, pulled, pools)
     out.note(f'Ask them: plocal ask --pool {pools[0]} --communities-model {here or paper.base_model()} "…"')

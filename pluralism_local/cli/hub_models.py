@@ -8,7 +8,7 @@ import typer
 
 from pluralism_local.cli import options
 from pluralism_local.cli.output import Output, table
-from pluralism_local.cli.transfers import TransferLine, confirm, size
+from pluralism_local.cli.transfers import DryRun, TransferLine, bind_cards, confirm, size
 
 if TYPE_CHECKING:
     from pluralism_local.config import Settings
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 ADVISED = "advised"
 """Of the cache folder: there once the user was told of better models than the starter."""
 
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Say what it would do, and do nothing. Default: off.")
-]
 Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask. Default: off.")]
 
 
@@ -38,7 +35,8 @@ def pull(
 
     Without QUANT it is the only GGUF file, or Q4_K_M. What was interrupted is gone on with, also after a kill; room on
     the disk is looked at first; size and SHA-256 must be the Hub's. 'recommended' takes the largest model of 'models
-    ls --recommended' that fits this machine's memory and disk.
+    ls --recommended' that fits this machine's memory and disk. Cards of communities whose base this is get its
+    fingerprint.
 
     Exit 3: not there, or offline; 4: gated, no room, or another content than the Hub lists; 5: not reached.
     """
@@ -66,6 +64,7 @@ def pull(
         "licence": choice.repository.licence,
     }
     out.show(record, f"{pulled.name}\n  {pulled.path}\n  revision {pulled.commit}")
+    bind_cards(out, settings)
     out.note(f"Ask it:              plocal ask -m {pulled.name} …")
     out.note(f"Make it the default: plocal models default {pulled.name}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
@@ -12,7 +12,12 @@ from pluralism_local.display.figures import duration
 from pluralism_local.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from pluralism_local.config import Settings
     from pluralism_local.hub.download import Transfer
+
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what it would do, and do nothing. Default: off.")
+]
 
 _EVERY_SECONDS = 0.2
 
@@ -71,6 +76,16 @@ def confirm(out: Output, question: str, *, yes: bool) -> None:
     if not out.interactive or out.format != "text":
         raise InvalidInput("This must be confirmed, and this is no terminal.", "Add --yes.")
     typer.confirm(question, abort=True, err=True)
+
+
+def bind_cards(out: Output, settings: Settings) -> None:
+    """After a pull: cards of the user whose base is here now get its fingerprint, and each is named."""
+    from pluralism_local import config
+    from pluralism_local.communities.library import own_folder
+    from pluralism_local.sharing import bases
+
+    for community, model in bases.bind(own_folder(config.paths().data_dir), settings):
+        out.note(f"{community}: its base is here, {model}; the card has its fingerprint.")
 
 
 def size(count: int) -> str:

@@ -53,14 +53,19 @@ def shipped_path() -> Path | None:
     return next((path for path in candidates if (path / POOLS).is_dir()), None)
 
 
+def own_folder(data_dir: Path) -> Path:
+    """Where the user's own communities are; `data_dir` of `config.paths()`."""
+    return data_dir / "communities"
+
+
 def default_paths(data_dir: Path, community_paths: Sequence[Path] = ()) -> list[Path]:
     """Where communities are looked for, later ones overriding: shipped, the user's own, configured.
 
     Args:
-        data_dir: of `config.paths()`; its `communities` folder is the user's own and need not exist.
+        data_dir: of `config.paths()`; the `own_folder` in it need not exist.
         community_paths: of the settings; they are kept even if they do not exist, to be reported.
     """
-    own = data_dir / "communities"
+    own = own_folder(data_dir)
     shipped = shipped_path()
     return [path for path in (shipped, own if own.is_dir() else None) if path is not None] + [
         path.expanduser() for path in community_paths

@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pluralism_local.communities.cards import CARD_FILE, Community, load_community
+from pluralism_local.communities.cards import CARD_FILE, load_community, read_card
 from pluralism_local.config import Settings
 from pluralism_local.errors import InvalidInput, NotFound, PlocalError, Refused
 from pluralism_local.files import write_atomic
@@ -79,9 +80,8 @@ def find_base(
     called = last_part(name)
     if given is not None:
         return _as_given(called, given, settings, progress)
-    for model in store.installed(settings):
-        header = _header(model)
-        if header is not None and is_called(called, model, header):
+    for model, header in sound_models(settings):
+        if is_called(called, model, header):
             return Base(called, BaseShape.of_header(header), model, header)
     if sizes is not None:
         return Base(called, BaseShape.of_config(sizes))
@@ -106,25 +106,31 @@ def fingerprint_of(base: Base, adapter: Path) -> str | None:
 def bind(folder: Path, settings: Settings) -> list[tuple[str, str]]:
     """Write the fingerprint into the cards of `folder` whose base has come; (community, model) of each.
 
-    A card is left alone where no model here has its base's name and shapes, or where somebody wrote it in another form.
+    A card is left alone where no model here has its base's name and shapes, where its adapter is not sound, or where
+    somebody wrote it in another form. Adapters are read only of cards for whose base there is a model of that name.
     """
     waiting = list(_waiting(folder))
     if not waiting:
         return []
-    models = [
-        (model, header) for model in store.installed(settings) if (header := _header(model)) is not None
-    ]
+    models = list(sound_models(settings))
     bound = []
-    for community in waiting:
-        base, file = community.card.base, community.adapter_ref()
-        if base is None or file is None or community.folder is None:
+    for card_folder, base in waiting:
+        named = [(model, header) for model, header in models if is_called(base, model, header)]
+        adapter = _adapter_header(card_folder) if named else None
+        if adapter is None:
             continue
-        for model, header in models:
-            if is_called(base.model, model, header) and _fits(file.path, header):
-                if _write_fingerprint(community.folder / CARD_FILE, fingerprint(header)):
-                    bound.append((community.id, model.name))
-                break
+        match = next(((model, header) for model, header in named if _fits(adapter, header)), None)
+        if match is not None and _write_fingerprint(card_folder / CARD_FILE, fingerprint(match[1])):
+            bound.append((card_folder.name, match[0].name))
     return bound
+
+
+def sound_models(settings: Settings) -> Iterator[tuple[ModelFile, GGUFHeader]]:
+    """The models here with their headers, without copies and files that are no sound model."""
+    for model in store.installed(settings):
+        if model.source != "plocal":
+            with suppress(PlocalError):
+                yield model, read_model_header(model.path)
 
 
 def last_part(name: str) -> str:
@@ -189,33 +195,29 @@ def _read_config(path: Path) -> dict[str, Any]:
     return config
 
 
-def _header(model: ModelFile) -> GGUFHeader | None:
-    """The header of a model here; None for a copy, and for a file that is no sound model."""
-    if model.source == "plocal":
-        return None
+def _fits(adapter: GGUFHeader, header: GGUFHeader) -> bool:
     try:
-        return read_model_header(model.path)
-    except PlocalError:
-        return None
-
-
-def _fits(adapter: Path, header: GGUFHeader) -> bool:
-    try:
-        check_fits(read_header(adapter), header)
-    except PlocalError:
+        check_fits(adapter, header)
+    except InvalidInput:
         return False
     return True
 
 
-def _waiting(folder: Path) -> Iterator[Community]:
-    """The sound cards of `folder` whose base is known by its name alone."""
-    for card in sorted(folder.glob(f"*/{CARD_FILE}")):
-        try:
-            community = load_community(card.parent)
-        except PlocalError:
-            continue
-        if community.card.base is not None and community.card.base.fingerprint is None:
-            yield community
+def _waiting(folder: Path) -> Iterator[tuple[Path, str]]:
+    """The cards in `folder` whose adapter's base is known by its name alone: each card's folder, and that name."""
+    for file in sorted(folder.glob(f"*/{CARD_FILE}")):
+        with suppress(PlocalError):
+            card = read_card(file)
+            if card.adapter is not None and card.base is not None and card.base.fingerprint is None:
+                yield file.parent, card.base.model
+
+
+def _adapter_header(card_folder: Path) -> GGUFHeader | None:
+    """The header of a card's first adapter, once both are checked; None where they are not sound."""
+    try:
+        return load_community(card_folder).adapter_files[0].header
+    except PlocalError:
+        return None
 
 
 def _write_fingerprint(card: Path, mark: str) -> bool:

@@ -19,6 +19,7 @@ from typing import Any
 from pluralism_local.communities.adapter_file import inside
 from pluralism_local.communities.card_parts import ID_PATTERN
 from pluralism_local.communities.cards import CARD_FILE, Card, load_community, read_card
+from pluralism_local.communities.library import own_folder
 from pluralism_local.config import Settings
 from pluralism_local.errors import InvalidInput, NotFound
 from pluralism_local.files import write_atomic
@@ -70,11 +71,6 @@ class PulledCommunity:
     base: str | None
     checked_with: str | None
     written: bool
-
-
-def own_folder(data_dir: Path) -> Path:
-    """Where the user's own communities are."""
-    return data_dir / "communities"
 
 
 def pull(

@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from pluralism_local.communities.cards import CARD_FILE, read_card
-from pluralism_local.communities.library import POOLS
+from pluralism_local.communities.library import POOLS, own_folder
 from pluralism_local.config import Settings
 from pluralism_local.errors import PlocalError
 from pluralism_local.files import write_atomic
@@ -25,11 +25,9 @@ from pluralism_local.hub.download import Progress, missing_bytes
 from pluralism_local.hub.repository import Repository, look_up
 from pluralism_local.hub.session import require_online
 from pluralism_local.lora import CONFIG, WEIGHTS
-from pluralism_local.models import store
-from pluralism_local.models.details import read_model_header
-from pluralism_local.sharing.bases import is_called
+from pluralism_local.sharing.bases import is_called, sound_models
 from pluralism_local.sharing.card_text import CardFacts
-from pluralism_local.sharing.communities import PulledCommunity, Request, from_repository, own_folder
+from pluralism_local.sharing.communities import PulledCommunity, Request, from_repository
 
 NAME = "paper"
 """What `communities pull` takes for all of them."""
@@ -77,13 +75,8 @@ def base_model() -> str:
 
 def base_here(settings: Settings) -> str | None:
     """The name of a GGUF of their base that is here already."""
-    for model in store.installed(settings):
-        try:
-            if model.source != "plocal" and is_called(BASE_NAME, model, read_model_header(model.path)):
-                return model.name
-        except PlocalError:
-            continue
-    return None
+    here = (model.name for model, header in sound_models(settings) if is_called(BASE_NAME, model, header))
+    return next(here, None)
 
 
 def plan(data_dir: Path, settings: Settings) -> Plan:

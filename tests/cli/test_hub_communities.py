@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from pluralism_local.gguf_header import fingerprint
+from pluralism_local.models.details import read_model_header
 from pluralism_local.sharing import paper
 from tests.sharing.conftest import base_model, fake_hub, put_lora
 from tests.support.command_line import Run, add_card
@@ -38,6 +40,21 @@ def test_a_folder_and_json(run: Run, tmp_path: Path, base_model: Path) -> None:
     (community,) = record["communities"]
     assert (community["id"], community["base"], community["written"]) == ("trained", "Tiny-Base-1M", True)
     assert community["fingerprint"].startswith("sha256:") and record["pools"] == []
+
+
+def test_a_model_that_is_pulled_gives_its_fingerprint_to_the_cards_that_wait_for_it(
+    run: Run, put_lora: Callable[..., Repo], fake_hub: FakeHub, base_model: Path
+) -> None:
+    put_lora("user/voice")
+    assert "known by its name and shapes" in run("communities", "pull", "hf:user/voice").out
+    fake_hub.repos["other/Tiny-Base-1M-GGUF"] = Repo({"tiny-base-1m.gguf": base_model.read_bytes()})
+    ran = run("models", "pull", "hf:other/Tiny-Base-1M-GGUF")
+    assert ran.code == 0
+    assert "voice: its base is here, hf:other/Tiny-Base-1M-GGUF; the card has its fingerprint." in ran.err
+    mark = fingerprint(read_model_header(base_model))
+    shown = run("communities", "show", "voice", "--json").json()
+    assert shown["base"]["fingerprint"] == mark
+    assert "its base is here" not in run("models", "pull", "hf:other/Tiny-Base-1M-GGUF").err
 
 
 def test_what_has_no_form_is_exit_2(run: Run, put_lora: Callable[..., Repo]) -> None:

@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from pluralism_local.communities import check_base, load_community, shipped_path
+from pluralism_local.communities.library import own_folder
 from pluralism_local.config import Settings
 from pluralism_local.errors import InvalidInput, NotFound, Refused
 from pluralism_local.gguf_header import fingerprint
 from pluralism_local.hub.download import Transfer
 from pluralism_local.models.details import read_model_header
 from pluralism_local.sharing import bases
-from pluralism_local.sharing.communities import PulledCommunity, Request, own_folder, pull
+from pluralism_local.sharing.communities import PulledCommunity, Request, pull
 from tests.sharing.conftest import BASE_NAME
 from tests.support.fake_hub import COMMIT, FakeHub, Repo
 from tests.support.gguf_files import write_model

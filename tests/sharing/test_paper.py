@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from pluralism_local.communities import Library, load_community
+from pluralism_local.communities.library import own_folder
 from pluralism_local.config import Settings
 from pluralism_local.errors import NotFound
 from pluralism_local.hub.download import Transfer
 from pluralism_local.lora import BaseShape
 from pluralism_local.sharing import paper
-from pluralism_local.sharing.communities import own_folder
 from tests.support.fake_hub import COMMIT, FakeHub, Repo
 from tests.support.peft_folders import BASE
 
