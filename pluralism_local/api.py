@@ -13,7 +13,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
@@ -21,11 +20,13 @@ from typing import Self, cast
 from pluralism_local import config, wiring
 from pluralism_local.answers import Answer, Answers
 from pluralism_local.communities import Pool
+from pluralism_local.conversation.ask_builder import build_ask
 from pluralism_local.conversation.asking import run_ask
 from pluralism_local.conversation.engines import open_handles
 from pluralism_local.errors import InvalidInput
 from pluralism_local.evaluation.questions import QuestionBatch
 from pluralism_local.mode_specs import DEFAULT, SPECS
+from pluralism_local.modes import Ask
 from pluralism_local.records import to_record
 from pluralism_local.results import Result
 
@@ -118,8 +119,8 @@ class Session:
         """
         if self._closed:
             raise _closed()
-        ask = self._batch(mode, options, attribute).ask(question)
-        *_, result = run_ask(replace(ask, system=system), self._handles, warnings=self._warnings)
+        ask = self._ask_of(question, mode, options, attribute, system)
+        *_, result = run_ask(ask, self._handles, warnings=self._warnings)
         return Answer(to_record(cast(Result, result)), question)
 
     def ask_many(
@@ -158,7 +159,12 @@ class Session:
         if isinstance(questions, str):
             raise InvalidInput("ask_many takes several questions.", "Give a list of them, or use ask.")
         answers = Answers(
-            self._batch(mode, options, attribute),
+            QuestionBatch(
+                self._handles.llm,
+                self._handles.communities,
+                self._ask_of("", mode, options, attribute),
+                self._settings.template,
+            ),
             self._warnings,
             questions,
             None if folder is None else Path(folder),
@@ -166,18 +172,23 @@ class Session:
         self._stack.callback(answers.close)
         return answers
 
-    def _batch(self, mode: str, options: Sequence[str], attribute: str | None) -> QuestionBatch:
-        settings, name = self._settings, wiring.find_mode(mode)
-        return QuestionBatch(
-            self._handles.llm,
-            self._handles.communities,
-            self._pool if SPECS[name].communities else None,
-            name,
-            tuple(options),
-            attribute,
-            settings.comment_sampling(),
-            settings.answer_sampling(),
-            settings.template,
+    def _ask_of(
+        self,
+        question: str,
+        mode: str,
+        options: Sequence[str],
+        attribute: str | None,
+        system: str | None = None,
+    ) -> Ask:
+        name = wiring.find_mode(mode)
+        return build_ask(
+            self._settings,
+            question,
+            pool=self._pool if SPECS[name].communities else None,
+            mode=name,
+            attribute=attribute,
+            options=options,
+            system=system,
         )
 
 

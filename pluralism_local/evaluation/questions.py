@@ -11,12 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
 from pluralism_local import __version__, modes
-from pluralism_local.communities import Pool
 from pluralism_local.engine.base import LanguageModel
 from pluralism_local.evaluation.batch_calls import Asker, Failure
 from pluralism_local.evaluation.batch_driver import BatchDriver, SampleOutcome
@@ -25,7 +24,6 @@ from pluralism_local.evaluation.identity import member_record, model_key, sampli
 from pluralism_local.evaluation.samples import Sample, content_id
 from pluralism_local.evaluation.tasks.base import SampleWordings
 from pluralism_local.files import digest
-from pluralism_local.mode_specs import ModeName
 from pluralism_local.modes import Ask
 from pluralism_local.modes.comments import add_comments
 from pluralism_local.modes.driver import prepared
@@ -34,7 +32,7 @@ from pluralism_local.modes.settling import settle
 from pluralism_local.modes.steps import Answers, Case, Entailment
 from pluralism_local.modes.wordings import AskQuestion, AskWordings, Wording
 from pluralism_local.results import Result
-from pluralism_local.types import Completion, Sampling
+from pluralism_local.types import Completion
 
 
 class StoredResult(BaseModel):
@@ -88,59 +86,33 @@ class QuestionBatch:
     """How questions are answered; all alike.
 
     Attributes:
-        pool: as it can speak through `communities`; None for a mode without communities.
-        options: answers to weigh; empty to read them from each question, or to answer in words.
-        comment, answer: sampling; `comment.seed` is the seed of all comments.
+        pattern: each question's ask but for its prompt; its pool as it can speak through `communities`. The seed of its
+            `comment` is that of all comments. It begins no conversation: no system message, history or turns.
         template: how the engines template prompts, "auto" or "none".
-        positions, prompts: as in `Ask`; `entailment` as in `modes.run`.
+        entailment: as in `modes.run`.
     """
 
     llm: LanguageModel
     communities: LanguageModel
-    pool: Pool | None
-    mode: ModeName
-    options: tuple[str, ...]
-    attribute: str | None
-    comment: Sampling
-    answer: Sampling
+    pattern: Ask
     template: str = "auto"
-    positions: bool = False
-    prompts: Literal["own", "paper"] = "paper"
     entailment: Entailment | None = None
 
     def key(self, question: str) -> str:
         """24 hex digits of all that the answer to `question` depends on but the batch that it was computed in."""
-        members = () if self.pool is None else self.pool.members
+        like = self.pattern
+        looks = (like.prompts, self.entailment is not None) if like.positions else ()
         return digest(
             [
                 __version__,
                 model_key(self.llm.info),
-                None if self.pool is None else model_key(self.communities.info),
-                [member_record(member) for member in members],
-                [self.mode, self.options, self.attribute, self.template, *self._looking],
-                [sampling_record(self.comment), sampling_record(self.answer)],
+                None if like.pool is None else model_key(self.communities.info),
+                [member_record(member) for member in (() if like.pool is None else like.pool.members)],
+                [like.mode, like.options, like.attribute, self.template, *looks],
+                [sampling_record(like.comment), sampling_record(like.answer)],
                 question,
             ]
         )[:24]
-
-    @property
-    def _looking(self) -> tuple[object, ...]:
-        """What of positions an answer depends on; nothing where nobody looks for them."""
-        return (self.prompts, self.entailment is not None) if self.positions else ()
-
-    def ask(self, question: str) -> Ask:
-        """The same as a single ask."""
-        return Ask(
-            question,
-            self.mode,
-            pool=self.pool,
-            attribute=self.attribute,
-            options=self.options,
-            comment=self.comment,
-            answer=self.answer,
-            positions=self.positions,
-            prompts=self.prompts,
-        )
 
     def answer_all(self, questions: Sequence[str]) -> list[Result | Failure]:
         """A result or a failure per question, in order; equal steps of all go to the engine together.
@@ -156,18 +128,23 @@ class QuestionBatch:
         weighed = started[0][1].answers == "distribution"
         wordings = _Weighed() if weighed else _Written()
         store = CommentStore(
-            None, self.communities.info, wordings, self.comment, self.template, Asker(self.communities)
+            None,
+            self.communities.info,
+            wordings,
+            self.pattern.comment,
+            self.template,
+            Asker(self.communities),
         )
         driver = BatchDriver(
             wordings,
             self.llm,
             store,
-            self.comment,
-            self.answer,
+            self.pattern.comment,
+            self.pattern.answer,
             started[0][1].positions,
             self.entailment,
         )
-        outcomes = driver.run(self.mode, started[0][1].voices, list(samples.values()))
+        outcomes = driver.run(self.pattern.mode, started[0][1].voices, list(samples.values()))
         by_question = dict(zip(samples, outcomes, strict=True))  # equal questions are asked once
         return [
             _result(draft, case, by_question[question])
@@ -175,7 +152,7 @@ class QuestionBatch:
         ]
 
     def _started(self, question: str) -> tuple[ResultBuilder, Case[AskQuestion]]:
-        ask = self.ask(question)
+        ask = replace(self.pattern, prompt=question)
         entails = self.entailment is not None
         return prepared(modes.check(ask), ask, self.llm, self.communities, entails=entails)
 

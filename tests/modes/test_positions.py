@@ -320,10 +320,10 @@ def test_a_record_with_odd_positions_says_so(tmp_path: Path, positions: object) 
 def test_many_questions_get_what_each_gets_alone(tmp_path: Path, prompts: Any) -> None:
     engine = ScriptedEngine(script(tmp_path, replies=replies()))
     question = "Should phones be banned?"
-    batch = QuestionBatch(
-        engine, engine, THREE, "overton", (), None, Sampling(), Sampling(),
-        positions=True, prompts=prompts, entailment=Words(),
-    )  # fmt: skip
+    pattern = Ask(
+        "", "overton", pool=THREE, comment=Sampling(), answer=Sampling(), positions=True, prompts=prompts
+    )
+    batch = QuestionBatch(engine, engine, pattern, entailment=Words())
     alone = result(tmp_path, Words(), prompts=prompts)
     for together in batch.answer_all([question, "Should phones be free?"])[:1]:
         assert isinstance(together, Result)
