@@ -9,7 +9,7 @@ base's config.json or GGUF header ──base_shape──> BaseShape
 from pluralism_local.lora.base_shape import BaseShape
 from pluralism_local.lora.conversion import read_lora
 from pluralism_local.lora.gguf_writer import Lora, LoraInfo, write_lora_gguf
-from pluralism_local.lora.peft_files import CONFIG, PICKLED, WEIGHTS, read_config
+from pluralism_local.lora.peft_files import CONFIG, PICKLED, WEIGHTS, read_config, refuse_unsupported
 
 __all__ = [
     "CONFIG",
@@ -20,5 +20,6 @@ __all__ = [
     "LoraInfo",
     "read_config",
     "read_lora",
+    "refuse_unsupported",
     "write_lora_gguf",
 ]

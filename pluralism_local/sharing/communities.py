@@ -20,13 +20,23 @@ from pluralism_local.communities.adapter_file import inside
 from pluralism_local.communities.card_parts import ID_PATTERN
 from pluralism_local.communities.cards import CARD_FILE, Card, load_community, read_card
 from pluralism_local.communities.library import own_folder
+from pluralism_local.communities.strict_yaml import MAX_BYTES
 from pluralism_local.config import Settings
 from pluralism_local.errors import InvalidInput, NotFound
-from pluralism_local.files import write_atomic
+from pluralism_local.files import open_regular, write_atomic
 from pluralism_local.hub.download import Progress, download
 from pluralism_local.hub.repository import Repository, look_up
 from pluralism_local.hub.session import require_online
-from pluralism_local.lora import CONFIG, PICKLED, WEIGHTS, LoraInfo, read_config, read_lora, write_lora_gguf
+from pluralism_local.lora import (
+    CONFIG,
+    PICKLED,
+    WEIGHTS,
+    LoraInfo,
+    read_config,
+    read_lora,
+    refuse_unsupported,
+    write_lora_gguf,
+)
 from pluralism_local.model_names import hub
 from pluralism_local.models.gguf_file import sha256_of
 from pluralism_local.sharing.bases import Base, find_base, fingerprint_of, last_part
@@ -73,6 +83,18 @@ class PulledCommunity:
     written: bool
 
 
+@dataclass(frozen=True)
+class _SavedLora:
+    """A LoRA as PEFT saved it in `folder`, the id it gets, its configuration, and where it comes from."""
+
+    id: str
+    folder: Path
+    config: dict[str, Any]
+    place: str
+    revision: str | None = None
+    licence: str | None = None
+
+
 def pull(
     source: str, data_dir: Path, settings: Settings, request: Request, progress: Progress
 ) -> PulledCommunity:
@@ -116,10 +138,13 @@ def from_repository(
         )
     if WEIGHTS not in names:
         raise NotFound(f"{repository.id} holds no {WEIGHTS}.", _only_pickled(PICKLED in names))
+    id = _lora_id(repository.id, data_dir, request)
     folder = download(repository, repository.file(CONFIG), progress).parent
+    config = read_config(folder)
+    refuse_unsupported(config)  # before the weights, which may be large, are fetched
     download(repository, repository.file(WEIGHTS), progress)
-    source = {"place": f"hf:{repository.id}", "revision": repository.commit}
-    return _take_lora(folder, source, repository.licence, data_dir, settings, request, progress)
+    lora = _SavedLora(id, folder, config, f"hf:{repository.id}", repository.commit, repository.licence)
+    return _take_lora(lora, data_dir, settings, request, progress)
 
 
 def _from_folder(
@@ -128,8 +153,9 @@ def _from_folder(
     readme = folder / CARD_FILE
     if readme.is_file() and _has_card(readme):
         return _take_card(readme, lambda name: inside(folder, name), data_dir, request)
-    source = {"place": str(folder.resolve()), "revision": None}
-    return _take_lora(folder, source, None, data_dir, settings, request, progress)
+    place = str(folder.resolve())
+    lora = _SavedLora(_lora_id(place, data_dir, request), folder, read_config(folder), place)
+    return _take_lora(lora, data_dir, settings, request, progress)
 
 
 def _take_card(
@@ -149,57 +175,63 @@ def _take_card(
 
 
 def _take_lora(
-    folder: Path,
-    source: dict[str, Any],
-    licence: str | None,
-    data_dir: Path,
-    settings: Settings,
-    request: Request,
-    progress: Progress,
+    saved: _SavedLora, data_dir: Path, settings: Settings, request: Request, progress: Progress
 ) -> PulledCommunity:
-    config = read_config(folder)
-    trained_on = config.get("base_model_name_or_path")
-    if not isinstance(trained_on, str) or not trained_on.strip():
-        raise InvalidInput(f"{folder / CONFIG} does not name its base.", "Name it with --base.")
-    id = request.id or _slug(last_part(source["place"].removeprefix("hf:")))
-    if re.fullmatch(ID_PATTERN, id) is None:
-        raise InvalidInput(f"{id!r} is no id of a community.", "Give one with --id: a-z, 0-9 and -.")
-    base = find_base(trained_on, request.base, settings, progress, sizes=request.sizes)
-    lora = read_lora(folder, base.shape)
-    with _draft(id, data_dir, replace=request.replace) as draft:
-        adapter = draft / f"{id}.gguf"
+    base = find_base(_trained_on(saved, request), request.base, settings, progress, sizes=request.sizes)
+    lora = read_lora(saved.folder, base.shape)
+    with _draft(saved.id, data_dir, replace=request.replace) as draft:
+        adapter = draft / f"{saved.id}.gguf"
         info = write_lora_gguf(lora, adapter)
-        facts = request.describe(_facts(id, folder, source, licence, base, info, adapter))
+        facts = request.describe(_facts(saved, base, info, adapter))
         write_atomic(draft / CARD_FILE, card_text(facts))
         load_community(draft)
     checked = base.model.name if base.model is not None else None
-    return PulledCommunity(id, own_folder(data_dir) / id, base.name, checked, written=True)
+    return PulledCommunity(saved.id, own_folder(data_dir) / saved.id, base.name, checked, written=True)
 
 
-def _facts(
-    id: str,
-    folder: Path,
-    source: dict[str, Any],
-    licence: str | None,
-    base: Base,
-    info: LoraInfo,
-    adapter: Path,
-) -> CardFacts:
+def _lora_id(place: str, data_dir: Path, request: Request) -> str:
+    """The id of a LoRA from `place`, which is free, or may be replaced."""
+    id = request.id or _slug(last_part(place))
+    if re.fullmatch(ID_PATTERN, id) is None:
+        raise InvalidInput(f"{id!r} is no id of a community.", "Give one with --id: a-z, 0-9 and -.")
+    _require_free(id, data_dir, replace=request.replace)
+    return id
+
+
+def _trained_on(saved: _SavedLora, request: Request) -> str:
+    """The base's name: the configuration's, else what the user says is the base."""
+    name = saved.config.get("base_model_name_or_path")
+    if isinstance(name, str) and name.strip():
+        return name
+    if request.base is None:
+        raise InvalidInput(f"{saved.folder / CONFIG} does not name its base.", "Name it with --base.")
+    place = hub(request.base)
+    return place.repo if place is not None and place.repo else request.base.removesuffix(".gguf")
+
+
+def _facts(saved: _SavedLora, base: Base, info: LoraInfo, adapter: Path) -> CardFacts:
     return CardFacts(
-        id=id,
-        name=id,
-        description=f"A LoRA for {base.name}, pulled from {source['place']}; its makers' own page says what it is.",
+        id=saved.id,
+        name=saved.id,
+        description=f"A LoRA for {base.name}, pulled from {saved.place}; its makers' own page says what it is.",
         base=base.name,
         fingerprint=fingerprint_of(base, adapter),
         file=adapter.name,
         info=info,
         source={
-            **source,
-            "config_sha256": sha256_of(folder / CONFIG),
-            "weights_sha256": sha256_of(folder / WEIGHTS),
+            "place": saved.place,
+            "revision": saved.revision,
+            "config_sha256": sha256_of(saved.folder / CONFIG),
+            "weights_sha256": sha256_of(saved.folder / WEIGHTS),
         },
-        licence=licence,
+        licence=saved.licence,
     )
+
+
+def _require_free(id: str, data_dir: Path, *, replace: bool) -> None:
+    target = own_folder(data_dir) / id
+    if target.exists() and not replace:
+        raise InvalidInput(f"There is a community '{id}' in {target}.", "Add --replace, or another --id.")
 
 
 @contextmanager
@@ -209,9 +241,8 @@ def _draft(id: str, data_dir: Path, *, replace: bool) -> Iterator[Path]:
     Raises:
         InvalidInput: there is one of that id, and it may not be replaced.
     """
+    _require_free(id, data_dir, replace=replace)
     target = own_folder(data_dir) / id
-    if target.exists() and not replace:
-        raise InvalidInput(f"There is a community '{id}' in {target}.", "Add --replace, or another --id.")
     data_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=data_dir, prefix=".pulling-") as spare:
         draft = Path(spare) / id
@@ -225,7 +256,8 @@ def _draft(id: str, data_dir: Path, *, replace: bool) -> Iterator[Path]:
 
 def _has_card(readme: Path) -> bool:
     """Whether a README is a card of a community: one of any other adapter is not read."""
-    text = readme.read_text(encoding="utf-8-sig", errors="replace")
+    with open_regular(readme) as file:
+        text = file.read(MAX_BYTES).decode("utf-8-sig", "replace")
     head = text.split("\n---", 1)[0] if text.startswith("---") else ""
     return re.search(r"^plocal:", head, re.MULTILINE) is not None
 

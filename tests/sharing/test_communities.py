@@ -31,6 +31,11 @@ def silent(_: Transfer) -> None:
     return
 
 
+def weights_asked_for(fake_hub: FakeHub) -> list[str]:
+    """Requests for a LoRA's weights."""
+    return [request.where for request in fake_hub.seen if "adapter_model.safetensors" in request.where]
+
+
 def take(source: str, home: Path, settings: Settings = NOBODYS, **request: object) -> PulledCommunity:
     return pull(source, home, settings, Request(**request), silent)  # type: ignore[arg-type]
 
@@ -174,13 +179,47 @@ def test_a_folder_that_peft_saved(tmp_path: Path, with_base: Settings) -> None:
     ],
 )
 def test_what_has_no_form_is_refused_by_name_and_leaves_nothing(
-    put_lora: Callable[..., Repo], tmp_path: Path, settings: dict[str, object], said: str
+    put_lora: Callable[..., Repo],
+    fake_hub: FakeHub,
+    tmp_path: Path,
+    settings: dict[str, object],
+    said: str,
 ) -> None:
     put_lora("user/voice", **settings)
     with pytest.raises(InvalidInput, match=said):
         take("hf:user/voice", tmp_path)
+    assert not weights_asked_for(fake_hub)
     assert not own_folder(tmp_path).exists()
     assert not list(tmp_path.glob(".pulling-*"))
+
+
+def test_a_lora_whose_id_is_taken_is_refused_before_its_weights_are_fetched(
+    put_lora: Callable[..., Repo], fake_hub: FakeHub, tmp_path: Path
+) -> None:
+    put_lora("user/voice")
+    take("hf:user/voice", tmp_path)
+    assert weights_asked_for(fake_hub)
+    put_lora("other/voice")
+    fake_hub.seen.clear()
+    with pytest.raises(InvalidInput, match="There is a community 'voice'"):
+        take("hf:other/voice", tmp_path)
+    with pytest.raises(InvalidInput, match="is no id of a community"):
+        take("hf:other/voice", tmp_path, id="Voice!")
+    assert not weights_asked_for(fake_hub)
+    take("hf:other/voice", tmp_path, replace=True)
+    assert weights_asked_for(fake_hub)
+
+
+@pytest.mark.parametrize("unnamed", [None, " "])
+def test_a_lora_that_does_not_name_its_base_is_taken_in_for_the_one_that_the_user_names(
+    tmp_path: Path, base_model: Path, unnamed: str | None
+) -> None:
+    folder = peft_folder(tmp_path / "voice", base_model_name_or_path=unnamed, only="q_proj")
+    with pytest.raises(InvalidInput, match="does not name its base") as caught:
+        take(str(folder), tmp_path)
+    assert "--base" in caught.value.hint
+    pulled = take(str(folder), tmp_path, base=str(base_model))
+    assert (pulled.base, pulled.checked_with) == ("tiny", str(base_model))
 
 
 def test_a_card_of_ours_is_taken_as_it_is(fake_hub: FakeHub, tmp_path: Path) -> None:
