@@ -179,5 +179,5 @@ class Answers:
 def record_of(result: Result | Failure, prefix: Sequence[str]) -> dict[str, Any]:
     """The JSON object of a result, `prefix` before its warnings, or of a failure."""
     if isinstance(result, Failure):
-        return {"error": {"code": result.code, "message": result.message}}
+        return result.record()
     return to_record(replace(result, warnings=(*prefix, *result.warnings)))

@@ -10,9 +10,9 @@ is what makes a resumed run equal to an uninterrupted one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pluralism_local.engine.base import LanguageModel
 from pluralism_local.errors import ContextOverflow, EngineFailure, PlocalError, RemoteFailure
@@ -31,6 +31,16 @@ class Failure:
 
     code: str
     message: str
+
+    def record(self) -> dict[str, Any]:
+        """``{"error": {"code": …, "message": …}}``, as journals and answers have it."""
+        return {"error": {"code": self.code, "message": self.message}}
+
+
+def failure_in(record: Mapping[str, Any]) -> Failure | None:
+    """The failure that a checked record of a journal tells of; None where it tells of none."""
+    error = record.get("error")
+    return None if error is None else Failure(error["code"], error["message"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pluralism_local.evaluation.batch_calls import Asker, Failure
+from pluralism_local.evaluation.batch_calls import Asker, Failure, failure_in
 from pluralism_local.evaluation.identity import model_key
 from pluralism_local.evaluation.journal import Journal, Record
 from pluralism_local.evaluation.samples import Sample
@@ -83,7 +83,7 @@ class CommentStore:
         if journal is not None:
             check_records(StoredComment, journal.records, journal.path)
             self._known = {record["key"]: _read(record) for record in journal.records}
-        self._beside = {record["key"]: record for record in beside if "error" not in record}
+        self._beside = {record["key"]: record for record in beside if failure_in(record) is None}
         self._shared = shared if info.sha256 else None
         if again:
             self._known = {
@@ -173,7 +173,7 @@ class CommentStore:
 
 def _write(reply: CommunityComment | Failure) -> dict[str, Any]:
     if isinstance(reply, Failure):
-        return {"error": {"code": reply.code, "message": reply.message}}
+        return reply.record()
     usage = reply.usage
     return {
         "text": reply.text,
@@ -183,6 +183,6 @@ def _write(reply: CommunityComment | Failure) -> dict[str, Any]:
 
 
 def _read(record: Mapping[str, Any]) -> CommunityComment | Failure:
-    if "error" in record:
-        return Failure(record["error"]["code"], record["error"]["message"])
-    return CommunityComment(record["text"], record.get("finish", "stop"), Usage(**record.get("usage", {})))
+    return failure_in(record) or CommunityComment(
+        record["text"], record.get("finish", "stop"), Usage(**record.get("usage", {}))
+    )

@@ -23,7 +23,7 @@ from typing import Any
 from pluralism_local.engine.base import LanguageModel, ShouldStop, never
 from pluralism_local.errors import Unsupported
 from pluralism_local.evaluation import metrics
-from pluralism_local.evaluation.batch_calls import Asker, Failure
+from pluralism_local.evaluation.batch_calls import Asker, Failure, failure_in
 from pluralism_local.evaluation.identity import model_key
 from pluralism_local.evaluation.journal import Journal, Record
 from pluralism_local.evaluation.metrics.agreement import JudgeChoice, PairOutcome
@@ -258,7 +258,7 @@ def _wording(situation: str, first: str, second: str) -> str:
 
 def _record(reply: Completion | OptionDistribution | Failure) -> dict[str, Any]:
     if isinstance(reply, Failure):
-        return {"error": {"code": reply.code, "message": reply.message}}
+        return reply.record()
     if isinstance(reply, Completion):
         return {"choice": read_choice(reply.text), "said": reply.text}
     return {"choice": most_probable(reply), "p": list(reply.p), "outside": reply.unassigned_mass}
@@ -266,7 +266,5 @@ def _record(reply: Completion | OptionDistribution | Failure) -> dict[str, Any]:
 
 def _answer(record: Mapping[str, Any]) -> JudgeChoice | Failure | None:
     """None: unparsed."""
-    if "error" in record:
-        return Failure(record["error"]["code"], record["error"]["message"])
     choice: JudgeChoice | None = record.get("choice")
-    return choice
+    return failure_in(record) or choice

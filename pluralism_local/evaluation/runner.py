@@ -22,7 +22,7 @@ from typing import Any
 from pluralism_local.communities import Pool
 from pluralism_local.engine.base import LanguageModel, ShouldStop, never
 from pluralism_local.errors import InvalidInput
-from pluralism_local.evaluation.batch_calls import Asker, Failure
+from pluralism_local.evaluation.batch_calls import Asker, Failure, failure_in
 from pluralism_local.evaluation.batch_driver import BatchDriver, SampleOutcome
 from pluralism_local.evaluation.beside import kept_beside
 from pluralism_local.evaluation.comments import CommentStore
@@ -244,7 +244,7 @@ def _record(method: str, sample: Sample, outcome: SampleOutcome) -> dict[str, An
     record: dict[str, Any] = {"id": sample.id, "method": method}
     result = outcome.result
     if isinstance(result, Failure):
-        record["error"] = {"code": result.code, "message": result.message}
+        record |= result.record()
     else:
         if result.distribution is not None:
             record["pred_distribution"] = list(result.distribution)
@@ -267,8 +267,8 @@ def _record(method: str, sample: Sample, outcome: SampleOutcome) -> dict[str, An
 
 
 def _result(record: Mapping[str, Any]) -> Prediction | Failure:
-    if "error" in record:
-        return Failure(record["error"]["code"], record["error"]["message"])
+    if (failure := failure_in(record)) is not None:
+        return failure
     p = record.get("pred_distribution")
     return Prediction(
         None if p is None else tuple(p),

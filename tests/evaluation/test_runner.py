@@ -385,6 +385,14 @@ def test_personas_speak_where_adapters_cannot(tmp_path: Path) -> None:
     assert Counter(through) == {(True, "user"): 4, (False, "system"): 4}
 
 
+def test_an_answer_whose_error_is_null_is_an_answer(tmp_path: Path) -> None:
+    record: dict[str, Any] = {"id": "a", "method": "ours", "error": None, "output": "A", "usage": {}}
+    with Journal(tmp_path / "samples.jsonl") as journal:
+        journal.append([record])
+
+    assert read_results(tmp_path)[0] == {"ours": {"a": Prediction(output="A")}}
+
+
 def test_methods_have_an_order_and_names() -> None:
     assert find_methods(["prompting", "uniform", "ours", "ours"]) == ["ours", "prompting", "uniform"]
     with pytest.raises(InvalidInput, match="no method 'our'") as caught:

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pluralism_local.engine.base import LanguageModel, ShouldStop, never
 from pluralism_local.errors import Unsupported
-from pluralism_local.evaluation.batch_calls import Asker, Failure
+from pluralism_local.evaluation.batch_calls import Asker, Failure, failure_in
 from pluralism_local.evaluation.identity import model_key
 from pluralism_local.evaluation.journal import Journal, Record
 from pluralism_local.evaluation.strict_records import check_records
@@ -223,7 +223,7 @@ def _verdict(answers: Sequence[OptionDistribution | Failure]) -> Verdict | Failu
 
 def _record(key: str, verdict: Verdict | Failure) -> Record:
     if isinstance(verdict, Failure):
-        return {"key": key, "error": {"code": verdict.code, "message": verdict.message}}
+        return {"key": key, **verdict.record()}
     return {
         "key": key,
         "yes": verdict.yes,
@@ -234,6 +234,6 @@ def _record(key: str, verdict: Verdict | Failure) -> Record:
 
 
 def _read(record: Mapping[str, Any]) -> Verdict | Failure:
-    if record.get("error") is not None:
-        return Failure(record["error"]["code"], record["error"]["message"])
-    return Verdict(record["yes"], record["on_topic"], record["order_effect"], record["outside"])
+    return failure_in(record) or Verdict(
+        record["yes"], record["on_topic"], record["order_effect"], record["outside"]
+    )
