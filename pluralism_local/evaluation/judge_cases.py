@@ -28,7 +28,7 @@ class JudgeCase:
 
     Attributes:
         pairs: by opponent; all have as many.
-        wanted: samples that were asked for; some may lack an answer of a method.
+        requested: samples that were asked for; some may lack an answer of a method.
     """
 
     a: str
@@ -94,10 +94,10 @@ def _methods(results: Results) -> list[str]:
 
 
 def _check_methods(a: str, opponents: Sequence[str], methods: Sequence[str]) -> None:
-    listed = f"It has: {', '.join(methods) or 'none'}."
+    others = f"It has: {', '.join(methods) or 'none'}."
     for name in (a, *(name for name in opponents if name != SHUFFLED)):
         if name not in methods:
-            raise InvalidInput(f"The run has no answers of '{name}'.", listed)
+            raise InvalidInput(f"The run has no answers of '{name}'.", others)
     if a in opponents:
         raise InvalidInput(f"'{a}' cannot be compared with itself.", "Name another method.")
     if not opponents:

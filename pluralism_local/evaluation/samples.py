@@ -54,7 +54,7 @@ class Prediction:
             there is a single option; None where unknown.
         stand_in: weight, in [0, 1], of what is no answer in the distribution: even shares where no option had any
             probability.
-        selection_method: how the community was chosen, as in `types.Selection`, or "unclear": parsed from words that
+        selection_method: how the community was chosen, as in `results.Selection`, or "unclear": parsed from words that
             named several; None where unknown.
         bounds: (low, high) of each probability where a server hides some of them; None where they are exact.
     """
