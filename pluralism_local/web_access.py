@@ -1,6 +1,7 @@
 """Who may reach a server of this package: its address, its token, and which names and pages it answers.
 
     host, offline ──check_offline──> nothing, or a refusal      host, token ──token_for──> the token, if one is needed
+    origins ──check_origins──> nothing, or a refusal
     host, port ──listening──> a socket                          host, port, path ──address──> what to open
     a request's Host, Origin ──is_named, is_own_page──> whether it is meant for this server
 
@@ -15,9 +16,11 @@ import ipaddress
 import re
 import secrets
 import socket
+from collections.abc import Sequence
 from itertools import pairwise
 from urllib.parse import urlsplit
 
+from pluralism_local.display.figures import one_line
 from pluralism_local.errors import InvalidInput
 from pluralism_local.remote_url import is_loopback
 
@@ -25,6 +28,7 @@ FEWEST_CHARACTERS = 8
 """Different ones in a token."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,128}")
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@*\sA-Z]+")
 
 
 def check_offline(host: str, server: str) -> None:
@@ -37,6 +41,20 @@ def check_offline(host: str, server: str) -> None:
         raise InvalidInput(
             f"Others could reach {server} on {host}, and this is offline.", "Leave --host or --offline out."
         )
+
+
+def check_origins(origins: Sequence[str]) -> None:
+    """Refuse what no page has as its origin, such as an address with a path: it would let nobody in, and not say so.
+
+    Raises:
+        InvalidInput: one is not written as browsers write it, ``scheme://host[:port]`` in small letters.
+    """
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin):
+            raise InvalidInput(
+                f"'{one_line(origin, 80)}' is not the origin of a page.",
+                "Write scheme, host and port alone, in small letters: http://localhost:3000",
+            )
 
 
 def token_for(host: str, token: str | None, server: str) -> str | None:

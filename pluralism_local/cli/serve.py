@@ -113,7 +113,7 @@ def serve(
     Each mode is a model of its name, and each mode with a pool one such as overton:cultures. Requests are answered one
     after the other, clients taking turns; temperature, tokens and seed are what a request does not say.
     """
-    from pluralism_local.web_access import check_offline, token_for
+    from pluralism_local.web_access import check_offline, check_origins, token_for
 
     out = options.output(context)
     options.pool_or_communities(pool, community)
@@ -127,6 +127,7 @@ def serve(
     if settings.offline:
         check_offline(host, server.NAME)
     token_for(host, token, server.NAME)  # before a model is loaded
+    check_origins(origin or [])
     local = wiring.local_default(overrides)
     with opened(out, settings, community or [], communities_model, local, force=force) as service:
         server.serve(

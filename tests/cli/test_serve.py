@@ -45,6 +45,21 @@ def test_others_need_a_token_and_offline_lets_nobody_in(run: Run) -> None:
     assert (ran.code, "offline" in ran.err) == (2, True)
 
 
+@pytest.mark.parametrize(
+    "origin",
+    ["localhost:3000", "http://localhost:3000/", "http://a.example/page", "HTTP://A.example", "*", ""],
+)
+def test_what_no_page_has_as_its_origin_is_refused(origin: str, run: Run) -> None:
+    ran = run("serve", "--pool", "town", "--port", "0", "--origin", "http://a.example", "--origin", origin)
+    assert (ran.code, "is not the origin of a page" in ran.err) == (2, True)
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:3000", "https://a.example", "app://obsidian.md"])
+def test_an_origin_as_browsers_write_it_is_taken(origin: str, run: Run) -> None:
+    ran = run("serve", "--pool", "town", "--port", "0", "--origin", origin)
+    assert (ran.code, "There is no pool 'town'." in ran.err) == (3, True)
+
+
 def test_a_pool_that_is_not_here_is_said_before_anybody_asks(run: Run) -> None:
     ran = run("serve", "--pool", "town", "--port", "0")
     assert (ran.code, "There is no pool 'town'." in ran.err) == (3, True)
