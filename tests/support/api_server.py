@@ -20,26 +20,14 @@ from pluralism_local.engine.base import LanguageModel
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.serve.app import Api, Limits
 from pluralism_local.serve.service import Service
-
-CARD = """---
-license: apache-2.0
-plocal:
-  schema: 1
-  id: {id}
-  name: The {id}
-  description: Speaks for the {id}.
-  persona: You speak for the {id}.
----
-For tests.
-"""
+from tests.support.command_line import add_card
 
 
 def settle_village(home: Path) -> None:
     """Communities of farmers, fishers and millers in a home, and pools of them."""
     folder = home / "data" / "communities"
     for id in ("farmers", "fishers", "millers"):
-        (folder / id).mkdir(parents=True)
-        (folder / id / "README.md").write_text(CARD.format(id=id))
+        add_card(home, id)
     (folder / "pools").mkdir()
     (folder / "pools" / "village.yaml").write_text(
         "name: A village\nmembers:\n"
