@@ -32,12 +32,12 @@ def require_online(offline: bool, name: str) -> None:
     """Refuse a transfer that `offline` (the setting or --offline) or HF_HUB_OFFLINE forbids.
 
     Raises:
-        NotFound: `name`, what would be fetched, stays away.
+        NotFound: `name`, what would be fetched or sent, stays where it is.
     """
     if offline or offline_by_environment():
         how = "--offline or the setting 'offline'" if offline else "HF_HUB_OFFLINE"
         raise NotFound(
-            f"{name} is on the Hub, and {how} forbids to ask there.", "Leave it out to fetch from the Hub."
+            f"The Hub is not asked about {name}: {how} forbids it.", "Leave that out to ask the Hub."
         )
 
 

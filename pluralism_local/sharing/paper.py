@@ -85,7 +85,7 @@ def plan(data_dir: Path, settings: Settings) -> Plan:
     Raises:
         NotFound, Refused, RemoteFailure: as `hub.troubles` says; offline.
     """
-    require_online(settings.offline, "The paper's communities")
+    require_online(settings.offline, "the paper's communities")
     pending, here, missing = [], [], 0
     for published in communities():
         repository = look_up(published.repository)

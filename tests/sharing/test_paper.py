@@ -112,7 +112,7 @@ def test_the_adapters_own_configuration_decides_about_the_base(
 
 
 def test_offline_asks_nobody(tmp_path: Path, fake_hub: FakeHub) -> None:
-    with pytest.raises(NotFound, match="The paper's communities"):
+    with pytest.raises(NotFound, match="the paper's communities"):
         paper.plan(tmp_path, Settings(offline=True))
     assert fake_hub.seen == []
 
