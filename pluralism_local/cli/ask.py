@@ -165,7 +165,7 @@ def ask(
         thoughts=thoughts,
         trace=trace,
         usage=usage,
-        positions=positions or prompts == "own",
+        positions=positions,
         prompts=prompts,
         dry_run=dry_run,
         force=force,
@@ -208,7 +208,7 @@ def _answer(out: Output, settings: Settings, chosen: AskOptions, question: str, 
         if chosen.dry_run:
             from pluralism_local.cli.dry_run import show_plan
 
-            if task.positions:
+            if task.looks_for_positions:
                 task = replace(task, positions=False, prompts="paper")
                 warnings.append(
                     "What positions are asked about follows from the comments: the plan leaves it out."

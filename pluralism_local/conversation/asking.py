@@ -59,7 +59,7 @@ def run_ask(
     result = None
     with ExitStack() as stack:
         scorer = None
-        if ask.positions and settings is not None:
+        if ask.looks_for_positions and settings is not None:
             scorer = stack.enter_context(entailment(settings, (handles.llm, handles.communities), status))
         events = modes.run(
             ask,

@@ -101,7 +101,7 @@ class QuestionBatch:
     def key(self, question: str) -> str:
         """24 hex digits of all that the answer to `question` depends on but the batch that it was computed in."""
         like = self.pattern
-        looks = (like.prompts, self.entailment is not None) if like.positions else ()
+        looks = (like.prompts, self.entailment is not None) if like.looks_for_positions else ()
         return digest(
             [
                 __version__,

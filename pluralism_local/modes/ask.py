@@ -77,6 +77,11 @@ class Ask:
         """The conversation's first question, which personas are told, so that they stay the same in every turn."""
         return self.turns[0].prompt.strip() if self.turns else self.question
 
+    @property
+    def looks_for_positions(self) -> bool:
+        """Whether it wants the comments' positions, to show them or to build the answer from them."""
+        return self.positions or self.prompts == "own"
+
     def to_llm(self, text: str, left_out: int = 0) -> tuple[Message, ...]:
         """The conversation that the LLM sees when `text` is its last user message."""
         system = Message("system", self.system) if self.system else None

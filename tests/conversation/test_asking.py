@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from pluralism_local import modes
+from pluralism_local.conversation import asking
 from pluralism_local.conversation.asking import fit_ask, run_ask
 from pluralism_local.conversation.engines import Handles
 from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.modes import Ask
 from pluralism_local.results import CommentDone, ModeEvent, Result
+from pluralism_local.settings import Settings
 from pluralism_local.types import EngineEvent, Request
 from tests.support.mode_asks import THREE
 
@@ -51,6 +56,25 @@ def test_the_result_comes_last_with_all_warnings_and_is_not_in_the_log() -> None
     assert before == notes.events
     comments = [event.comment for event in before if isinstance(event, CommentDone)]
     assert sorted(comments, key=str) == sorted(result.comments, key=str) != []
+
+
+@pytest.mark.parametrize(
+    ("wish", "method"),
+    [({"positions": True}, "entailment"), ({"prompts": "own"}, "entailment"), ({}, None)],
+)
+def test_an_ask_that_wants_positions_gets_the_scorer(
+    wish: dict[str, Any], method: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def scorer(*_: object) -> Iterator[Any]:
+        yield lambda pairs, should_stop: [(0.8, 0.1, 0.1) for _ in pairs]
+
+    monkeypatch.setattr(asking, "entailment", scorer)
+    engine = ScriptedEngine()
+    *_, result = run_ask(replace(ASK, **wish), Handles(engine, engine), settings=Settings())
+
+    assert isinstance(result, Result)
+    assert (None if result.window is None else result.window.method) == method
 
 
 def test_whoever_leaves_ends_the_mode() -> None:

@@ -30,7 +30,7 @@ def plan_positions(draft: ResultBuilder, spec: ModeSpec, *, entails: bool) -> Po
     sentences, behind the paper's answer.
     """
     ask, able = draft.ask, draft.llm.capabilities
-    if spec.comments != "together" or not (ask.positions or ask.prompts == "own"):
+    if spec.comments != "together" or not ask.looks_for_positions:
         return None
     if not entails and able.distribution == "none":
         draft.warn(
