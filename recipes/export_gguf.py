@@ -63,6 +63,7 @@ def export(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Convert and check, write nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON.")] = False,
 ) -> None:
+    from pluralism_local.communities.library import own_folder
     from pluralism_local.config import paths
     from pluralism_local.lora import read_lora
 
@@ -70,7 +71,7 @@ def export(
     _refuse_twice([source.community for source in sources])
     shapes = {source.base.gguf: _shape(source.base) for source in sources}
     loras = [read_lora(source.peft, shapes[source.base.gguf]) for source in sources]
-    folder = to or paths().data_dir / "communities"
+    folder = to or own_folder(paths().data_dir)
     summaries = []
     with tempfile.TemporaryDirectory() as spare:
         for file in shapes:

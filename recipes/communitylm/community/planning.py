@@ -7,7 +7,6 @@ Failure modes: a bad configuration, corpus or base, or partners that do not fit 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from communitylm.training.hardware import hardware
 from communitylm.training.plan import TrainingPlan, digest_of
 from pluralism_local.errors import InvalidInput
 from pluralism_local.lora import WEIGHTS
+from pluralism_local.models.gguf_file import sha256_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +159,7 @@ def _digest(settings: CommunitySettings, base: Base, start: Path | None, precisi
     return digest_of(
         [
             settings.values.model_dump(mode="json"),
-            [hashlib.sha256(file.read_bytes()).hexdigest() for file in files],
+            [sha256_of(file) for file in files],
             base.fingerprint or base.reference,
             precision,
         ]

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from communitylm.progress import Say, minutes
+from communitylm.progress import Say
 from communitylm.training.bases import find_base
+from pluralism_local.display.figures import duration
 from pluralism_local.engine.base import LanguageModel
 from pluralism_local.errors import InvalidInput
 from pluralism_local.evaluation.batch_calls import Asker, Failure
@@ -112,7 +113,7 @@ def write_texts(
             )
             written |= texts
             left = (time.monotonic() - began) / (start + len(keys)) * (len(missing) - start - len(keys))
-            say(f"{len(written):,} of {len(requests):,} texts, {minutes(left)} left")
+            say(f"{len(written):,} of {len(requests):,} texts, {duration(left)} left")
     return [(requests[key][0], text) for key, text in written.items()]
 
 

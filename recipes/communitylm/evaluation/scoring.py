@@ -16,8 +16,9 @@ from communitylm.community.examples import HeldOut
 from communitylm.evaluation.matrix import BASE, Matrix, tabulate
 from communitylm.evaluation.perplexity import AdapterFile, Loss, Scorer
 from communitylm.evaluation.score_file import ScoreFile, score_key
-from communitylm.progress import Say, minutes
+from communitylm.progress import Say
 from pluralism_local.communities import Community
+from pluralism_local.display.figures import duration
 from pluralism_local.errors import InvalidInput
 
 REPORT_SECONDS = 20.0
@@ -106,7 +107,7 @@ class Scoring:
                 if done and time.monotonic() - last > REPORT_SECONDS:
                     last = time.monotonic()
                     rate = done / (last - began)
-                    left = minutes((total - done) / rate)
+                    left = duration((total - done) / rate)
                     say(f"{text}: {done:,} tokens scored, {rate:.0f} a second, {left} left")
                 for model, scored in row.items():
                     score = self.scores.find(self._key(pair, model))

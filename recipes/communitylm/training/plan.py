@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 from communitylm.training.bases import Base
 from communitylm.training.configuration import Settings, TrainingValues
 from communitylm.training.examples import Example
+from pluralism_local.files import digest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,4 +47,4 @@ class TrainingPlan:
 
 def digest_of(identity: Any) -> str:
     """Hex sha256 of plain values, whatever the order of keys."""
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    return digest(identity, escaped=True)  # run folders of earlier versions carry such

@@ -23,12 +23,13 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 from transformers.utils import logging
 
-from communitylm.progress import Say, minutes
+from communitylm.progress import Say
 from communitylm.training.examples import Example
 from communitylm.training.hardware import computing
 from communitylm.training.plan import TrainingPlan
 from communitylm.training.run_folder import LOG
 from communitylm.training.token_losses import Batch
+from pluralism_local.display.figures import duration
 from pluralism_local.errors import Cancelled
 
 REPORT_SECONDS = 20.0
@@ -105,7 +106,7 @@ class Report(TrainerCallback):
             out.write(json.dumps(line) + "\n")
         told = [f"{name} {value:.3f}" for name, value in figures.items()]
         told += [f"{speed:.{0 if speed >= 100 else 1}f} {unit}/s" for unit, speed in speeds.items()]
-        self._say("  ".join([f"step {step}/{steps}", *told, f"{minutes(left)} left"]))
+        self._say("  ".join([f"step {step}/{steps}", *told, f"{duration(left)} left"]))
 
 
 class _Clock(TrainerCallback):
