@@ -87,7 +87,7 @@ def rm(
     out = options.output(context, as_json=as_json)
     settings = options.load(out).settings
     files = models.files_of(name, settings)
-    bytes = sum(path.stat().st_size for path in files if path.is_file() and not path.is_symlink())
+    bytes = models.bytes_of(files)
     record = {"name": name, "files": [str(path) for path in files], "bytes": bytes}
     if dry_run:
         out.show(record, "\n".join(map(str, files)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,12 @@ def cache_folder() -> Path:
     from huggingface_hub import constants  # reads HF_HOME and HF_HUB_CACHE
 
     return Path(constants.HF_HUB_CACHE)
+
+
+def free_bytes() -> int:
+    """Room on the disk of the cache, which need not be there yet."""
+    folder = cache_folder()
+    return shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free
 
 
 def repository_folder(repo: str, kind: str = "models") -> Path:
@@ -74,7 +81,7 @@ def cached_files(
     )
     if revision is not None:
         commit = _commit_of(folder, revision) or revision
-        commits = [folder for folder in commits if folder.name.startswith(commit)]
+        commits = [snapshot for snapshot in commits if snapshot.name.startswith(commit)]
     files: dict[str, Path] = {}
     for snapshot in commits:
         for path in (match for pattern in patterns for match in snapshot.rglob(pattern)):

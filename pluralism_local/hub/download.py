@@ -10,7 +10,6 @@ The Hub's own client throws a download away that was interrupted. So the bytes o
 from __future__ import annotations
 
 import hashlib
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,10 +20,10 @@ from filelock import FileLock, Timeout
 
 from pluralism_local.errors import Refused
 from pluralism_local.files import write_atomic
-from pluralism_local.hub.cache import cache_folder, repository_folder
+from pluralism_local.hub.cache import cache_folder, free_bytes, repository_folder
 from pluralism_local.hub.repository import HubFile, Repository
 from pluralism_local.hub.session import endpoint
-from pluralism_local.hub.troubles import no_room, told
+from pluralism_local.hub.troubles import no_room, translated
 
 INCOMPLETE = ".plocal.incomplete"
 _READ_BYTES = 2**20
@@ -88,8 +87,7 @@ def require_room(what: str, needed: int) -> None:
 
     Raises: Refused, with both numbers.
     """
-    folder = next(path for path in (cache_folder(), *cache_folder().parents) if path.exists())
-    free = shutil.disk_usage(folder).free
+    free = free_bytes()
     if needed > free:
         raise no_room(what, needed, free, str(cache_folder()))
 
@@ -98,7 +96,7 @@ def _point(repository: Repository, file: HubFile) -> Path:
     """The name of a file in the cache, made by the Hub's client; it fetches small files with it."""
     from huggingface_hub import hf_hub_download
 
-    with told(repository.id, repository.revision):
+    with translated(repository.id, repository.revision):
         return Path(
             hf_hub_download(repository.id, file.name, revision=repository.commit, endpoint=endpoint())
         )
@@ -132,7 +130,7 @@ def _fill(repository: Repository, file: HubFile, partial: Path, progress: Progre
     if _size(partial) > file.bytes:
         partial.unlink()
     partial.touch()
-    with told(repository.id, repository.revision), partial.open("r+b") as stream:
+    with translated(repository.id, repository.revision), partial.open("r+b") as stream:
         stream.seek(0, 2)
         http_get(
             hf_hub_url(repository.id, file.name, revision=repository.commit, endpoint=endpoint()),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pluralism_local.errors import NotFound, RemoteFailure
 from pluralism_local.hub.session import endpoint
-from pluralism_local.hub.troubles import told
+from pluralism_local.hub.troubles import translated
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def look_up(repo: str, revision: str | None = None) -> Repository:
     """
     from huggingface_hub import HfApi
 
-    with told(repo, revision):
+    with translated(repo, revision):
         info = HfApi(endpoint=endpoint()).model_info(repo, revision=revision, files_metadata=True)
     if info.sha is None or info.siblings is None:
         raise RemoteFailure(f"The Hub did not say what {repo} holds.", "Try again later.")

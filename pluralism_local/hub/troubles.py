@@ -23,7 +23,7 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @contextmanager
-def told(repo: str, revision: str | None = None) -> Iterator[None]:
+def translated(repo: str, revision: str | None = None) -> Iterator[None]:
     """Use the Hub's client; what it raises becomes one of our errors about `repo`.
 
     Raises:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pluralism_local.errors import RemoteFailure
 from pluralism_local.hub.session import endpoint
-from pluralism_local.hub.troubles import told
+from pluralism_local.hub.troubles import translated
 
 
 def upload(repo: str, files: Mapping[str, Path], message: str, *, private: bool) -> str:
@@ -22,7 +22,7 @@ def upload(repo: str, files: Mapping[str, Path], message: str, *, private: bool)
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
     api = HfApi(endpoint=endpoint())
-    with told(repo):
+    with translated(repo):
         disable_progress_bars()
         api.create_repo(repo, private=private, exist_ok=True)
         operations = [

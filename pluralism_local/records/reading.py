@@ -54,7 +54,7 @@ class Recorded:
         turn: what a follow-up goes on from.
         window: the positions of the comments, where the record has any.
         unreadable: keys of the record whose value is not, or not wholly, of the record's form, in its order; of those
-            that a reader misses: attribute, comments, selection, distribution, warnings and turn.
+            that a reader misses: attribute, comments, selection, distribution, warnings, turn and positions.
     """
 
     mode: ModeName | None = None

@@ -1,7 +1,7 @@
 """A model from the Hub: chosen before anything is fetched, fetched, and removed again.
 
 name ──choose──> Choice(repository, files, missing bytes) ──fetch──> Pulled(name, path, revision)
-name ──installed_files──> what `remove` would delete
+name ──files_of──> what `remove` would delete
 """
 
 from __future__ import annotations
@@ -136,9 +136,13 @@ def files_of(name: str, settings: Settings) -> list[Path]:
     return deleted
 
 
-def remove(files: Sequence[Path]) -> int:
-    """Delete what `files_of` listed, and folders that are empty then; the bytes that this freed."""
-    freed = sum(path.stat().st_size for path in files if path.is_file() and not path.is_symlink())
+def bytes_of(files: Sequence[Path]) -> int:
+    """How much `remove` would free; names that lead to a content take nothing."""
+    return sum(path.stat().st_size for path in files if path.is_file() and not path.is_symlink())
+
+
+def remove(files: Sequence[Path]) -> None:
+    """Delete what `files_of` listed, and folders that are empty then."""
     for path in files:
         path.unlink(missing_ok=True)
     for path in files:
@@ -146,7 +150,6 @@ def remove(files: Sequence[Path]) -> int:
             if folder.name.startswith("models--") or not folder.is_dir() or any(folder.iterdir()):
                 break
             folder.rmdir()
-    return freed
 
 
 def _chosen(repository: Repository, models: dict[str, HubFile], quant: str | None) -> str:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from pluralism_local.errors import NotFound
-from pluralism_local.hub.cache import cache_folder
+from pluralism_local.hub.cache import free_bytes
 from pluralism_local.hub.troubles import gigabytes
 
 NAME = "recommended"
@@ -86,8 +85,7 @@ def models() -> tuple[Recommended, ...]:
 
 def this_machine() -> Machine:
     """The machine that this runs on."""
-    folder = next(path for path in (cache_folder(), *cache_folder().parents) if path.exists())
-    return Machine(machine_memory(), shutil.disk_usage(folder).free)
+    return Machine(machine_memory(), free_bytes())
 
 
 def ordered(machine: Machine, listed: Sequence[Recommended] | None = None) -> list[Recommended]:

@@ -147,7 +147,7 @@ def test_no_room_is_told_before_anything_is_fetched(
     repository: Repository, fake_hub: FakeHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = type("Usage", (), {"free": 1_000_000})
-    monkeypatch.setattr("pluralism_local.hub.download.shutil.disk_usage", lambda _: usage)
+    monkeypatch.setattr("pluralism_local.hub.cache.shutil.disk_usage", lambda _: usage)
     with pytest.raises(Refused, match=r"M\.gguf takes 2 MB more, and 1 MB are free"):
         download(repository, repository.file("M.gguf"), silent)
     assert not [request for request in fake_hub.seen if "/resolve/" in request.where]

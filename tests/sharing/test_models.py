@@ -110,7 +110,8 @@ def test_what_was_pulled_is_here_under_its_name_and_goes_again(fake_hub: FakeHub
         store.resolve("hf:user/model-GGUF:Q8_0@v1", SETTINGS)
 
     files = models.files_of(pulled.name, SETTINGS)
-    assert models.remove(files) == len(gguf)
+    assert models.bytes_of(files) == len(gguf)
+    models.remove(files)
     with pytest.raises(NotFound):
         store.resolve(pulled.name, SETTINGS)
     assert store.resolve(other.name, SETTINGS).path == other.path
@@ -123,7 +124,9 @@ def test_what_an_interrupted_pull_left_can_be_deleted(fake_hub: FakeHub) -> None
     left = repository_folder("user/model-GGUF") / "blobs" / f"{'ab' * 32}{INCOMPLETE}"
     left.parent.mkdir(parents=True)
     left.write_bytes(b"x" * 10)
-    assert models.remove(models.files_of("hf:user/model-GGUF:Q8_0", SETTINGS)) == 10
+    begun = models.files_of("hf:user/model-GGUF:Q8_0", SETTINGS)
+    assert models.bytes_of(begun) == 10
+    models.remove(begun)
     assert not left.exists()
     with pytest.raises(NotFound):
         models.files_of("hf:user/model-GGUF:Q8_0", SETTINGS)
@@ -148,7 +151,7 @@ def test_no_room_for_all_parts_is_told_before_the_first(
 ) -> None:
     add(fake_hub, "M-00001-of-00002.gguf", "M-00002-of-00002.gguf", data=b"x" * 600_000)
     usage = type("Usage", (), {"free": 1_000_000})
-    monkeypatch.setattr("pluralism_local.hub.download.shutil.disk_usage", lambda _: usage)
+    monkeypatch.setattr("pluralism_local.hub.cache.shutil.disk_usage", lambda _: usage)
     with pytest.raises(Refused, match="takes 1 MB more"):
         models.fetch(models.choose("hf:user/model-GGUF", offline=False), SETTINGS, silent)
     assert not [request for request in fake_hub.seen if "/resolve/" in request.where]
