@@ -33,7 +33,7 @@ PROMPT_TOKENS, COMMENT_TOKENS, ANSWER_TOKENS = 600, 768, 200
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The model to optimize: what the user calls it, its first file, its identity (see `models.identity`)."""
+    """The model to optimize: what the user calls it, its first file, its identity (see `models.store.identity`)."""
 
     name: str
     path: Path

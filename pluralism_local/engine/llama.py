@@ -89,7 +89,7 @@ class LlamaEngine(LanguageModel):
         path: the model file.
         name: what the user calls it, for records.
         sha256, fingerprint: its identity where known, for records and for adapters' base checks by the caller. Who
-            knows the fingerprint has had the header checked (`models.identity`); else it is checked here.
+            knows the fingerprint has had the header checked (`models.store.identity`); else it is checked here.
         note: told what takes long before a model is loaded for the first time.
         should_stop: polled while loading.
 

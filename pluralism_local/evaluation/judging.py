@@ -1,15 +1,13 @@
 """Which of two responses reflects more values, by a judge (Modular Pluralism §4 and App. A, overton w/ GPT-4).
 
-    [ResponsePair] ──both orders──> Judge ──the most probable of "1", "2", "tie", or its words──> Answer | Failure
-                              └ a chunk of pairs: one batch of the engine ──> one batch of the journal
-    Answer, Answer ──> PairVerdict ──standing──> win, tie and lose shares of a, position bias
-    the Verdicts of several judges ──agreement──> Fleiss' kappa
+    [ResponsePair] ──both orders──> Judge ──the most probable of "1", "2", "tie", or its words──> choice | Failure
+                                      └ a chunk of pairs: one batch of the engine ──> one batch of the journal
+    choice, choice ──> PairVerdict          (what the verdicts come to is in `standings`)
 
 Every pair is asked about as (a, b) and as (b, a); it is won only where both answers name the same response, else it is
 a tie. An answer that names none of the three is counted as unparsed and stands for a tie; a judge none of whose answers
-names one has said nothing, and has no shares. A pair fails where an order
-got no answer: the responses do not fit the judge's context (nothing is ever cut), or the model failed. It is counted
-and left out; the others go on.
+names one has said nothing, and has no shares. A pair fails where an order got no answer: the responses do not fit the
+judge's context (nothing is ever cut), or the model failed. It is counted and left out; the others go on.
 """
 
 from __future__ import annotations
@@ -66,7 +64,7 @@ class PairVerdict:
     second: JudgeChoice | None
 
     @property
-    def said(self) -> tuple[JudgeChoice, JudgeChoice]:
+    def choices(self) -> tuple[JudgeChoice, JudgeChoice]:
         """Both answers, with a tie for an unparsed one."""
         return self.first or "tie", self.second or "tie"
 
@@ -78,17 +76,17 @@ class PairVerdict:
     @property
     def outcome(self) -> PairOutcome:
         """For a."""
-        return metrics.outcome(metrics.two_orders(*self.said))
+        return metrics.outcome(metrics.two_orders(*self.choices))
 
     @property
     def flipped(self) -> bool:
         """Both answers name the same place, and so different responses."""
-        return self.said in (("1", "1"), ("2", "2"))
+        return self.choices in (("1", "1"), ("2", "2"))
 
     @property
     def inconsistent(self) -> bool:
         """A tie only because the answers differ: flipped, or a tie in one order alone."""
-        return self.outcome == "tie" and self.said != ("tie", "tie")
+        return self.outcome == "tie" and self.choices != ("tie", "tie")
 
 
 PairJudgement = PairVerdict | Failure | None
@@ -96,7 +94,7 @@ PairJudgement = PairVerdict | Failure | None
 
 
 def read_choice(reply: str) -> JudgeChoice | None:
-    """The first of 1, 2 and tie that stands in `said` as a word ("Response #2 …", "**1**", "It is a tie.").
+    """The first of 1, 2 and tie that stands in `reply` as a word ("Response #2 …", "**1**", "It is a tie.").
 
     Numbers that are part of others ("10", "1.5", "1/10"), that count ("of the 2 responses") or that are excluded
     ("not 1") are none, and "Responses 1 and 2" or the question's own "1, 2, or tie" names neither. None where nothing

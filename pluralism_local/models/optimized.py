@@ -40,7 +40,7 @@ class Source:
 
     Attributes:
         path: its first file.
-        sha256: hex digest; see `models.identity`.
+        sha256: hex digest; see `models.store.identity`.
         file_bytes: of all parts.
         mtime_ns: of the part that was changed last.
     """
@@ -140,7 +140,7 @@ def keep(
     progress: Callable[[float], None],
     should_stop: Callable[[], bool],
 ) -> None:
-    """Move the whole file `candidate` to `kept.path`, and note it there; readers see the old copy or the new one.
+    """Move the whole file `candidate` to `copy.path`, and note it there; readers see the old copy or the new one.
 
     Raises:
         Cancelled: `should_stop` turned true while it was copied to another disk; nothing is kept.
