@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from pluralism_local.errors import InvalidInput, NotFound
 from pluralism_local.files import open_regular, write_atomic
 from pluralism_local.locks import only_writer
@@ -34,6 +36,9 @@ VARIABLE = "PLOCAL_REMOTE_KEY"
 COMMAND_SECONDS = 60
 IN_KEYRING = ""
 """What the file holds of a key that the keyring has."""
+
+_ENTRIES = TypeAdapter(dict[str, str])
+"""The file: by server its key, or `IN_KEYRING`."""
 
 
 def origin_of(where: RemoteUrl) -> str:
@@ -57,25 +62,31 @@ class ApiKeys:
         """The key of a server; None if none was set.
 
         Raises:
-            InvalidInput: the keyring that has it cannot be read.
+            InvalidInput: the file, or the keyring that has the key, cannot be read, so that no other key goes instead.
         """
         key = self._read().get(origin)
         if key != IN_KEYRING:
             return key
         keyring = real_keyring()
         try:
-            return keyring and keyring.get_password(SERVICE, origin)
+            stored = keyring and keyring.get_password(SERVICE, origin)
         except Exception as error:  # its back ends raise what they like
             raise InvalidInput(
                 f"The keyring does not give the key of {origin}: {type(error).__name__}.",
                 "Unlock it, or set the key again.",
             ) from error
+        if not isinstance(stored, str):
+            raise InvalidInput(
+                f"The key of {origin} was put into a keyring, and is in none that can be used here.",
+                "Install the package keyring and unlock it, or set the key again.",
+            )
+        return stored
 
     def put(self, origin: str, key: str) -> bool:
         """Keep a key; whether in a keyring, and not in the file.
 
         Raises:
-            InvalidInput: it is empty or has characters that no key has, or the file cannot be written.
+            InvalidInput: it is empty or has characters that no key has, or the file cannot be read or written.
         """
         key = key.strip()
         if not key or not (key.isascii() and key.isprintable()):
@@ -93,7 +104,7 @@ class ApiKeys:
         """Forget a key.
 
         Raises:
-            NotFound: none was set. InvalidInput: the file cannot be written.
+            NotFound: none was set. InvalidInput: the file cannot be read or written, or the keyring does not delete it.
         """
         held = self._read().get(origin)
         if held is None:
@@ -109,18 +120,25 @@ class ApiKeys:
         self._change(origin, None)
 
     def places(self) -> dict[str, str]:
-        """Where each server's key lies: ``"keyring"``, or the file."""
+        """Where each server's key lies: ``"keyring"``, or the file.
+
+        Raises:
+            InvalidInput: the file cannot be read.
+        """
         held = self._read().items()
         return {origin: "keyring" if key == IN_KEYRING else str(self.file) for origin, key in sorted(held)}
 
     def _read(self) -> dict[str, str]:
+        """What the file holds; nothing without one. One that cannot be read is not written over as an empty one."""
         try:
             with open_regular(self.file) as file:
-                entries = json.loads(file.read())
-        except (NotFound, InvalidInput, OSError, ValueError, RecursionError):
+                return _ENTRIES.validate_json(file.read())
+        except NotFound:
             return {}
-        pairs = entries.items() if isinstance(entries, dict) else ()
-        return {origin: key for origin, key in pairs if isinstance(key, str)}
+        except (OSError, ValidationError):
+            raise InvalidInput(
+                f"{self.file} is no list of keys that can be read.", "Delete it, and set the keys again."
+            ) from None  # pydantic's error quotes what it read
 
     def _change(self, origin: str, key: str | None) -> None:
         try:
@@ -147,9 +165,8 @@ def real_keyring() -> Any | None:
     keyring: Any = importlib.import_module("keyring")
     try:
         backend = keyring.get_keyring()
-        return (
-            keyring if backend.priority >= 1 else None
-        )  # below are those that keep nothing, or keep it open
+        # below 1 are those that keep nothing, or keep it open
+        return keyring if backend.priority >= 1 else None
     except Exception:  # noqa: BLE001 - a back end that cannot even be asked is none
         return None
 
@@ -171,7 +188,7 @@ def key_for(
         general: whether PLOCAL_REMOTE_KEY may go there.
 
     Raises:
-        InvalidInput: the variable that the config names is not set, or its command fails.
+        InvalidInput: the variable that the config names is not set, its command fails, or as `ApiKeys.get`.
     """
     environ = os.environ if environ is None else environ
     if remote is not None and remote.api_key_env:

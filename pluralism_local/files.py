@@ -117,11 +117,13 @@ def replace_whole(path: Path, content: bytes) -> None:
     sweep(path.parent, path.name)
     with beside(path) as temporary:
         with temporary.open("r+b") as file:
+            # a new file has the user's own permissions, one that is there keeps its, which may guard a secret: so
+            # before there is anything to read
+            if path.exists():
+                temporary.chmod(stat.S_IMODE(path.stat().st_mode))
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        if path.exists():  # a new file has the user's own permissions, one that is there keeps its
-            temporary.chmod(stat.S_IMODE(path.stat().st_mode))
         temporary.replace(path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 import sys
 from pathlib import Path
@@ -88,6 +89,31 @@ def test_a_key_that_cannot_be_had_is_said_and_no_other_is_sent_instead(keys: Api
             key_for(WHERE, remote(**fields), keys, name="office", environ={})
         assert part in refusal.value.message
         assert SECRET not in f"{refusal.value} {refusal.value.hint}"
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"https://a.example.org": 1, "k": "sk-0123456789abcdef"}'])
+def test_a_file_that_cannot_be_read_is_left_as_it_is(keys: ApiKeys, content: str) -> None:
+    keys.file.parent.mkdir()
+    keys.file.write_text(content)
+    for use in (
+        lambda: keys.put("https://b.example.org", SECRET),
+        lambda: keys.remove("https://a.example.org"),
+        lambda: key_for(WHERE, None, keys, environ={"PLOCAL_REMOTE_KEY": "general"}),
+        keys.places,
+    ):
+        with pytest.raises(InvalidInput, match="no list of keys") as refusal:
+            use()
+        assert SECRET not in repr(refusal.value.__cause__)
+    assert keys.file.read_text() == content
+
+
+def test_a_key_in_a_keyring_that_is_gone_is_replaced_by_no_other(keys: ApiKeys) -> None:
+    keys.put(origin_of(WHERE), SECRET)
+    keys.file.write_text(json.dumps({origin_of(WHERE): api_keys.IN_KEYRING}))
+    with pytest.raises(InvalidInput, match="keyring"):
+        key_for(WHERE, None, keys, environ={"PLOCAL_REMOTE_KEY": "general"})
+    keys.remove(origin_of(WHERE))
+    assert key_for(WHERE, None, keys, environ={"PLOCAL_REMOTE_KEY": "general"}) == "general"
 
 
 class Ring(ModuleType):

@@ -161,6 +161,22 @@ def test_a_new_file_and_its_folders(tmp_path: Path) -> None:
     assert [path.name for path in file.parent.iterdir()] == [file.name]
 
 
+def test_what_is_to_replace_a_private_file_is_private_while_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "keys.json"
+    file.write_text("old")
+    file.chmod(0o600)
+    modes: list[int] = []
+
+    def look(_number: int) -> None:
+        modes.extend(stat.S_IMODE(path.stat().st_mode) for path in tmp_path.glob(".*.part"))
+
+    monkeypatch.setattr(os, "fsync", look)
+    write_atomic(file, "new")
+    assert modes == [0o600] and file.read_text() == "new"
+
+
 @pytest.mark.parametrize("name", ["a\0b", "x" * 300, "file.txt/below"])
 def test_names_that_cannot_be(tmp_path: Path, name: str) -> None:
     (tmp_path / "file.txt").touch()
