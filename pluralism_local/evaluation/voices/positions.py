@@ -1,6 +1,6 @@
 """How many different positions an ask's comments take, by entailment both ways.
 
-    comments of one question ──first two sentences──> ordered pairs ──NliScorer──> entails [n, n] ──count──> 1 … n
+    comments of one question ──first two sentences──> pairs ──NliScorer──> entails [n, n] ──count──> 1 … n
 
 Two comments hold the same position where each entails the other; a comment joins the first position whose first comment
 it agrees with so. Only the beginnings are compared, where a comment says what it is for: whole comments hardly ever
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
@@ -49,25 +50,27 @@ def positions(
     for comment in comments:
         if comment.text.strip():
             by_question[comment.question].append(beginning(comment.text))
-    pairs = [
+    forward = dict.fromkeys(
         NliPair(premise, hypothesis)
         for texts in by_question.values()
-        for premise in texts
-        for hypothesis in texts
+        for premise, hypothesis in combinations(texts, 2)
         if premise != hypothesis
-    ]
-    scores = scorer.score(list(dict.fromkeys(pairs)), should_stop=should_stop)
-    entailing = {
-        pair
-        for pair, row in zip(dict.fromkeys(pairs), scores, strict=True)
-        if int(np.argmax(row)) == ENTAILMENT
-    }
+    )
+    entailing = _entailing(list(forward), scorer, should_stop)
+    # where the first does not entail the second, the other direction changes nothing
+    backward = (NliPair(pair.hypothesis, pair.premise) for pair in forward if pair in entailing)
+    entailing |= _entailing([pair for pair in backward if pair not in forward], scorer, should_stop)
     return {
         question: count_positions(
             np.array([[a == b or NliPair(a, b) in entailing for b in texts] for a in texts], dtype=np.bool_)
         )
         for question, texts in by_question.items()
     }
+
+
+def _entailing(pairs: Sequence[NliPair], scorer: NliScorer, should_stop: ShouldStop) -> set[NliPair]:
+    scores = scorer.score(pairs, should_stop=should_stop)
+    return {pair for pair, row in zip(pairs, scores, strict=True) if int(np.argmax(row)) == ENTAILMENT}
 
 
 def beginning(text: str) -> str:
