@@ -10,7 +10,8 @@ import typer
 
 from pluralism_local.cli import options
 from pluralism_local.cli.output import Output
-from pluralism_local.cli.transfers import DryRun, TransferLine, bind_cards, size
+from pluralism_local.cli.transfers import DryRun, TransferLine, bind_cards
+from pluralism_local.display.figures import transfer_size
 from pluralism_local.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def push(
         "private": private,
         "commit": None,
     }
-    lines = [f"{file}  {size(path.stat().st_size)}" for file, path in plan.files.items()]
+    lines = [f"{file}  {transfer_size(path.stat().st_size)}" for file, path in plan.files.items()]
     if not yes:
         out.show(record, "\n".join([f"To hf:{plan.repository} would go:", *(f"  {line}" for line in lines)]))
         out.note("Nothing was sent; --yes sends it.")
@@ -138,10 +139,12 @@ def _pull_paper(out: Output, data_dir: Path, settings: Settings, *, with_base: b
         models.choose(paper.base_model(), offline=settings.offline) if with_base and here is None else None
     )
     missing = plan.missing + (choice.missing if choice is not None else 0)
-    base = here or (f"{choice.name} ({size(choice.missing)})" if choice is not None else "not fetched")
+    base = here or (
+        f"{choice.name} ({transfer_size(choice.missing)})" if choice is not None else "not fetched"
+    )
     out.note(
-        f"{len(plan.pending)} communities to fetch ({size(plan.missing)}), {len(plan.here)} are here; base: {base}; "
-        f"{size(missing)} in all."
+        f"{len(plan.pending)} communities to fetch ({transfer_size(plan.missing)}), {len(plan.here)} are here; "
+        f"base: {base}; {transfer_size(missing)} in all."
     )
     if dry_run:
         record = {

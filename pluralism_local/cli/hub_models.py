@@ -8,7 +8,8 @@ import typer
 
 from pluralism_local.cli import options
 from pluralism_local.cli.output import Output, table
-from pluralism_local.cli.transfers import DryRun, TransferLine, bind_cards, confirm, size
+from pluralism_local.cli.transfers import DryRun, TransferLine, bind_cards, confirm
+from pluralism_local.display.figures import transfer_size
 
 if TYPE_CHECKING:
     from pluralism_local.config import Settings
@@ -51,7 +52,7 @@ def pull(
     choice = models.choose(name, offline=settings.offline)
     _tell(out, choice)
     if dry_run:
-        out.show(_plan(choice), f"{choice.name}  {size(choice.bytes)}")
+        out.show(_plan(choice), f"{choice.name}  {transfer_size(choice.bytes)}")
         return
     with TransferLine(out, choice.name, choice.missing) as progress:
         pulled = models.fetch(choice, settings, progress)
@@ -92,9 +93,9 @@ def rm(
     if dry_run:
         out.show(record, "\n".join(map(str, files)))
         return
-    confirm(out, f"Delete {name} ({size(bytes)}) from the Hub's cache?", yes=yes)
+    confirm(out, f"Delete {name} ({transfer_size(bytes)}) from the Hub's cache?", yes=yes)
     models.remove(files)
-    out.show(record, f"Deleted {name}: {size(bytes)}.")
+    out.show(record, f"Deleted {name}: {transfer_size(bytes)}.")
     if settings.model == name:
         out.warn(f"{name} is still the default model; `plocal models default NAME` chooses another.")
 
@@ -110,8 +111,8 @@ def show_recommended(out: Output) -> None:
     rows = [
         [
             model.name,
-            size(model.bytes),
-            size(model.memory_bytes),
+            transfer_size(model.bytes),
+            transfer_size(model.memory_bytes),
             _fits(machine, model),
             model.licence,
             model.good_for,
@@ -150,12 +151,12 @@ def _tell(out: Output, choice: Choice) -> None:
     state = (
         "all of it is here"
         if not choice.missing
-        else f"{size(choice.missing)} to fetch"
+        else f"{transfer_size(choice.missing)} to fetch"
         if begun
         else "to fetch"
     )
     out.note(
-        f"{choice.files[0].name}, {size(choice.bytes)}{parts}, {state}; licence {licence}; "
+        f"{choice.files[0].name}, {transfer_size(choice.bytes)}{parts}, {state}; licence {licence}; "
         f"revision {choice.repository.commit[:12]}"
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 import typer
 
 from pluralism_local.cli.output import Output
-from pluralism_local.display.figures import duration
+from pluralism_local.display.figures import duration, transfer_size
 from pluralism_local.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class TransferLine:
 
     def __enter__(self) -> Self:
         if self._missing and not self._out.interactive:
-            self._out.note(f"Fetching {self._name} ({size(self._missing)}) …")
+            self._out.note(f"Fetching {self._name} ({transfer_size(self._missing)}) …")
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
@@ -57,7 +57,7 @@ def progress_line(transfer: Transfer) -> str:
     share = transfer.done / transfer.total if transfer.total else 1.0
     if transfer.checking:
         return f"{name}: checking, {share:.0%}"
-    line = f"{name}: {share:.0%} of {size(transfer.total)}"
+    line = f"{name}: {share:.0%} of {transfer_size(transfer.total)}"
     if transfer.rate is not None:
         line += f", {transfer.rate / 1e6:.1f} MB/s"
     if transfer.seconds_left is not None:
@@ -86,10 +86,3 @@ def bind_cards(out: Output, settings: Settings) -> None:
 
     for community, model in bases.bind(own_folder(config.paths().data_dir), settings):
         out.note(f"{community}: its base is here, {model}; the card has its fingerprint.")
-
-
-def size(count: int) -> str:
-    """``4.37 GB``, ``98 MB``, ``12 kB``."""
-    from pluralism_local.hub.troubles import gigabytes
-
-    return gigabytes(count)

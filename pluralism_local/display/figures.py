@@ -89,11 +89,18 @@ def many(count: int, thing: str, things: str = "") -> str:
 
 def size(file_bytes: int | None) -> str:
     """``1.2 GB``, ``92 MB``, ``12 kB``; ``-`` for None."""
-    if file_bytes is None:
-        return "-"
-    if file_bytes >= 1e9:
-        return f"{file_bytes / 1e9:.1f} GB"
-    return f"{file_bytes / 1e6:.0f} MB" if file_bytes >= 1e6 else f"{-(-file_bytes // 1000)} kB"
+    return "-" if file_bytes is None else _in_units(file_bytes, 1)
+
+
+def transfer_size(count: int) -> str:
+    """``4.37 GB``, ``98 MB``, ``12 kB``: of what is fetched or sent, with a digit more than `size`."""
+    return _in_units(count, 2)
+
+
+def _in_units(count: int, decimals: int) -> str:
+    if count >= 1e9:
+        return f"{count / 1e9:.{decimals}f} GB"
+    return f"{count / 1e6:.0f} MB" if count >= 1e6 else f"{-(-count // 1000)} kB"
 
 
 def finite(value: object) -> float | None:

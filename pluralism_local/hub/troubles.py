@@ -15,6 +15,7 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pluralism_local.display.figures import transfer_size
 from pluralism_local.errors import NotFound, PlocalError, Refused, RemoteFailure
 from pluralism_local.hub.session import client, endpoint, has_token
 
@@ -61,16 +62,9 @@ def translated(repo: str, revision: str | None = None) -> Iterator[None]:
 def no_room(what: str, needed: int, free: int, folder: str) -> Refused:
     """That a file is larger than what is free."""
     return Refused(
-        f"{what} takes {gigabytes(needed)} more, and {gigabytes(free)} are free in {folder}.",
+        f"{what} takes {transfer_size(needed)} more, and {transfer_size(free)} are free in {folder}.",
         "Free some space, take a smaller quantization, or set HF_HOME to a folder on another disk.",
     )
-
-
-def gigabytes(count: int) -> str:
-    """``4.37 GB``, ``98 MB``, ``12 kB``."""
-    if count >= 1e9:
-        return f"{count / 1e9:.2f} GB"
-    return f"{count / 1e6:.0f} MB" if count >= 1e6 else f"{max(1, round(count / 1e3))} kB"
 
 
 def _refusal(error: Exception, repo: str, revision: str | None) -> PlocalError:

@@ -145,22 +145,29 @@ def parts(path: Path) -> tuple[Path, ...]:
         InvalidInput: `path` is a part but not the first, which llama.cpp starts from.
     """
     match = _PART.fullmatch(path.name)
-    if match is None:
-        return (path,)
-    stem, index, count = match["stem"], int(match["index"]), int(match["count"])
-    if index != 1:
+    if match is not None and int(match["index"]) != 1:
         raise InvalidInput(
-            f"{path} is part {index} of {count}.", f"Give the first part, {stem}-00001-of-{count:05}.gguf."
+            f"{path} is part {int(match['index'])} of {int(match['count'])}.",
+            f"Give the first part, {match['stem']}-00001-of-{match['count']}.gguf.",
         )
-    others = [path.with_name(f"{stem}-{number:05}-of-{count:05}.gguf") for number in range(2, count + 1)]
-    missing = [other.name for other in others if not other.is_file()]
+    files = tuple(path.with_name(name) for name in part_names(path.name))
+    missing = [other.name for other in files[1:] if not other.is_file()]
     if missing:
         absent = many(len(missing), "is", "are")
         raise NotFound(
-            f"{path} is the first of {count} parts; {absent} not beside it, first {missing[0]}.",
+            f"{path} is the first of {len(files)} parts; {absent} not beside it, first {missing[0]}.",
             "Get the missing parts into the same folder.",
         )
-    return (path, *others)
+    return files
+
+
+def part_names(first: str) -> tuple[str, ...]:
+    """Names of all files of the model whose first file is called so: that name alone, or those of its parts."""
+    match = _PART.fullmatch(first)
+    if match is None:
+        return (first,)
+    numbers = range(2, int(match["count"]) + 1)
+    return (first, *(f"{match['stem']}-{number:05}-of-{match['count']}.gguf" for number in numbers))
 
 
 def read_model_header(path: Path) -> GGUFHeader:

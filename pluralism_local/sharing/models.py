@@ -6,26 +6,23 @@ name ──files_of──> what `remove` would delete
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pluralism_local.config import Settings
+from pluralism_local.display.figures import transfer_size
 from pluralism_local.errors import InvalidInput, NotFound, PlocalError
 from pluralism_local.hub.cache import fitting, is_model_file, repository_folder
 from pluralism_local.hub.download import INCOMPLETE, Progress, download, missing_bytes, require_room
 from pluralism_local.hub.repository import HubFile, Repository, look_up
 from pluralism_local.hub.session import require_online
-from pluralism_local.hub.troubles import gigabytes
 from pluralism_local.model_names import Hub, parse
 from pluralism_local.models import store
-from pluralism_local.models.details import parts, read_model_header
+from pluralism_local.models.details import part_names, parts, read_model_header
 
 USUAL = "Q4_K_M"
 """The quantization that is taken where nobody said and there are several."""
-
-_FIRST_PART = re.compile(r"-00001-of-(\d{5})\.gguf$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +75,7 @@ def choose(name: str, *, offline: bool) -> Choice:
     if not models:
         raise NotFound(f"{repository.id} has no GGUF file.", _where_else(repository))
     first = models[_chosen(repository, models, place.selector)]
-    files = _with_parts(repository, first)
+    files = tuple(repository.file(part) for part in part_names(first.name))
     suffix = "" if place.selector is None and len(models) == 1 else f":{place.selector or USUAL}"
     at = "" if place.revision is None else f"@{place.revision}"
     missing = sum(missing_bytes(repository, file) for file in files)
@@ -158,7 +155,7 @@ def _chosen(repository: Repository, models: dict[str, HubFile], quant: str | Non
     matches = fitting(models, quant or USUAL)
     if len(matches) == 1:
         return matches[0]
-    listed = ", ".join(f"{name} ({gigabytes(models[name].bytes)})" for name in matches or sorted(models))
+    listed = ", ".join(f"{name} ({transfer_size(models[name].bytes)})" for name in matches or sorted(models))
     if quant is None:
         raise InvalidInput(
             f"{repository.id} has several models: {listed}.", f"Say which: hf:{repository.id}:QUANT."
@@ -166,14 +163,6 @@ def _chosen(repository: Repository, models: dict[str, HubFile], quant: str | Non
     if matches:
         raise InvalidInput(f"'{quant}' fits several files: {listed}.", "Give the whole name of one.")
     raise NotFound(f"No file of {repository.id} fits '{quant}'.", f"There are {listed}.")
-
-
-def _with_parts(repository: Repository, first: HubFile) -> tuple[HubFile, ...]:
-    match = _FIRST_PART.search(first.name)
-    if match is None:
-        return (first,)
-    stem, count = first.name[: match.start()], int(match[1])
-    return tuple(repository.file(f"{stem}-{number:05}-of-{count:05}.gguf") for number in range(1, count + 1))
 
 
 def _where_else(repository: Repository) -> str:

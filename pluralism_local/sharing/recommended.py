@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+from pluralism_local.display.figures import transfer_size
 from pluralism_local.errors import NotFound
 from pluralism_local.hub.cache import free_bytes
-from pluralism_local.hub.troubles import gigabytes
 
 NAME = "recommended"
 """What `models pull` takes for the best of the list."""
@@ -109,10 +109,10 @@ def best(machine: Machine, listed: Sequence[Recommended] | None = None) -> Recom
         if machine.runs(model) and model.bytes <= machine.free:
             return model
     smallest = min(every, key=lambda model: model.memory_bytes)
-    memory = "unknown" if machine.memory is None else gigabytes(machine.memory)
+    memory = "unknown" if machine.memory is None else transfer_size(machine.memory)
     raise NotFound(
-        f"No model of the list fits: the smallest takes {gigabytes(smallest.memory_bytes)} of memory and "
-        f"{gigabytes(smallest.bytes)} of disk; here are {memory} and {gigabytes(machine.free)} free.",
+        f"No model of the list fits: the smallest takes {transfer_size(smallest.memory_bytes)} of memory and "
+        f"{transfer_size(smallest.bytes)} of disk; here are {memory} and {transfer_size(machine.free)} free.",
         "The starter runs on less. `plocal models ls --recommended` shows the list.",
     )
 
@@ -124,8 +124,8 @@ def advice(machine: Machine) -> str | None:
     except NotFound:
         return None
     return (
-        f"The starter is for trying things out. {model.title} ({gigabytes(model.bytes)}) fits this machine and answers "
-        f"far better: plocal models pull {NAME}"
+        f"The starter is for trying things out. {model.title} ({transfer_size(model.bytes)}) fits this machine and "
+        f"answers far better: plocal models pull {NAME}"
     )
 
 
