@@ -4,8 +4,8 @@
     OptionRequest ──> chat/completions, one token with top_logprobs ──> bounded() ──> OptionDistribution
 
 Requests go out one after the other, or as many at once as `RemoteOptions.parallel` says, over connections that live as
-long as the call (`remote_line`). The engine is synchronous; it cannot be called from
-a thread whose own event loop is running.
+long as the call (`remote_line`). The engine is synchronous; it cannot be called from a thread whose own event loop is
+running.
 
 Failures: an unreachable server, a refused key, a wrong path, a silent, garbled or cut answer: RemoteFailure;
 429, 5xx and a hang-up only after three retries. A cut answer is never passed off as a whole one; what came of it has
@@ -167,7 +167,7 @@ class RemoteEngine(LanguageModel):
                 for index, request in enumerate(requests):
                     yield from self._answer(line, index, request)
                 return
-            with suppress(Stopped):  # as above
+            with suppress(Stopped):  # the answers will say so
                 self._prepare(line)
         works = [partial(self._answered, index, request) for index, request in enumerate(requests)]
         yield from remote_together.run(works, self._options.parallel, should_stop)
@@ -339,11 +339,12 @@ class RemoteEngine(LanguageModel):
         """A line for one call; what it learns about the server is remembered."""
         if self._closed:
             raise EngineFailure("This remote engine is closed.")
-        line = Line(
-            self._access.client(self._timeout), self._server, self._dialect, should_stop, self._timeout
-        )
+        dialect = self._dialect
+        line = Line(self._access.client(self._timeout), self._server, dialect, should_stop, self._timeout)
         with line:
             try:
                 yield line
             finally:
-                self._dialect = line.dialect
+                # another line, at the same time, may have learned what this one did not
+                if line.dialect != dialect:
+                    self._dialect = line.dialect

@@ -76,7 +76,6 @@ class Api:
         self._service, self._limits, self._tell = service, limits, tell
         self.queue = FairQueue(limits.waiting)
         self.worker = Worker(service, self.queue)
-        self._closing = False
         routes = [
             Route("/health", self._health),
             Route("/v1/models", self._models),
@@ -90,16 +89,15 @@ class Api:
 
     def close(self) -> None:
         """Take no more requests; the one that is being answered goes on."""
-        self._closing = True
         self.queue.close()
 
     async def _health(self, _request: Request) -> JSONResponse:
         state = {
-            "status": "ending" if self._closing else "ok",
+            "status": "ending" if self.queue.closed else "ok",
             "answering": self.worker.answering,
             "waiting": len(self.queue),
         }
-        return JSONResponse(state, 503 if self._closing else 200)
+        return JSONResponse(state, 503 if self.queue.closed else 200)
 
     async def _models(self, _request: Request) -> JSONResponse:
         return JSONResponse({"object": "list", "data": [_described(name) for name in self._service.names()]})
@@ -116,7 +114,7 @@ class Api:
         """A reply that writes itself once the request is read and waits in the queue."""
         peer = f"{request.client.host}:{request.client.port}" if request.client else ""
         try:
-            if self._closing:
+            if self.queue.closed:  # and nothing is read any more
                 raise ending()
             chat = self._service.read(await self._body(request))
             job = Job(chat.client or peer, chat)
@@ -207,10 +205,10 @@ class Reply:
                 await self._fail(event)(scope, receive, send)
                 return
             result = event if isinstance(event, Result) else None
-        if result.complete or result.answer:
-            reply = JSONResponse(replies.completion(self._label, self._job.request, result))
-        else:
+        if replies.why_no_answer(result):
             reply = JSONResponse(replies.incomplete(result), 502)
+        else:
+            reply = JSONResponse(replies.completion(self._label, self._job.request, result))
         await reply(scope, receive, send)
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -46,7 +46,7 @@ class Chunks:
         return []
 
     def _last(self, result: Result) -> list[dict[str, Any]]:
-        if not result.complete and not result.answer:
+        if replies.why_no_answer(result):
             return [replies.incomplete(result)]
         self.whole = True
         chunks = []

@@ -55,13 +55,13 @@ class Job:
 
 
 class FairQueue:
-    """Jobs of several clients, `most` of them at once; the clients take turns."""
+    """Jobs of several clients, `most` of them at once; the clients take turns. `closed`: it takes no more."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._clients: OrderedDict[str, deque[Job]] = OrderedDict()
         self._changed = threading.Condition()
-        self._closed = False
+        self.closed = False
 
     def __len__(self) -> int:
         with self._changed:
@@ -74,7 +74,7 @@ class FairQueue:
             Rejected: the queue is full (429), or the server is about to end (503).
         """
         with self._changed:
-            if self._closed:
+            if self.closed:
                 raise ending()
             if sum(map(len, self._clients.values())) >= self._most:
                 raise Rejected(
@@ -89,9 +89,9 @@ class FairQueue:
     def take(self) -> Job | None:
         """The next job, waited for; None once the queue is closed."""
         with self._changed:
-            while not self._clients and not self._closed:
+            while not self._clients and not self.closed:
                 self._changed.wait()
-            if self._closed:
+            if self.closed:
                 return None
             client, jobs = self._clients.popitem(last=False)
             job = jobs.popleft()
@@ -111,7 +111,7 @@ class FairQueue:
     def close(self) -> None:
         """Take no more; those that wait are told so."""
         with self._changed:
-            self._closed = True
+            self.closed = True
             waiting = [job for jobs in self._clients.values() for job in jobs]
             self._clients.clear()
             self._changed.notify_all()

@@ -153,9 +153,9 @@ def problem(error: BaseException) -> tuple[int, dict[str, Any], dict[str, str]]:
     if isinstance(error, Rejected):
         return error.status, _error(error.status, error.message, error.code), error.headers
     if not isinstance(error, PlocalError):
-        message = "There is not enough memory." if isinstance(error, MemoryError) else "Something unexpected"
-        if not isinstance(error, MemoryError):
-            message = f"{message} went wrong: {type(error).__name__}. The server's terminal says more."
+        message = f"Something unexpected went wrong: {type(error).__name__}. The server's terminal says more."
+        if isinstance(error, MemoryError):
+            message = "There is not enough memory."
         return 500, _error(500, message, "unexpected"), {}
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
     message = without_credentials(f"{error.message} {error.hint}".strip())
@@ -165,10 +165,16 @@ def problem(error: BaseException) -> tuple[int, dict[str, Any], dict[str, str]]:
     return status, _error(status, message, error.code), {}
 
 
+def why_no_answer(result: Result) -> str:
+    """Why a result has no answer, in sentences; empty where it has one."""
+    if result.complete or result.answer:
+        return ""
+    return f"There is no answer. {result.warnings[-1] if result.warnings else 'It was stopped.'}"
+
+
 def incomplete(result: Result) -> dict[str, Any]:
     """The error of a result without an answer; what there is of it stands beside it."""
-    reason = result.warnings[-1] if result.warnings else "It was stopped."
-    return _error(502, f"There is no answer. {reason}", "no_answer") | {"plural": plural(result)}
+    return _error(502, why_no_answer(result), "no_answer") | {"plural": plural(result)}
 
 
 def _error(status: int, message: str, code: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from pluralism_local.mode_specs import DEFAULT, SPECS, ModeName
 from pluralism_local.records import to_record
 from pluralism_local.results import CommentDone, CommentStarted, Result
 from pluralism_local.serve.queue import FairQueue, Job, Worker
-from pluralism_local.serve.replies import Rejected, problem
+from pluralism_local.serve.replies import Rejected, problem, why_no_answer
 from pluralism_local.serve.requests import ChatRequest
 from pluralism_local.serve.service import Service
 
@@ -137,10 +137,8 @@ def _told(result: Result) -> dict[str, Any]:
     Raises:
         ToolError: there is no answer.
     """
-    if not result.complete and not result.answer:
-        raise ToolError(
-            f"There is no answer. {result.warnings[-1] if result.warnings else 'It was stopped.'}"
-        )
+    if reason := why_no_answer(result):
+        raise ToolError(reason)
     record = to_record(result)
     return {
         "answer": result.answer,

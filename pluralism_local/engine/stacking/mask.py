@@ -49,7 +49,7 @@ class Mask:
         self._output_lines = np.zeros((most_rows, rank), np.float32)  # what the last layer is cut down to
         self._masks: dict[int, Tensor] = {}
         self._ready: dict[tuple[int, bool], int] = {}
-        self._rows = self._outputs = self._wanted = self._masked = 0
+        self._rows = self._outputs = self._due = self._masked = 0
         self._fault = ""
         self._error: BaseException | None = None
 
@@ -59,7 +59,7 @@ class Mask:
         Raises: LookupError: a row's slot is not in the stack (a bug).
         """
         self._rows, self._outputs = len(rows), sum(row.output for row in rows)
-        self._wanted, self._masked, self._fault, self._error = self._targets * adapter, 0, "", None
+        self._due, self._masked, self._fault, self._error = self._targets * adapter, 0, "", None
         lines, outputs = self._lines[: len(rows)], []
         lines.fill(0.0)
         for place, row in enumerate(rows):
@@ -88,8 +88,8 @@ class Mask:
         """
         if self._error is not None:
             raise self._error
-        if self._fault or self._masked != self._wanted:
-            told = self._fault or f"{self._masked} of {self._wanted} targets were masked"
+        if self._fault or self._masked != self._due:
+            told = self._fault or f"{self._masked} of {self._due} targets were masked"
             raise EngineFailure(f"llama.cpp computes stacked adapters in another way than expected: {told}.")
 
     def _count(self, node: Tensor) -> None:
