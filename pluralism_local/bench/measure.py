@@ -41,12 +41,12 @@ class _Noting(LlamaEngine):
 
     def __init__(self, path: Path, *, name: str, options: LlamaOptions) -> None:
         super().__init__(path, name=name, options=options)
-        self.asked: list[Request] = []
+        self.requests: list[Request] = []
 
     def generate(
         self, requests: Sequence[Request], *, should_stop: ShouldStop = never
     ) -> Generator[EngineEvent, None, None]:
-        self.asked += requests
+        self.requests += requests
         return super().generate(requests, should_stop=should_stop)
 
 
@@ -168,7 +168,7 @@ def _one_ask(path: Path, name: str, ask: Ask, options: LlamaOptions) -> _Run:
                 request.sampling.max_tokens,
                 request.sampling.temperature,
             )
-            for request in engine.asked
+            for request in engine.requests
         )
         return _Run(last, loaded, works, engine.threads, engine.info.plan, engine.stats)
 

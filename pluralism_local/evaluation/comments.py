@@ -79,15 +79,15 @@ class CommentStore:
     ) -> None:
         self._journal, self._info, self._asker = journal, info, asker
         self._task, self._sampling, self._template = task, sampling, template
-        self._known: dict[str, CommunityComment | Failure] = {}
+        self._replies: dict[str, CommunityComment | Failure] = {}
         if journal is not None:
             check_records(StoredComment, journal.records, journal.path)
-            self._known = {record["key"]: _read(record) for record in journal.records}
+            self._replies = {record["key"]: _read(record) for record in journal.records}
         self._beside = {record["key"]: record for record in beside if failure_in(record) is None}
         self._shared = shared if info.sha256 else None
         if again:
-            self._known = {
-                key: reply for key, reply in self._known.items() if isinstance(reply, CommunityComment)
+            self._replies = {
+                key: reply for key, reply in self._replies.items() if isinstance(reply, CommunityComment)
             }
 
     def find(self, requests: Sequence[CommentRequest]) -> list[CommunityComment | Failure]:
@@ -99,16 +99,16 @@ class CommentStore:
         keys = [self._key(request) for request in requests]
         self._take_over(keys)
         missing = {
-            key: request for key, request in zip(keys, requests, strict=True) if key not in self._known
+            key: request for key, request in zip(keys, requests, strict=True) if key not in self._replies
         }  # a dict, so that equal ones are asked once
         if missing:
             self._generate(missing)
-        return [self._known[key] for key in keys]
+        return [self._replies[key] for key in keys]
 
     def missing(self, requests: Sequence[CommentRequest]) -> int:
         """How many of them would have to be generated."""
         keys = {self._key(request) for request in requests}
-        return len(keys - self._known.keys() - self._beside.keys())
+        return len(keys - self._replies.keys() - self._beside.keys())
 
     def request(self, request: CommentRequest) -> Request:
         """What the communities' model is asked."""
@@ -123,13 +123,13 @@ class CommentStore:
 
     def _take_over(self, keys: Sequence[str]) -> None:
         """Make what other runs kept of these this run's own."""
-        absent = [key for key in dict.fromkeys(keys) if key not in self._known]
+        absent = [key for key in dict.fromkeys(keys) if key not in self._replies]
         used = {key: self._beside[key] for key in absent if key in self._beside}
         if self._shared is not None:
             used |= self._shared.find([key for key in absent if key not in used])
         if used and self._journal is not None:
             self._journal.append(list(used.values()))
-        self._known |= {key: _read(record) for key, record in used.items()}
+        self._replies |= {key: _read(record) for key, record in used.items()}
 
     def _generate(self, missing: Mapping[str, CommentRequest]) -> None:
         if self._asker is None:
@@ -142,7 +142,7 @@ class CommentStore:
                 if isinstance(done, Failure)
                 else CommunityComment(done.text.strip(), done.finish, done.usage)
             )
-            self._known[key] = reply
+            self._replies[key] = reply
             record = {"key": key, "community": request.voice.id, "sample": request.sample.id, **_write(reply)}
             if request.max_tokens not in (None, self._sampling.max_tokens):
                 record["max_tokens"] = request.max_tokens  # so that readers find it who cannot count tokens

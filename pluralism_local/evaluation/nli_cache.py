@@ -48,11 +48,11 @@ class RememberedNli:
         beside: Sequence[Record] = (),
     ) -> None:
         self._scorer, self._journal, self._progress = scorer, journal, progress
-        self._known: dict[str, list[float]] = {}
+        self._rows: dict[str, list[float]] = {}
         self._beside = {record["key"]: record for record in beside}
         if journal is not None:
             check_records(StoredEntailment, journal.records, journal.path)
-            self._known = {record["key"]: record["p"] for record in journal.records}
+            self._rows = {record["key"]: record["p"] for record in journal.records}
 
     @property
     def name(self) -> str:
@@ -76,7 +76,7 @@ class RememberedNli:
         self._take_over(keys)
         # neighbours of one premise share its computation
         missing = sorted(
-            (place for place, key in enumerate(keys) if key not in self._known),
+            (place for place, key in enumerate(keys) if key not in self._rows),
             key=lambda place: (different[place].premise, different[place].hypothesis),
         )
         if missing:
@@ -92,17 +92,17 @@ class RememberedNli:
             }
             if self._journal is not None:
                 self._journal.append([{"key": key, "p": row} for key, row in rows.items()])
-            self._known |= rows
+            self._rows |= rows
             self._progress(min(part.stop, len(missing)), len(missing))
-        table = np.array([self._known[key] for key in keys], dtype=np.float64).reshape(-1, 3)
+        table = np.array([self._rows[key] for key in keys], dtype=np.float64).reshape(-1, 3)
         return (table / table.sum(axis=1, keepdims=True))[index] if len(table) else table
 
     def _take_over(self, keys: Sequence[str]) -> None:
         """Make what other runs kept of these this run's own."""
-        used = [self._beside[key] for key in keys if key not in self._known and key in self._beside]
+        used = [self._beside[key] for key in keys if key not in self._rows and key in self._beside]
         if used and self._journal is not None:
             self._journal.append(used)
-        self._known |= {record["key"]: record["p"] for record in used}
+        self._rows |= {record["key"]: record["p"] for record in used}
 
 
 def _key(pair: NliPair) -> str:

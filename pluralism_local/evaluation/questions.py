@@ -52,22 +52,22 @@ class _Written(SampleWordings):
     _wordings = AskWordings()
 
     def comment(self, question: Sample) -> Wording:
-        return self._wordings.comment(_asked(question))
+        return self._wordings.comment(_question(question))
 
     def prompting(self, question: Sample) -> Wording:
-        return self._wordings.prompting(_asked(question))
+        return self._wordings.prompting(_question(question))
 
     def alone(self, question: Sample) -> Wording:
-        return self._wordings.alone(_asked(question))
+        return self._wordings.alone(_question(question))
 
     def select(self, question: Sample, comments: Sequence[str]) -> Wording:
-        return self._wordings.select(_asked(question), comments)
+        return self._wordings.select(_question(question), comments)
 
     def answer(self, question: Sample, comment: str) -> Wording:
-        return self._wordings.answer(_asked(question), comment)
+        return self._wordings.answer(_question(question), comment)
 
     def synthesis(self, question: Sample, comments: Sequence[str]) -> Wording:
-        return self._wordings.synthesis(_asked(question), comments)
+        return self._wordings.synthesis(_question(question), comments)
 
 
 class _Weighed(_Written):
@@ -76,7 +76,7 @@ class _Weighed(_Written):
     answers: ClassVar[Answers] = "distribution"
 
 
-def _asked(sample: Sample) -> AskQuestion:
+def _question(sample: Sample) -> AskQuestion:
     question: AskQuestion = sample.data["asked"]
     return question
 

@@ -67,7 +67,7 @@ class PreparedRun:
     root: Path
 
     @property
-    def asked(self) -> list[str]:
+    def model_methods(self) -> list[str]:
         """The methods that ask models, which is all but the controls."""
         return [name for name in self.spec.methods if name in METHODS]
 
@@ -121,7 +121,7 @@ def carry_out(evaluation: PreparedRun, *, retry: bool = False, hooks: Hooks | No
     return runner.run(
         evaluation.setup,
         evaluation.path,
-        evaluation.asked,
+        evaluation.model_methods,
         retry=retry,
         shared=SharedComments(evaluation.root / COMMENTS_FILE, hooks.warn),
         should_stop=hooks.should_stop,

@@ -99,7 +99,7 @@ def test_another_run_is_refused_a_folder_before_anything_is_asked(tmp_path: Path
 
 def test_controls_ask_nothing(tmp_path: Path) -> None:
     evaluation = prepared(order(tmp_path), tmp_path)
-    assert evaluation.asked == ["ours", "vanilla"]
+    assert evaluation.model_methods == ["ours", "vanilla"]
 
 
 def test_what_a_run_was_begun_with_is_read_back_without_credentials(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def run_or_resume(
         if dry_run:
             from pluralism_local.cli.eval.plan import show_plan
 
-            show_plan(out, setup, evaluation.asked, evaluation.path)
+            show_plan(out, setup, evaluation.model_methods, evaluation.path)
             return
         folder = stack.enter_context(service.begin(evaluation))
         others.remember(spec, settings)

@@ -61,10 +61,10 @@ def comments_of(
     for record in records:
         if "max_tokens" in record:
             limits.setdefault(record["sample"], set()).add(record["max_tokens"])
-    return max((_found(store, samples, voices, limits) for voices in _voices(pool, identity)), key=len)
+    return max((_of_voices(store, samples, voices, limits) for voices in _voices(pool, identity)), key=len)
 
 
-def _found(
+def _of_voices(
     store: CommentStore,
     samples: Sequence[Sample],
     voices: Sequence[Voice],
