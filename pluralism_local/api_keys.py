@@ -215,9 +215,11 @@ def _printed(command: str, name: str) -> str:
             check=True,
         )
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        status = f" with {error.returncode}" if isinstance(error, subprocess.CalledProcessError) else ""
+        how = f"({type(error).__name__})"
+        if isinstance(error, subprocess.CalledProcessError):
+            how = f"with exit code {error.returncode}"
         raise InvalidInput(
-            f"The command for the key of the remote '{name}' failed{status}: {type(error).__name__}.",
+            f"The command for the key of the remote '{name}' failed {how}.",
             "Run api_key_cmd of the config file by hand.",
         ) from None
     key = done.stdout.decode("utf-8", "replace").strip().partition("\n")[0].strip()

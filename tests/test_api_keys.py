@@ -80,7 +80,7 @@ def test_a_key_that_cannot_be_had_is_said_and_no_other_is_sent_instead(keys: Api
     failing.chmod(0o755)
     for fields, part in (
         ({"api_key_env": "NOWHERE"}, "NOWHERE"),
-        ({"api_key_cmd": str(failing)}, "failed with 3"),
+        ({"api_key_cmd": str(failing)}, "failed with exit code 3"),
         ({"api_key_cmd": "no-such-command-anywhere"}, "FileNotFoundError"),
         ({"api_key_cmd": "true"}, "prints nothing"),
         ({"api_key_cmd": "'"}, "ValueError"),
