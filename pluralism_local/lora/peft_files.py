@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pluralism_local.errors import InvalidInput, NotFound, Refused
-from pluralism_local.files import LFS_HINT, is_lfs_pointer
+from pluralism_local.files import LFS_HINT, is_lfs_pointer, open_regular
 
 CONFIG, WEIGHTS, PICKLED = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
 
@@ -41,11 +41,12 @@ def read_config(folder: Path) -> dict[str, Any]:
     """What PEFT saved about an adapter.
 
     Raises:
-        NotFound: it is not there. InvalidInput: not JSON, or no configuration.
+        NotFound: it is not there. InvalidInput: no regular file, not JSON, or no configuration.
     """
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
+        with open_regular(folder / CONFIG) as file:
+            config = json.loads(file.read().decode("utf-8-sig"))
+    except NotFound:
         raise NotFound(
             f"{folder} holds no {CONFIG}.",
             "Give a folder that PEFT saved, or a finished run of train_community.py.",
@@ -158,8 +159,9 @@ def _tensors(folder: Path) -> dict[str, Matrix]:
 
     path = folder / WEIGHTS
     try:
-        stored: list[tuple[str, dict[str, Any]]] = deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
-    except FileNotFoundError:
+        with open_regular(path) as file:
+            stored: list[tuple[str, dict[str, Any]]] = deserialize(file.read())  # type: ignore[no-untyped-call]
+    except NotFound:
         raise NotFound(f"{folder} holds no {WEIGHTS}.", _how_to_get_weights(folder)) from None
     except SafetensorError as error:
         if is_lfs_pointer(path):

@@ -109,8 +109,8 @@ def pull(
     place = hub(source)
     if place is None:
         folder = Path(source).expanduser()
-        if not folder.is_dir():
-            raise NotFound(f"There is no folder {source}.", "Give a folder, or hf:user/repo.")
+        if not source or not folder.is_dir():
+            raise NotFound(f"There is no folder '{source}'.", "Give a folder, or hf:user/repo.")
         return _from_folder(folder, data_dir, settings, request, progress)
     if place.repo is None or place.selector is not None:
         raise InvalidInput(f"'{source}' is no repository.", "Write hf:user/repo or hf:user/repo@REVISION.")

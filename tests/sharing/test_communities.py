@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -153,6 +154,22 @@ def test_a_gated_base_says_what_else_to_name(
     ) as caught:
         take("hf:user/voice", tmp_path)
     assert "--base" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["adapter_config.json", "adapter_model.safetensors"])
+def test_a_pipe_in_a_folder_is_refused_and_not_waited_for(
+    name: str, tmp_path: Path, with_base: Settings
+) -> None:
+    folder = peft_folder(tmp_path / "saved", base=BASE_NAME)
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(InvalidInput, match=f"{name} is a device or a pipe"):
+        take(str(folder), tmp_path / "home", with_base, id="mine")
+
+
+def test_a_blank_source_is_not_the_folder_one_is_in(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="There is no folder ''"):
+        take("", tmp_path)
 
 
 def test_a_folder_that_peft_saved(tmp_path: Path, with_base: Settings) -> None:
