@@ -194,11 +194,17 @@ def _remarks(fields: _Body, spec: ModeSpec, extra: _Plural) -> tuple[str, ...]:
     ]
     if fields.logprobs and spec.options == "unused":
         remarks.append(f"The mode {spec.name} gives no log-probabilities.")
-    if extra.attribute and not spec.attribute:
+    return (*remarks, *passed_over(spec, extra.attribute, extra.options))
+
+
+def passed_over(spec: ModeSpec, attribute: str | None, options: Sequence[str]) -> list[str]:
+    """Sentences about an attribute and options that are given and that the mode has no use for."""
+    remarks = []
+    if attribute and not spec.attribute:
         remarks.append(f"The mode {spec.name} is steered by no attribute; it was passed over.")
-    if extra.options and spec.options == "unused":
+    if options and spec.options == "unused":
         remarks.append(f"The mode {spec.name} weighs no options; they were passed over.")
-    return tuple(remarks)
+    return remarks
 
 
 def _apart(messages: Sequence[_Message]) -> tuple[str, list[Message]]:

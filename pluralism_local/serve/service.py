@@ -87,13 +87,14 @@ class Service:
         attribute: str | None = None,
         options: tuple[str, ...] = (),
     ) -> ChatRequest:
-        """A request that asks one question and stands alone.
+        """A request that asks one question and stands alone; a remark says what the mode has no use for.
 
         Raises:
             NotFound: there is no such pool, or the mode asks none.
         """
         name = mode if pool is None else f"{mode}:{pool}"
         models.read(name, [each.id for each in self.pools])
+        spec = SPECS[mode]
         return ChatRequest(
             model=name,
             mode=mode,
@@ -105,8 +106,9 @@ class Service:
             sent=question,
             question=question,
             attribute=attribute,
-            options=options if SPECS[mode].options != "unused" else (),
+            options=options if spec.options != "unused" else (),
             answer=self.sampling,
+            remarks=tuple(requests.passed_over(spec, attribute, options)),
         )
 
     @property

@@ -61,6 +61,9 @@ def test_an_agent_lists_and_asks(agents: tuple[Service, FairQueue]) -> None:
             answer = await call(client, "ask", question="Is tipping fair?", pool="coast")
             assert [comment["community"] for comment in answer["comments"]] == ["fishers", "millers"]
             assert answer["answer"] and answer["complete"]
+            assert not any("passed over" in warning for warning in answer["warnings"])
+            told = await call(client, "ask", question="?", attribute="farmers", options=["Yes", "No"])
+            assert [part in " ".join(told["warnings"]) for part in ("attribute", "options")] == [True, True]
             weighed = await call(
                 client, "ask", question="Ban phones?", mode="distributional", options=["Yes", "No"]
             )
