@@ -21,6 +21,7 @@ from pluralism_local.lora.gguf_writer import Half, Lora
 from pluralism_local.lora.peft_files import (
     CONFIG,
     Matrix,
+    invocation,
     pattern,
     rank_and_alpha,
     read_config,
@@ -69,7 +70,7 @@ def read_lora(folder: Path, base: BaseShape) -> Lora:
         architecture=base.architecture,
         alpha=file_alpha,
         rank=widest,
-        invocation=tuple(config.get("alora_invocation_tokens") or ()),
+        invocation=invocation(config),
         pairs=pairs,
     )
 

@@ -15,10 +15,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pluralism_local.display.figures import finite
 from pluralism_local.errors import InvalidInput, NotFound, Refused
 from pluralism_local.files import LFS_HINT, is_lfs_pointer, open_regular
 
 CONFIG, WEIGHTS, PICKLED = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
+
+MAX_RANK = 4096
+"""The highest that a card may state."""
 
 Matrix = npt.NDArray[np.float32]
 
@@ -99,12 +103,30 @@ def rank_and_alpha(config: Mapping[str, Any]) -> tuple[int, float]:
     Raises:
         InvalidInput: either is missing or cannot be one.
     """
-    rank, alpha = config.get("r"), config.get("lora_alpha")
-    if not isinstance(rank, int) or rank < 1:
-        raise InvalidInput(f"{CONFIG} has the rank r={rank!r}.", "It must be a whole number above 0.")
-    if not isinstance(alpha, (int, float)) or not 0 < alpha < float("inf"):
-        raise InvalidInput(f"{CONFIG} has lora_alpha={alpha!r}.", "It must be a number above 0.")
-    return rank, float(alpha)
+    rank, alpha = config.get("r"), finite(config.get("lora_alpha"))
+    if not isinstance(rank, int) or not 1 <= rank <= MAX_RANK:
+        raise InvalidInput(
+            f"{CONFIG} has the rank r={rank!r:.40}.", f"It must be a whole number of 1 to {MAX_RANK:,}."
+        )
+    if alpha is None or alpha <= 0:
+        raise InvalidInput(
+            f"{CONFIG} has lora_alpha={config.get('lora_alpha')!r:.40}.", "It must be a number above 0."
+        )
+    return rank, alpha
+
+
+def invocation(config: Mapping[str, Any]) -> tuple[int, ...]:
+    """The tokens that switch an activated LoRA on; empty for one that acts always.
+
+    Raises:
+        InvalidInput: what stands there is no list of token ids.
+    """
+    tokens = config.get("alora_invocation_tokens") or []
+    if not isinstance(tokens, list) or not all(type(token) is int and 0 <= token < 2**31 for token in tokens):
+        raise InvalidInput(
+            f"{CONFIG} has alora_invocation_tokens={tokens!r:.40}.", "They must be a list of token ids."
+        )
+    return tuple(tokens)
 
 
 def pattern(patterns: Mapping[str, Any] | None, module: str, default: float) -> float:
@@ -113,11 +135,13 @@ def pattern(patterns: Mapping[str, Any] | None, module: str, default: float) -> 
     Raises:
         InvalidInput: what stands there is no pattern, or no number.
     """
+    if patterns is not None and not isinstance(patterns, Mapping):
+        raise InvalidInput(f"{CONFIG} has the patterns {patterns!r:.40}.", "They must be names with numbers.")
     for key, value in (patterns or {}).items():
         try:
             if re.match(rf"(.*\.)?({key})$", module):
                 return float(value)
-        except (re.error, TypeError, ValueError) as error:
+        except (re.error, TypeError, ValueError, OverflowError) as error:
             raise InvalidInput(f"{CONFIG} has the pattern {key!r:.60}: {value!r:.40} ({error}).") from error
     return default
 

@@ -153,6 +153,13 @@ def change(folder: Path, **keys: Any) -> None:
         ({"r": 9}, "has rank 4"),
         ({"r": None}, "the rank r=None"),
         ({"lora_alpha": 0}, "lora_alpha=0"),
+        ({"lora_alpha": 10**400}, "lora_alpha=1000"),
+        ({"r": 10**400}, "the rank r=1000"),
+        ({"alpha_pattern": ["q_proj"]}, "the patterns"),
+        ({"alpha_pattern": {"q_proj": 10**400}}, "the pattern 'q_proj'"),
+        ({"alora_invocation_tokens": 5}, "alora_invocation_tokens=5"),
+        ({"alora_invocation_tokens": [1, "x"]}, "alora_invocation_tokens"),
+        ({"alora_invocation_tokens": [-1]}, "alora_invocation_tokens"),
     ],
 )
 def test_what_has_no_form_is_refused_by_name(tmp_path: Path, keys: dict[str, Any], named: str) -> None:
