@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from pluralism_local.cli.eval.progress import REPORT_SECONDS, RateReporter
+from pluralism_local.cli.eval.progress import REPORT_SECONDS, RateReporter, entailment_pace
 from pluralism_local.cli.output import Output
 from pluralism_local.display.figures import duration
 
@@ -44,3 +44,17 @@ def test_a_terminal_sees_every_report_on_one_line() -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0:00"), (309, "5:09"), (3909, "1:05:09")])
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_another_lot_of_pairs_has_a_rate_of_its_own() -> None:
+    now, err = 0.0, io.StringIO()
+    report = entailment_pace(Output(io.StringIO(), err), "adapter", lambda: now)
+    for seconds, done, total in ((0, 0, 600), (60, 600, 600), (60, 0, 20), (80, 10, 20), (100, 20, 20)):
+        now = seconds
+        report(done, total)
+
+    lines = err.getvalue().splitlines()
+    assert [line.partition(" pairs, ")[2] for line in lines] == [
+        "600.0 a minute, 0:00 left",
+        "30.0 a minute, 0:00 left",
+    ]

@@ -46,9 +46,16 @@ class RateReporter:
             self._out.note(line)
 
 
-def entailment_pace(out: Output, scorer: str) -> Callable[[int, int], None]:
-    """Progress of (pairs scored, pairs to score) by the scorer of this name."""
-    pace = RateReporter(out)
-    return lambda done, total: pace.report(
-        done, total, f"entailment by {scorer}: {done:,} of {total:,} pairs"
-    )
+def entailment_pace(
+    out: Output, scorer: str, clock: Callable[[], float] = time.monotonic
+) -> Callable[[int, int], None]:
+    """Progress of (pairs scored, pairs to score) by the scorer of this name; with 0 scored another lot begins."""
+    pace = RateReporter(out, clock)
+
+    def report(done: int, total: int) -> None:
+        nonlocal pace
+        if done == 0:
+            pace = RateReporter(out, clock)
+        pace.report(done, total, f"entailment by {scorer}: {done:,} of {total:,} pairs")
+
+    return report
