@@ -218,13 +218,13 @@ class LlamaEngine(LanguageModel):
 
     def _context_size(self, trained: int, factors_switch: int | None) -> int:
         """As asked for; else all that it was trained with, or what it reads by its shorter factors of rotation."""
-        asked_size = self.options.ctx_size
-        if asked_size is not None and asked_size > trained:
+        ctx_size = self.options.ctx_size
+        if ctx_size is not None and ctx_size > trained:
             raise InvalidInput(
-                f"The model was trained with a context of {trained} tokens; --ctx-size asks for {asked_size}.",
+                f"The model was trained with a context of {trained} tokens; --ctx-size asks for {ctx_size}.",
                 f"Use at most {trained}.",
             )
-        return asked_size or min(trained, factors_switch or trained)
+        return ctx_size or min(trained, factors_switch or trained)
 
     def _limits(self, jobs: Sequence[Job], sequences: int, lanes: int = 1) -> Limits:
         longest = max((len(job.tokens) + job.room for job in jobs), default=1)

@@ -42,16 +42,16 @@ class Recurring:
 
     def __init__(self, prompter: Prompter) -> None:
         self._prompter = prompter
-        self._found: dict[tuple[_Part, ...], Prefix | None] = {}
+        self._prefixes: dict[tuple[_Part, ...], Prefix | None] = {}
 
     def prefix(self, messages: Sequence[Message]) -> Prefix | None:
         """What recurs of the prompt of `messages`; None if that is too little."""
         parts = _opening(messages)
         if not any(part.text for part in parts):
             return None
-        if parts not in self._found:
-            self._found[parts] = self._find(parts)
-        return self._found[parts]
+        if parts not in self._prefixes:
+            self._prefixes[parts] = self._find(parts)
+        return self._prefixes[parts]
 
     def _find(self, parts: tuple[_Part, ...]) -> Prefix | None:
         tokens = self._common(parts)

@@ -160,18 +160,12 @@ def make_schedule(
     Raises:
         ValueError: a single job exceeds `limits` (the caller checks the context first).
     """
-    roots = dict.fromkeys(job.root for job in jobs if job.root)
-    root_jobs = [Job(index=i, tokens=tokens) for i, tokens in enumerate(roots)]
     by_slot: dict[int, list[Job]] = {}
     for job in jobs:
         by_slot.setdefault(job.slot, []).append(job)
     own = limits if len(by_slot) > 1 else _dealt(limits, len(jobs), lanes)
     waves = [wave for slot, group in by_slot.items() for wave in _fill_waves(slot, group, own)]
-    prefixes = dict.fromkeys(job.prefix for job in jobs if job.prefix)
-    side_by_side = apart(len(waves)) if len(by_slot) > 1 else lanes
-    return Schedule(
-        tuple(_fill_waves(BASE_SLOT, root_jobs, limits)), tuple(waves), side_by_side, tuple(prefixes)
-    )
+    return _with_beginnings(jobs, waves, apart(len(waves)) if len(by_slot) > 1 else lanes, limits)
 
 
 def make_stacked_schedule(jobs: Sequence[Job], lanes: int, limits: Limits) -> Schedule:
@@ -183,9 +177,14 @@ def make_stacked_schedule(jobs: Sequence[Job], lanes: int, limits: Limits) -> Sc
     Raises:
         ValueError: a single job exceeds `limits`.
     """
+    waves = _fill_waves(BASE_SLOT, jobs, _dealt(limits, len(jobs), lanes))
+    return _with_beginnings(jobs, waves, lanes, limits)
+
+
+def _with_beginnings(jobs: Sequence[Job], waves: Sequence[Wave], lanes: int, limits: Limits) -> Schedule:
+    """The schedule of these waves, with what the prompts of their jobs begin with before them: prefixes and roots."""
     roots = dict.fromkeys(job.root for job in jobs if job.root)
     root_jobs = [Job(index=i, tokens=tokens) for i, tokens in enumerate(roots)]
-    waves = _fill_waves(BASE_SLOT, jobs, _dealt(limits, len(jobs), lanes))
     prefixes = dict.fromkeys(job.prefix for job in jobs if job.prefix)
     return Schedule(tuple(_fill_waves(BASE_SLOT, root_jobs, limits)), tuple(waves), lanes, tuple(prefixes))
 
