@@ -10,6 +10,8 @@ import yaml
 from pluralism_local.lora import LoraInfo
 
 UNKNOWN = "not known here"
+NONE_STATED = "none stated"
+"""What a written card says of a licence that nobody has stated."""
 
 NOT_FOR = (
     "Statements in the name of a real person or organisation",
@@ -85,7 +87,7 @@ def _front(facts: CardFacts) -> dict[str, Any]:
             "base": base,
             "provenance": {
                 "corpus": facts.corpus or UNKNOWN,
-                "licence": facts.corpus_licence or "none stated",
+                "licence": facts.corpus_licence or NONE_STATED,
             },
             "source": {key: value for key, value in facts.source.items() if value is not None},
             "limits": {"not_for": list(facts.not_for), "known_failures": list(facts.known_failures)},
@@ -99,7 +101,7 @@ def _origin(facts: CardFacts) -> str:
     return (
         f"**Where it comes from.** A LoRA that PEFT saved, from {facts.source['place']}{at}, written as GGUF: rank "
         f"{facts.info.rank}, alpha {facts.info.alpha:g}, for {facts.base}. The values are the same, in F16. Licence of "
-        f"the adapter: {facts.licence or 'none stated'}."
+        f"the adapter: {facts.licence or NONE_STATED}."
     )
 
 

@@ -16,7 +16,7 @@ from pluralism_local.hub.session import has_token, require_online
 from pluralism_local.hub.troubles import LOG_IN
 from pluralism_local.hub.upload import upload
 from pluralism_local.model_names import hub
-from pluralism_local.sharing.card_text import UNKNOWN
+from pluralism_local.sharing.card_text import NONE_STATED, UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _lacking(card: Card) -> Iterator[str]:
         provenance = card.provenance
         if provenance is None or provenance.corpus == UNKNOWN:
             yield "what its adapter was trained on ('provenance.corpus')"
-        if provenance is None or provenance.licence == UNKNOWN:
+        if provenance is None or provenance.licence in (UNKNOWN, NONE_STATED):
             yield "under which terms those texts may be used ('provenance.licence')"
     if card.limits is None or not card.limits.not_for:
         yield "what it must not be used for ('limits.not_for')"

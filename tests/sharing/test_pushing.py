@@ -56,6 +56,7 @@ def test_the_card_and_its_adapters_go_and_nothing_else_of_the_folder(community: 
         ({"license": None}, "under which licence it is shared"),
         ({"provenance": None}, "what its adapter was trained on"),
         ({"provenance": {"corpus": "not known here", "licence": "x"}}, "what its adapter was trained on"),
+        ({"provenance": {"corpus": "speeches", "licence": "none stated"}}, "under which terms those texts"),
         ({"limits": None}, "what it must not be used for .* and where it fails"),
         ({"limits": {"not_for": ["votes"]}}, "where it fails"),
     ],
