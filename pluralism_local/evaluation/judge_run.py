@@ -160,7 +160,9 @@ def _ask_judges(
 ) -> tuple[list[_JudgeAnswers], Sequence[str]]:
     """One judge after the other; and the names of those that a stop left over."""
     answers: dict[str, _JudgeAnswers] = {}
-    for number, spelling in enumerate(comparison.judges, start=1):
+    for number, spelling in enumerate(comparison.judges):
+        if answers and hooks.should_stop():
+            return list(answers.values()), comparison.judges[number:]
         name = without_credentials(spelling)
         with open_judge(spelling) as engine:
             judge = Judge(engine, words=comparison.words, variant=comparison.template)
@@ -180,8 +182,6 @@ def _ask_judges(
                     progress=_naming(hooks.progress(name), f"{name}, {case.a} against"),
                 )
             answers[judge.identity] = _JudgeAnswers(name, judge.info, judge.by_words, judgements)
-        if hooks.should_stop():
-            return list(answers.values()), comparison.judges[number:]
     return list(answers.values()), ()
 
 

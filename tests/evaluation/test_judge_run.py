@@ -93,6 +93,24 @@ def test_equal_models_are_asked_once_and_that_is_said(answered: RunFolder) -> No
     assert len(record["judges"]) == 1 and record["fleiss_kappa"] is None
 
 
+def test_a_stop_while_a_model_turns_out_to_be_an_earlier_one_opens_no_other(answered: RunFolder) -> None:
+    sentences: list[str] = []
+    opened: list[str] = []
+
+    @contextmanager
+    def noting(name: str) -> Iterator[LanguageModel]:
+        opened.append(name)
+        with open_judge(name) as engine:
+            yield engine
+
+    three = replace(BOTH, judges=("scripted:", "scripted:", "remote:http://127.0.0.1:9#m"))
+    hooks = JudgeHooks(warn=sentences.append, should_stop=lambda: bool(sentences))
+    record = judge_run(answered, three, noting, hooks=hooks)
+
+    assert opened == ["scripted:", "scripted:"]
+    assert record["missing"] == SAMPLES and not record["complete"]
+
+
 def test_a_folder_that_is_written_and_a_method_that_is_not_there_are_refused(answered: RunFolder) -> None:
     with locked(answered.path), pytest.raises(Refused, match="Another process"):
         judge_run(answered, BOTH, open_judge)
