@@ -194,6 +194,8 @@ def _remarks(fields: _Body, spec: ModeSpec, extra: _Plural) -> tuple[str, ...]:
     ]
     if fields.logprobs and spec.options == "unused":
         remarks.append(f"The mode {spec.name} gives no log-probabilities.")
+    if extra.communities and not spec.communities:
+        remarks.append(f"The mode {spec.name} asks no communities; they were passed over.")
     return (*remarks, *passed_over(spec, extra.attribute, extra.options))
 
 

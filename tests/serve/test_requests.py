@@ -120,6 +120,9 @@ def test_fields_win_over_lines() -> None:
 def test_what_is_passed_over_and_matters_is_said() -> None:
     request = ask("?", presence_penalty=0.5, logprobs=True, plural={"attribute": "x", "options": ["a", "b"]})
     assert len(request.remarks) == 4
+    assert ask("?", plural={"communities": ["farmers"]}).remarks == ()
+    (remark,) = ask("?", model="vanilla", plural={"communities": ["farmers"]}).remarks
+    assert "asks no communities" in remark
     assert ask("?", presence_penalty=0, frequency_penalty=None, tools=[], n=1, store=True).remarks == ()
 
 
