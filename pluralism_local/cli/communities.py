@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from pluralism_local.communities import Community, Library
     from pluralism_local.communities.card_parts import JudgedVoice
 
-_CARD = "README.md"
-
 
 @dataclass(frozen=True, slots=True)
 class CardCheck:
@@ -104,12 +102,14 @@ def targets(name: str) -> list[str]:
     So that ``adapters`` and ``adapters/*`` mean every card and pool in there; the folder's own README.md, a
     text about the collection, is left out.
     """
+    from pluralism_local.communities.cards import CARD_FILE
+
     path = Path(name).expanduser()
-    if path.is_file() and path.name == _CARD and any(path.parent.glob(f"*/{_CARD}")):
+    if path.is_file() and path.name == CARD_FILE and any(path.parent.glob(f"*/{CARD_FILE}")):
         return []
-    if not path.is_dir() or ((path / _CARD).exists() and not any(path.glob(f"*/{_CARD}"))):
+    if not path.is_dir() or ((path / CARD_FILE).exists() and not any(path.glob(f"*/{CARD_FILE}"))):
         return [name]
-    inside = [card.parent for card in sorted(path.glob(f"*/{_CARD}"))]
+    inside = [card.parent for card in sorted(path.glob(f"*/{CARD_FILE}"))]
     inside += sorted([*path.glob("*.yaml"), *path.glob("pools/*.yaml")])
     return list(map(str, inside)) or [name]
 

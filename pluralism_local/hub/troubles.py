@@ -67,6 +67,12 @@ def no_room(what: str, needed: int, free: int, folder: str) -> Refused:
     )
 
 
+def reason_of(error: BaseException) -> str:
+    """The first line of what an error says, without its full stop; its type where it says nothing."""
+    lines = str(error).strip().splitlines()
+    return (lines[0].rstrip(".") if lines else "") or type(error).__name__
+
+
 def _refusal(error: Exception, repo: str, revision: str | None) -> PlocalError:
     from huggingface_hub import errors as theirs
 
@@ -104,14 +110,11 @@ def _refusal(error: Exception, repo: str, revision: str | None) -> PlocalError:
         )
     if status == 429:
         return RemoteFailure("The Hub wants fewer requests for now.", "Wait some minutes. " + LOG_IN)
-    return RemoteFailure(
-        f"The Hub failed over {repo} ({status or str(error).splitlines()[0]}).", "Try again later."
-    )
+    return RemoteFailure(f"The Hub failed over {repo} ({status or reason_of(error)}).", "Try again later.")
 
 
 def _unreachable(repo: str, error: BaseException) -> RemoteFailure:
-    reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
     return RemoteFailure(
-        f"{repo} could not be reached at {endpoint()}: {reason or type(error).__name__}.",
+        f"{repo} could not be reached at {endpoint()}: {reason_of(error)}.",
         "Check the connection and try again: a pull goes on where it stopped.",
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pluralism_local.errors import RemoteFailure
 from pluralism_local.hub.session import endpoint
-from pluralism_local.hub.troubles import translated
+from pluralism_local.hub.troubles import reason_of, translated
 
 
 def upload(repo: str, files: Mapping[str, Path], message: str, *, private: bool) -> str:
@@ -31,6 +31,7 @@ def upload(repo: str, files: Mapping[str, Path], message: str, *, private: bool)
         try:
             commit = api.create_commit(repo, operations, commit_message=message)
         except (RuntimeError, ValueError) as error:  # what its client makes of a file that did not arrive
-            reason = str(error).splitlines()[0].rstrip(".")
-            raise RemoteFailure(f"{repo} did not take the commit: {reason}.", "Try again later.") from error
+            raise RemoteFailure(
+                f"{repo} did not take the commit: {reason_of(error)}.", "Try again later."
+            ) from error
     return str(commit.commit_url)

@@ -14,6 +14,7 @@ from pluralism_local.hub.cache import cached_files, commit_of, repository_folder
 from pluralism_local.hub.download import INCOMPLETE, Transfer, download, missing_bytes, require_room
 from pluralism_local.hub.repository import Repository, look_up
 from pluralism_local.hub.session import require_online
+from pluralism_local.hub.troubles import reason_of
 from tests.support.fake_hub import COMMIT, TOKEN, FakeHub, Repo
 
 NAME = "user/model"
@@ -275,3 +276,15 @@ def test_two_programs_do_not_fetch_one_file(repository: Repository) -> None:
     lock.parent.mkdir(parents=True)
     with FileLock(lock), pytest.raises(Refused, match=r"Another program is fetching M\.gguf"):
         download(repository, repository.file("M.gguf"), silent)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError("no route.\nmore"), "no route"),
+        (RuntimeError(""), "RuntimeError"),
+        (ValueError("."), "ValueError"),
+    ],
+)
+def test_every_error_has_a_reason(error: Exception, reason: str) -> None:
+    assert reason_of(error) == reason
