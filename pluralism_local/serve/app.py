@@ -112,12 +112,14 @@ class Api:
 
     async def _chat(self, request: Request) -> ASGIApp:
         """A reply that writes itself once the request is read and waits in the queue."""
-        peer = f"{request.client.host}:{request.client.port}" if request.client else ""
+        address = (
+            request.client.host if request.client else ""
+        )  # with its port each request would be a client
         try:
             if self.queue.closed:  # and nothing is read any more
                 raise ending()
             chat = self._service.read(await self._body(request))
-            job = Job(chat.client or peer, chat)
+            job = Job(chat.client or address, chat)
             self.queue.put(job)
         except (PlocalError, Rejected) as error:
             return _problem(error)

@@ -258,6 +258,39 @@ def test_a_full_queue_says_when_to_come_again(village: Path) -> None:
         assert statuses == [200, 200, 200]
 
 
+def test_all_connections_from_one_address_take_turns_as_one_client(
+    village: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, order = Slow(), list[str]()
+    generate = engine.generate
+
+    def noting(requests: Any, *, should_stop: Any = lambda: False) -> Iterator[Any]:
+        order.append(requests[0].messages[-1].content)
+        yield from generate(requests, should_stop=should_stop)
+
+    monkeypatch.setattr(engine, "generate", noting)
+    with served(engine) as server:
+        threads = [
+            threading.Thread(target=server.chat, args=(question, "vanilla"), kwargs={"user": user})
+            for question, user in (
+                ("Running?", None),
+                ("First?", None),
+                ("Second?", None),
+                ("Other?", "other"),
+            )
+        ]
+        threads[0].start()
+        assert engine.began.wait(10)
+        for waiting, thread in enumerate(threads[1:], start=1):
+            thread.start()
+            while server.request("GET", "/health").json()["waiting"] < waiting:
+                time.sleep(0.01)
+        engine.go.set()
+        for thread in threads:
+            thread.join(20)
+    assert order == ["Running?", "First?", "Other?", "Second?"]
+
+
 def test_an_end_turns_those_who_wait_away_and_lets_the_running_one_finish(village: Path) -> None:
     engine = Slow()
     with served(engine) as server:
