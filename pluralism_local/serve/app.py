@@ -112,9 +112,8 @@ class Api:
 
     async def _chat(self, request: Request) -> ASGIApp:
         """A reply that writes itself once the request is read and waits in the queue."""
-        address = (
-            request.client.host if request.client else ""
-        )  # with its port each request would be a client
+        # with its port each connection, and so each request, would be a client of its own
+        address = request.client.host if request.client else ""
         try:
             if self.queue.closed:  # and nothing is read any more
                 raise ending()
