@@ -42,7 +42,7 @@ class Outbox:
             self._changed.notify()
 
     def close(self) -> None:
-        """Post what is left and end the thread."""
+        """Post what is left, without waiting for the interval, and end the thread."""
         self._closed.set()
         with self._changed:
             self._changed.notify()

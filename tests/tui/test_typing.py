@@ -94,7 +94,7 @@ def measure() -> Measured:
             watch = asyncio.create_task(processor_time_of_turns(turns))
             delays = await type_while_running(app)
             watch.cancel()
-        told = list(app.told)
+            told = list(app.told)  # before it closes: what is left then goes out at once
         return Measured(delays, turns, max(sum(t <= u < t + 1 for u in told) for t in told))
 
     return asyncio.run(scene())
