@@ -5,5 +5,5 @@
 
 `models` names what can be asked (``overton:cultures``), `requests` reads a request, `replies` spells what comes of it
 in OpenAI's shapes, `conversations` remembers what the voices said, so that a follow-up goes on from it. `app` alone
-knows Starlette, `server` uvicorn, `tools` the SDK of the Model Context Protocol.
+knows Starlette, `server` and `connection` uvicorn, `tools` the SDK of the Model Context Protocol.
 """

@@ -82,10 +82,16 @@ class Api:
             Route("/v1/models/{name:path}", self._model),
             Route("/v1/chat/completions", self._chat, methods=["POST"]),
         ]
-        inner: ASGIApp = Starlette(routes=routes, exception_handlers={404: _nowhere, 405: _nowhere})
-        if origins:
-            inner = CORSMiddleware(inner, allow_origins=origins, allow_methods=["*"], allow_headers=["*"])
-        self.asgi = Door(inner, host, token, frozenset(origins))
+        paths = Starlette(routes=routes, exception_handlers={404: _nowhere, 405: _nowhere})
+        self.asgi: ASGIApp = Door(paths, host, token, frozenset(origins))
+        if origins:  # around the door, so that a page that may use the server can read why it is refused
+            self.asgi = CORSMiddleware(
+                self.asgi,
+                allow_origins=origins,
+                allow_methods=["*"],
+                allow_headers=["*"],
+                expose_headers=["Retry-After"],
+            )
 
     def close(self) -> None:
         """Take no more requests; the one that is being answered goes on."""
@@ -107,7 +113,7 @@ class Api:
         names = self._service.names()
         if name not in names:
             missing = NotFound(f"There is no model '{name[:80]}'.", did_you_mean(name[:80], names))
-            return _problem(missing)
+            return refused(missing)
         return JSONResponse(_described(name))
 
     async def _chat(self, request: Request) -> ASGIApp:
@@ -117,11 +123,10 @@ class Api:
         try:
             if self.queue.closed:  # and nothing is read any more
                 raise ending()
-            chat = self._service.read(await self._body(request))
-            job = Job(chat.client or address, chat)
+            job = Job(address, self._service.read(await self._body(request)))
             self.queue.put(job)
         except (PlocalError, Rejected) as error:
-            return _problem(error)
+            return refused(error)
         return Reply(job, self._drop, self._problem)
 
     async def _body(self, request: Request) -> bytes:
@@ -269,7 +274,7 @@ class Door:
             return
         request = Request(scope)
         refusal = self._refusal(request)
-        await (self._inner if refusal is None else _problem(refusal))(scope, receive, send)
+        await (self._inner if refusal is None else refused(refusal))(scope, receive, send)
 
     def _refusal(self, request: Request) -> Rejected | None:
         name, origin = request.headers.get("host", ""), request.headers.get("origin")
@@ -279,7 +284,7 @@ class Door:
             return Rejected(
                 403, "Pages of other sites may not use this server. Allow one with --origin.", "wrong_origin"
             )
-        if self._token is None or request.method == "OPTIONS" or request.url.path == "/health":
+        if self._token is None or request.url.path == "/health":
             return None
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and hmac.compare_digest(key.strip().encode(), self._token):
@@ -299,10 +304,11 @@ def _described(name: str) -> dict[str, Any]:
 async def _nowhere(request: Request, error: Exception) -> JSONResponse:
     status = getattr(error, "status_code", 404)
     what = f"{request.method} {request.url.path[:80]}"
-    return _problem(Rejected(status, f"There is no {what}. Ask /v1/chat/completions.", "no_such_path"))
+    return refused(Rejected(status, f"There is no {what}. Ask /v1/chat/completions.", "no_such_path"))
 
 
-def _problem(error: PlocalError | Rejected) -> JSONResponse:
+def refused(error: PlocalError | Rejected) -> JSONResponse:
+    """What is sent instead of an answer."""
     status, body, headers = replies.problem(error)
     return JSONResponse(body, status, headers)
 

@@ -2,8 +2,9 @@
 
     Job ──put──> FairQueue ──take──> Worker ──Service.answer──> events ──> the job's own asyncio queue
 
-The engines answer one request at a time. Clients take turns: one that sends twenty requests does not keep another's
-single one waiting for all of them. A job whose client has left is dropped, or stopped where it is.
+The engines answer one request at a time. Addresses take turns, and at each turn of an address its users do: whoever
+sends twenty requests, under one name or under twenty, does not keep another's single one waiting for all of them. A job
+whose client has left is dropped, or stopped where it is.
 """
 
 from __future__ import annotations
@@ -37,12 +38,12 @@ class Job:
     """A request on its way.
 
     Attributes:
-        client: who asks; clients take turns.
+        address: where it comes from; addresses take turns, and the users that requests name at each.
         events: what comes of it, an exception instead of a result where it fails.
         left: set when nobody waits for it any more.
     """
 
-    client: str
+    address: str
     request: ChatRequest
     events: asyncio.Queue[ModeEvent | Exception] = field(default_factory=asyncio.Queue)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
@@ -55,17 +56,20 @@ class Job:
 
 
 class FairQueue:
-    """Jobs of several clients, `most` of them at once; the clients take turns. `closed`: it takes no more."""
+    """Jobs that wait, `most` of them at once, by address and user, who take turns. `closed`: it takes no more."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._clients: OrderedDict[str, deque[Job]] = OrderedDict()
+        self._waiting: OrderedDict[str, OrderedDict[str, deque[Job]]] = OrderedDict()
         self._changed = threading.Condition()
         self.closed = False
 
     def __len__(self) -> int:
         with self._changed:
-            return sum(map(len, self._clients.values()))
+            return len(self._jobs())
+
+    def _jobs(self) -> list[Job]:
+        return [job for users in self._waiting.values() for jobs in users.values() for job in jobs]
 
     def put(self, job: Job) -> None:
         """Let a job wait.
@@ -76,44 +80,51 @@ class FairQueue:
         with self._changed:
             if self.closed:
                 raise ending()
-            if sum(map(len, self._clients.values())) >= self._most:
+            if len(self._jobs()) >= self._most:
                 raise Rejected(
                     429,
                     f"{self._most} requests are waiting, as many as may. Ask again later.",
                     "queue_full",
                     {"retry-after": str(RETRY_SECONDS)},
                 )
-            self._clients.setdefault(job.client, deque()).append(job)
+            users = self._waiting.setdefault(job.address, OrderedDict())
+            users.setdefault(job.request.user, deque()).append(job)
             self._changed.notify()
 
     def take(self) -> Job | None:
         """The next job, waited for; None once the queue is closed."""
         with self._changed:
-            while not self._clients and not self.closed:
+            while not self._waiting and not self.closed:
                 self._changed.wait()
             if self.closed:
                 return None
-            client, jobs = self._clients.popitem(last=False)
+            address, users = self._waiting.popitem(last=False)
+            user, jobs = users.popitem(last=False)
             job = jobs.popleft()
             if jobs:
-                self._clients[client] = jobs  # behind all others
+                users[user] = jobs  # behind all others of the address
+            if users:
+                self._waiting[address] = users  # behind all others
             return job
 
     def drop(self, job: Job) -> None:
         """Let a job wait no longer, if it does."""
         with self._changed:
-            jobs = self._clients.get(job.client, deque())
+            users = self._waiting.get(job.address, OrderedDict())
+            jobs = users.get(job.request.user, deque())
             with suppress(ValueError):
                 jobs.remove(job)
             if not jobs:
-                self._clients.pop(job.client, None)
+                users.pop(job.request.user, None)
+            if not users:
+                self._waiting.pop(job.address, None)
 
     def close(self) -> None:
         """Take no more; those that wait are told so."""
         with self._changed:
             self.closed = True
-            waiting = [job for jobs in self._clients.values() for job in jobs]
-            self._clients.clear()
+            waiting = self._jobs()
+            self._waiting.clear()
             self._changed.notify_all()
         for job in waiting:
             job.give(ending())

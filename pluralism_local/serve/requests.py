@@ -56,7 +56,7 @@ class ChatRequest:
         answer: how to draw the answer.
         stream: in chunks; `usage_chunk`: token counts in one of their own.
         alternatives: how many options to give log-probabilities of; None for no log-probabilities.
-        client: who asks, as far as the request says; empty where it does not.
+        user: who asks, as far as the request says; empty where it does not.
         remarks: sentences about what of the request is passed over.
     """
 
@@ -75,7 +75,7 @@ class ChatRequest:
     stream: bool = False
     usage_chunk: bool = False
     alternatives: int | None = None
-    client: str = ""
+    user: str = ""
     remarks: tuple[str, ...] = ()
 
 
@@ -169,7 +169,7 @@ def read(body: bytes, *, pools: Sequence[str], answer: Sampling) -> ChatRequest:
         stream=bool(fields.stream),
         usage_chunk=bool(fields.stream_options and fields.stream_options.include_usage),
         alternatives=(fields.top_logprobs or 0) if fields.logprobs else None,
-        client=fields.user or "",
+        user=fields.user or "",
         remarks=_remarks(fields, spec, extra),
     )
 

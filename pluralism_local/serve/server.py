@@ -14,13 +14,12 @@ from types import FrameType
 import uvicorn
 
 from pluralism_local.serve.app import Api, Limits
+from pluralism_local.serve.connection import Connection
 from pluralism_local.serve.service import Service
 from pluralism_local.web_access import address, listening, token_for
 
 GRACE_SECONDS = 10
 """How long the requests that run may take once the server is to end."""
-
-MOST_CONNECTIONS = 256
 
 NAME = "the server"
 """What refusals call it; see `web_access.token_for`."""
@@ -60,22 +59,24 @@ def serve(
     tell("The server has ended.")
 
 
+def configured(api: Api) -> uvicorn.Config:
+    """How uvicorn serves the API."""
+    return uvicorn.Config(
+        api.asgi,
+        http=Connection,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+
+
 class _Server(uvicorn.Server):
     def __init__(self, api: Api, where: str, tell: Callable[[str], None]) -> None:
-        super().__init__(
-            uvicorn.Config(
-                api.asgi,
-                http="h11",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                proxy_headers=False,
-                server_header=False,
-                limit_concurrency=MOST_CONNECTIONS,
-                timeout_graceful_shutdown=GRACE_SECONDS,
-            )
-        )
+        super().__init__(configured(api))
         self._api, self._where, self._tell = api, where, tell
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.serve.app import Limits
-from tests.support.api_server import Served, served
+from tests.support.api_server import Answered, Served, served
 
 YES_NO = {"options": ["Yes", "No"]}
 
@@ -208,15 +208,30 @@ def test_a_token_is_asked_for_but_for_health(village: Path) -> None:
         assert server.request("GET", "/health").status == 200
 
 
-def test_a_page_that_was_allowed_may_ask(village: Path) -> None:
-    page = "http://localhost:3000"
-    with served(origins=(page,)) as server:
-        ahead = server.request(
-            "OPTIONS", "/v1/chat/completions", origin=page, access_control_request_method="POST"
-        )
-        assert (ahead.status, ahead.headers["access-control-allow-origin"]) == (200, page)
-        assert server.request("GET", "/v1/models", origin=page).headers["access-control-allow-origin"] == page
-        assert server.request("GET", "/v1/models", origin="http://localhost:3001").status == 403
+def test_a_page_that_was_allowed_may_ask_and_reads_why_it_is_refused(village: Path) -> None:
+    page, other, token = "http://localhost:3000", "http://localhost:3001", "kT3vXq9Lw2_mZr8B"
+    key = f"Bearer {token}"
+    with served(origins=(page,), token=token) as server:
+
+        def readable(answered: Answered) -> bool:
+            return answered.headers.get("access-control-allow-origin") == page
+
+        for origin in (page, other):  # a browser asks first, and without the key
+            ahead = server.request(
+                "OPTIONS", "/v1/chat/completions", origin=origin, access_control_request_method="POST"
+            )
+            assert (ahead.status == 200, readable(ahead)) == (origin == page, origin == page)
+        assert readable(server.request("GET", "/v1/models", origin=page, authorization=key))
+        for refused, status in (
+            (server.request("GET", "/v1/models", origin=page), 401),
+            (server.request("GET", "/v1/models", origin=page, authorization=key, host="evil.example"), 403),
+            (server.request("GET", "/v1/nothing", origin=page, authorization=key), 404),
+            (server.request("POST", "/v1/chat/completions", b"{", origin=page, authorization=key), 400),
+        ):
+            assert (refused.status, readable(refused)) == (status, True)
+            assert refused.json()["error"]["message"]
+        elsewhere = server.request("GET", "/v1/models", origin=other, authorization=key)
+        assert (elsewhere.status, readable(elsewhere)) == (403, False)
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -258,7 +273,7 @@ def test_a_full_queue_says_when_to_come_again(village: Path) -> None:
         assert statuses == [200, 200, 200]
 
 
-def test_all_connections_from_one_address_take_turns_as_one_client(
+def test_users_of_one_address_take_turns_whatever_connections_they_come_by(
     village: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine, order = Slow(), list[str]()
@@ -274,8 +289,8 @@ def test_all_connections_from_one_address_take_turns_as_one_client(
             threading.Thread(target=server.chat, args=(question, "vanilla"), kwargs={"user": user})
             for question, user in (
                 ("Running?", None),
-                ("First?", None),
-                ("Second?", None),
+                ("First?", "one"),
+                ("Second?", "one"),
                 ("Other?", "other"),
             )
         ]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pluralism_local.results import Turn
 from pluralism_local.serve.conversations import Conversations
@@ -14,20 +17,51 @@ from pluralism_local.serve.replies import Rejected
 from tests.serve.test_requests import ask, read
 
 
-def jobs(*clients: str) -> list[Job]:
+def jobs(*senders: str) -> list[Job]:
+    """A job of each address, or of ``address/user``."""
+
     async def make() -> list[Job]:
-        return [Job(client, ask("?")) for client in clients]
+        apart = [sender.partition("/") for sender in senders]
+        return [Job(address, replace(ask("?"), user=user)) for address, _, user in apart]
 
     return asyncio.run(make())
 
 
-def test_clients_take_turns() -> None:
+@pytest.mark.parametrize(
+    ("sent", "answered"),
+    [
+        (["a", "a", "a", "b", "c"], [0, 3, 4, 1, 2]),
+        (["a/x", "a/x", "a/y"], [0, 2, 1]),
+        (["a/1", "a/2", "a/3", "b"], [0, 3, 1, 2]),
+        (["a/x", "a/x", "a/y", "b/x", "b/x"], [0, 3, 2, 4, 1]),
+    ],
+    ids=["addresses", "users of an address", "many names of an address", "users of addresses"],
+)
+def test_addresses_take_turns_and_at_each_its_users(sent: list[str], answered: list[int]) -> None:
     queue = FairQueue(10)
-    busy, busy_too, busiest, single, late = jobs("a", "a", "a", "b", "c")
-    for job in (busy, busy_too, busiest, single, late):
+    waiting = jobs(*sent)
+    for job in waiting:
         queue.put(job)
-    assert len(queue) == 5
-    assert [queue.take() for _ in range(5)] == [busy, single, late, busy_too, busiest]
+    assert len(queue) == len(sent)
+    assert [queue.take() for _ in sent] == [waiting[place] for place in answered]
+
+
+@given(st.lists(st.sampled_from(["a", "a/x", "a/y", "b", "b/x", "c/x"]), max_size=20), st.data())
+def test_no_job_is_lost_and_no_address_waits_for_two_of_another(sent: list[str], data: st.DataObject) -> None:
+    queue = FairQueue(len(sent))
+    waiting = jobs(*sent)
+    for job in waiting:
+        queue.put(job)
+    dropped = data.draw(st.sets(st.sampled_from(waiting))) if waiting else set()
+    for job in dropped:
+        queue.drop(job)
+    taken = [queue.take() for _ in range(len(queue))]
+    assert {id(job) for job in taken} == {id(job) for job in waiting if job not in dropped}
+    addresses = [job.address for job in taken if job is not None]
+    for place, address in enumerate(addresses):
+        others = set(addresses[place:]) - {address}
+        if place and addresses[place - 1] == address:
+            assert not others  # nobody else was waiting
 
 
 def test_a_job_that_is_dropped_waits_no_longer() -> None:

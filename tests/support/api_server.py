@@ -19,7 +19,9 @@ from pluralism_local.conversation.engines import Handles
 from pluralism_local.engine.base import LanguageModel
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.serve.app import Api, Limits
+from pluralism_local.serve.server import configured
 from pluralism_local.serve.service import Service
+from pluralism_local.web_access import listening
 from tests.support.command_line import add_card
 
 
@@ -67,23 +69,22 @@ class Served:
 
     def __init__(self, api: Api) -> None:
         self.api = api
-        server = uvicorn.Server(
-            uvicorn.Config(api.asgi, port=0, http="h11", ws="none", lifespan="off", log_config=None)
-        )
-        self._server = server
-        self._thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
+        self._server = server = uvicorn.Server(configured(api))
+        self._door = door = listening("127.0.0.1", 0)
+        self.port = door.getsockname()[1]
+        self._thread = threading.Thread(target=lambda: asyncio.run(server.serve([door])))
 
     def start(self) -> None:
         self.api.worker.start()
         self._thread.start()
         while not self._server.started:
             assert self._thread.is_alive()
-        self.port = self._server.servers[0].sockets[0].getsockname()[1]
 
     def end(self) -> None:
         self.api.close()
         self._server.should_exit = True
         self._thread.join()
+        self._door.close()
         self.api.worker.end()
 
     @property
