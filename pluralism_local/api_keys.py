@@ -1,7 +1,7 @@
 """Keys of servers, each for the one server that it was set for.
 
     plocal keys set ──ApiKeys.put──> the system's keyring, else DATA/keys.json (0600)
-    RemoteUrl ──key_for──> api_key_env │ api_key_cmd │ the key set for this server │ PLOCAL_REMOTE_KEY │ none
+    RemoteUrl ──key_for──> ApiKey: of api_key_env │ api_key_cmd │ set for this server │ PLOCAL_REMOTE_KEY │ none
 
 A key is kept under scheme, host and port (`origin_of`), so that a name which comes to stand for another server does not
 take it along. No key is part of a message, of a record or of the config file.
@@ -16,7 +16,7 @@ import os
 import shlex
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,22 @@ IN_KEYRING = ""
 
 _ENTRIES = TypeAdapter(dict[str, str])
 """The file: by server its key, or `IN_KEYRING`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key to be sent.
+
+    Attributes:
+        secret: the key itself, never shown; empty for none.
+        renewal: what to do about one that the server refuses, a sentence; it names the place that the key is from.
+    """
+
+    secret: str = field(repr=False)
+    renewal: str = ""
+
+
+NO_KEY = ApiKey("")
 
 
 def origin_of(where: RemoteUrl) -> str:
@@ -179,8 +195,8 @@ def key_for(
     name: str = "",
     general: bool = True,
     environ: Mapping[str, str] | None = None,
-) -> str:
-    """The key to send to a server; empty for none.
+) -> ApiKey:
+    """The key to send to a server.
 
     Args:
         remote: what the config says of the server; None for one that is named by its URL.
@@ -193,15 +209,25 @@ def key_for(
     environ = os.environ if environ is None else environ
     if remote is not None and remote.api_key_env:
         if key := environ.get(remote.api_key_env, "").strip():
-            return key
+            return ApiKey(key, f"Set {remote.api_key_env} to a valid key.")
         if not remote.api_key_cmd:
             raise InvalidInput(
                 f"The variable {remote.api_key_env}, which has the key of the remote '{name}', is not set.",
                 "Set it, or take api_key_env out of the config file.",
             )
     if remote is not None and remote.api_key_cmd:
-        return _printed(remote.api_key_cmd, name)
-    return keys.get(origin_of(where)) or (environ.get(VARIABLE, "").strip() if general else "")
+        renewal = f"Check what the api_key_cmd of the remote '{name}' prints."
+        return ApiKey(_printed(remote.api_key_cmd, name), renewal)
+    if own := keys.get(origin_of(where)):
+        return ApiKey(own, f"Set it again: plocal keys set {origin_of(where)}")
+    return general_key(environ) if general else NO_KEY
+
+
+def general_key(environ: Mapping[str, str]) -> ApiKey:
+    """That of PLOCAL_REMOTE_KEY."""
+    secret = environ.get(VARIABLE, "").strip()
+    own = "or give the server a key of its own with plocal keys set"
+    return ApiKey(secret, f"Set {VARIABLE} to a valid key, {own}.") if secret else NO_KEY
 
 
 def _printed(command: str, name: str) -> str:

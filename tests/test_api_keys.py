@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import stat
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,7 +13,8 @@ from typing import Any
 import pytest
 
 from pluralism_local import api_keys
-from pluralism_local.api_keys import ApiKeys, key_for, origin_of
+from pluralism_local.api_keys import NO_KEY, ApiKeys, key_for, origin_of
+from pluralism_local.engine.remote import RemoteEngine
 from pluralism_local.errors import InvalidInput, NotFound
 from pluralism_local.remote_url import parse_spec
 from pluralism_local.settings import Remote
@@ -36,8 +38,8 @@ def test_a_key_belongs_to_scheme_host_and_port(keys: ApiKeys) -> None:
     assert keys.put(origin_of(WHERE), f" {SECRET}\n") is False
     assert keys.get("https://llm.example.org") == SECRET
     for other in ("http://llm.example.org/v1", "https://llm.example.org:8443/v1", "https://example.org/v1"):
-        assert key_for(parse_spec(other), None, keys, environ={}) == ""
-    assert key_for(parse_spec("https://llm.example.org/other"), None, keys, environ={}) == SECRET
+        assert key_for(parse_spec(other), None, keys, environ={}).secret == ""
+    assert key_for(parse_spec("https://llm.example.org/other"), None, keys, environ={}).secret == SECRET
 
 
 def test_the_file_is_the_users_alone_also_where_it_was_not(keys: ApiKeys) -> None:
@@ -63,14 +65,33 @@ def test_what_is_no_key_is_not_kept(keys: ApiKeys, key: str) -> None:
 def test_of_all_keys_the_servers_own_is_sent_first(keys: ApiKeys) -> None:
     environ = {"MINE": "from-variable", "PLOCAL_REMOTE_KEY": "general"}
     command = f"{sys.executable} -c 'print(\"from-command\")'"
-    assert key_for(WHERE, None, keys, environ=environ) == "general"
-    assert key_for(WHERE, None, keys, environ=environ, general=False) == ""
+    assert key_for(WHERE, None, keys, environ=environ).secret == "general"
+    assert key_for(WHERE, None, keys, environ=environ, general=False).secret == ""
     keys.put(origin_of(WHERE), SECRET)
-    assert key_for(WHERE, None, keys, environ=environ) == SECRET
-    assert key_for(WHERE, remote(api_key_cmd=command), keys, environ=environ) == "from-command"
+    assert key_for(WHERE, None, keys, environ=environ).secret == SECRET
+    assert key_for(WHERE, remote(api_key_cmd=command), keys, environ=environ).secret == "from-command"
     both = remote(api_key_env="MINE", api_key_cmd=command)
-    assert key_for(WHERE, both, keys, environ=environ) == "from-variable"
-    assert key_for(WHERE, both, keys, environ={}) == "from-command"
+    assert key_for(WHERE, both, keys, environ=environ).secret == "from-variable"
+    assert key_for(WHERE, both, keys, environ={}).secret == "from-command"
+
+
+def test_a_key_says_where_to_mend_it_and_does_not_show_itself(keys: ApiKeys) -> None:
+    environ = {"MINE": SECRET, "PLOCAL_REMOTE_KEY": SECRET}
+    command = f"{sys.executable} -c 'print(\"{SECRET}\")'"
+    keys.put("https://own.example.org", SECRET)
+    for where, named, place in (
+        (WHERE, remote(api_key_env="MINE"), "Set MINE"),
+        (WHERE, remote(api_key_cmd=command), "api_key_cmd of the remote 'office'"),
+        (parse_spec("https://own.example.org/v1"), None, "plocal keys set https://own.example.org"),
+        (WHERE, None, "Set PLOCAL_REMOTE_KEY"),
+    ):
+        key = key_for(where, named, keys, name="office", environ=environ)
+        assert (key.secret, place in key.renewal) == (SECRET, True)
+        assert SECRET not in repr(key)
+        with pytest.raises(InvalidInput) as refusal:
+            RemoteEngine(where.address, "m", api_key=replace(key, secret="sk-ü"))
+        assert refusal.value.hint == key.renewal
+    assert key_for(WHERE, None, keys, environ={}) == NO_KEY
 
 
 def test_a_key_that_cannot_be_had_is_said_and_no_other_is_sent_instead(keys: ApiKeys, tmp_path: Path) -> None:
@@ -113,7 +134,7 @@ def test_a_key_in_a_keyring_that_is_gone_is_replaced_by_no_other(keys: ApiKeys) 
     with pytest.raises(InvalidInput, match="keyring"):
         key_for(WHERE, None, keys, environ={"PLOCAL_REMOTE_KEY": "general"})
     keys.remove(origin_of(WHERE))
-    assert key_for(WHERE, None, keys, environ={"PLOCAL_REMOTE_KEY": "general"}) == "general"
+    assert key_for(WHERE, None, keys, environ={"PLOCAL_REMOTE_KEY": "general"}).secret == "general"
 
 
 class Ring(ModuleType):

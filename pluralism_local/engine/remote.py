@@ -28,11 +28,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Self
 
+from pluralism_local.api_keys import ApiKey, general_key
 from pluralism_local.engine import gbnf, remote_together
 from pluralism_local.engine.base import Capabilities, LanguageModel, ShouldStop, never
 from pluralism_local.engine.remote_adapters import ServedAdapters, VllmAdapters, of_llama_server
 from pluralism_local.engine.remote_answer import Answer
-from pluralism_local.engine.remote_client import Access
+from pluralism_local.engine.remote_client import reach
 from pluralism_local.engine.remote_fields import Dialect, Payload
 from pluralism_local.engine.remote_line import Line, Stopped
 from pluralism_local.engine.remote_protocol import (
@@ -47,7 +48,6 @@ from pluralism_local.engine.remote_protocol import (
 )
 from pluralism_local.engine.remote_refusals import (
     NoLogprobs,
-    Server,
     ThinksFirst,
     no_first_token,
     no_grammar,
@@ -55,10 +55,9 @@ from pluralism_local.engine.remote_refusals import (
     thinks_first,
 )
 from pluralism_local.engine.remote_samples import DRAWN_FIELDS, THINKING_TOKENS, counted, without_thought
-from pluralism_local.engine.remote_secrets import Blotter
 from pluralism_local.engine.remote_stream import is_json
 from pluralism_local.engine.stream import TextStream
-from pluralism_local.errors import Cancelled, EngineFailure, InvalidInput, Unsupported
+from pluralism_local.errors import Cancelled, EngineFailure, Unsupported
 from pluralism_local.remote_url import parse_spec
 from pluralism_local.types import (
     AdapterRef,
@@ -81,7 +80,8 @@ class RemoteEngine(LanguageModel):
         url: ``http(s)://host[:port]``, to which ``/v1`` is added, or with a path, which is taken as it is.
             Basic credentials (``user:password@``) are sent, and never shown.
         model: its name at the server; None takes the only one of ``GET models`` when it is first needed.
-        api_key: sent as bearer token; None reads PLOCAL_REMOTE_KEY, an empty one sends none.
+        api_key: sent as bearer token; None reads PLOCAL_REMOTE_KEY, an empty one sends none. An `ApiKey` says where
+            it is from, too.
         timeout: seconds of silence after which a request has failed; wins over that of `options`.
         options: what is known of the server; see `RemoteOptions`.
 
@@ -97,23 +97,19 @@ class RemoteEngine(LanguageModel):
         url: str,
         model: str | None = None,
         *,
-        api_key: str | None = None,
+        api_key: str | ApiKey | None = None,
         timeout: float | None = None,
         options: RemoteOptions = RemoteOptions(),  # noqa: B008 - frozen
     ) -> None:
         where = parse_spec(url)
-        key = (os.environ.get("PLOCAL_REMOTE_KEY", "") if api_key is None else api_key).strip()
-        if not (key.isascii() and key.isprintable()):
-            raise InvalidInput("The API key has unprintable characters.", "Set PLOCAL_REMOTE_KEY again.")
-        self._access = Access(where, key)
+        self._access, self._server = reach(where, general_key(os.environ) if api_key is None else api_key)
         self._url, self._model = where.address, model or where.model
-        blot = Blotter.of_credentials(key, where.credentials)
-        self._server = Server(self._url, blot, keyed=bool(key or where.credentials))
         self._dialect = Dialect()
         self._options = options
         self._timeout = options.timeout if timeout is None else timeout
         self._adapters: ServedAdapters | None = None
         self._counts_answers = options.logprobs == "no"
+        self._takes_grammars: bool | None = None  # until it was asked
         self._closed = False
 
     @classmethod
@@ -121,7 +117,7 @@ class RemoteEngine(LanguageModel):
         cls,
         spec: str,
         *,
-        api_key: str | None = None,
+        api_key: str | ApiKey | None = None,
         options: RemoteOptions = RemoteOptions(),  # noqa: B008
     ) -> Self:
         """From ``URL[#model]``, with or without a leading ``remote:``; the rest as for the class."""
@@ -193,7 +189,9 @@ class RemoteEngine(LanguageModel):
     def _require_grammars(self, line: Line) -> None:
         """Raises: Unsupported"""
         with suppress(Stopped):  # the answers will say so
-            if not line.takes_grammars():
+            if self._takes_grammars is None:
+                self._takes_grammars = line.takes_grammars()
+            if not self._takes_grammars:
                 raise no_grammar(self._server)
 
     def _answer(self, line: Line, index: int, request: Request) -> Iterator[EngineEvent]:
@@ -319,7 +317,7 @@ class RemoteEngine(LanguageModel):
     @property
     def _remarks(self) -> tuple[str, ...]:
         """What is to be said of every answer of this server."""
-        if not self._server.keyed or self._access.where.loopback or self._url.startswith("https:"):
+        if not self._server.renewal or self._access.where.loopback or self._url.startswith("https:"):
             return ()
         return (
             f"The API key goes to {self._url} unencrypted, where others on the way can read it; use https://.",

@@ -1,6 +1,7 @@
 """The HTTP client that a server is reached with: its key, the proxies on the way, the certificates it is trusted by.
 
-    RemoteUrl, key ──Access──> client(timeout), as often as one is needed
+    RemoteUrl, key ──reach──> Access ──> client(timeout), as often as one is needed
+                          └─> Server: what may be shown of it
 
 A key and credentials are for the one address that they were given for: a redirection is never followed, and a client
 knows no other address. What the environment names and cannot be used is `InvalidInput`.
@@ -16,7 +17,10 @@ from ssl import PROTOCOL_TLS_CLIENT, SSLContext, SSLError
 
 import httpx2
 
+from pluralism_local.api_keys import ApiKey
 from pluralism_local.engine.remote_environment import Fault, certificate_faults, goes_direct, proxy_faults
+from pluralism_local.engine.remote_refusals import Server
+from pluralism_local.engine.remote_secrets import Blotter
 from pluralism_local.errors import InvalidInput
 from pluralism_local.remote_url import RemoteUrl
 
@@ -64,6 +68,21 @@ class Access:
                 f"The certificates of this machine cannot be read: {error}.",
                 "Set SSL_CERT_FILE to a file of certificates.",
             ) from error
+
+
+def reach(where: RemoteUrl, api_key: str | ApiKey) -> tuple[Access, Server]:
+    """How a server is reached, and what may be shown of it.
+
+    Raises:
+        InvalidInput: the key has characters that cannot be sent.
+    """
+    given = ApiKey(api_key, "Give another api_key.") if isinstance(api_key, str) else api_key
+    key = given.secret.strip()
+    if not (key.isascii() and key.isprintable()):
+        raise InvalidInput("The API key has characters that no key has.", given.renewal)
+    of_url = "Check the user name and the password in the URL." if where.credentials else ""
+    blot = Blotter.of_credentials(key, where.credentials)
+    return Access(where, key), Server(where.address, blot, given.renewal if key else of_url)
 
 
 def _raise_first(faults: Iterator[Fault]) -> None:

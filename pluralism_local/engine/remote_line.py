@@ -80,6 +80,7 @@ class Line:
         self._seconds_left = 0.0
         self._stopped = False
         self._runner = asyncio.Runner()
+        self._listed: Reply | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -105,7 +106,10 @@ class Line:
         return self._models().takes_grammars
 
     def _models(self) -> Reply:
-        return read(self._text("GET", f"{self._server.url}/models", {}), self._server)
+        """What the server lists, asked for once."""
+        if self._listed is None:
+            self._listed = read(self._text("GET", f"{self._server.url}/models", {}), self._server)
+        return self._listed
 
     def ask(self, payload: Payload) -> Reply:
         """One answer, whole."""

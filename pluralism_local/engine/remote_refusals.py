@@ -33,12 +33,12 @@ class Server:
     Attributes:
         url: the address of the API as it may be shown.
         blot: takes what is secret out of what the server says.
-        keyed: whether a key or a password is sent.
+        renewal: what to do where it refuses the key or password that is sent; empty where none is.
     """
 
     url: str
     blot: Blotter = field(default_factory=Blotter)
-    keyed: bool = False
+    renewal: str = ""
 
     def quote(self, text: str, longest: int = LONGEST_QUOTE) -> str:
         """`text` on one line, without secrets, cut at `longest` characters."""
@@ -90,15 +90,12 @@ def refusal(status: int | None, body: str, server: Server, target: str = "") -> 
 
 
 def _unauthorized(reason: str, server: Server) -> RemoteFailure:
-    if server.keyed:
-        return RemoteFailure(
-            f"The server {server.url} refused the API key{reason}",
-            "Set PLOCAL_REMOTE_KEY to a valid key, or the server's own with: plocal keys set",
-        )
+    if server.renewal:
+        return RemoteFailure(f"The server {server.url} refused the API key{reason}", server.renewal)
     return RemoteFailure(
         f"The server {server.url} wants an API key{reason}",
-        "Give it with plocal keys set, or set PLOCAL_REMOTE_KEY; that goes only to servers that you named yourself "
-        "(-m, a variable, your config).",
+        f"Give it with plocal keys set {server.url}, or set PLOCAL_REMOTE_KEY; that goes only to servers that you "
+        "named yourself (-m, a variable, your config).",
     )
 
 

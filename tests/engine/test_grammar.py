@@ -187,20 +187,23 @@ def models(*owners: str | None) -> dict[str, object]:
 
 
 def test_a_llama_server_gets_any_grammar(server: Server) -> None:
-    engine = server.engine(
-        answer(200, models("llamacpp")), stream(chunk("yes"), chunk(finish="stop"), "[DONE]")
-    )
-    done = only_answer(engine.generate([under(GBNF)]))
-    assert (done.text, done.warnings) == ("yes", ())
-    assert server.requests[1]["grammar"] == GBNF.gbnf
-    assert "response_format" not in server.requests[1]
+    yes = stream(chunk("yes"), chunk(finish="stop"), "[DONE]")
+    engine = server.engine(answer(200, models("llamacpp")), yes, yes, model=None)
+    for _ in range(2):
+        done = only_answer(engine.generate([under(GBNF)]))
+        assert (done.text, done.warnings) == ("yes", ())
+    listed, *asked = server.requests
+    assert listed["path"] == "/v1/models"  # once, for the model's name and for what the server is
+    assert [request["grammar"] for request in asked] == [GBNF.gbnf] * 2
+    assert not any("response_format" in request for request in asked)
 
 
 @pytest.mark.parametrize("owners", [("vllm",), (None,), (), ("llamacpp", "other")])
 def test_another_server_gets_none(server: Server, owners: tuple[str | None, ...]) -> None:
     engine = server.engine(answer(200, models(*owners)))
-    with pytest.raises(Unsupported, match="no llama-server"):
-        list(engine.generate([under(JSON), under(GBNF)]))
+    for _ in range(2):
+        with pytest.raises(Unsupported, match="no llama-server"):
+            list(engine.generate([under(JSON), under(GBNF)]))
     assert len(server.requests) == 1
 
 

@@ -8,10 +8,12 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
 
+from pluralism_local.api_keys import ApiKey
 from pluralism_local.engine import remote_line
 from pluralism_local.engine.remote import RemoteEngine
 from pluralism_local.engine.remote_refusals import Server as Peer
@@ -162,7 +164,9 @@ def test_an_empty_stream_is_asked_again_in_one_piece(server: Server) -> None:
     )
 
 
-@pytest.mark.parametrize(("status", "hint"), [(401, "PLOCAL_REMOTE_KEY"), (403, "KEY"), (404, "/v1")])
+@pytest.mark.parametrize(
+    ("status", "hint"), [(401, "another api_key"), (403, "another api_key"), (404, "/v1")]
+)
 def test_refusals_are_not_retried_and_never_show_the_key(server: Server, status: int, hint: str) -> None:
     engine = server.engine(answer(status, "no sk-secret here"), api_key="sk-secret")
     with pytest.raises(RemoteFailure, match=server.address) as caught:
@@ -170,6 +174,21 @@ def test_refusals_are_not_retried_and_never_show_the_key(server: Server, status:
     assert hint in caught.value.hint
     assert "sk-secret" not in caught.value.message
     assert len(server.requests) == 1
+
+
+def test_a_refused_key_is_mended_where_it_is_from(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hint(url: str, **options: Any) -> str:
+        server.acts = [answer(401, "no")]
+        with pytest.raises(RemoteFailure) as caught:
+            list(RemoteEngine(url, "m", **options).generate([say("Hi")]))
+        return caught.value.hint
+
+    url = f"http://{server.address}/v1"
+    assert hint(url).startswith(f"Give it with plocal keys set {url}, or set PLOCAL_REMOTE_KEY")
+    assert hint(url, api_key=ApiKey("sk-1", "Ask pass.")) == "Ask pass."
+    assert "password in the URL" in hint(f"http://ann:hush@{server.address}/v1")
+    monkeypatch.setenv("PLOCAL_REMOTE_KEY", "sk-general")
+    assert "Set PLOCAL_REMOTE_KEY to a valid key" in hint(url)
 
 
 def test_credentials_in_the_url_are_sent_and_not_shown(server: Server) -> None:

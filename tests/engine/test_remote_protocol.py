@@ -18,7 +18,7 @@ from pluralism_local.errors import ContextOverflow, InvalidInput, RemoteFailure,
 from pluralism_local.types import OptionDistribution
 
 SERVER = Server("http://server/v1")
-KEYED = Server(SERVER.url, Blotter("sk-1"), keyed=True)
+KEYED = Server(SERVER.url, Blotter("sk-1"), "Set it again.")
 
 
 def first(top: dict[str, float], drawn: str | None = None) -> FirstToken:
