@@ -82,6 +82,17 @@ def read(text: str) -> tuple[str, ...]:
     return () if own is None else own.options
 
 
+def asked_by_letter(text: str) -> tuple[str, ...]:
+    """The options of a list behind capital letters that `text` ends in, or "Answer:" after it; empty without one."""
+    try:
+        own, _ = _own_list(text, _find(text))
+    except InvalidInput:
+        return ()
+    if own is None or not own.plain or _without_answer(text)[own.end :].strip():
+        return ()
+    return own.options if len(set(own.options)) == len(own.options) <= MOST else ()
+
+
 def pose(question: str, options: Sequence[str]) -> Posed:
     """The question as the model sees it.
 

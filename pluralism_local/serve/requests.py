@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pluralism_local.errors import InvalidInput
 from pluralism_local.mode_specs import SPECS, ModeName, ModeSpec
+from pluralism_local.modes.options import asked_by_letter
 from pluralism_local.serve import models
 from pluralism_local.types import Message, Sampling
 
@@ -53,6 +54,8 @@ class ChatRequest:
         sent: the last message as the client sent it.
         question: the same without the lines at its head.
         options: answers to weigh; empty to read them from the question, or to answer in words.
+        lettered: those of the question's own list, where a mode that can do without options is asked for their
+            log-probabilities: it weighs them, and answers by their letters.
         answer: how to draw the answer.
         stream: in chunks; `usage_chunk`: token counts in one of their own.
         alternatives: how many options to give log-probabilities of; None for no log-probabilities.
@@ -75,6 +78,7 @@ class ChatRequest:
     stream: bool = False
     usage_chunk: bool = False
     alternatives: int | None = None
+    lettered: tuple[str, ...] = ()
     user: str = ""
     remarks: tuple[str, ...] = ()
 
@@ -153,6 +157,9 @@ def read(body: bytes, *, pools: Sequence[str], answer: Sampling) -> ChatRequest:
     attributes = (line.get("attribute") for line in (lines, *earlier, above))
     attribute = extra.attribute or next(filter(None, attributes), None)
     listed = [option.strip() for option in lines.get("options", "").split("|")] if "options" in lines else []
+    options = tuple(extra.options or listed) if spec.options != "unused" else ()
+    weighs_list = bool(fields.logprobs) and spec.options == "weighed" and not options
+    lettered = asked_by_letter(question) if weighs_list else ()
     return ChatRequest(
         model=fields.model,
         mode=mode,
@@ -164,13 +171,14 @@ def read(body: bytes, *, pools: Sequence[str], answer: Sampling) -> ChatRequest:
         sent=sent,
         question=question,
         attribute=attribute if spec.attribute else None,
-        options=tuple(extra.options or listed) if spec.options != "unused" else (),
+        options=options,
         answer=_sampling(fields, answer),
         stream=bool(fields.stream),
         usage_chunk=bool(fields.stream_options and fields.stream_options.include_usage),
         alternatives=(fields.top_logprobs or 0) if fields.logprobs else None,
+        lettered=lettered,
         user=fields.user or "",
-        remarks=_remarks(fields, spec, extra),
+        remarks=_remarks(fields, spec, extra, weighs=bool(options or lettered)),
     )
 
 
@@ -185,8 +193,8 @@ def _refuse_others(fields: _Body) -> None:
         raise InvalidInput("The modes answer in words, not in a given form.", "Leave response_format out.")
 
 
-def _remarks(fields: _Body, spec: ModeSpec, extra: _Plural) -> tuple[str, ...]:
-    """What is passed over and would have changed the answer."""
+def _remarks(fields: _Body, spec: ModeSpec, extra: _Plural, *, weighs: bool) -> tuple[str, ...]:
+    """What is passed over and would have changed the answer; `weighs`: whether the request itself has options."""
     remarks = [
         f"The modes have no {name}; it was passed over."
         for name in ("presence_penalty", "frequency_penalty")
@@ -194,6 +202,8 @@ def _remarks(fields: _Body, spec: ModeSpec, extra: _Plural) -> tuple[str, ...]:
     ]
     if fields.logprobs and spec.options == "unused":
         remarks.append(f"The mode {spec.name} gives no log-probabilities.")
+    if fields.logprobs and spec.options == "weighed" and not weighs:
+        remarks.append("Log-probabilities are of options; this is answered in words.")
     if extra.communities and not spec.communities:
         remarks.append(f"The mode {spec.name} asks no communities; they were passed over.")
     return (*remarks, *passed_over(spec, extra.attribute, extra.options))

@@ -133,7 +133,7 @@ class Service:
             attribute=request.attribute,
             system=request.system,
             pool=pool,
-            options=request.options,
+            options=request.options or request.lettered,
             history=request.opening,
             turns=self._conversations.turns(request),
             keep=True,

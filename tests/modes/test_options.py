@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pluralism_local.errors import InvalidInput
-from pluralism_local.modes.options import letters, listed, pose, read
+from pluralism_local.modes.options import asked_by_letter, letters, listed, pose, read
 
 line = (
     st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=30)
@@ -37,6 +37,30 @@ def test_posing_what_is_posed_changes_nothing(options: list[str], question: str)
     assert posed.text.endswith("\nAnswer:")
     assert pose(posed.text, options).text == posed.text
     assert pose(posed.text, ()).options == posed.options
+    assert asked_by_letter(posed.text) == posed.options
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ban phones?",
+        "Which?\n1. Yes\n2. No\nAnswer:",
+        "Which?\na) Yes\nb) No",
+        "The options were A. Yes B. No\n\nWrite an essay about them.",
+        "A. Yes\nB. Yes\nAnswer:",
+        "A. Yes B. No, or else: A. Red B. Blue?",
+    ],
+)
+def test_what_is_not_asked_by_its_own_letters(text: str) -> None:
+    assert asked_by_letter(text) == ()
+
+
+@given(st.text(alphabet="ABab12.):?\n xy", max_size=60))
+def test_what_is_asked_by_its_letters_is_posed_as_it_stands(text: str) -> None:
+    if options := asked_by_letter(text):
+        posed = pose(text, options)
+        assert posed.options == options
+        assert posed.text.startswith(text.rstrip().removesuffix("Answer:").rstrip())
 
 
 @pytest.mark.parametrize(

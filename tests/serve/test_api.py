@@ -121,6 +121,22 @@ def test_options_of_the_question_are_weighed_by_their_letters(server: Served) ->
     assert server.chat("Ban phones?", "vanilla").json()["choices"][0]["logprobs"] is None
 
 
+@pytest.mark.parametrize("name", ["vanilla", "prompting", "moe", "steerable"])
+def test_a_mode_that_can_do_without_options_weighs_those_whose_log_probabilities_are_asked_for(
+    server: Served, name: str
+) -> None:
+    steered = {"plural": {"attribute": "farmers"}} if name == "steerable" else {}
+    fields = {"logprobs": True, "top_logprobs": 2, "max_tokens": 1, **steered}
+    reply = server.chat("Ban phones?\nA. Yes\nB. No\nAnswer:", name, **fields).json()
+    choice, weighed = reply["choices"][0], reply["plural"]["distribution"]
+    tops = choice["logprobs"]["content"][0]["top_logprobs"]
+    assert {top["token"] for top in tops} == {"A", "B"} and weighed["options"] == ["Yes", "No"]
+    assert choice["message"]["content"] in ("A. Yes", "B. No")
+    numbered = server.chat("Ban phones?\n1. Yes\n2. No\nAnswer:", name, **fields).json()
+    assert numbered["choices"][0]["logprobs"] is None and numbered["plural"]["distribution"] is None
+    assert "Log-probabilities are of options; this is answered in words." in numbered["plural"]["warnings"]
+
+
 def test_steerable_is_told_whom_to_reflect_by_a_field_or_a_line(server: Served) -> None:
     by_field = server.chat("Is hunting wrong?", "steerable", plural={"attribute": "rural voters"}).json()
     by_line = server.chat("attribute: rural voters\nIs hunting wrong?", "steerable").json()
