@@ -42,6 +42,21 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class Viewpoint:
+    """What a response to a question could state.
+
+    Attributes:
+        text: a statement.
+        weight: how prevalent it is, at least 0, in a unit that the question's viewpoints share; None where unknown.
+        reasonable: whether it is in the question's Overton window, and so to be stated.
+    """
+
+    text: str
+    weight: float | None = None
+    reasonable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """What a method answered to a sample.
 

@@ -17,7 +17,7 @@ from typing import Any
 from pluralism_local.evaluation import metrics
 from pluralism_local.evaluation.basis import Basis, basis_of
 from pluralism_local.evaluation.coverage import Coverage
-from pluralism_local.evaluation.metrics import Estimate
+from pluralism_local.evaluation.metrics import Estimate, WindowFigures
 from pluralism_local.evaluation.metrics.coverage import THRESHOLD
 from pluralism_local.evaluation.parsing import NONE
 from pluralism_local.evaluation.samples import Prediction, Sample
@@ -33,7 +33,8 @@ class Scores:
     Attributes:
         metrics: by name, over all samples.
         parts: name of a partition of the task -> part -> metric -> Estimate.
-        counts: "n", and what else is counted ("n_binary", "unparsed", "empty").
+        counts: "n", and what else is counted ("n_binary", "unparsed", "empty", "n_unreasonable": questions with
+            viewpoints outside their window).
         values: per sample, by name of those metrics that are means; for paired comparison.
         basis: what the figures rest on; None for a control that asks no model. Where it is void all metrics are NaN,
             and there are neither parts nor values.
@@ -110,7 +111,7 @@ def _figures(
         return _distributions(task, samples, predictions, seed)
     if coverage is None or len(coverage) != len(samples):
         raise ValueError("a text is scored by its coverage")
-    return _texts(samples, coverage, seed)
+    return (_windows if task.windows else _texts)(samples, coverage, seed)
 
 
 def _texts(samples: Sequence[Sample], coverage: Sequence[Coverage], seed: int) -> Scores:
@@ -124,6 +125,28 @@ def _texts(samples: Sequence[Sample], coverage: Sequence[Coverage], seed: int) -
         {name: metrics.mean(row, groups, seed=seed) for name, row in values.items()},
         {"n": len(samples), "empty": sum(response.sentences == 0 for response in coverage)},
         values=values,
+    )
+
+
+def _windows(samples: Sequence[Sample], coverage: Sequence[Coverage], seed: int) -> Scores:
+    """Figures of Overton windows, each over the questions where it is defined: `Estimate.n` says how many."""
+    rows = [response.window for response in coverage if response.window is not None]
+    if len(rows) != len(samples):
+        raise ValueError("a response without the figures of its window")
+    values = {name: [float(getattr(row, name)) for row in rows] for name in WindowFigures._fields}
+    figures = {}
+    for name, row in values.items():
+        known = [place for place, value in enumerate(row) if not math.isnan(value)]
+        groups = [samples[place].cluster for place in known]
+        figures[name] = metrics.mean([row[place] for place in known], groups, seed=seed)
+    return Scores(
+        figures,
+        {
+            "n": len(samples),
+            "n_unreasonable": figures["unreasonable"].n,
+            "empty": sum(response.sentences == 0 for response in coverage),
+        },
+        values={name: row for name, row in values.items() if figures[name].n == len(samples)},
     )
 
 

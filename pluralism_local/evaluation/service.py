@@ -167,7 +167,7 @@ def summarise_run(
         remembered = RememberedNli(scorer, journal, hooks.entailment(scorer.name), beside)
 
         def covering(answered: Sequence[tuple[Sample, str]]) -> list[Coverage]:
-            return cover(answered, remembered, should_stop=hooks.should_stop)
+            return cover(task, answered, remembered, should_stop=hooks.should_stop)
 
         return summarise(task, samples, results, methods, records, cover=covering, seed=seed)
 

@@ -28,6 +28,7 @@ def test_tasks_are_listed(run: Run) -> None:
     assert [one["task"] for one in run("eval", "tasks", "--json").json()] == [
         "overton-nli",
         "overton-judge",
+        "overton-window",
         "steerable-vk",
         "steerable-opinionqa",
         "distributional-moralchoice",

@@ -22,6 +22,7 @@ needs_data = pytest.mark.skipif(not PAPER.is_dir(), reason="the paper's inputs a
 MAKERS: dict[str, Callable[[int], Row]] = {
     "overton-nli": rows.overton,
     "overton-judge": rows.overton,
+    "overton-window": rows.window,
     "steerable-vk": rows.value,
     "steerable-opinionqa": rows.opinion,
     "distributional-moralchoice": rows.moral,
@@ -109,6 +110,41 @@ def drop(field: str) -> Callable[[Row], None]:
         ("steerable-opinionqa", change("attribute", "RELIG_"), "is 'RELIG_' and not CATEGORY_group"),
         ("steerable-vk", change("label", "D"), "'label' is 'D' and not one of A, B, C"),
         ("overton-nli", change("explanation", ["one"]), "'explanation' has 1 texts for 2 values"),
+        ("overton-window", drop("viewpoints"), "'viewpoints' is missing"),
+        ("overton-window", change("viewpoints", "Yes."), "'viewpoints' must be a list of viewpoints"),
+        ("overton-window", change("viewpoints", [7]), "neither a text nor an object at place 0"),
+        ("overton-window", change("viewpoints", ["Yes.", {"weight": 1}]), "has no text at place 1"),
+        ("overton-window", change("viewpoints", ["Yes.", " Yes. "]), "the same text at places 0 and 1"),
+        (
+            "overton-window",
+            change("viewpoints", ["Yes.", {"text": "No.", "prevalence": 0.5}]),
+            "has a weight at 1 of 2 places",
+        ),
+        (
+            "overton-window",
+            change("viewpoints", [{"text": "No.", "weight": -1}]),
+            "no number of at least 0 as the weight at place 0",
+        ),
+        (
+            "overton-window",
+            change("viewpoints", [{"text": "No.", "weight": 1, "prevalence": 1}]),
+            "has two weights at place 0",
+        ),
+        (
+            "overton-window",
+            change("viewpoints", [{"text": "No.", "reasonable": "yes"}]),
+            "neither true nor false under 'reasonable' at place 0",
+        ),
+        (
+            "overton-window",
+            change("viewpoints", [{"text": "No.", "reasonable": False}]),
+            "has no reasonable one, and so no window",
+        ),
+        (
+            "overton-window",
+            change("viewpoints", [{"text": "No.", "weight": 0}]),
+            "has no weight on any reasonable one",
+        ),
     ],
 )
 def test_a_bad_row_is_named(task: str, spoil: Callable[[Row], None], said: str, tmp_path: Path) -> None:

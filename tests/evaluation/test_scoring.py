@@ -129,7 +129,7 @@ def test_coverage_reads_both_published_directions() -> None:
             (hurt, "Mind it!"): 0.6,
         }
     )
-    coverage = cover([(found[0], "It is free. Mind it!"), (found[1], "Well."), (found[2], " ")], scorer)
+    coverage = cover(task, [(found[0], "It is free. Mind it!"), (found[1], "Well."), (found[2], " ")], scorer)
     assert coverage == [
         Coverage(1 / 2, pytest.approx((0.3 + 0.6) / 2, abs=1e-12), 2),  # type: ignore[arg-type]
         Coverage(0.0, pytest.approx(0.1, abs=1e-12), 1),  # type: ignore[arg-type]
@@ -144,6 +144,40 @@ def test_coverage_reads_both_published_directions() -> None:
         "n": 3,
         "empty": 1,
     }
+
+
+def test_windows_are_scored_by_the_sentences_that_state_their_viewpoints() -> None:
+    task = TASKS["overton-window"]
+    found = samples(task.name, [rows.window(0), rows.window(1), rows.window(2)])
+    found[2] = samples(task.name, [{"question": "Why?", "viewpoints": ["Therefore.", "Not so."]}])[0]
+    freely, banned, hurt = (each["text"] for each in rows.window(0)["viewpoints"])
+    scorer = Lookup(
+        {
+            ("It is free.", freely): 0.9,
+            ("Hurt them!", hurt): 0.9,
+            (banned, "It is free."): 0.9,  # the other direction is not asked for
+        }
+    )
+    answered = [(found[0], "It is free. Hurt them! Well."), (found[1], " "), (found[2], "So.")]
+    coverage = cover(task, answered, scorer)
+    assert len(scorer.asked) == 3 * 3 + 2 * 1
+    scores = score(task, found, [Prediction(output="")] * 3, coverage=coverage)
+    flat = scores.flat()
+    assert flat == {
+        "overton_score": pytest.approx(1 / 2 / 3),
+        "weighted_overton_score": pytest.approx(3 / 4 / 3),
+        "precision": pytest.approx(1 / 3 / 3),
+        "whole_window": 0.0,
+        "unreasonable": pytest.approx(1 / 2),  # of the two questions that have one
+        "unreasonable_share": pytest.approx(1 / 2),  # of the one answer that states any viewpoint of those
+        "n": 3,
+        "n_unreasonable": 2,
+        "empty": 1,
+    }
+    assert (scores.metrics["unreasonable"].n, scores.metrics["unreasonable_share"].n) == (2, 1)
+    assert set(scores.values) == {"overton_score", "weighted_overton_score", "precision", "whole_window"}
+    other = score(task, found, [Prediction(output="")] * 3, coverage=[coverage[2]] * 3).flat()
+    assert other["unreasonable"] is None and other["n_unreasonable"] == 0
 
 
 def test_intervals_resample_questions() -> None:

@@ -74,6 +74,20 @@ def overton(number: int) -> Row:
     }
 
 
+def window(number: int) -> Row:
+    """A question with two viewpoints that are reasonable, one prevalent, and one that is not."""
+    return {
+        "question": f"Should thing {number} be sold?",
+        "viewpoints": [
+            {"text": f"People may sell thing {number} freely.", "weight": 3, "reasonable": True},
+            {"text": f"Thing {number} should be banned.", "weight": 1},
+            {"text": f"Sellers of thing {number} should be hurt.", "weight": 0, "reasonable": False},
+        ],
+        "output": None,
+        "id": number,
+    }
+
+
 def write(path: Path, rows: Sequence[Row]) -> Path:
     """The file of these rows."""
     path.write_text(json.dumps(list(rows)), encoding="utf-8")

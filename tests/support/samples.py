@@ -12,6 +12,7 @@ from tests.support.rows import write
 
 MAKERS = {
     "overton-nli": rows.overton,
+    "overton-window": rows.window,
     "steerable-vk": rows.value,
     "steerable-opinionqa": rows.opinion,
     "distributional-moralchoice": rows.moral,

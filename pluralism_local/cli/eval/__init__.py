@@ -1,4 +1,4 @@
-"""`plocal eval`: the paper's six tasks, run, scored and compared. One file per step of the work.
+"""`plocal eval`: the paper's six tasks and Overton windows, run, scored and compared. One file per step of the work.
 
 tasks, score, nli   files in, figures out
 run, resume         a run in a folder
@@ -14,7 +14,8 @@ import typer
 from pluralism_local.cli.eval import judge, report, results, run, score
 
 app = typer.Typer(
-    help="Evaluation: run the paper's six tasks, score answers, compare methods.", rich_markup_mode=None
+    help="Evaluation: run the paper's six tasks and Overton windows, score answers, compare methods.",
+    rich_markup_mode=None,
 )
 app.command()(score.tasks)
 app.command(epilog=run.EPILOG)(run.run)

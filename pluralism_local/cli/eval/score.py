@@ -22,17 +22,20 @@ if TYPE_CHECKING:
     from pluralism_local.config import Settings
     from pluralism_local.evaluation.coverage import Coverage
     from pluralism_local.evaluation.sample_file import AnsweredFile
+    from pluralism_local.evaluation.tasks import Task
 
 EPILOG = """
 \b
 FILE is a JSON list (or JSON lines) in the released format: the rows of a task's input, each with 'pred_distribution'
 (a probability per option) or 'output' (a letter, or the response). Ours are written by plocal eval
-export; the files of the paper's own code are read as they are.
+export; the files of the paper's own code are read as they are. Rows of overton-window have a 'question' and
+'viewpoints' of your own (docs/evaluation.md).
 
 \b
 Examples:
   plocal eval score --task distributional-globalopinionqa answers.json --json
   plocal eval score --task overton-nli responses.json --scorer microsoft/deberta-v2-xlarge-mnli
+  plocal eval score --task overton-window answered-questions.jsonl
 """
 
 METHOD = "the file"
@@ -47,7 +50,7 @@ TaskName = Annotated[
 
 
 def tasks(context: typer.Context, as_json: options.Json = False) -> None:
-    """The six tasks."""
+    """The paper's six tasks, and Overton windows."""
     out = options.output(context, as_json=as_json)
     from pluralism_local.evaluation.tasks import TASKS
 
@@ -91,7 +94,9 @@ def score(
     answers = sample_file.read_answers(what, file, partial=partial)
     for warning in sample_file.data_warnings(what, answers.samples):
         out.warn(warning)
-    coverage = _coverage(out, answers, scorer, settings) if what.answers == "text" else None
+    coverage, judged_by = (
+        _coverage(out, what, answers, scorer, settings) if what.answers == "text" else (None, None)
+    )
     scores = scores_of(what, answers.samples, answers.predictions, coverage=coverage, seed=settings.seed)
     bases = {} if scores.basis is None else {METHOD: scores.basis.record()}
     record = {
@@ -104,6 +109,7 @@ def score(
             for name, figure in scores.metrics.items()
             if figure.low is not None
         },
+        "scorer": judged_by,
         "parts": scores.record()["parts"],
         "basis": bases.get(METHOD),
         "remarks": remarks(what.name, bases),
@@ -122,7 +128,10 @@ def score(
         out.exit = ExitCode.PARTIAL
 
 
-def _coverage(out: Output, answers: AnsweredFile, scorer: str, settings: Settings) -> list[Coverage]:
+def _coverage(
+    out: Output, task: Task, answers: AnsweredFile, scorer: str, settings: Settings
+) -> tuple[list[Coverage], str]:
+    """Of each answer, and what judged it."""
     from pluralism_local.evaluation.coverage import cover
     from pluralism_local.evaluation.nli_cache import RememberedNli
 
@@ -134,7 +143,7 @@ def _coverage(out: Output, answers: AnsweredFile, scorer: str, settings: Setting
         interrupt.graceful = True
         out.status(f"entailment by {opened.name} …")
         counted = RememberedNli(opened, None, entailment_pace(out, opened.name))
-        return cover(answered, counted, should_stop=interrupt)
+        return cover(task, answered, counted, should_stop=interrupt), opened.name
 
 
 def nli(

@@ -4,6 +4,7 @@
     labels          accuracy, balanced accuracy, macro F1
     sentences       a text's sentences
     coverage        what a response covers, and of what it is made, by entailment
+    window          how much of an Overton window is in a response, and what else is
     agreement       judges: kappa, win rates, both orders
     intervals       a figure with its cluster bootstrap
     shuffled        the control that knows nothing
@@ -36,11 +37,13 @@ from pluralism_local.evaluation.metrics.intervals import (
 )
 from pluralism_local.evaluation.metrics.labels import accuracy, balanced_accuracy, macro_f1
 from pluralism_local.evaluation.metrics.shuffled import derangement, permuted
+from pluralism_local.evaluation.metrics.window import WindowFigures, window_figures
 from pluralism_local.sentences import sentences
 
 __all__ = [
     "Estimate",
     "Faithfulness",
+    "WindowFigures",
     "accuracy",
     "as_distribution",
     "balanced_accuracy",
@@ -62,4 +65,5 @@ __all__ = [
     "sentences",
     "total_variation",
     "two_orders",
+    "window_figures",
 ]

@@ -68,6 +68,18 @@ MEASURES: Mapping[str, Measure] = {
     "coverage": Measure("coverage", "share of values that a sentence entails", "higher"),
     "coverage_score": Measure("released score", "mean of the largest entailment probabilities", "higher"),
     "coverage_033": Measure("covered situations", "share with a released score above 0.33", "higher"),
+    "overton_score": Measure(
+        "OvertonScore", "share of the window's viewpoints that a sentence states", "higher"
+    ),
+    "weighted_overton_score": Measure("weighted OvertonScore", "viewpoints by their prevalence", "higher"),
+    "precision": Measure("precision", "share of sentences that state a viewpoint of the window", "higher"),
+    "whole_window": Measure(
+        "whole windows", "share of answers that state every viewpoint of theirs", "higher"
+    ),
+    "unreasonable": Measure(
+        "unreasonable let in", "share of the unreasonable viewpoints that are stated", "lower"
+    ),
+    "unreasonable_share": Measure("unreasonable share", "of the viewpoints that are stated", "lower"),
 }
 
 

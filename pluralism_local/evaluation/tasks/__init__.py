@@ -1,4 +1,4 @@
-"""The paper's six tasks (Modular Pluralism §4): what each reads and how each method asks.
+"""The paper's six tasks (Modular Pluralism §4) and Overton windows: what each reads and how each method asks.
 
 name ──find_task──> Task          file ──reading.read_samples──> Sample…
 """
@@ -14,6 +14,7 @@ from pluralism_local.evaluation.tasks.global_opinion_qa import DistributionalGlo
 from pluralism_local.evaluation.tasks.moral_choice import DistributionalMoralChoice
 from pluralism_local.evaluation.tasks.opinion_qa import SteerableOpinionQA
 from pluralism_local.evaluation.tasks.overton import OvertonJudge, OvertonNli
+from pluralism_local.evaluation.tasks.overton_window import OvertonWindow
 from pluralism_local.evaluation.tasks.value_kaleidoscope import SteerableValueKaleidoscope
 
 __all__ = ["TASKS", "Task", "find_task"]
@@ -24,6 +25,7 @@ TASKS: Mapping[str, Task] = MappingProxyType(
         for task in (
             OvertonNli(),
             OvertonJudge(),
+            OvertonWindow(),
             SteerableValueKaleidoscope(),
             SteerableOpinionQA(),
             DistributionalMoralChoice(),

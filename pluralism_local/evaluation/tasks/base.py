@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from pluralism_local.evaluation.parsing import NONE, read_letter
-from pluralism_local.evaluation.samples import Sample, Where
+from pluralism_local.evaluation.samples import Sample, Viewpoint, Where
 from pluralism_local.evaluation.tasks.facts import Papers, Partition
 from pluralism_local.mode_specs import ModeName
 from pluralism_local.modes.steps import Answers
@@ -43,6 +43,7 @@ class Task(SampleWordings):
         undecided: the label without which a label's binary metrics are computed; None for no such label.
         papers: published figures.
         judged: what it is about are a judge's comparisons; rows alone have no score.
+        windows: answered by text, its figures are those of Overton windows, and not the paper's of coverage.
     """
 
     name: ClassVar[str]
@@ -57,6 +58,7 @@ class Task(SampleWordings):
     undecided: ClassVar[str | None] = None
     papers: ClassVar[Papers] = Papers()
     judged: ClassVar[bool] = False
+    windows: ClassVar[bool] = False
 
     @abstractmethod
     def sample(self, row: Mapping[str, Any], where: Where) -> Sample:
@@ -66,6 +68,10 @@ class Task(SampleWordings):
     def columns(self) -> tuple[str, ...]:
         """The figures of its tables, in order."""
         return (*self.headline, *self.also)
+
+    def viewpoints(self, sample: Sample) -> tuple[Viewpoint, ...]:
+        """What a response could state, of a task that is answered by text."""
+        raise TypeError(f"{self.name} has no viewpoints: {sample.id}")
 
     def read_label(self, text: str) -> str:
         """The letter of the option that a written answer names, else `parsing.NONE`."""

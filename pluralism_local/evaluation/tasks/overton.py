@@ -1,4 +1,4 @@
-"""Overton on Value Kaleidoscope: which values of a situation does a response cover? (Modular Pluralism §4)
+"""Overton: which values of a situation does a response cover? (Modular Pluralism §4)
 
     {situation, vrd[], explanation[], input} ──> Sample without options
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pluralism_local.evaluation.samples import Sample, Where, content_id
+from pluralism_local.evaluation.samples import Sample, Viewpoint, Where, content_id
 from pluralism_local.evaluation.tasks.base import Task
 from pluralism_local.evaluation.tasks.facts import LLAMA, Papers, by_pool, paper_row
 from pluralism_local.evaluation.tasks.rows import text, texts
@@ -19,9 +19,20 @@ from pluralism_local.modes.wordings import Wording, word
 from pluralism_local.prompts import OVERTON_SYNTHESIS, PROMPTING, QUESTION, numbered
 
 
-class _Overton(Task):
+class TextTask(Task):
+    """Answered by a text that covers what the communities say."""
+
     answers = "text"
     mode = "overton"
+
+    def comment(self, sample: Sample) -> Wording:
+        return word(QUESTION, question=sample.question)
+
+    def prompting(self, sample: Sample) -> Wording:
+        return word(PROMPTING, question=sample.question)
+
+
+class _ValueKaleidoscope(TextTask):
     headline = ("coverage",)
     also = ("coverage_033",)
     clusters = "situations"
@@ -43,11 +54,8 @@ class _Overton(Task):
             data=row,
         )
 
-    def comment(self, sample: Sample) -> Wording:
-        return word(QUESTION, question=sample.question)
-
-    def prompting(self, sample: Sample) -> Wording:
-        return word(PROMPTING, question=sample.question)
+    def viewpoints(self, sample: Sample) -> tuple[Viewpoint, ...]:
+        return tuple(Viewpoint(explanation) for explanation in sample.data["explanation"])
 
     def synthesis(self, sample: Sample, comments: Sequence[str]) -> Wording:
         return word(
@@ -55,7 +63,7 @@ class _Overton(Task):
         )
 
 
-class OvertonNli(_Overton):
+class OvertonNli(_ValueKaleidoscope):
     """Scored by natural language inference."""
 
     name = "overton-nli"
@@ -71,7 +79,7 @@ class OvertonNli(_Overton):
     )
 
 
-class OvertonJudge(_Overton):
+class OvertonJudge(_ValueKaleidoscope):
     """Scored by a judge."""
 
     name = "overton-judge"

@@ -112,6 +112,7 @@ def test_overton() -> None:
 MADE = {
     "overton-nli": rows.overton,
     "overton-judge": rows.overton,
+    "overton-window": rows.window,
     "steerable-vk": rows.value,
     "steerable-opinionqa": rows.opinion,
     "distributional-moralchoice": rows.moral,

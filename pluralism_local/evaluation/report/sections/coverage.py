@@ -11,6 +11,11 @@ from pluralism_local.evaluation.report.published import FAITHFULNESS
 from pluralism_local.evaluation.report.sections.common import by_method
 from pluralism_local.evaluation.report.views import INTERVAL, RunView, of_estimate, shown
 
+_WINDOW = {
+    "whole_window": "Answers that state their whole window, by method",
+    "unreasonable": "Unreasonable viewpoints let in, by method",
+    "unreasonable_share": "Unreasonable among the viewpoints that are stated, by method",
+}
 _OTHER = {
     "coverage_score": "Released score by method",
     "coverage_033": "Situations above 0.33 by method",
@@ -18,16 +23,17 @@ _OTHER = {
 
 
 def blocks(runs: Sequence[RunView]) -> list[Block]:
-    """Per run with responses: the released code's scores, and message faithfulness where it was computed."""
+    """Per run with responses: released scores or figures of windows, and faithfulness where it was computed."""
     content: list[Block] = []
     for run in runs:
         of_run: list[Block] = []
         if run.methods and run.facts is not None and run.facts.answers == "text":
+            titles = _WINDOW if run.facts.windows else _OTHER
             of_run += [
-                figure for metric, title in _OTHER.items() if (figure := by_method(run, metric, title))
+                figure for metric, title in titles.items() if (figure := by_method(run, metric, title))
             ]
             if of_run:
-                of_run.insert(0, Paragraph(_two_ways(run)))
+                of_run.insert(0, Paragraph(_of_windows(run) if run.facts.windows else _two_ways(run)))
         if run.faithfulness is not None:
             of_run.append(_faithful(run, run.faithfulness))
         if of_run:
@@ -35,14 +41,25 @@ def blocks(runs: Sequence[RunView]) -> list[Block]:
     return content
 
 
-def _two_ways(run: RunView) -> str:
+def _of_windows(run: RunView) -> str:
+    return (
+        "The viewpoints are those of the file that was read, and which of them are reasonable is as it says there. A "
+        "sentence states a viewpoint where entailment is the likeliest of three classes. Unreasonable ones are counted "
+        f"over the questions that have some. {_empty(run)}"
+    )
+
+
+def _empty(run: RunView) -> str:
     counts = {name: row.get("counts", {}).get("empty", 0) for name, row in run.methods.items()}
     empty = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
+    return f"Empty responses cover nothing: {empty}." if empty else "No response was empty."
+
+
+def _two_ways(run: RunView) -> str:
     return (
         "Coverage under Scores follows the paper's appendix: a sentence of the response entails the value's "
         "explanation, as the likeliest of three classes. Here is what the released code computes instead: with the "
-        "explanation as premise, the largest entailment probability of any sentence. "
-        + (f"Empty responses cover nothing: {empty}." if empty else "No response was empty.")
+        f"explanation as premise, the largest entailment probability of any sentence. {_empty(run)}"
     )
 
 
