@@ -161,6 +161,59 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """A share that was counted, and its 95 % interval; all in [0, 1]."""
+
+    p: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnPosition:
+    """A position that drawn comments take; every comment takes one at most.
+
+    Attributes:
+        id, text: as a `Position`'s; the text is a sentence of one of the comments.
+        counts: by voice, how many of its comments take it.
+        shares: by voice, what that is of its comments (Wilson's interval).
+        share: of the pool, its voices weighed as its weights say (their intervals combined, see `proportions`).
+    """
+
+    id: str
+    text: str
+    counts: Mapping[str, int]
+    shares: Mapping[str, Share]
+    share: Share
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """Several comments of every voice, and how they spread over positions: a distribution over free text.
+
+    Attributes:
+        n: comments of each voice, at least 2.
+        comments: by voice its `n` texts, in the order of drawing; the first is the one that the answer was made of.
+        weights: by voice, sum to 1.
+        positions: those taken, the most common in the pool first.
+        silent: by voice its comments that claim nothing: empty ones and refusals.
+        entropy_nats: of the pool's shares, −Σ p ln p over positions and silence.
+        unseen: share of the comments that stand alone in their position. That estimates, after Good (1953), how
+            probable it is that the next comment takes a position that none took.
+        method: whose probabilities tell which comments say the same.
+    """
+
+    n: int
+    comments: Mapping[str, tuple[str, ...]]
+    weights: Mapping[str, float]
+    positions: tuple[DrawnPosition, ...]
+    silent: Mapping[str, int]
+    entropy_nats: float
+    unseen: float
+    method: StanceMethod
+
+
+@dataclass(frozen=True, slots=True)
 class CommentStarted:
     """A community has read the question and begins to write."""
 
@@ -235,6 +288,7 @@ class Result:
         turn: this exchange, for `Ask.turns`; None if there is nothing to go on from (no answer).
         thought: what the LLM thought before it answered; no part of the answer, nor of the turn.
         window: the positions of the comments; None where nobody looked for them.
+        draws: further comments of every voice, and their positions; None where none were drawn.
     """
 
     mode: ModeName
@@ -258,6 +312,7 @@ class Result:
     turn: Turn | None = None
     thought: str = ""
     window: Window | None = None
+    draws: Draws | None = None
 
 
 ModeEvent = CommentStarted | CommentDelta | CommentDone | Selected | AnswerDelta | AnswerWithdrawn | Result

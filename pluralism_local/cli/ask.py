@@ -19,6 +19,8 @@ import typer
 
 from pluralism_local import wiring
 from pluralism_local.cli import hub_models, options
+from pluralism_local.cli.ask_checks import check_draws, check_traceable
+from pluralism_local.cli.draw_cost import DrawCost
 from pluralism_local.cli.exits import ExitCode
 from pluralism_local.cli.interrupt import Interrupt, catching
 from pluralism_local.cli.output import Format, Output
@@ -26,8 +28,8 @@ from pluralism_local.cli.stdin import read_prompt
 from pluralism_local.conversation.ask_builder import AskChoices, build_ask, choose_pool, going_on, to_continue
 from pluralism_local.conversation.engines import Handles, open_handles
 from pluralism_local.conversation.history_log import ConversationLog, HistoryLog
-from pluralism_local.errors import Cancelled, InvalidInput, PlocalError
-from pluralism_local.mode_specs import SPECS, ModeName, listed
+from pluralism_local.errors import Cancelled, PlocalError
+from pluralism_local.mode_specs import SPECS
 from pluralism_local.results import Result
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ Examples:
   plocal ask --json "Is tipping fair?" | jq -r .answer
   plocal ask --dry-run "Is tipping fair?"
   plocal ask --trace "Is tipping fair?"
+  plocal ask --draws 8 --comment-max-tokens 60 "Is tipping fair?"
   plocal ask -c "And for waiters?"
 
 \b
@@ -72,7 +75,7 @@ class AskOptions:
 
     Attributes:
         answers: those to weigh.
-        positions, prompts: as in `Ask`.
+        positions, prompts, draws: as in `Ask`.
         whole, thoughts, trace, usage: what is shown beside the answer.
         conversation: the one to go on with; None for a new one.
     """
@@ -87,6 +90,7 @@ class AskOptions:
     usage: bool
     positions: bool
     prompts: Literal["own", "paper"]
+    draws: int
     dry_run: bool
     force: bool
     conversation: Conversation | None
@@ -124,6 +128,7 @@ def ask(
     trace: options.Trace = False,
     positions: options.Positions = False,
     prompts: options.Prompts = "paper",
+    draws: options.Draws = 0,
     usage: options.ShowUsage = False,
     dry_run: options.DryRun = False,
     offline: options.Offline = None,
@@ -155,7 +160,7 @@ def ask(
     if attribute is None and not SPECS[settings.mode].attribute:
         choices = replace(choices, attribute=None)  # the conversation's is of another mode
     if trace:
-        _check_traceable(settings.mode)
+        check_traceable(settings.mode)
     chosen = AskOptions(
         choices=choices,
         answers=tuple(option or os.environ.get("PLOCAL_OPTION", "").splitlines()),
@@ -167,6 +172,7 @@ def ask(
         usage=usage,
         positions=positions,
         prompts=prompts,
+        draws=draws,
         dry_run=dry_run,
         force=force,
         conversation=going_on_with,
@@ -182,6 +188,8 @@ def _answer(out: Output, settings: Settings, chosen: AskOptions, question: str, 
 
     spec, choices, conversation = SPECS[settings.mode], chosen.choices, chosen.conversation
     pool = choose_pool(settings, choices.specs, choices.weights) if spec.communities else None
+    if chosen.draws:
+        check_draws(chosen.draws, settings.mode, 0 if pool is None else len(pool.members))
     task = build_ask(
         settings,
         question,
@@ -192,6 +200,7 @@ def _answer(out: Output, settings: Settings, chosen: AskOptions, question: str, 
         turns=conversation.to_go_on() if conversation else (),
         positions=chosen.positions,
         prompts=chosen.prompts,
+        draws=chosen.draws,
     )
     with (
         catching(out) as interrupt,
@@ -208,13 +217,15 @@ def _answer(out: Output, settings: Settings, chosen: AskOptions, question: str, 
         if chosen.dry_run:
             from pluralism_local.cli.dry_run import show_plan
 
-            if task.looks_for_positions:
+            if task.wants_window:
                 task = replace(task, positions=False, prompts="paper")
                 warnings.append(
                     "What positions are asked about follows from the comments: the plan leaves it out."
                 )
             show_plan(out, task, handles, warnings)
         else:
+            if task.draws:
+                out.note(f"--draws {task.draws}: {DrawCost.of(task).sentence}")
             with _logged(out, task, settings, conversation.id if conversation else None) as log:
                 interrupt.graceful = True
                 _run(out, settings, task, handles, chosen, warnings, interrupt, log)
@@ -266,17 +277,6 @@ def _tell(out: Output, result: Result, *, usage_too: bool) -> None:
         out.note(usage(result))
     if not result.complete:
         out.exit = ExitCode.PARTIAL
-
-
-def _check_traceable(mode: ModeName) -> None:
-    """Raises: InvalidInput for a mode whose answer is not written from all comments together."""
-    from pluralism_local.conversation.trace import TRACEABLE
-
-    if mode not in TRACEABLE:
-        raise InvalidInput(
-            f"Only an {listed(TRACEABLE)} answer can be traced to comments.",
-            f"Leave --trace out, or use --mode {TRACEABLE[0]}.",
-        )
 
 
 def _is_worth_keeping(result: Result) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+from pluralism_local.cli.draw_cost import DrawCost
 from pluralism_local.cli.output import Output, key_values, table
 from pluralism_local.conversation.rehearsal import RehearsedStep, rehearse
 from pluralism_local.display.figures import clean
@@ -18,10 +19,14 @@ if TYPE_CHECKING:
 
 def show_plan(out: Output, task: Ask, handles: Handles, warnings: list[str]) -> None:
     """Rehearse `task` and print the plan; nothing is decoded."""
+    draws = DrawCost.of(task) if task.draws else None
+    task = replace(task, draws=0)  # what is asked about drawn comments follows from them
     steps, result = rehearse(task, handles.llm, handles.communities)
     warnings = [*warnings, *result.warnings]
-    plan = _record(task, handles, steps, list(result.prompts), warnings)
-    out.show(plan, "\n\n".join(_text(out, task, handles, steps, list(result.prompts))))
+    plan = _record(task, handles, steps, list(result.prompts), warnings) | {
+        "draws": None if draws is None else asdict(draws)
+    }
+    out.show(plan, "\n\n".join(_text(out, task, handles, steps, list(result.prompts), draws)))
     if out.format not in ("json", "jsonl"):
         for warning in warnings:
             out.warn(warning)
@@ -58,7 +63,12 @@ def _adapter(member: Member) -> tuple[str | None, float | None]:
 
 
 def _text(
-    out: Output, task: Ask, handles: Handles, steps: list[RehearsedStep], prompts: list[str]
+    out: Output,
+    task: Ask,
+    handles: Handles,
+    steps: list[RehearsedStep],
+    prompts: list[str],
+    draws: DrawCost | None,
 ) -> list[str]:
     members = task.pool.members if task.pool is not None else ()
     facts = key_values(
@@ -71,6 +81,7 @@ def _text(
             ("options", " | ".join(task.options) or None),
             ("answer", _sampling(task.answer)),
             ("comments", _sampling(task.comment) if members else None),
+            ("draws", None if draws is None else draws.sentence),
             ("prompts", ", ".join(prompts) or None),
         ]
     )

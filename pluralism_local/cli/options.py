@@ -240,6 +240,16 @@ Positions = Annotated[
         help="overton: also show which positions the comments take, who holds them, and what the answer leaves out.",
     ),
 ]
+Draws = Annotated[
+    int,
+    _option(
+        "--draws",
+        default="0: none",
+        metavar="N",
+        help="overton: N comments of every community (120 in all at most), and which share of them takes which "
+        "position, with 95 % intervals. --dry-run says how many comments that is.",
+    ),
+]
 Prompts = Annotated[
     Literal["own", "paper"],
     _option(

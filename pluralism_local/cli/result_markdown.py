@@ -6,8 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from pluralism_local.cli.result_text import (
+    DRAWN,
     HEADING,
     POSITIONS,
+    agreement,
     chosen,
     facts,
     first_words,
@@ -22,7 +24,7 @@ from pluralism_local.display.markdown import closing, inline, quote
 from pluralism_local.modes.aggregate import is_stand_in
 from pluralism_local.positions.matrix import markdown
 from pluralism_local.positions.summary import remarks
-from pluralism_local.results import Aggregate, Comment, Result, Selection, Window
+from pluralism_local.results import Aggregate, Comment, Draws, Result, Selection, Window
 
 if TYPE_CHECKING:
     from pluralism_local.communities import Pool
@@ -57,6 +59,8 @@ class MarkdownLayout:
                 yield _per_community(result.distribution)
         if result.window is not None and result.window.positions:
             yield _positions(result.window)
+        if result.draws is not None and result.draws.positions:
+            yield _drawn(result.draws)
         if result.comments and (whole or result.distribution is None):
             yield _heard(result.comments, whole)
         if self._trace and result.answer.strip():
@@ -68,12 +72,20 @@ class MarkdownLayout:
             return f"**{HEADING}**\n\n{nothing(aggregate)}"
         about = f" ({inline(whose(self._pool))})" if aggregate.weights and self._pool is not None else ""
         rows = [(inline(option), share(aggregate, index)) for index, option in enumerate(aggregate.options)]
-        return f"**{HEADING}**{about}\n\n{_table(('option', 'estimate'), rows)}\n\n{facts(aggregate, ', ')}"
+        parts = [f"**{HEADING}**{about}", _table(("option", "estimate"), rows), facts(aggregate, ", ")]
+        return "\n\n".join([*parts, *([inline(agreed)] if (agreed := agreement(aggregate)) else [])])
 
 
 def _positions(window: Window) -> str:
     notes = "\n".join(f"- {inline(line)}" for line in remarks(window))
     return f"### {POSITIONS}\n\n{markdown(window)}\n\n{notes}"
+
+
+def _drawn(draws: Draws) -> str:
+    from pluralism_local.positions import shares
+
+    said = "\n".join(f"- {inline(note)}" for note in shares.notes(draws))
+    return f"### {DRAWN}\n\n{shares.markdown(draws)}\n\n{said}"
 
 
 def _heard(comments: Sequence[Comment], whole: bool) -> str:

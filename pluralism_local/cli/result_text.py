@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from pluralism_local.cli.output import Output, table
 from pluralism_local.display.figures import BLOCK, bar, cells, clean, many, one_line, padded, percent
-from pluralism_local.modes.aggregate import NO_ESTIMATE, is_stand_in
-from pluralism_local.results import Aggregate, Comment, Result, Selection, Window
+from pluralism_local.modes.aggregate import NO_ESTIMATE, is_stand_in, unanimous
+from pluralism_local.results import Aggregate, Comment, Draws, Result, Selection, Window
 from pluralism_local.types import Usage
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class TextLayout:
                 yield per_community(result.distribution)
         if result.window is not None and result.window.positions:
             yield self._positions(result.window)
+        if result.draws is not None and result.draws.positions:
+            yield self._drawn(result.draws)
         if result.comments and (whole or result.distribution is None):
             yield self._heard(result.comments, whole)
         if self._trace and result.answer.strip():
@@ -77,6 +80,14 @@ class TextLayout:
         lines = [f"  {line}".rstrip() for line in text(window, _MATRIX, unicode=unicode)]
         notes = (f"  {line}" for line in remarks(window, dot=" · " if unicode else ", ", width=_WORDS))
         return "\n".join([self._out.bold(POSITIONS), *lines, "", *notes])
+
+    def _drawn(self, draws: Draws) -> str:
+        """How many comments take which position."""
+        from pluralism_local.positions.shares import notes, text
+
+        lines = [f"  {line}".rstrip() for line in text(draws, _MATRIX)]
+        said = (f"  {line}" for note in notes(draws) for line in wrap(note, _MATRIX))
+        return "\n".join([self._out.bold(DRAWN), *lines, "", *said])
 
     def _traced(self, result: Result) -> str:
         from pluralism_local.conversation.trace import TITLE, trace_result
@@ -98,7 +109,8 @@ class TextLayout:
         for index, (option, p) in enumerate(zip(aggregate.options, aggregate.p, strict=True)):
             drawn = bar(p, _BAR, block).ljust(_BAR)
             lines.append(f"  {padded(option, width)}  {drawn}  {share(aggregate, index)}")
-        return "\n".join([*lines, "", f"  {self._facts(aggregate)}"])
+        agreed = [f"  {line}" for line in wrap(agreement(aggregate), _MATRIX)]
+        return "\n".join([*lines, "", f"  {self._facts(aggregate)}", *agreed])
 
     def _facts(self, aggregate: Aggregate) -> str:
         return self._out.dim(facts(aggregate, " · " if self._out.unicode else ", "))
@@ -144,6 +156,7 @@ def source(traced: Traced) -> str:
 
 
 POSITIONS = "Positions, as a model reads the comments"
+DRAWN = "Drawn comments, model estimate, not a survey of people"
 HEADING = "Model estimate, not a survey of people"
 
 
@@ -175,6 +188,18 @@ def facts(aggregate: Aggregate, separator: str) -> str:
             f"entropy {aggregate.entropy_nats:.2f} of {math.log(len(aggregate.options)):.2f} nats",
             f"method {aggregate.method}",
         ]
+    )
+
+
+def agreement(aggregate: Aggregate) -> str:
+    """That all communities give one answer, so that nobody takes their shares for a balance of opinions; else ""."""
+    agreed = unanimous(aggregate)
+    if agreed is None:
+        return ""
+    option, least = agreed
+    return (
+        f"All {len(aggregate.per_community)} communities agree on {one_line(option, _LABEL)}, {percent(least)} at "
+        "least: that is no window of opinions."
     )
 
 

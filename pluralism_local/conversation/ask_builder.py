@@ -124,6 +124,7 @@ def build_ask(
     history: Sequence[Message] = (),
     positions: bool = False,
     prompts: Literal["own", "paper"] = "paper",
+    draws: int = 0,
     retries: int = 0,
     keep: bool = False,
 ) -> Ask:
@@ -131,7 +132,7 @@ def build_ask(
 
     Args:
         mode: None for the settings'.
-        positions, prompts: left out of an ask whose mode does not put all comments into one answer.
+        positions, prompts, draws: left out of an ask whose mode does not put all comments into one answer.
         retries: how often the same was asked before; each takes the next seed, so that the answer differs.
 
     Raises: InvalidInput for sampling values out of range.
@@ -154,4 +155,5 @@ def build_ask(
         keep=keep,
         positions=positions and together,
         prompts=prompts if together else "paper",
+        draws=draws if together else 0,
     )

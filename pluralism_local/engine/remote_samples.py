@@ -8,16 +8,15 @@ shares near 0 and 1, too. An answer that names no option counts as mass outside 
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 
 from pluralism_local.engine.thoughts import Splitter
+from pluralism_local.proportions import interval
 from pluralism_local.types import OptionDistribution
 
 DRAWN_FIELDS = {"temperature": 1.0, "top_p": 1.0, "max_tokens": 24}
 THINKING_TOKENS = 2048  # of an answer that a thought comes before
-Z = 1.959963984540054  # of the normal distribution, for 95 %
 _MARKS = " \t\r\n*_`'\"“”‘’«»([{<#>-:"
 
 
@@ -59,11 +58,3 @@ def counted(options: Sequence[str], answers: Sequence[str]) -> OptionDistributio
         method="samples" if named else "uniform",
         n=n,
     )
-
-
-def interval(count: int, n: int) -> tuple[float, float]:
-    """The 95 % interval of a share that `count` of `n` ≥ 1 trials had (Wilson's score)."""
-    share = count / n
-    middle = (share + Z * Z / (2 * n)) / (1 + Z * Z / n)
-    half = Z / (1 + Z * Z / n) * math.sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)

@@ -186,6 +186,7 @@ _DISTRIBUTION_METRICS: Mapping[str, Callable[[Sequence[float], Sequence[float]],
     "total_variation": metrics.total_variation,
     "most_likely_accuracy": _same_most_likely,
     "entropy": _entropy,
+    "ruled_out": metrics.ruled_out,
 }
 """By name, of the gold distribution and the answer's."""
 

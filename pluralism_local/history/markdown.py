@@ -10,8 +10,18 @@ from collections.abc import Iterator, Sequence
 
 from pluralism_local.display.figures import clean, percent
 from pluralism_local.display.markdown import closing, inline, quote
-from pluralism_local.history.reading import Bar, comments, distribution, state, unreadable, when, window
+from pluralism_local.history.reading import (
+    Bar,
+    comments,
+    distribution,
+    draws,
+    state,
+    unreadable,
+    when,
+    window,
+)
 from pluralism_local.history.values import Conversation, StoredTurn
+from pluralism_local.positions import shares
 from pluralism_local.positions.matrix import markdown
 from pluralism_local.positions.summary import remarks
 
@@ -42,6 +52,10 @@ def _turn(turn: StoredTurn) -> Iterator[str]:
         yield "### Positions"
         yield markdown(positions)
         yield "\n".join(f"- {inline(line)}" for line in remarks(positions))
+    if (drawn := draws(turn)) is not None:
+        yield "### Drawn comments"
+        yield shares.markdown(drawn)
+        yield "\n".join(f"- {inline(line)}" for line in shares.notes(drawn))
     turn_comments = comments(turn)
     if turn_comments:
         yield "### Heard"

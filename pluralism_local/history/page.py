@@ -10,8 +10,18 @@ from collections.abc import Sequence
 
 from pluralism_local.display.figures import percent
 from pluralism_local.display.html import escape
-from pluralism_local.history.reading import Bar, comments, distribution, state, unreadable, when, window
+from pluralism_local.history.reading import (
+    Bar,
+    comments,
+    distribution,
+    draws,
+    state,
+    unreadable,
+    when,
+    window,
+)
 from pluralism_local.history.values import Conversation, StoredTurn
+from pluralism_local.positions import shares
 from pluralism_local.positions.page import STYLE, annotated, table
 from pluralism_local.results import Comment
 
@@ -56,6 +66,8 @@ def _turn(turn: StoredTurn) -> str:
         parts.append(f'<div class="text answer" dir="auto">{answer}</div>')
     if positions is not None:
         parts.append(table(positions))
+    if (drawn := draws(turn)) is not None:
+        parts.append(shares.table(drawn))
     if bars := distribution(turn):
         parts.append(_bars(bars))
     parts += map(_comment, comments(turn))

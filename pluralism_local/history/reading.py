@@ -8,7 +8,7 @@ from datetime import datetime
 from pluralism_local.history.values import StoredTurn
 from pluralism_local.modes.aggregate import is_stand_in
 from pluralism_local.records import from_record
-from pluralism_local.results import Comment, Window
+from pluralism_local.results import Comment, Draws, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,12 @@ def window(turn: StoredTurn) -> Window | None:
     """The positions of its comments; None without any."""
     positions = from_record(turn.record).window
     return positions if positions is not None and positions.positions else None
+
+
+def draws(turn: StoredTurn) -> Draws | None:
+    """Its drawn comments with their positions; None without any."""
+    drawn = from_record(turn.record).draws
+    return drawn if drawn is not None and drawn.positions else None
 
 
 def state(turn: StoredTurn) -> str:

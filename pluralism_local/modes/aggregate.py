@@ -87,6 +87,23 @@ def is_stand_in(aggregate: Aggregate) -> bool:
     return not aggregate.stand_ins or set(aggregate.per_community) <= set(aggregate.stand_ins)
 
 
+CLEAR = 0.8
+"""The probability from which on a community's answer is clear."""
+
+
+def unanimous(aggregate: Aggregate) -> tuple[str, float] | None:
+    """The option that every community gives clearly, and the least probability that any gives it.
+
+    None where one gives it no clear probability, or none at all, and for fewer than two communities.
+    """
+    rows = list(aggregate.per_community.values())
+    if len(rows) < 2 or aggregate.stand_ins:
+        return None
+    least = [min(column) for column in zip(*rows, strict=True)]
+    best = max(range(len(least)), key=least.__getitem__)
+    return (aggregate.options[best], least[best]) if least[best] >= CLEAR else None
+
+
 def most_probable(aggregate: Aggregate) -> str:
     """The option with the largest p; the first of equals."""
     return aggregate.options[max(range(len(aggregate.p)), key=aggregate.p.__getitem__)]

@@ -49,6 +49,7 @@ class Ask:
         positions: look for the positions of the comments (overton).
         prompts: "paper" for the published prompt; "own" for an answer built from the positions, which names its
             sources, where the LLM can write it: not a base model, nor the starter.
+        draws: comments to draw of every community, whose positions are counted (overton); 0 for the one that it makes.
         keep: a next turn may follow, so the engine is asked to keep every voice's sequence. That takes memory
             (23 kB a token with the starter model), so an ask that stands alone leaves it off.
     """
@@ -66,6 +67,7 @@ class Ask:
     keep: bool = False
     positions: bool = False
     prompts: Literal["own", "paper"] = "paper"
+    draws: int = 0
 
     @property
     def question(self) -> str:
@@ -78,9 +80,14 @@ class Ask:
         return self.turns[0].prompt.strip() if self.turns else self.question
 
     @property
-    def looks_for_positions(self) -> bool:
-        """Whether it wants the comments' positions, to show them or to build the answer from them."""
+    def wants_window(self) -> bool:
+        """Whether it wants the positions of the comments, to show them or to build the answer from them."""
         return self.positions or self.prompts == "own"
+
+    @property
+    def looks_for_positions(self) -> bool:
+        """Whether it wants positions of the comments, or of many that are drawn."""
+        return self.wants_window or self.draws > 1
 
     def to_llm(self, text: str, left_out: int = 0) -> tuple[Message, ...]:
         """The conversation that the LLM sees when `text` is its last user message."""

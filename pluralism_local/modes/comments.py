@@ -2,6 +2,7 @@
 
     members ──find_voices──> Voice… ──write_comments──> one call of the engine
             ──> CommentStarted, CommentDelta…, CommentDone
+    voices ──draw_comments──> one call for many comments of each ──> their texts
 
 In a conversation each sees its own thread (see `ask`). All communities go into one call, so that an engine can share
 their prefix and batch them. A community's seed depends on the ask's seed and its own id alone: adding a community
@@ -64,9 +65,14 @@ def find_voices(draft: ResultBuilder, members: Sequence[Member], communities: La
     return [replace(voice, adapter=None) for voice in voices]
 
 
-def comment_seed(seed: int, community: str) -> int:
-    """The community's own seed, in [0, 2**32): a stable hash of the ask's seed and the community's id."""
-    return int.from_bytes(hashlib.sha256(f"{seed}:{community}".encode()).digest()[:4], "big")
+def comment_seed(seed: int, community: str, number: int = 1) -> int:
+    """The community's own seed, in [0, 2**32): a stable hash of the ask's seed and the community's id.
+
+    Args:
+        number: which of its comments it is for, from 1.
+    """
+    name = community if number == 1 else f"{community} {number}"  # ids have no spaces
+    return int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:4], "big")
 
 
 def write_comments(
@@ -127,6 +133,47 @@ def write_comments(
         draft.stop()
 
 
+def draw_comments(
+    draft: ResultBuilder,
+    voices: Sequence[Voice],
+    text: str,
+    times: int,
+    *,
+    communities: LanguageModel,
+    should_stop: ShouldStop,
+) -> dict[str, tuple[str, ...]] | None:
+    """`times` further comments of every voice on `text`, drawn in one call, by community and stripped.
+
+    Returns:
+        None when stopped, which the draft then says.
+    """
+    sampling = draft.comment_sampling or draft.ask.comment
+    drawn = [(voice, number) for number in range(2, times + 2) for voice in voices]
+
+    def requests() -> list[Request]:
+        return [
+            replace(_request(draft, voice, text, sampling, number), keep=False) for voice, number in drawn
+        ]
+
+    texts = ["" for _ in drawn]
+    with draft.timed("comments"):
+        names = [voice.id for voice in voices]
+        for event in generated(draft, communities, names, requests, should_stop=should_stop):
+            if isinstance(event, TextDone):
+                texts[event.index] = event.completion.text.strip()
+                draft.spend("communities", event.completion.usage)
+                if event.completion.finish == "cancelled":
+                    draft.stop_draws()
+    if should_stop():
+        draft.stop_draws()
+    if not draft.complete:
+        return None
+    by_voice: dict[str, list[str]] = {voice.id: [] for voice in voices}
+    for (voice, _), drawn_text in zip(drawn, texts, strict=True):
+        by_voice[voice.id].append(drawn_text)
+    return {voice: tuple(row) for voice, row in by_voice.items()}
+
+
 def add_comments(draft: ResultBuilder, completions: Sequence[tuple[Voice, Completion]]) -> None:
     """Take comments that somebody else asked for, in the voices' order, and warn of what is wrong with them."""
     draft.comments = [_comment(voice, completion) for voice, completion in completions]
@@ -138,10 +185,10 @@ def _messages(ask: Ask, voice: Voice, text: str, left_out: int) -> tuple[Message
     return ask.thread(voice.id, text, persona, left_out)
 
 
-def _request(draft: ResultBuilder, voice: Voice, text: str, sampling: Sampling) -> Request:
+def _request(draft: ResultBuilder, voice: Voice, text: str, sampling: Sampling, number: int = 1) -> Request:
     return Request(
         messages=_messages(draft.ask, voice, text, draft.left_out.get(voice.id, 0)),
-        sampling=replace(sampling, seed=comment_seed(sampling.seed, voice.id)),
+        sampling=replace(sampling, seed=comment_seed(sampling.seed, voice.id, number)),
         adapter=voice.adapter,
         keep=draft.ask.keep,
     )

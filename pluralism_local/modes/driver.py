@@ -3,7 +3,7 @@
     Ask ──prepared──> Case ──algorithm──> steps ──carried out──> ModeEvent…, Result
 
     Reserve ──> the conversation's oldest turns go, then comments are shortened; both are said
-    Consult ──> one call for all voices: CommentStarted, CommentDelta…, CommentDone
+    Consult ──> one call for all voices: CommentStarted, CommentDelta…, CommentDone         Draw ──> one call for all
     Weigh   ──> one call                        Write ──> one call, streamed where it is the answer
     Compose ──> one call for all sentences, streamed in their order          Entail ──> one call of the scorer
 
@@ -30,7 +30,7 @@ from pluralism_local.errors import (
 from pluralism_local.mode_specs import ModeSpec
 from pluralism_local.modes.ask import Ask
 from pluralism_local.modes.comment_budget import SLACK, fit_comments
-from pluralism_local.modes.comments import find_voices, write_comments
+from pluralism_local.modes.comments import draw_comments, find_voices, write_comments
 from pluralism_local.modes.fit_context import generated, leave_out, until_it_fits
 from pluralism_local.modes.options import pose
 from pluralism_local.modes.positions.carrying import plan_positions, score, write_sentences
@@ -41,6 +41,7 @@ from pluralism_local.modes.steps import (
     Case,
     Compose,
     Consult,
+    Draw,
     Entail,
     Entailment,
     Reserve,
@@ -138,7 +139,7 @@ def carry_out(
     finally:
         steps.close()
     if answered is not None:
-        draft.window = answered.window
+        draft.window, draft.draws = answered.window, answered.draws
     if answered is not None and answered.distribution is not None:
         settle(draft, answered.distribution, answered.question.text, should_stop)
     yield draft.result()
@@ -169,6 +170,10 @@ def _carried_out(
                 draft, voices, wording.text, communities=communities, should_stop=should_stop
             )
             return {comment.community: comment.text for comment in draft.comments}
+        case Draw(voices, wording, times):
+            return draw_comments(
+                draft, voices, wording.text, times, communities=communities, should_stop=should_stop
+            )
         case Weigh():
             return _weigh(draft, step, should_stop)
         case Write("answer", wording, _):

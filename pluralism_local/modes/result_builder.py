@@ -21,7 +21,7 @@ from pluralism_local.mode_specs import SPECS, Stage, steering
 from pluralism_local.modes.ask import Ask
 from pluralism_local.modes.options import Posed
 from pluralism_local.prompts import Prompt
-from pluralism_local.results import LLM_VOICE, Aggregate, Comment, Result, Selection, Turn, Window
+from pluralism_local.results import LLM_VOICE, Aggregate, Comment, Draws, Result, Selection, Turn, Window
 from pluralism_local.types import Finish, Message, Sampling, Usage
 
 ModelRole = Literal["communities", "llm"]
@@ -48,6 +48,7 @@ class ResultBuilder:
     selection: Selection | None = None
     distribution: Aggregate | None = None
     window: Window | None = None
+    draws: Draws | None = None
     warnings: list[str] = field(default_factory=list)
     finish: Finish = "stop"
     complete: bool = True
@@ -139,6 +140,11 @@ class ResultBuilder:
         else:
             self.stop()
 
+    def stop_draws(self) -> None:
+        """The user stopped while comments were drawn for a count; the answer that is there already is whole."""
+        self.complete = False
+        self.warn("Stopped before all comments were drawn: their positions are not counted.")
+
     def fail(self, error: PlocalError) -> None:
         """A model failed after there was something to keep: keep it, and say what happened."""
         self.stop()
@@ -182,4 +188,5 @@ class ResultBuilder:
             turn=self._turn(),
             thought=self.thought,
             window=self.window,
+            draws=self.draws,
         )

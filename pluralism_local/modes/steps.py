@@ -1,6 +1,6 @@
 """A mode as steps: what it wants of the models, and nothing of how or with whom they are asked.
 
-    Case ──algorithm──> Reserve, Consult, Weigh, Write, Compose, Entail, Warn, Selected …  ──> a driver
+    Case ──algorithm──> Reserve, Consult, Draw, Weigh, Write, Compose, Entail, Warn, Selected …  ──> a driver
                    <── what the step says it gets ──
                    ──> Answered, at the end
 
@@ -23,7 +23,7 @@ from pluralism_local.errors import Unsupported
 from pluralism_local.modes.aggregate import single
 from pluralism_local.modes.options import letters
 from pluralism_local.modes.wordings import Q, Wording, Wordings
-from pluralism_local.results import Aggregate, Finder, Selected, Selection, StanceMethod, Window
+from pluralism_local.results import Aggregate, Draws, Finder, Selected, Selection, StanceMethod, Window
 from pluralism_local.types import AdapterRef, Completion, Grammar, OptionDistribution, Sampling
 
 if TYPE_CHECKING:
@@ -52,12 +52,16 @@ class PositionPlan:
         finder: who lists the claims.
         method: who tells whether a comment supports a claim.
         grammars: those that the LLM takes, see `engine.base.Capabilities`.
+        window: whether those of the comments are looked for.
+        draws: comments of every community whose positions are counted, 0 for none.
     """
 
     attributed: bool
     finder: Finder
     method: StanceMethod
     grammars: Literal["gbnf", "json", "none"]
+    window: bool = True
+    draws: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +138,18 @@ class Consult:
 
     voices: tuple[Voice, ...]
     wording: Wording
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Let each of `voices` comment `times` more, with a seed of its own each time.
+
+    Gets a mapping from community to its texts, stripped, in their order.
+    """
+
+    voices: tuple[Voice, ...]
+    wording: Wording
+    times: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +231,7 @@ class Warn:
     sentence: str
 
 
-Step = Reserve | Consult | Weigh | Write | Compose | Entail | Warn | Selected
+Step = Reserve | Consult | Draw | Weigh | Write | Compose | Entail | Warn | Selected
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +243,7 @@ class Answered:
     distribution: Aggregate | None = None
     selection: Selection | None = None
     window: Window | None = None
+    draws: Draws | None = None
 
 
 Steps = Generator[Step, Any, Answered]
@@ -234,7 +251,7 @@ Steps = Generator[Step, Any, Answered]
 
 def is_optional(step: Step) -> bool:
     """Whether there is an answer without it, so that its failure is thrown into the algorithm."""
-    return isinstance(step, Entail) or (isinstance(step, Weigh | Write) and step.stage == "positions")
+    return isinstance(step, Entail | Draw) or (isinstance(step, Weigh | Write) and step.stage == "positions")
 
 
 def weigh(

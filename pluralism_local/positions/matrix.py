@@ -67,7 +67,7 @@ def text(window: Window, width: int = 80, *, unicode: bool = True) -> list[str]:
     return [
         *lines,
         "",
-        *_flowing([f"{letter} {one_line(voice)}" for voice, letter in named.items()], width),
+        *flowing([f"{letter} {one_line(voice)}" for voice, letter in named.items()], width),
         legend(unicode=unicode),
     ]
 
@@ -82,13 +82,13 @@ def _page(
     room = max(_NARROWEST, width - number - 1 - 2 - len(head) - 2 - len(_LAST))
     yield f"{' ' * (number + 1)}{padded('position', room)}  {head}  {_LAST}"
     for place, position in enumerate(positions, start=1):
-        first, *others = _wrapped(position.text, room)
+        first, *others = wrapped(position.text, room)
         row = " ".join(drawn[position.stance.get(voice, "silent")].rjust(column) for voice in named)
         yield f"{place:>{number}} {padded(first, room)}  {row}  {stated(position)}"
         yield from (f"{' ' * (number + 1)}{line}" for line in others)
 
 
-def _wrapped(claim: str, room: int) -> list[str]:
+def wrapped(claim: str, room: int) -> list[str]:
     """The claim in lines of at most `room` cells; a text of wide characters is cut where it has to be."""
     line = one_line(claim)
     if cells(line) == len(line):
@@ -96,7 +96,7 @@ def _wrapped(claim: str, room: int) -> list[str]:
     return wrap(line, max(_NARROWEST // 2, room // 2)) or [""]
 
 
-def _flowing(parts: Sequence[str], width: int) -> Iterator[str]:
+def flowing(parts: Sequence[str], width: int) -> Iterator[str]:
     """`parts` in lines, three spaces between them."""
     line = ""
     for part in parts:

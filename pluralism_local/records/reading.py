@@ -15,9 +15,11 @@ from typing import Any, TypeGuard, cast, get_args
 from pluralism_local.display.figures import finite
 from pluralism_local.errors import InvalidInput
 from pluralism_local.mode_specs import SPECS, ModeName
+from pluralism_local.records.draws import draws_of
 from pluralism_local.results import (
     Aggregate,
     Comment,
+    Draws,
     Finder,
     Mark,
     Position,
@@ -53,8 +55,9 @@ class Recorded:
         complete: False for one that does not say so.
         turn: what a follow-up goes on from.
         window: the positions of the comments, where the record has any.
+        draws: further comments and their positions, where the record has them whole.
         unreadable: keys of the record whose value is not, or not wholly, of the record's form, in its order; of those
-            that a reader misses: attribute, comments, selection, distribution, warnings, turn and positions.
+            that a reader misses: attribute, comments, selection, distribution, warnings, turn, positions and draws.
     """
 
     mode: ModeName | None = None
@@ -78,6 +81,7 @@ class Recorded:
     turn: Turn | None = None
     thought: str = ""
     window: Window | None = None
+    draws: Draws | None = None
     unreadable: tuple[str, ...] = ()
 
 
@@ -92,6 +96,7 @@ def from_record(record: object) -> Recorded:
     warnings = _strings(record.get("warnings"))
     turn = turn_of(record)
     window = window_of(record)
+    draws = draws_of(record.get("draws"))
     is_lost = {
         "attribute": not isinstance(record.get("attribute"), str | None),
         "comments": _is_lost(record.get("comments"), len(comments)),
@@ -99,6 +104,7 @@ def from_record(record: object) -> Recorded:
         "distribution": record.get("distribution") is not None and distribution is None,
         "warnings": _is_lost(record.get("warnings"), len(warnings)),
         "turn": record.get("turn") is not None and turn is None,
+        "draws": record.get("draws") is not None and draws is None,
         "positions": _is_lost(record.get("positions"), 0 if window is None else len(window.positions)),
     }
     return Recorded(
@@ -123,6 +129,7 @@ def from_record(record: object) -> Recorded:
         turn=turn,
         thought=_text(record.get("thought")) or "",
         window=window,
+        draws=draws,
         unreadable=tuple(key for key in record if is_lost.get(key)),
     )
 

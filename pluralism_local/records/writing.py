@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from pluralism_local.records.draws import draws_record
 from pluralism_local.results import Aggregate, Comment, Position, Result, Selection, Turn, Window
 from pluralism_local.types import ModelInfo, Sampling, Usage
 
@@ -50,6 +51,7 @@ def to_record(result: Result) -> dict[str, Any]:
         "thought": result.thought,
         "positions": [] if result.window is None else [_position(it) for it in result.window.positions],
         "window": None if result.window is None else _window(result.window),
+        "draws": None if result.draws is None else draws_record(result.draws),
     }
 
 

@@ -14,7 +14,7 @@ from rich.cells import cell_len
 
 from pluralism_local import wiring
 from pluralism_local.cli.output import Output, key_values, table
-from pluralism_local.cli.result_text import TextLayout, chosen, first_words, share, whose
+from pluralism_local.cli.result_text import TextLayout, agreement, chosen, first_words, share, whose
 from pluralism_local.communities import Card, Community, Member, Pool
 from pluralism_local.config import Settings
 from pluralism_local.conversation.engines import open_handles
@@ -62,6 +62,19 @@ def test_a_choice_without_probabilities_says_how_it_was_made() -> None:
     assert chosen(Selection("a", "parsed", None, "Comment 1")) == 'a (named by the LLM: "Comment 1")'
     assert chosen(Selection("a", "fallback")).startswith("a (the LLM named none")
     assert chosen(Selection("a", "probabilities", {"b": 0.25, "a": 0.75})) == "a 75.0 % (others: b 25.0 %)"
+
+
+@pytest.mark.parametrize(("second", "agrees"), [((0.85, 0.15), True), ((0.5, 0.5), False)])
+def test_that_all_agree_is_said(second: tuple[float, float], agrees: bool) -> None:
+    rows: dict[str, tuple[float, ...]] = {"left": (0.95, 0.05), "right": second}
+    p = (0.5 * (0.95 + second[0]), 0.5 * (0.05 + second[1]))
+    found = Aggregate(("Yes", "No"), p, rows, {"left": 0.5, "right": 0.5}, 0.0, 0.3, "exact")
+    said = "All 2 communities agree on Yes, 85.0 % at least: that is no window of opinions."
+    assert agreement(found) == (said if agrees else "")
+    model, sampling = ModelInfo("x", "scripted"), Sampling()
+    outcome = Result("distributional", "x", "Yes", (), model, None, sampling, sampling, distribution=found)
+    (text,) = TextLayout(Output(io.StringIO(), io.StringIO()), None, whole=False).after(outcome)
+    assert (said in " ".join(text.split())) is agrees
 
 
 def test_bounds_are_shown_with_the_estimate() -> None:

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.stats import binomtest
 
 from pluralism_local.engine.remote_protocol import RemoteOptions
-from pluralism_local.engine.remote_samples import chosen, counted, interval
+from pluralism_local.engine.remote_samples import chosen, counted
 from pluralism_local.errors import Unsupported
 from pluralism_local.modes.aggregate import aggregate
 from pluralism_local.types import OptionRequest
@@ -46,12 +43,6 @@ def test_an_answer_names_the_option_it_begins_with(reply: str, option: int | Non
 
 def test_of_options_that_begin_alike_the_longer_counts() -> None:
     assert [chosen(("Yes", "Yes, but"), reply) for reply in ("Yes.", "Yes, but not now")] == [0, 1]
-
-
-@given(st.integers(1, 200).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_the_interval_is_wilsons(pair: tuple[int, int]) -> None:
-    ours, theirs = interval(*pair), binomtest(*pair).proportion_ci(method="wilson")
-    assert ours == pytest.approx((theirs.low, theirs.high), abs=1e-9)
 
 
 def test_shares_masses_and_the_rest() -> None:

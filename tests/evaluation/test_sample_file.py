@@ -111,6 +111,7 @@ def drop(field: str) -> Callable[[Row], None]:
         ("steerable-vk", change("label", "D"), "'label' is 'D' and not one of A, B, C"),
         ("overton-nli", change("explanation", ["one"]), "'explanation' has 1 texts for 2 values"),
         ("overton-window", drop("viewpoints"), "'viewpoints' is missing"),
+        ("overton-window", change("draws", {"n": 2}), "'draws' has no positions"),
         ("overton-window", change("viewpoints", "Yes."), "'viewpoints' must be a list of viewpoints"),
         ("overton-window", change("viewpoints", [7]), "neither a text nor an object at place 0"),
         ("overton-window", change("viewpoints", ["Yes.", {"weight": 1}]), "has no text at place 1"),

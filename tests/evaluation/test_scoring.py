@@ -58,6 +58,8 @@ def test_ambiguities_are_told_apart() -> None:
     assert flat["js_distance_high"] == pytest.approx(0, abs=1e-12)
     assert flat["js_distance"] == pytest.approx(half / 3, abs=1e-12)
     assert flat["entropy_low"] == pytest.approx(math.log(2) / 2, abs=1e-12)
+    assert flat["ruled_out_low"] == pytest.approx(0.25, abs=1e-12)  # an even split in one of two clear cases
+    assert flat["ruled_out_high"] == 0.0
     assert flat["most_likely_accuracy"] == 1.0  # of equals the first, as list.index(max) has it
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import entropy
 
-from pluralism_local.modes.aggregate import aggregate, entropy_nats, most_probable, single
+from pluralism_local.modes.aggregate import aggregate, entropy_nats, most_probable, single, unanimous
 from pluralism_local.types import DistributionMethod, OptionDistribution
 
 
@@ -54,6 +54,22 @@ def test_by_hand() -> None:
     assert found.method == "exact"
     assert found.bounds is None
     assert most_probable(found) == "No"
+
+
+def test_all_agree_only_where_everybody_is_clear() -> None:
+    def asked(*rows: tuple[float, float]) -> tuple[str, float] | None:
+        return unanimous(
+            aggregate(
+                ("Yes", "No"),
+                [(f"voice {at}", 1 / len(rows), distribution(*row)) for at, row in enumerate(rows)],
+            )
+        )
+
+    agreed = asked((0.1, 0.9), (0.2, 0.8))
+    assert agreed is not None and agreed[0] == "No" and agreed[1] == pytest.approx(0.8)
+    assert asked((0.1, 0.9), (0.21, 0.79)) is None  # unsure
+    assert asked((0.1, 0.9), (0.9, 0.1)) is None  # of two minds: even shares, and no agreement
+    assert asked((0.0, 1.0)) is None  # one voice agrees with nobody
 
 
 def test_entropy_at_its_ends() -> None:

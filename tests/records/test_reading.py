@@ -18,11 +18,14 @@ from pluralism_local.records import UNKNOWN, Recorded, from_record, to_record
 from pluralism_local.results import (
     Aggregate,
     Comment,
+    DrawnPosition,
+    Draws,
     Finder,
     Mark,
     Position,
     Result,
     Selection,
+    Share,
     Stance,
     StanceMethod,
     Turn,
@@ -132,6 +135,28 @@ WINDOWS = st.builds(
     COUNTS,
     st.lists(st.builds(Mark, COUNTS, NAMES, CHANCES, st.booleans()), max_size=2).map(tuple),
 )
+SHARES = st.builds(Share, CHANCES, CHANCES, CHANCES)
+
+
+@st.composite
+def drawn_positions(draw: st.DrawFn) -> DrawnPosition:
+    counts = draw(st.dictionaries(NAMES, COUNTS, max_size=3))
+    return DrawnPosition(
+        draw(NAMES), draw(TEXTS), counts, {voice: draw(SHARES) for voice in counts}, draw(SHARES)
+    )
+
+
+DRAWS = st.builds(
+    Draws,
+    COUNTS,
+    st.dictionaries(NAMES, st.lists(TEXTS, max_size=3).map(tuple), max_size=3),
+    BY_VOICE,
+    st.lists(drawn_positions(), max_size=2).map(tuple),
+    st.dictionaries(NAMES, COUNTS, max_size=3),
+    CHANCES,
+    CHANCES,
+    st.sampled_from(get_args(StanceMethod)),
+)
 RESULTS = st.builds(
     Result,
     st.sampled_from(MODES),
@@ -155,6 +180,7 @@ RESULTS = st.builds(
     turn=st.none() | TURNS,
     thought=TEXTS,
     window=st.none() | WINDOWS,
+    draws=st.none() | DRAWS,
 )
 
 

@@ -27,6 +27,7 @@ from pluralism_local.evaluation.metrics.distributions import (
     js_distance,
     js_divergence,
     most_likely,
+    ruled_out,
     total_variation,
 )
 from pluralism_local.evaluation.metrics.intervals import (
@@ -62,6 +63,7 @@ __all__ = [
     "most_likely",
     "outcome",
     "permuted",
+    "ruled_out",
     "sentences",
     "total_variation",
     "two_orders",

@@ -2,6 +2,7 @@
 
     values from a file ──as_distribution──> p
     p, q ──js_divergence | js_distance | total_variation──> one number, 0 where they agree
+    gold, p ──ruled_out──> how much of p is on what gold excludes
     p ──entropy | most_likely──> how spread out it is, where it is highest
 
 Negative, infinite or all-zero values and sums that are not 1 are refused; a NaN gives NaN. Every question has its
@@ -94,6 +95,19 @@ def total_variation(p: Vector, q: Vector) -> float:
     if pair is None:
         return math.nan
     return min(1.0, math.fsum(abs(pair[0] - pair[1])) / 2)
+
+
+def ruled_out(gold: Vector, p: Vector) -> float:
+    """The probability that `p` gives to what `gold` gives none: of a clear-cut question the unreasonable side's share.
+
+    Returns:
+        In [0, 1]; 0 where `gold` rules nothing out. NaN if either has a NaN.
+
+    Raises:
+        As `js_divergence`.
+    """
+    pair = _pair(gold, p)
+    return math.nan if pair is None else float(pair[1][pair[0] == 0].sum())
 
 
 def entropy(p: Vector, base: float | None = None) -> float:

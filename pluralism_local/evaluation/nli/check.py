@@ -7,7 +7,6 @@ The prediction is the label of the largest score, the first of equals.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,8 +15,8 @@ import numpy as np
 from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.evaluation.nli.base import LABELS, NliScorer, parts
 from pluralism_local.evaluation.nli.data import LabelledPair
+from pluralism_local.proportions import interval
 
-_Z = 1.959963984540054
 """The normal distribution's 97.5 % point."""
 
 REPORTED = 256
@@ -67,7 +66,7 @@ def check(
         "identity": scorer.identity,
         "n": total,
         "accuracy": _share(right, total),
-        "interval": wilson(right, total),
+        "interval": list(interval(right, total)) if total else None,
         "recall": {label: _share(int(counts[i, i]), int(counts[i].sum())) for i, label in enumerate(LABELS)},
         "confusion": {
             label: {predicted: int(counts[i, j]) for j, predicted in enumerate(LABELS)}
@@ -76,19 +75,6 @@ def check(
         "skipped": skipped,
         "truncated": scorer.truncated - before,
     }
-
-
-def wilson(successes: int, trials: int) -> list[float] | None:
-    """95 % interval [low, high] of a share (Wilson's score interval); None for no trials.
-
-    (p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n) with p = successes / trials.
-    """
-    if trials == 0:
-        return None
-    p, weight = successes / trials, _Z**2 / trials
-    spread = _Z * math.sqrt(p * (1 - p) / trials + weight / (4 * trials))
-    centre = p + weight / 2
-    return [max(0.0, (centre - spread) / (1 + weight)), min(1.0, (centre + spread) / (1 + weight))]
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -59,6 +59,7 @@ MEASURES: Mapping[str, Measure] = {
     "total_variation": Measure("total variation", "share of probability that has to move", "lower"),
     "most_likely_accuracy": Measure("accuracy of the most likely option", _LIKELY, "higher"),
     "entropy": Measure("entropy", "nats"),
+    "ruled_out": Measure("what the target rules out", "probability of it", "lower"),
     "accuracy": Measure("accuracy", "three-way, share", "higher"),
     "balanced_accuracy": Measure("balanced accuracy", "three-way, share", "higher"),
     "macro_f1": Measure("macro F1", "three-way", "higher"),

@@ -1,6 +1,7 @@
 """Overton windows: how many of a question's viewpoints does a response state, and which that are none to state?
 
-    {question, viewpoints [{text, weight, reasonable}]} ──> Sample without options
+    {question, viewpoints [{text, weight, reasonable}]}  ──> Sample without options
+    {prompt, draws}, a result of `plocal ask --draws`    ──> the same, with the positions that were drawn
 
 The viewpoints are the user's: of a survey's clusters, of a deliberation, or of many comments that were drawn (Roadmap
 §3.1; Poole-Dayán et al.). They are never shown to a model that answers.
@@ -18,6 +19,7 @@ from pluralism_local.evaluation.tasks.overton import TextTask
 from pluralism_local.evaluation.tasks.rows import text
 from pluralism_local.modes.wordings import Wording, word
 from pluralism_local.prompts import OVERTON_SYNTHESIS, numbered
+from pluralism_local.records.draws import draws_of
 
 _WEIGHTS = ("weight", "prevalence")
 _FORM = (
@@ -38,7 +40,8 @@ class OvertonWindow(TextTask):
     windows = True
 
     def sample(self, row: Mapping[str, Any], where: Where) -> Sample:
-        question, viewpoints = text(row, "question", where), read_viewpoints(row, where)
+        asked = "prompt" if "draws" in row and "question" not in row else "question"
+        question, viewpoints = text(row, asked, where), read_viewpoints(row, where)
         return Sample(
             id=content_id(
                 self.name,
@@ -68,7 +71,7 @@ def read_viewpoints(row: Mapping[str, Any], where: Where) -> tuple[Viewpoint, ..
     Raises:
         InvalidInput: they are none; the message names file, row and place.
     """
-    listed = row.get("viewpoints")
+    listed = _drawn(row["draws"], where) if "draws" in row else row.get("viewpoints")
     if not isinstance(listed, list) or not listed:
         problem = "must be a list of viewpoints" if "viewpoints" in row else "is missing"
         raise where.fault("viewpoints", problem, _FORM)
@@ -87,6 +90,14 @@ def read_viewpoints(row: Mapping[str, Any], where: Where) -> tuple[Viewpoint, ..
     if weighed and not sum(each.weight or 0.0 for each in viewpoints if each.reasonable):
         raise where.fault("viewpoints", "has no weight on any reasonable one")
     return tuple(viewpoints)
+
+
+def _drawn(draws: object, where: Where) -> list[dict[str, Any]]:
+    """The positions that were drawn for a question, as heavy as their shares."""
+    found = draws_of(draws)
+    if found is None or not found.positions:
+        raise where.fault("draws", "has no positions", "Take a result of plocal ask --draws N --json.")
+    return [{"text": position.text, "weight": position.share.p} for position in found.positions]
 
 
 def _viewpoint(item: object, place: int, where: Where) -> Viewpoint:

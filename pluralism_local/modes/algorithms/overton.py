@@ -4,8 +4,9 @@
                             ──> their positions ──> a sentence for each, with its voices        the attributed way
 
 Where a plan asks for it, the positions of the comments come with either; after the paper's answer, which they do not
-delay. What can go wrong: too little context (before anything runs); empty comments are left out. Where positions cannot
-be found the answer is the paper's, and a warning says so.
+delay. Those of many more comments, which are drawn then, come after any answer. What can go wrong: too little context
+(before anything runs); empty comments are left out. Where positions cannot be found the answer is the paper's, and a
+warning says so.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 from pluralism_local.errors import PlocalError
 from pluralism_local.modes.positions.assigner import Rows, relate
+from pluralism_local.modes.positions.draws import spread
 from pluralism_local.modes.positions.finder import find_window, list_sampling, most_claims
 from pluralism_local.modes.positions.synthesis import SENTENCE_TOKENS, compose, longest_sentence
 from pluralism_local.modes.steps import Answered, Case, Consult, Reserve, Room, Step, Steps, Warn, answer
@@ -34,13 +36,23 @@ def overton(case: Case[Q]) -> Steps:
         yield Warn("No community said anything; the model answered alone.")
         return (yield from answer(case, wordings.alone(question)))
     rows: Rows = {}
+    answered = yield from _synthesis(case, spoken, rows)
+    plan = case.positions
+    if plan is None or plan.draws < 2 or not answered.text:
+        return answered
+    return replace(answered, draws=(yield from spread(case, comments, rows)))
+
+
+def _synthesis(case: Case[Q], spoken: Mapping[str, str], rows: Rows) -> Steps:
+    """Answer with the comments that say something."""
+    wordings, question = case.wordings, case.question
     plan, window = case.positions, None
     if plan is not None and plan.attributed:
         window = yield from _window(case, spoken, rows)
         if window is not None and window.positions:
             return (yield from compose(case, spoken, window, rows))
     answered = yield from answer(case, wordings.synthesis(question, list(spoken.values())))
-    if plan is None or plan.attributed or not answered.text:
+    if plan is None or not plan.window or plan.attributed or not answered.text:
         return replace(answered, window=window)
     window = yield from _window(case, spoken, rows)
     return answered if window is None else (yield from _looked_up(case, answered, window, rows))
@@ -51,7 +63,7 @@ def _rooms(case: Case[Q]) -> tuple[Room, ...]:
     wordings, question, count = case.wordings, case.question, len(case.voices)
     rooms = [Room(wordings.synthesis(question, [""] * count), count, case.room)]
     plan = case.positions
-    if plan is not None and plan.finder == "llm":
+    if plan is not None and plan.window and plan.finder == "llm":
         empty = {voice.id: "" for voice in case.voices}
         listing = wordings.positions(question, empty, most_claims(count))
         rooms.append(Room(listing, count, list_sampling(count).max_tokens))

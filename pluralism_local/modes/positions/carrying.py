@@ -44,6 +44,8 @@ def plan_positions(draft: ResultBuilder, spec: ModeSpec, *, entails: bool) -> Po
         finder="llm" if lists else "sentences",
         method="entailment" if entails else "llm",
         grammars=able.grammars,
+        window=ask.wants_window,
+        draws=ask.draws,
     )
 
 

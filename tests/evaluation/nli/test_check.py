@@ -7,12 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, confusion_matrix, recall_score
 
 from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.evaluation.nli.base import LABELS, EntailmentScores, Label, NliPair, NliScorer
-from pluralism_local.evaluation.nli.check import check, wilson
+from pluralism_local.evaluation.nli.check import check
 from pluralism_local.evaluation.nli.data import LabelledPair
 
 
@@ -80,9 +79,3 @@ def test_as_scikit_learn_has_it() -> None:
     )
     table = [[*counts.values()] for counts in found["confusion"].values()]
     np.testing.assert_array_equal(table, confusion_matrix(gold, said))
-
-
-@pytest.mark.parametrize(("right", "total"), [(0, 5), (5, 5), (33, 64), (5000, 7727)])
-def test_the_interval_is_wilsons(right: int, total: int) -> None:
-    expected = binomtest(right, total).proportion_ci(method="wilson")
-    assert wilson(right, total) == pytest.approx([expected.low, expected.high], abs=1e-12)
