@@ -4,10 +4,14 @@
     ├── InvalidInput        what the user gave cannot be used: option, config, card, pool, file      exit 2
     │   ├── ContextOverflow     the prompt and the answer do not fit the model's context
     │   ├── HistoryReplaced     the file of the history is another than was opened; it is begun anew
+    │   ├── RemoteRefusal       a server takes no request at this address
+    │   │   └── RequestRefused      a server that is there does not take this request
     │   └── Unsupported         the chosen engine cannot do what was asked (e.g. a server without logprobs)
+    │       └── NothingToWeigh      a model that ends its answer to this request before a first token
     ├── NotFound            something needed is not here: model, card, pool, data                    exit 3
     ├── Refused             it is here and must not be used: wrong base, wrong hash, zero adapter    exit 4
     ├── RemoteFailure       a remote server failed after retries                                     exit 5
+    │   └── AnswerWithheld      the server is well, and keeps this answer to itself
     ├── Cancelled           the user stopped it before anything could be kept                        exit 130
     └── EngineFailure       llama.cpp failed: out of memory, a decode error                          exit 1
         └── DamagedWeights      what is in memory cannot be the model: it computes no numbers
@@ -66,10 +70,22 @@ class HistoryReplaced(InvalidInput):
     """The history's file was deleted or replaced while it was open; what is written next goes into the new one."""
 
 
+class RemoteRefusal(InvalidInput):
+    """A server takes no request at this address: it redirects elsewhere, or knows no such method."""
+
+
+class RequestRefused(RemoteRefusal):
+    """A server that is there does not take this request; it may well take others."""
+
+
 class Unsupported(InvalidInput):
     """The engine in use lacks a capability that the request needs."""
 
     code = "unsupported"
+
+
+class NothingToWeigh(Unsupported):
+    """The model ends its answer to this one request before its first token, so that no option can be weighed."""
 
 
 class NotFound(PlocalError):
@@ -88,6 +104,10 @@ class RemoteFailure(PlocalError):
     """A remote model failed after retries."""
 
     code = "remote_failure"
+
+
+class AnswerWithheld(RemoteFailure):
+    """The server is well, and keeps the answer to this one request to itself (e.g. a filter of contents)."""
 
 
 class Cancelled(PlocalError):

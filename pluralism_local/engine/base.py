@@ -89,6 +89,12 @@ class LanguageModel(Protocol):
         Raises: as `generate`; `Cancelled` when `should_stop` turned true before all were done.
         """
 
+    def distributions(
+        self, requests: Sequence[OptionRequest], *, should_stop: ShouldStop = never
+    ) -> Iterator[tuple[int, OptionDistribution]]:
+        """As `distribution`, each with its place in `requests`, in any order and as soon as the engine has it."""
+        yield from enumerate(self.distribution(requests, should_stop=should_stop))
+
     def count_tokens(self, messages: Sequence[Message], adapter: AdapterRef | None = None) -> int | None:
         """Length of the prompt that `messages` make, header of the answer included; None if it cannot be known.
 

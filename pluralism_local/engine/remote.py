@@ -54,6 +54,7 @@ from pluralism_local.engine.remote_refusals import (
     no_logprobs,
     thinks_first,
 )
+from pluralism_local.engine.remote_reply import check_given
 from pluralism_local.engine.remote_samples import DRAWN_FIELDS, THINKING_TOKENS, counted, without_thought
 from pluralism_local.engine.remote_stream import is_json
 from pluralism_local.engine.stream import TextStream
@@ -246,6 +247,13 @@ class RemoteEngine(LanguageModel):
             Cancelled: `should_stop` turned true before all were done.
             RemoteFailure: as the module says.
         """
+        weighed = dict(self.distributions(requests, should_stop=should_stop))
+        return [weighed[index] for index in range(len(requests))]
+
+    def distributions(
+        self, requests: Sequence[OptionRequest], *, should_stop: ShouldStop = never
+    ) -> Iterator[tuple[int, OptionDistribution]]:
+        """As `distribution`, each as the server gives it; closing the iterator closes the connections."""
         self._check_adapters(requests)
         if not self._options.samples:
             for option in (option for request in requests for option in request.options):
@@ -254,11 +262,12 @@ class RemoteEngine(LanguageModel):
         try:
             with self._connected(should_stop) as line:
                 if len(requests) == 1 or self._options.parallel == 1:
-                    return [self._weigh(line, request) for request in requests]
+                    for index, request in enumerate(requests):
+                        yield index, self._weigh(line, request)
+                    return
                 self._prepare(line)
             works = [partial(self._weighed, index, request) for index, request in enumerate(requests)]
-            weighed = dict(remote_together.run(works, self._options.parallel, should_stop))
-            return [weighed[index] for index in range(len(requests))]
+            yield from remote_together.run(works, self._options.parallel, should_stop)
         except Stopped:
             raise Cancelled() from None
 
@@ -281,9 +290,11 @@ class RemoteEngine(LanguageModel):
                 self._counts_answers = isinstance(error, NoLogprobs)
                 tokens = THINKING_TOKENS if isinstance(error, ThinksFirst) else tokens
         payload = self._payload(line, request) | DRAWN_FIELDS | {"max_tokens": tokens}
-        answers = [
-            without_thought(line.ask(payload | {"seed": seed}).text) for seed in range(self._options.samples)
-        ]
+        answers = []
+        for seed in range(self._options.samples):
+            reply = line.ask(payload | {"seed": seed})
+            check_given(reply.reason, self._server)
+            answers.append(without_thought(reply.text))
         return replace(counted(request.options, answers), warnings=self._remarks)
 
     def _read_first_token(self, line: Line, request: OptionRequest) -> OptionDistribution:
@@ -292,6 +303,7 @@ class RemoteEngine(LanguageModel):
             reply = line.ask(payload | {"seed": seed})
             if reply.thought and not reply.text:
                 raise thinks_first(self._server)
+            check_given(reply.reason, self._server)
             if reply.first_token is not None:
                 weighed = bounded(request.options, reply.first_token, self._server)
                 return replace(weighed, warnings=self._remarks)

@@ -18,7 +18,15 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from pluralism_local.engine.remote_secrets import Blotter
-from pluralism_local.errors import ContextOverflow, InvalidInput, PlocalError, RemoteFailure, Unsupported
+from pluralism_local.errors import (
+    ContextOverflow,
+    NothingToWeigh,
+    PlocalError,
+    RemoteFailure,
+    RemoteRefusal,
+    RequestRefused,
+    Unsupported,
+)
 
 LONGEST_RETRY_AFTER = 10.0  # seconds; a server that asks for more gets no more than this
 LONGEST_QUOTE = 300  # characters of a server's sentence
@@ -81,12 +89,10 @@ def refusal(status: int | None, body: str, server: Server, target: str = "") -> 
             f"The server {server.url} failed{code}: {sentence}",
             "Try again later, or look into the server's log.",
         )
-    hint = (
-        "Check the URL, usually ending in /v1."
-        if status == 405
-        else "Ask otherwise, or choose another model."
-    )
-    return InvalidInput(f"The server {server.url} did not accept the request{code}: {sentence}", hint)
+    refused = f"The server {server.url} did not accept the request{code}: {sentence}"
+    if status == 405:
+        return RemoteRefusal(refused, "Check the URL, usually ending in /v1.")
+    return RequestRefused(refused, "Ask otherwise, or choose another model.")
 
 
 def _unauthorized(reason: str, server: Server) -> RemoteFailure:
@@ -99,16 +105,16 @@ def _unauthorized(reason: str, server: Server) -> RemoteFailure:
     )
 
 
-def _redirection(status: int | None, target: str, server: Server) -> InvalidInput:
+def _redirection(status: int | None, target: str, server: Server) -> RemoteRefusal:
     try:
         parts = urlsplit(urljoin(f"{server.url}/chat/completions", target))
     except ValueError:
-        return InvalidInput(
+        return RemoteRefusal(
             f"The server {server.url} redirects to no address (HTTP {status}).", "Check the URL."
         )
     host = parts.netloc.rpartition("@")[2]
     address = server.quote(f"{parts.scheme}://{host}{parts.path}").removesuffix("/chat/completions")
-    return InvalidInput(
+    return RemoteRefusal(
         f"The server {server.url} redirects to {address} (HTTP {status}).",
         f"If you trust that address, use it: remote:{address}",
     )
@@ -162,9 +168,9 @@ def no_logprobs(server: Server, sentence: str = "") -> NoLogprobs:
     )
 
 
-def no_first_token(server: Server) -> Unsupported:
+def no_first_token(server: Server) -> NothingToWeigh:
     """The refusal where the model ends its answer at once, so that there is nothing to weigh."""
-    return Unsupported(
+    return NothingToWeigh(
         f"The model of {server.url} ends its answer before the first token, so no option can be weighed.",
         "Ask differently, or take another model.",
     )

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field, ValidationError, WrapValidator
 from pydantic_core import from_json
 
 from pluralism_local.engine.remote_refusals import Server, not_the_protocol, refusal
-from pluralism_local.errors import InvalidInput, RemoteFailure
+from pluralism_local.errors import AnswerWithheld, InvalidInput, RemoteFailure
 from pluralism_local.types import Finish, Usage
 
 DONE = "[DONE]"
@@ -169,7 +169,9 @@ class Reply(BaseModel):
     def ended_at_once(self) -> bool:
         """Whether the answer ended before its first token, as far as the server shows."""
         logprobs = self.choices[0].logprobs if self.choices else None
-        return logprobs is not None and not logprobs.content and not self.text
+        reason = (self.reason or "").lower()
+        says_so = _FINISHES.get(reason) == "stop" or reason in _ENDS
+        return not self.text and (says_so or (logprobs is not None and not logprobs.content))
 
     @property
     def first_token(self) -> FirstToken | None:
@@ -244,6 +246,23 @@ def _status(error: Any) -> int | None:
     return status if 400 <= status < 600 else None
 
 
+def check_given(reason: str | None, server: Server) -> None:
+    """See that an answer was not withheld, by the server's word for why it ended.
+
+    Raises:
+        AnswerWithheld: it was (e.g. ``content_filter``).
+    """
+    if reason is not None and reason.lower() in _WITHHELD:
+        raise _withheld(reason, server)
+
+
+def _withheld(reason: str, server: Server) -> AnswerWithheld:
+    return AnswerWithheld(
+        f"The remote model gave up its answer with the reason '{server.quote(reason, 40)}'.",
+        "Rephrase the question, or choose another model.",
+    )
+
+
 def ending(reason: str | None, server: Server, *, ends: bool, text: bool) -> tuple[Finish, tuple[str, ...]]:
     """How an answer ended, and sentences about what is strange with that.
 
@@ -253,8 +272,9 @@ def ending(reason: str | None, server: Server, *, ends: bool, text: bool) -> tup
         text: whether there was any.
 
     Raises:
-        RemoteFailure: it was withheld or given up (e.g. ``content_filter``), or broke off.
+        AnswerWithheld: it was withheld or given up (e.g. ``content_filter``). RemoteFailure: it broke off.
     """
+    check_given(reason, server)
     name = (reason or "").lower()
     if reason is None:
         if ends:
@@ -262,10 +282,7 @@ def ending(reason: str | None, server: Server, *, ends: bool, text: bool) -> tup
         raise RemoteFailure(f"The server {server.url} broke off within its answer.", "Ask again.")
     if name in _FINISHES:
         return _FINISHES[name], ()
+    if not (text or name in _ENDS):
+        raise _withheld(reason, server)
     word = server.quote(reason, 40)
-    if name in _WITHHELD or not (text or name in _ENDS):
-        raise RemoteFailure(
-            f"The remote model gave up its answer with the reason '{word}'.",
-            "Rephrase the question, or choose another model.",
-        )
     return "stop", (f"The server ended the answer with the unknown reason '{word}', taken as its end.",)

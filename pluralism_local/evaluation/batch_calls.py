@@ -3,7 +3,9 @@
     requests ──Asker.texts──> Completion | Failure, each      option requests ──Asker.distributions──> the same
 
 All go into one call, which is what engines are fast at. If that raises, each is asked alone, so that only the guilty
-one fails; a remote server that fails `PATIENCE` requests in a row is given up, and its error is raised. Before every
+one fails; a remote server that fails `PATIENCE` requests in a row is given up, and its error is raised. One that does
+not take a request, withholds its answer or has nothing to say has not failed: it is given up only where it took none
+of a call and never answered before, since then it is asked in a way that it does not understand. Before every
 call the engine forgets what it kept: numbers then depend on the batch alone and not on what was asked before it, which
 is what makes a resumed run equal to an uninterrupted one.
 """
@@ -15,12 +17,21 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pluralism_local.engine.base import LanguageModel
-from pluralism_local.errors import ContextOverflow, EngineFailure, PlocalError, RemoteFailure
+from pluralism_local.errors import (
+    AnswerWithheld,
+    ContextOverflow,
+    EngineFailure,
+    NothingToWeigh,
+    PlocalError,
+    RemoteFailure,
+    RequestRefused,
+)
 from pluralism_local.types import Completion, OptionDistribution, OptionRequest, Request, TextDone
 
 PATIENCE = 3
 
-_FAILURES = (ContextOverflow, EngineFailure, RemoteFailure)
+_NOT_TAKEN = (RequestRefused, NothingToWeigh)
+_FAILURES = (ContextOverflow, EngineFailure, RemoteFailure, *_NOT_TAKEN)
 _Asked = TypeVar("_Asked")
 _Got = TypeVar("_Got")
 
@@ -43,11 +54,12 @@ def failure_in(record: Mapping[str, Any]) -> Failure | None:
     return None if error is None else Failure(error["code"], error["message"])
 
 
-@dataclass(frozen=True, slots=True)
 class Asker:
     """An engine, asked in batches."""
 
-    engine: LanguageModel
+    def __init__(self, engine: LanguageModel) -> None:
+        self._engine = engine
+        self._has_answered = False
 
     def texts(self, requests: Sequence[Request]) -> list[Completion | Failure]:
         """A completion or a failure per request, in order.
@@ -55,47 +67,54 @@ class Asker:
         Raises:
             PlocalError: a mistake of the caller (an adapter that does not fit), or a server that is down.
         """
-        return _all_or_each(requests, self._generate)
+        return self._all_or_each(requests, self._generate)
 
     def distributions(self, requests: Sequence[OptionRequest]) -> list[OptionDistribution | Failure]:
         """As `texts`, for probabilities of options."""
 
         def ask(part: Sequence[OptionRequest]) -> list[OptionDistribution]:
-            self.engine.forget()
-            return self.engine.distribution(part)
+            self._engine.forget()
+            return self._engine.distribution(part)
 
-        return _all_or_each(requests, ask)
+        return self._all_or_each(requests, ask)
 
     def _generate(self, requests: Sequence[Request]) -> list[Completion]:
         done: dict[int, Completion] = {}
-        self.engine.forget()
-        for event in self.engine.generate(requests):
+        self._engine.forget()
+        for event in self._engine.generate(requests):
             if isinstance(event, TextDone):
                 done[event.index] = event.completion
         return [done[index] for index in range(len(requests))]
 
-
-def _all_or_each(
-    requests: Sequence[_Asked], ask: Callable[[Sequence[_Asked]], list[_Got]]
-) -> list[_Got | Failure]:
-    if not requests:
-        return []
-    try:
-        return [*ask(requests)]
-    except _FAILURES:
-        pass
-    replies: list[_Got | Failure] = []
-    down = 0
-    for request in requests:
+    def _all_or_each(
+        self, requests: Sequence[_Asked], ask: Callable[[Sequence[_Asked]], list[_Got]]
+    ) -> list[_Got | Failure]:
+        if not requests:
+            return []
         try:
-            replies += ask([request])
-            down = 0
-        except _FAILURES as error:
-            down = down + 1 if isinstance(error, RemoteFailure) else 0
-            if down == PATIENCE:
-                raise
-            replies.append(failure_of(error))
-    return replies
+            replies = [*ask(requests)]
+        except _FAILURES:
+            return self._each(requests, ask)
+        self._has_answered = True
+        return [*replies]
+
+    def _each(
+        self, requests: Sequence[_Asked], ask: Callable[[Sequence[_Asked]], list[_Got]]
+    ) -> list[_Got | Failure]:
+        replies: list[_Got | Failure] = []
+        down = refused = 0
+        for request in requests:
+            try:
+                replies += ask([request])
+                down, self._has_answered = 0, True
+            except _FAILURES as error:
+                is_down = isinstance(error, RemoteFailure) and not isinstance(error, AnswerWithheld)
+                down = down + 1 if is_down else 0
+                refused += isinstance(error, _NOT_TAKEN)
+                if down == PATIENCE or (refused == len(requests) and not self._has_answered):
+                    raise
+                replies.append(failure_of(error))
+        return replies
 
 
 def failure_of(error: PlocalError) -> Failure:

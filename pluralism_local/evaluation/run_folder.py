@@ -18,8 +18,9 @@ from typing import Any, Self
 
 from pluralism_local.errors import InvalidInput, NotFound, Refused
 from pluralism_local.evaluation.identity import read_run
+from pluralism_local.evaluation.runner import Results, read_results
 from pluralism_local.evaluation.sample_file import read_samples
-from pluralism_local.evaluation.samples import Sample
+from pluralism_local.evaluation.samples import Prediction, Sample
 from pluralism_local.evaluation.summary import RunSummary
 from pluralism_local.evaluation.tasks import Task, find_task
 from pluralism_local.files import digest, write_atomic
@@ -105,6 +106,20 @@ class RunFolder:
     def spec(self) -> RunSpec:
         """What the run was begun with."""
         return RunSpec.from_record(self.record)
+
+    def results(self) -> Results:
+        """What became of every sample by now, by method.
+
+        Raises:
+            Refused, InvalidInput: the journal is damaged.
+        """
+        return read_results(self.path)[0]
+
+    @property
+    def has_answers(self) -> bool:
+        """Whether any sample was answered by now; raises as `results`."""
+        answers = [answer for by_sample in self.results().values() for answer in by_sample.values()]
+        return any(isinstance(answer, Prediction) for answer in answers)
 
     def read_samples(self) -> tuple[Task, list[Sample]]:
         """The run's task and samples, read again.

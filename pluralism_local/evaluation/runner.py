@@ -6,6 +6,7 @@
     RUN/run.json        identity and how it was begun
     RUN/samples.jsonl   {"id", "method", "pred_distribution" | "output" | "error", how they came about, "usage"} …
     RUN/comments-MODEL.jsonl    what communities said, for other runs, too (see `shared_comments`)
+    RUN/replies.jsonl   every reply of a server, as it came (see `kept_replies`)
 
 All methods finish a chunk before the next begins, so a run that was stopped compares its methods on the same samples.
 Chunks are cut from the whole list, never from what is missing, so a run that goes on asks the models in the very
@@ -15,7 +16,8 @@ batches of one that was never stopped, and ends with the same numbers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from pluralism_local.evaluation.batch_driver import BatchDriver, SampleOutcome
 from pluralism_local.evaluation.beside import kept_beside
 from pluralism_local.evaluation.comments import CommentStore
 from pluralism_local.evaluation.journal import Journal, read_journal
+from pluralism_local.evaluation.kept_replies import REPLIES_FILE, KeptReplies, ReplyStore, answers_alone
 from pluralism_local.evaluation.methods import METHODS, mode_of, voices_for
 from pluralism_local.evaluation.samples import Prediction, Sample
 from pluralism_local.evaluation.shared_comments import SharedComments
@@ -97,12 +100,13 @@ def run(
     Raises:
         InvalidInput, Unsupported: a method cannot run with this pool or LLM; before anything is asked.
         Refused: a journal is damaged. OSError: no room; nothing finished is lost.
-        PlocalError: a remote server is down; nothing finished is lost.
+        PlocalError: a remote server is down; no reply is lost.
     """
     ordered = [name for name in METHODS if name in methods]
     adapters = setup.communities.capabilities.adapters
     voices = {name: voices_for(name, setup.pool, adapters=adapters) for name in ordered}
     with (
+        _keeping_replies(setup, folder) as setup,
         Journal(folder / SAMPLES_FILE) as journal,
         Journal(comments_file(folder, setup.communities.info)) as comments,
     ):
@@ -184,6 +188,22 @@ def results(records: Sequence[Mapping[str, Any]]) -> Results:
     for record in records:
         by_method.setdefault(record["method"], {})[record["id"]] = _result(record)
     return by_method
+
+
+@contextmanager
+def _keeping_replies(setup: RunSetup, folder: Path) -> Iterator[RunSetup]:
+    """The setup, with replies kept of the engines that are asked over a connection."""
+    llm, communities = (answers_alone(engine.info) for engine in (setup.llm, setup.communities))
+    if not (llm or communities):
+        yield setup
+        return
+    with Journal(folder / REPLIES_FILE) as journal:
+        store = ReplyStore(journal)
+        yield replace(
+            setup,
+            llm=KeptReplies(setup.llm, store) if llm else setup.llm,
+            communities=KeptReplies(setup.communities, store) if communities else setup.communities,
+        )
 
 
 def _comments(

@@ -158,8 +158,8 @@ def summarise_run(
         )
     results, records = runner.read_results(path)
     runner.check_answers(path, task, samples, results)
-    for name, (count, message) in failures(results, methods).items():
-        hooks.warn(f"{name} failed on {count} of {len(samples)} samples, first with: {message}")
+    for sentence in what_failed(results, methods, len(samples)):
+        hooks.warn(sentence)
     if task.answers != "text" or open_scorer is None:
         return summarise(task, samples, results, methods, records, seed=seed)
     with open_scorer() as scorer, Journal(nli_file(path, scorer)) as journal:
@@ -170,6 +170,14 @@ def summarise_run(
             return cover(task, answered, remembered, should_stop=hooks.should_stop)
 
         return summarise(task, samples, results, methods, records, cover=covering, seed=seed)
+
+
+def what_failed(results: runner.Results, methods: Sequence[str], count: int) -> list[str]:
+    """A sentence about each method that failed on some of `count` samples."""
+    return [
+        f"{name} failed on {failed} of {count} samples, first with: {message}"
+        for name, (failed, message) in failures(results, methods).items()
+    ]
 
 
 def comparable(methods: Sequence[str], results: runner.Results) -> tuple[tuple[str, ...], list[str]]:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from pluralism_local.evaluation.methods import check_method
+from pluralism_local.types import DistributionMethod
 
 _SUM_TOLERANCE = 1e-3
 
@@ -234,6 +235,31 @@ class StoredComment(_Stored):
     def _says_something(self) -> StoredComment:
         if self.error is None and self.text is None:
             raise ValueError("has neither a text nor an error")
+        return self
+
+
+class StoredReply(_Stored):
+    """A line of the journal of what a server replied: a text, or the probabilities of options."""
+
+    key: Text
+    text: Text | None = None
+    finish: Literal["stop", "length"] = "stop"
+    usage: _Usage = _Usage()
+    p: list[Share] = []
+    mass: list[Number] = []
+    unassigned_mass: Number = 0.0
+    bounds: list[Annotated[list[Number], Field(min_length=2, max_length=2)]] = []
+    method: DistributionMethod = "top_logprobs"
+    n: Positive | None = None
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> StoredReply:
+        if (self.text is None) == (not self.p):
+            raise ValueError("has neither a text nor probabilities, or both")
+        if not len(self.p) == len(self.mass) == len(self.bounds):
+            raise ValueError("p, mass and bounds are not of one length")
+        if self.p and abs(sum(self.p) - 1) > _SUM_TOLERANCE:
+            raise ValueError(f"p sums to {sum(self.p):.6g} and not to 1")
         return self
 
 

@@ -14,7 +14,7 @@ from pluralism_local.engine.remote_protocol import bounded, spelled
 from pluralism_local.engine.remote_refusals import Server, refusal, retry_after
 from pluralism_local.engine.remote_reply import FirstToken, ending, read
 from pluralism_local.engine.remote_secrets import Blotter
-from pluralism_local.errors import ContextOverflow, InvalidInput, RemoteFailure, Unsupported
+from pluralism_local.errors import ContextOverflow, InvalidInput, RemoteFailure, RequestRefused, Unsupported
 from pluralism_local.types import OptionDistribution
 
 SERVER = Server("http://server/v1")
@@ -131,7 +131,7 @@ def test_an_overflow_is_recognised_with_both_numbers(said: str) -> None:
 
 def test_other_complaints_quote_the_server_but_never_the_key() -> None:
     error = refusal(400, json.dumps({"detail": "bad\nfield; key sk-1 is fine"}), KEYED)
-    assert type(error) is InvalidInput
+    assert type(error) is RequestRefused
     assert error.message.endswith("(HTTP 400): bad field; key *** is fine")
     assert "sk-1" not in refusal(500, "sk-1 " * 100, KEYED).message
 

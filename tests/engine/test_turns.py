@@ -12,7 +12,7 @@ from typing import Self
 import pytest
 
 from pluralism_local.communities import Library, Pool, ad_hoc_pool, default_paths
-from pluralism_local.engine.base import Capabilities, ShouldStop, never
+from pluralism_local.engine.base import Capabilities, LanguageModel, ShouldStop, never
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 from pluralism_local.mode_specs import ModeName
 from pluralism_local.modes import Ask, run
@@ -40,7 +40,7 @@ CLOSING = (
 
 
 @dataclass
-class Watched:
+class Watched(LanguageModel):
     """An engine, and for each of its calls what it was to do and what it decoded."""
 
     engine: LlamaEngine

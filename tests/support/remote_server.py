@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -47,10 +50,15 @@ Act = Callable[[BaseHTTPRequestHandler], None]
 
 
 class Server:
-    """Carries out `acts`, one per request, and remembers the requests."""
+    """Carries out `acts`, one per request, and remembers the requests.
+
+    Attributes:
+        reply: what it does about a request, in place of `acts`.
+    """
 
     def __init__(self) -> None:
         self.acts: list[Act] = []
+        self.reply: Callable[[dict[str, Any]], Act] | None = None
         self.requests: list[dict[str, Any]] = []
         self.release = threading.Event()
         outer = self
@@ -60,20 +68,35 @@ class Server:
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers.get("content-length", 0))) or "{}")
-                outer.requests.append(
-                    {"path": self.path, "authorization": self.headers.get("authorization"), **body}
-                )
-                outer.acts.pop(0)(self)
+                request = {"path": self.path, "authorization": self.headers.get("authorization"), **body}
+                outer.requests.append(request)
+                act = outer.acts.pop(0) if outer.reply is None else outer.reply(request)
+                act(self)
 
             do_GET = do_POST
 
             def log_message(self, *args: object) -> None:
                 """Quiet."""
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._handler = Handler
+        self._listen(0)
         self.address = f"127.0.0.1:{self._http.server_address[1]}"
+
+    def _listen(self, port: int) -> None:
+        self._http = ThreadingHTTPServer(("127.0.0.1", port), self._handler)
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01})
         self._thread.start()
+
+    def leave(self) -> None:
+        """Refuse every further connection, until `come_back`; for acts, too."""
+        self._http.shutdown()
+        self._thread.join()
+        self._http.socket.close()
+
+    def come_back(self) -> None:
+        """Listen again at the same address, after `leave`."""
+        if self._http.socket.fileno() < 0:
+            self._listen(int(self.address.rpartition(":")[2]))
 
     def engine(self, *acts: Act, model: str | None = "m", **options: Any) -> RemoteEngine:
         self.acts = list(acts)
@@ -161,6 +184,30 @@ def endless(piece: bytes, pause: float = 0.0, kind: str = "text/event-stream", f
             while True:
                 handler.wfile.write(piece)
                 time.sleep(pause)
+
+    return act
+
+
+def pieces(parts: Sequence[bytes], kind: str = "text/event-stream") -> Act:
+    """Bytes in parts that arrive one after the other, then the connection closes."""
+
+    def act(handler: BaseHTTPRequestHandler) -> None:
+        body(b"", kind)(handler)
+        for part in parts:
+            handler.wfile.write(part)
+            time.sleep(0.01)
+
+    return act
+
+
+def reset(first: bytes = b"") -> Act:
+    """The beginning of an answer, and the connection is torn."""
+
+    def act(handler: BaseHTTPRequestHandler) -> None:
+        pieces([first])(handler)
+        linger = struct.pack("ii", 1, 0)  # closing it then sends a reset
+        handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        os.close(handler.connection.detach())
 
     return act
 

@@ -49,6 +49,14 @@ class Telling(Borrowed):
             self._remark(distribution.warnings)
         return distributions
 
+    def distributions(
+        self, requests: Sequence[OptionRequest], *, should_stop: ShouldStop = never
+    ) -> Iterator[tuple[int, OptionDistribution]]:
+        """The engine's distributions, as they come."""
+        for index, distribution in self._engine.distributions(requests, should_stop=should_stop):
+            self._remark(distribution.warnings)
+            yield index, distribution
+
     def _remark(self, sentences: Iterable[str]) -> None:
         for sentence in sentences:
             self._tell(sentence)

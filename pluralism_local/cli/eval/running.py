@@ -3,7 +3,8 @@
     RunSpec (options, or those that run.json remembers) ──run_or_resume──> evaluation.service ──> Output
 
 Ctrl-C once finishes the batch and stops (exit 6); what is there is scored and shown. Twice leaves at once; what was
-finished stays in the folder either way.
+finished stays in the folder either way. A server that is down stops a run in the same way (exit 6), and where nothing
+is finished yet its error is the command's (exit 5, or 2 where it does not take what it is sent).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from pluralism_local.cli.exits import ExitCode
 from pluralism_local.cli.interrupt import Interrupt, catching
 from pluralism_local.cli.output import Output, key_values
 from pluralism_local.conversation.engines import open_handles
-from pluralism_local.errors import Cancelled, InvalidInput
+from pluralism_local.errors import Cancelled, InvalidInput, RemoteFailure, RemoteRefusal
 from pluralism_local.evaluation.scorer_names import NO_SCORER
 
 if TYPE_CHECKING:
@@ -61,7 +62,14 @@ def run_or_resume(
         others.remember(spec, settings)
         out.note(f"Run {folder.path}")
         interrupt.graceful = True
-        done = service.carry_out(evaluation, retry=retry, hooks=_hooks(out, interrupt))
+        try:
+            done = service.carry_out(evaluation, retry=retry, hooks=_hooks(out, interrupt))
+        except (RemoteFailure, RemoteRefusal) as error:
+            if not folder.has_answers:
+                out.note(f"What was replied is kept; go on with: plocal eval resume {folder.path}")
+                raise
+            out.warn(" ".join(part for part in (error.message, error.hint) if part))
+            done = False
         _finish(out, settings, spec, setup, folder, interrupt, done=done)
 
 
@@ -137,6 +145,11 @@ def _finish(
         out.exit = ExitCode.PARTIAL
         out.note(f"Stopped; go on with: plocal eval resume {folder.path}")
     if setup.task.answers == "text" and spec.scorer == NO_SCORER:
+        from pluralism_local.evaluation.service import what_failed
+
+        for sentence in what_failed(folder.results(), spec.methods, len(setup.samples)):
+            out.warn(sentence)
+            out.exit = ExitCode.PARTIAL
         out.show(state, f"Responses are in {folder.path}.")
         return
     try:
