@@ -140,7 +140,7 @@ def advise(out: Output, settings: Settings) -> None:
 def _fits(machine: Machine, model: Recommended) -> str:
     if not machine.runs(model):
         return "no: memory"
-    return "yes" if model.bytes <= machine.free else "no: disk"
+    return "yes" if machine.has_room(model) else "no: disk"
 
 
 def _tell(out: Output, choice: Choice) -> None:

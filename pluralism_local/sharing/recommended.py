@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
 from pluralism_local.display.figures import transfer_size
 from pluralism_local.errors import NotFound
-from pluralism_local.hub.cache import free_bytes
+from pluralism_local.hub.cache import cached_files, fitting, free_bytes, repository_folder
+from pluralism_local.hub.download import INCOMPLETE
+from pluralism_local.model_names import Hub, parse
 
 NAME = "recommended"
 """What `models pull` takes for the best of the list."""
@@ -66,15 +68,21 @@ class Machine:
     Attributes:
         memory: of the machine, or of its container; None if it cannot be told.
         free: room for the Hub's cache.
+        cached: what that cache has by now of the listed models, by name; an interrupted pull leaves a part.
     """
 
     memory: int | None
     free: int
+    cached: Mapping[str, int] = field(default_factory=dict)
 
     def runs(self, model: Recommended) -> bool:
         """Whether the model fits the memory; unknown memory fits nothing but the smallest of the list."""
         memory = 2.5e9 if self.memory is None else self.memory
         return model.memory_bytes <= SHARE * memory
+
+    def has_room(self, model: Recommended) -> bool:
+        """Whether what is missing of the model fits the disk."""
+        return model.bytes - self.cached.get(model.name, 0) <= self.free
 
 
 def models() -> tuple[Recommended, ...]:
@@ -85,7 +93,7 @@ def models() -> tuple[Recommended, ...]:
 
 def this_machine() -> Machine:
     """The machine that this runs on."""
-    return Machine(machine_memory(), free_bytes())
+    return Machine(machine_memory(), free_bytes(), {model.name: _cached_bytes(model) for model in models()})
 
 
 def ordered(machine: Machine, listed: Sequence[Recommended] | None = None) -> list[Recommended]:
@@ -106,7 +114,7 @@ def best(machine: Machine, listed: Sequence[Recommended] | None = None) -> Recom
     """
     every = [model for model in ordered(machine, listed) if model.by_default]
     for model in every:
-        if machine.runs(model) and model.bytes <= machine.free:
+        if machine.runs(model) and machine.has_room(model):
             return model
     smallest = min(every, key=lambda model: model.memory_bytes)
     memory = "unknown" if machine.memory is None else transfer_size(machine.memory)
@@ -137,6 +145,17 @@ def advice_once(marker: Path) -> str | None:
         marker.parent.mkdir(parents=True, exist_ok=True)
         marker.touch()
     return advice(this_machine()) if marker.exists() else None
+
+
+def _cached_bytes(model: Recommended) -> int:
+    """Of the model's files in the cache; where there are none, of what interrupted pulls left of its repository."""
+    place = parse(model.name).place
+    if not isinstance(place, Hub) or place.repo is None:
+        return 0
+    folder = repository_folder(place.repo)
+    files = cached_files(folder)
+    paths = [files[name] for name in fitting(files, place.selector or "")]
+    return sum(path.stat().st_size for path in paths or folder.glob(f"blobs/*{INCOMPLETE}"))
 
 
 def machine_memory() -> int | None:

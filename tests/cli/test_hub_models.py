@@ -10,11 +10,13 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pluralism_local.cli.transfers import progress_line
+from pluralism_local.display.figures import transfer_size
 from pluralism_local.hub.cache import repository_folder
 from pluralism_local.hub.download import INCOMPLETE, Transfer
 from pluralism_local.sharing import recommended
@@ -185,6 +187,40 @@ def test_pull_recommended_takes_the_best_after_saying_which(
     machine(monkeypatch, 10**6)
     ran = run("models", "pull", "recommended")
     assert ran.code == 3 and "No model of the list fits" in ran.err
+
+
+def test_recommended_goes_on_with_what_an_interrupted_pull_left(
+    run: Run, put: Callable[..., Repo], gguf: bytes, fake_hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the disk has no room for all of it any more, nor once all of it is here."""
+    put("M-Q4_K_M.gguf")
+    size = len(gguf)
+    large = Recommended(NAME, "Large", "1 B", size, 2 * size, "mit", 8192, "all", "personas", True)
+    small = replace(large, name="hf:user/small-GGUF", title="Small", bytes=1000, memory_bytes=2000)
+    monkeypatch.setattr(recommended, "models", lambda: (large, small))
+    monkeypatch.setattr(recommended, "machine_memory", lambda: 10**9)
+    monkeypatch.setattr(recommended, "free_bytes", lambda: size - 1)
+    assert recommended.best(recommended.this_machine()) == small
+    fake_hub.cut_after = [700_000, *[0] * 20]
+    assert run("models", "pull", NAME).code == 5
+    fake_hub.cut_after = []
+    assert recommended.best(recommended.this_machine()) == large
+    for _ in range(2):
+        ran = run("models", "pull", "recommended")
+        assert ran.code == 0 and ran.err.startswith("Large")
+    assert "all of it is here" in ran.err
+
+
+def test_what_recommended_fetches_is_told_by_the_hubs_own_size(
+    run: Run, put: Callable[..., Repo], gguf: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put("M-Q4_K_M.gguf")
+    rounded = Recommended(NAME, "A model", "1 B", 10**6, 2 * 10**6, "mit", 8192, "all", "personas", True)
+    monkeypatch.setattr(recommended, "models", lambda: (rounded,))
+    machine(monkeypatch, 10**9)
+    told = run("models", "pull", "recommended", "--dry-run", "--json")
+    assert told.json()["bytes"] == told.json()["missing_bytes"] == len(gguf)
+    assert f"M-Q4_K_M.gguf, {transfer_size(len(gguf))}, to fetch; licence apache-2.0" in told.err
 
 
 def test_the_line_of_progress() -> None:

