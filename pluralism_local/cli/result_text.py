@@ -63,7 +63,7 @@ class TextLayout:
             if whole and result.distribution.per_community and not is_stand_in(result.distribution):
                 yield per_community(result.distribution)
         if result.window is not None and result.window.positions:
-            yield self._positions(result.window)
+            yield self._positions(result.window, result.comments)
         if result.draws is not None and result.draws.positions:
             yield self._drawn(result.draws)
         if result.comments and (whole or result.distribution is None):
@@ -71,13 +71,13 @@ class TextLayout:
         if self._trace and result.answer.strip():
             yield self._traced(result)
 
-    def _positions(self, window: Window) -> str:
+    def _positions(self, window: Window, comments: Sequence[Comment]) -> str:
         """The matrix, and what is to be said of it."""
         from pluralism_local.positions.matrix import text
         from pluralism_local.positions.summary import remarks
 
-        unicode = self._out.unicode
-        lines = [f"  {line}".rstrip() for line in text(window, _MATRIX, unicode=unicode)]
+        unicode, pool = self._out.unicode, [comment.community for comment in comments]
+        lines = [f"  {line}".rstrip() for line in text(window, _MATRIX, unicode=unicode, pool=pool)]
         notes = (f"  {line}" for line in remarks(window, dot=" · " if unicode else ", ", width=_WORDS))
         return "\n".join([self._out.bold(POSITIONS), *lines, "", *notes])
 

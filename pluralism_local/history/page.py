@@ -6,10 +6,11 @@ text and stray direction marks of one do not turn another around.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pluralism_local.display.figures import percent
 from pluralism_local.display.html import escape
+from pluralism_local.display.voices import Look, looks
 from pluralism_local.history.reading import (
     Bar,
     comments,
@@ -22,7 +23,7 @@ from pluralism_local.history.reading import (
 )
 from pluralism_local.history.values import Conversation, StoredTurn
 from pluralism_local.positions import shares
-from pluralism_local.positions.page import STYLE, annotated, table
+from pluralism_local.positions.page import STYLE, annotated, name, table
 from pluralism_local.results import Comment
 
 _STYLE = """
@@ -59,18 +60,22 @@ def _article(conversation: Conversation) -> str:
 def _turn(turn: StoredTurn) -> str:
     parts = [f"<h2>{when(turn.created)}, {escape(turn.mode)}<bdi>{escape(state(turn))}</bdi></h2>"]
     parts.append(_text(turn.prompt, "prompt"))
-    positions = window(turn)
+    positions, spoken = window(turn), comments(turn)
+    pool = [comment.community for comment in spoken]
     if turn.answer.strip():
         marked = positions is not None and positions.marks
-        answer = annotated(turn.answer, positions) if positions and marked else escape(turn.answer.strip())
+        answer = (
+            annotated(turn.answer, positions, pool) if positions and marked else escape(turn.answer.strip())
+        )
         parts.append(f'<div class="text answer" dir="auto">{answer}</div>')
     if positions is not None:
-        parts.append(table(positions))
+        parts.append(table(positions, pool))
     if (drawn := draws(turn)) is not None:
         parts.append(shares.table(drawn))
     if bars := distribution(turn):
         parts.append(_bars(bars))
-    parts += map(_comment, comments(turn))
+    named = looks(pool)
+    parts += (_comment(comment, named) for comment in spoken)
     if remark := unreadable(turn):
         parts.append(f'<p class="quiet">{escape(remark)}</p>')
     return "<section>\n" + "\n".join(parts) + "\n</section>"
@@ -89,7 +94,7 @@ def _bars(bars: Sequence[Bar]) -> str:
     return f'<table>{"".join(rows)}</table>\n<p class="quiet">Model estimate, not a survey of people.</p>'
 
 
-def _comment(comment: Comment) -> str:
+def _comment(comment: Comment, named: Mapping[str, Look]) -> str:
     problem = f" ({comment.problem})" if comment.problem else ""
     text = _text(comment.text.strip(), "comment")
-    return f"<details><summary><bdi>{escape(comment.community)}</bdi>{problem}</summary>{text}</details>"
+    return f"<details><summary>{name(comment.community, named)}{problem}</summary>{text}</details>"

@@ -1,18 +1,21 @@
 """The matrix of a window: positions × voices, for terminals and for documents.
 
-    Window ──text──> lines of at most `width` cells, a page for every twelve voices        ──markdown──> a table
+    Window ──grid──> lines of spans, at most `width` cells, a page for every twelve voices      ──markdown──> a table
+           ──text──> the same without colour, and below it what letters and signs mean
 
 ● supports, ○ opposes, · says nothing of it; + - . where a terminal has no such characters. The last column tells
-whether the answer states the position. A voice has its letter, in the pool's order, wherever its window is shown.
+whether the answer states the position. Where there is little room a position stands below its signs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from textwrap import wrap
 
 from pluralism_local.display.figures import cells, clean, one_line, padded
 from pluralism_local.display.markdown import inline
+from pluralism_local.display.voices import Look, looks
 from pluralism_local.results import Position, Stance, Window
 
 SIGNS: dict[Stance, str] = {"supports": "●", "opposes": "○", "silent": "·"}
@@ -20,17 +23,26 @@ PLAIN: dict[Stance, str] = {"supports": "+", "opposes": "-", "silent": "."}
 PAGE = 12
 """Voices side by side, where there is room for so many."""
 
+BESIDE = 56
+"""Cells from which on a position stands beside its signs."""
+
 _LAST = "answer"
 _NARROWEST = 16
 
 
-def letters(voices: Iterable[str]) -> dict[str, str]:
-    """By voice its letter: a to z, then aa, ab …"""
-    return {voice: _letter(place) for place, voice in enumerate(voices)}
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A piece of a line.
+
+    Attributes:
+        voice: whose letter or sign it is; None for what is nobody's.
+    """
+
+    text: str
+    voice: str | None = None
 
 
-def _letter(place: int) -> str:
-    return ("" if place < 26 else _letter(place // 26 - 1)) + chr(ord("a") + place % 26)
+Line = tuple[Span, ...]
 
 
 def signs(*, unicode: bool = True) -> dict[Stance, str]:
@@ -48,44 +60,80 @@ def stated(position: Position) -> str:
     return {True: "yes", False: "no", None: "?"}[position.in_answer]
 
 
-def text(window: Window, width: int = 80, *, unicode: bool = True) -> list[str]:
-    """Lines of at most `width` cells (40 at least), without colour; none for a window without positions."""
+def text(window: Window, width: int = 80, *, unicode: bool = True, pool: Iterable[str] = ()) -> list[str]:
+    """Lines of at most `width` cells (24 at least), without colour; none for a window without positions.
+
+    Args:
+        pool: all communities in their order, which letters go by; without them those of the window.
+    """
     if not window.positions:
         return []
-    named = letters(window.voices)
-    column = max(map(len, named.values()), default=1)
-    room = width - len(str(len(window.positions))) - 1 - _NARROWEST - 4 - len(_LAST)
-    size = max(1, min(PAGE, (room + 1) // (column + 1)))
-    pages = [window.voices[start : start + size] for start in range(0, len(window.voices), size)]
-    lines: list[str] = []
-    for voices in pages:
-        if lines:
-            lines.append("")
-        lines += _page(
-            window.positions, {voice: named[voice] for voice in voices}, width, signs(unicode=unicode)
-        )
+    named = looks(pool, window.voices)
     return [
-        *lines,
+        *("".join(span.text for span in line) for line in grid(window, width, named, unicode=unicode)),
         "",
-        *flowing([f"{letter} {one_line(voice)}" for voice, letter in named.items()], width),
-        legend(unicode=unicode),
+        *flowing([f"{named[voice].letter} {one_line(voice, width - 3)}" for voice in window.voices], width),
+        *flowing(legend(unicode=unicode).split("   "), width),
     ]
 
 
-def _page(
-    positions: Sequence[Position], named: dict[str, str], width: int, drawn: dict[Stance, str]
-) -> Iterator[str]:
-    """The head, and each position in as many lines as its text needs."""
-    column = max(map(len, named.values()))
-    head = " ".join(letter.rjust(column) for letter in named.values())
-    number = len(str(len(positions)))
-    room = max(_NARROWEST, width - number - 1 - 2 - len(head) - 2 - len(_LAST))
-    yield f"{' ' * (number + 1)}{padded('position', room)}  {head}  {_LAST}"
-    for place, position in enumerate(positions, start=1):
-        first, *others = wrapped(position.text, room)
-        row = " ".join(drawn[position.stance.get(voice, "silent")].rjust(column) for voice in named)
-        yield f"{place:>{number}} {padded(first, room)}  {row}  {stated(position)}"
-        yield from (f"{' ' * (number + 1)}{line}" for line in others)
+def grid(window: Window, width: int, named: Mapping[str, Look], *, unicode: bool = True) -> Iterator[Line]:
+    """The matrix alone, in lines of at most `width` cells."""
+    number = len(str(len(window.positions)))
+    column = max((len(named[voice].letter) for voice in window.voices), default=1)
+    beside = width >= BESIDE
+    room = width - number - 1 - 4 - len(_LAST) - (_NARROWEST if beside else 0)
+    size = max(1, min(PAGE, (room + 1) // (column + 1)))
+    for start in range(0, len(window.voices), size):
+        if start:
+            yield ()
+        page = _Page(
+            window.voices[start : start + size], named, column, width, number, signs(unicode=unicode)
+        )
+        yield from page.beside(window.positions) if beside else page.below(window.positions)
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Voices side by side: each in a column of `column` cells, positions counted in `number` digits."""
+
+    voices: Sequence[str]
+    named: Mapping[str, Look]
+    column: int
+    width: int
+    number: int
+    drawn: Mapping[Stance, str]
+
+    def beside(self, positions: Sequence[Position]) -> Iterator[Line]:
+        """The head, and each position in as many lines as its text needs, with its signs in the first."""
+        signs = len(self.voices) * (self.column + 1) - 1
+        room = max(_NARROWEST, self.width - self.number - 1 - 2 - signs - 2 - len(_LAST))
+        indent = " " * (self.number + 1)
+        yield Span(f"{indent}{padded('position', room)}  "), *self._head(), Span(f"  {_LAST}")
+        for place, position in enumerate(positions, start=1):
+            first, *others = wrapped(position.text, room)
+            before = Span(f"{place:>{self.number}} {padded(first, room)}  ")
+            yield before, *self._row(position), Span(f"  {stated(position)}")
+            yield from ((Span(f"{indent}{line}"),) for line in others)
+
+    def below(self, positions: Sequence[Position]) -> Iterator[Line]:
+        """The head, and each position in lines of its own below its signs."""
+        indent = " " * (self.number + 1)
+        yield Span(f"{'#':>{self.number}} "), *self._head(), Span(f"  {_LAST}")
+        for place, position in enumerate(positions, start=1):
+            yield Span(f"{place:>{self.number}} "), *self._row(position), Span(f"  {stated(position)}")
+            room = max(_NARROWEST, self.width - len(indent))
+            yield from ((Span(f"{indent}{line}"),) for line in wrapped(position.text, room))
+
+    def _head(self) -> Iterator[Span]:
+        return self._columns([self.named[voice].letter for voice in self.voices])
+
+    def _row(self, position: Position) -> Iterator[Span]:
+        return self._columns([self.drawn[position.stance.get(voice, "silent")] for voice in self.voices])
+
+    def _columns(self, marks: Sequence[str]) -> Iterator[Span]:
+        for place, (voice, mark) in enumerate(zip(self.voices, marks, strict=True)):
+            yield Span(f"{' ' if place else ''}{mark.rjust(self.column)}", voice)
 
 
 def wrapped(claim: str, room: int) -> list[str]:

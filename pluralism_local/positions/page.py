@@ -1,19 +1,26 @@
 """A window in HTML: the answer in the middle, beside each sentence the voices that stand behind it, and the matrix.
 
-    answer, Window ──annotated──> markup        Window ──table──> markup
+    answer, Window ──annotated──> markup        Window ──table──> markup        voice ──name──> markup
 
 The markup has classes and no styles: `STYLE` has these, for a page that may not load anything. Texts are escaped, and
-everything that a sign shows is also said in words, for readers who listen.
+everything that a sign or a colour shows is also said in words, for readers who listen.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
+from pluralism_local.display import voices
 from pluralism_local.display.html import element, escape
+from pluralism_local.display.voices import Look, looks
 from pluralism_local.positions.matrix import SIGNS, stated
 from pluralism_local.positions.summary import remarks
 from pluralism_local.results import Mark, Window
 
-STYLE = """
+STYLE = (
+    voices.STYLE
+    + """
+.voice { font-weight: 600; font-variant-numeric: tabular-nums }
 .annotated p { display: grid; grid-template-columns: minmax(0, 1fr) 11rem; gap: 0 1.2rem; margin: .4rem 0 }
 .annotated p > span:first-child { white-space: pre-wrap; overflow-wrap: anywhere }
 .annotated .margin { font-size: .8rem; opacity: .75; border-left: 2px solid; padding-left: .5rem }
@@ -22,44 +29,59 @@ STYLE = """
 .matrix td:first-child, .matrix th:first-child { text-align: left }
 @media (max-width: 40rem) { .annotated p { grid-template-columns: minmax(0, 1fr) } }
 """
+)
 
 
-def annotated(answer: str, window: Window) -> str:
+def name(voice: str, named: Mapping[str, Look]) -> str:
+    """The voice's letter in its colour, then its name; the name alone for one that has no look."""
+    own = element("bdi", escape(voice))
+    return f"{letter(voice, named)} {own}" if voice in named else own
+
+
+def letter(voice: str, named: Mapping[str, Look]) -> str:
+    """The voice's letter in its colour."""
+    return element("span", named[voice].letter, class_=f"voice {named[voice].css}")
+
+
+def annotated(answer: str, window: Window, pool: Iterable[str] = ()) -> str:
     """The answer's paragraphs, each beside the voices that its marks name; one without marks stands alone.
 
     Args:
         answer: composed of the window's positions, a paragraph for each in their order.
+        pool: all communities in their order, which letters go by; without them those of the window.
     """
+    named = looks(pool, window.voices)
     by_sentence: dict[int, list[Mark]] = {}
     for mark in window.marks:
         by_sentence.setdefault(mark.sentence, []).append(mark)
     paragraphs = [part.strip() for part in answer.split("\n\n") if part.strip()]
     rows = [
-        element("p", element("span", escape(part), dir="auto"), _margin(by_sentence.get(number, [])))
+        element("p", element("span", escape(part), dir="auto"), _margin(by_sentence.get(number, []), named))
         for number, part in enumerate(paragraphs, start=1)
     ]
     return element("div", *rows, class_="annotated")
 
 
-def _margin(marks: list[Mark]) -> str:
+def _margin(marks: list[Mark], named: Mapping[str, Look]) -> str:
     notes = [
-        element("bdi", escape(mark.voice))
+        name(mark.voice, named)
         if mark.verified
-        else element("bdi", escape(mark.voice), class_="unverified", title="no comment bears it out")
+        else element("span", name(mark.voice, named), class_="unverified", title="no comment bears it out")
         + " (unverified)"
         for mark in marks
     ]
     return element("span", ", ".join(notes), class_="margin") if notes else ""
 
 
-def table(window: Window) -> str:
-    """The matrix with its remarks below; "" for a window without positions."""
+def table(window: Window, pool: Iterable[str] = ()) -> str:
+    """The matrix with its remarks below; "" for a window without positions. `pool`: as in `annotated`."""
     if not window.positions:
         return ""
+    named = looks(pool, window.voices)
     head = element(
         "tr",
         element("th", "position", scope="col"),
-        *(element("th", element("bdi", escape(voice)), scope="col") for voice in window.voices),
+        *(element("th", name(voice, named), scope="col") for voice in window.voices),
         element("th", "in the answer?", scope="col"),
     )
     rows = [
@@ -67,7 +89,7 @@ def table(window: Window) -> str:
             "tr",
             element("td", escape(position.text), dir="auto"),
             *(
-                element("td", SIGNS[taken], title=taken, aria_label=taken)
+                element("td", SIGNS[taken], title=taken, aria_label=taken, class_=named[voice].css)
                 for voice in window.voices
                 for taken in (position.stance.get(voice, "silent"),)
             ),

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pluralism_local.display.figures import many, one_line, padded, percent
 from pluralism_local.display.html import element, escape
 from pluralism_local.display.markdown import inline
+from pluralism_local.display.voices import looks
 from pluralism_local.positions.claims import claim_id, spoken_claims
-from pluralism_local.positions.matrix import flowing, letters, wrapped
+from pluralism_local.positions.matrix import flowing, wrapped
 from pluralism_local.positions.summary import METHODS
 from pluralism_local.proportions import interval, weighted
 from pluralism_local.results import DrawnPosition, Draws, Share, StanceMethod
@@ -144,7 +145,7 @@ def text(draws: Draws, width: int = 80) -> list[str]:
     """Lines of at most `width` cells (60 at least), without colour; none without positions."""
     if not draws.positions:
         return []
-    named = letters(draws.comments)
+    named = {voice: look.letter for voice, look in looks(draws.comments).items()}
     column = max(len(str(draws.n)), *map(len, named.values()))
     shown = draws.positions[:SHOWN]
     number = len(str(len(shown)))

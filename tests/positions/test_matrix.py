@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pluralism_local.display.figures import cells
+from pluralism_local.display.voices import looks
 from pluralism_local.positions import page, summary
-from pluralism_local.positions.matrix import letters, markdown, text
+from pluralism_local.positions.matrix import grid, markdown, text
 from pluralism_local.results import Mark, Position, Stance, Window
 
 
@@ -41,7 +42,7 @@ def test_a_terminal_without_such_characters_gets_others() -> None:
     assert lines[1].endswith("+ + -  yes") and "\n".join(lines).isascii()
 
 
-@pytest.mark.parametrize("width", [40, 80, 200])
+@pytest.mark.parametrize("width", [24, 34, 40, 80, 200])
 @pytest.mark.parametrize("voices", [1, 6, 24, 40])
 @pytest.mark.parametrize(
     "claim",
@@ -55,11 +56,6 @@ def test_it_keeps_to_its_width(width: int, voices: int, claim: str) -> None:
     heads = [line for line in lines if line.split()[-1:] == ["answer"]]
     assert width < 80 or len(heads) == -(-voices // 12)  # a page for every twelve
     assert sum(len(head.split()) - 2 for head in heads) == voices
-
-
-def test_letters_go_on_after_z() -> None:
-    named = letters([f"v{number}" for number in range(54)])
-    assert [named[f"v{number}"] for number in (0, 25, 26, 27, 52)] == ["a", "z", "aa", "ab", "ba"]
 
 
 def test_no_positions_are_no_matrix() -> None:
@@ -111,3 +107,30 @@ def test_marks_that_fail_are_named() -> None:
     marks = (Mark(1, "press-left", 0.9, verified=True), Mark(2, "press-right", 0.1, verified=False))
     window = Window((BAN,), VOICES, "llm", "llm", marks=marks)
     assert "Unverified, no comment bears it out: press-right in sentence 2" in list(summary.remarks(window))
+
+
+def test_in_a_narrow_place_positions_stand_below_their_signs() -> None:
+    lines = text(WINDOW, 30)
+    assert lines[:4] == [
+        "# a b c  answer",
+        "1 ● ● ○  yes",
+        "  Phones should be banned",
+        "  during lessons.",
+    ]
+
+
+def test_every_span_of_a_sign_or_letter_has_its_voice() -> None:
+    named = looks(VOICES)
+    for width in (30, 80):
+        lines = list(grid(WINDOW, width, named))
+        assert [span.voice for span in lines[0] if span.voice] == list(VOICES)
+        rows = [line for line in lines[1:] if any(span.voice for span in line)]
+        assert len(rows) == 2 and all(len([span for span in row if span.voice]) == 3 for row in rows)
+    assert ["".join(span.text for span in line) for line in grid(WINDOW, 80, named)] == text(WINDOW, 80)[:3]
+
+
+def test_letters_go_by_the_pool_also_where_one_of_it_said_nothing() -> None:
+    pool = ("press-left", "speech-left", "press-center", "press-right")
+    assert text(WINDOW, 60, pool=pool)[0].split() == ["position", "a", "c", "d", "answer"]
+    markup = page.table(WINDOW, pool)
+    assert '<span class="voice voice-2">c</span> <bdi>press-center</bdi>' in markup
