@@ -103,6 +103,8 @@ class Settings(BaseModel):
     `temperature`, `top_p` and `max_tokens` are the answer's, `comment_…` the communities'. `description` of
     each field says what its value must be. `logging`: conversations are kept in the history. `samples`: answers that
     are drawn and counted where a server shows no probabilities of options; 0 refuses to weigh them there.
+    `chat_positions`: when the chat looks for the positions of an overton answer; "auto" is at once where the LLM is
+    quick, and else when asked to.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -132,6 +134,9 @@ class Settings(BaseModel):
     samples: int = Field(default=0, ge=0, le=1000, description="a whole number from 0 to 1000")
     offline: bool = Field(default=False, description="true or false")
     logging: bool = Field(default=True, description="true or false")
+    chat_positions: Literal["auto", "always", "never"] = Field(
+        default="auto", description="'auto', 'always' or 'never'"
+    )
     theme: Name = Field(default="textual-dark", description="the name of a theme of the chat")
     aliases: Annotated[dict[str, str], AfterValidator(_alias_names)] = Field(
         default_factory=dict,

@@ -16,7 +16,7 @@ from pluralism_local.evaluation.report.measures import METHODS as DESCRIBED
 from pluralism_local.mode_specs import DEFAULT, MODES, SPECS, ModeName, listed
 from pluralism_local.modes import algorithm
 from pluralism_local.settings import Settings
-from pluralism_local.tui.transcript import welcome
+from pluralism_local.tui.transcript import modes
 
 PACKAGE = Path(pluralism_local.__file__).parent
 ALLOWED = {
@@ -51,7 +51,7 @@ def test_a_line_is_whole(mode: ModeName) -> None:
     assert inspect.isgeneratorfunction(algorithm(mode))
     assert spec.communities == ("comments" in spec.stages) and spec.stages[-1] == "answer"
     assert all(len(line) <= 44 for line in spec.welcome.splitlines())
-    assert welcome(mode).startswith(spec.welcome)
+    assert f"▸ {mode}" in modes(mode, 200).plain and " ".join(spec.welcome.split()) in modes(mode, 200).plain
     assert mode in (Settings.model_fields["mode"].description or "")
     assert (mode in METHODS) == (mode in DESCRIBED) == spec.baseline
     assert (mode in WITH_COMMENTS) == (spec.baseline and spec.communities)

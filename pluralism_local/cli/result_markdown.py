@@ -102,9 +102,9 @@ def _heard(comments: Sequence[Comment], whole: bool) -> str:
 
 
 def _traced(result: Result) -> str:
-    from pluralism_local.conversation.trace import TITLE, trace_result
+    from pluralism_local.conversation.trace import TITLES, trace_result
 
-    lines = [f"### {TITLE}", ""]
+    lines = [f"### {TITLES['words']}", ""]
     for traced in trace_result(result):
         lines += [f"- {inline(traced.sentence)}", f"  - {inline(source(traced))}"]
     return "\n".join(lines)

@@ -90,9 +90,9 @@ class TextLayout:
         return "\n".join([self._out.bold(DRAWN), *lines, "", *said])
 
     def _traced(self, result: Result) -> str:
-        from pluralism_local.conversation.trace import TITLE, trace_result
+        from pluralism_local.conversation.trace import TITLES, trace_result
 
-        lines = [self._out.bold(TITLE)]
+        lines = [self._out.bold(TITLES["words"])]
         for traced in trace_result(result):
             lines += [f"  {one_line(traced.sentence)}", f"    {source(traced)}"]
         return "\n".join(lines)
@@ -150,7 +150,7 @@ def source(traced: Traced) -> str:
     from pluralism_local.conversation.trace import FAINT
 
     best = traced.nearest[0] if traced.nearest else None
-    if best is None or best.score < FAINT:
+    if best is None or best.score < FAINT["words"]:
         return f"no comment comes near (the nearest: {best.score if best else 0.0:.2f})"
     return f'{best.score:.2f}  {best.community}: "{first_words(best.sentence)}"'
 

@@ -147,6 +147,17 @@ class ConversationLog:
         self._write(lambda history, turn: history.finish(turn, result))
         self._turn = None
 
+    def amend(self, turn: int, result: Result) -> None:
+        """A turn that is over has a fuller result; nothing happens to one that was deleted meanwhile."""
+        if not self._log.writing or turn not in self._turns:
+            return
+        try:
+            self._log.history().finish(turn, result)
+        except (HistoryReplaced, NotFound):
+            return
+        except PlocalError as error:
+            self._log.give_up(error)
+
     def fail(self, message: str) -> None:
         """The turn came to nothing."""
         self._write(lambda history, turn: history.fail(turn, message))

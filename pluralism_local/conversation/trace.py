@@ -1,11 +1,13 @@
-"""Who said this? For every sentence of an answer the comments whose words are nearest to it.
+"""Who said this? For every sentence of an answer the comments that it can come from.
 
     answer ──sentences──> each ──cosine of TF-IDF vectors──> the nearest sentence of every comment ──> Traced
+                               ──P(entailment)──> the sentence of every comment that bears it out  ──> Traced
     Result ──trace_result──> Traced… ──trace_record──> the list that ``--json`` shows
 
-The measure is lexical, and says so: content words that two sentences share, rare ones counting more. It finds what
-was quoted or paraphrased closely; it knows nothing of meaning, so a score of 0 does not say that nobody said it.
+The first measure is lexical, and says so: content words that two sentences share, rare ones counting more. It finds
+what was quoted or paraphrased closely; it knows nothing of meaning, so a score of 0 does not say that nobody said it.
 Words are folded to small letters and a plural or verb ending of English is dropped; other languages work word by word.
+The second asks the scorer of entailment, where there is one: it takes seconds, and finds what was said in other words.
 """
 
 from __future__ import annotations
@@ -15,19 +17,32 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pluralism_local.mode_specs import SPECS
+from pluralism_local.positions.claims import claim_id
 from pluralism_local.results import Result
 from pluralism_local.sentences import sentences
+
+if TYPE_CHECKING:
+    from pluralism_local.engine.base import ShouldStop
+    from pluralism_local.modes.steps import Entailment
+
+Measure = Literal["words", "entailment"]
 
 TRACEABLE = tuple(spec.name for spec in SPECS.values() if spec.comments == "together")
 """Modes whose answer is written from all comments together."""
 
-FAINT = 0.15
+FAINT: dict[Measure, float] = {"words": 0.15, "entailment": 0.5}
 """Scores below this are shown as nobody's: a word or two in common is no source."""
 
-TITLE = "Who said this? (words in common)"
+TITLES: dict[Measure, str] = {
+    "words": "Who said this? (words in common)",
+    "entailment": "Who said this? (what a comment entails)",
+}
+
+MOST_SENTENCES, MOST_PREMISES = 16, 12
+"""Of an answer and of a comment, at most, that the scorer reads: every two of them are a pair."""
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _ENDINGS = ("ing", "ies", "ed", "es", "s")
@@ -48,7 +63,7 @@ class Near:
     """A comment and how near it comes.
 
     Attributes:
-        score: in [0, 1]; 1 for the same content words in the same proportions, 0 for none in common.
+        score: in [0, 1]; by words 1 for the same content words in the same proportions and 0 for none in common.
         sentence: the comment's sentence that comes nearest; empty when the score is 0.
     """
 
@@ -65,6 +80,14 @@ class Traced:
     nearest: tuple[Near, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """An answer, traced sentence by sentence, and the measure of the scores."""
+
+    measure: Measure
+    sentences: tuple[Traced, ...]
+
+
 def trace(answer: str, comments: Sequence[tuple[str, str]]) -> list[Traced]:
     """Trace each sentence of `answer` to the comments, given as (community, text).
 
@@ -79,6 +102,40 @@ def trace(answer: str, comments: Sequence[tuple[str, str]]) -> list[Traced]:
         Traced(sentence, _nearest(sentence, comments, parts, vectors, weights))
         for sentence in sentences(answer)
     ]
+
+
+def trace_by_entailment(
+    answer: str, comments: Sequence[tuple[str, str]], scorer: Entailment, should_stop: ShouldStop
+) -> list[Traced]:
+    """As `trace`; a score is the largest P(entailment) of a sentence of the answer by one of the comment's.
+
+    Of an answer the first 16 sentences are traced, by the first 12 of each comment.
+
+    Raises: as `scorer`, Cancelled when stopped.
+    """
+    premises = {community: sentences(text)[:MOST_PREMISES] for community, text in comments}
+    traced = sentences(answer)[:MOST_SENTENCES]
+    pairs = dict.fromkeys((part, each) for each in traced for parts in premises.values() for part in parts)
+    asked = [pair for pair in pairs if not _is_same(*pair)]
+    rows = scorer(asked, should_stop) if asked else []
+    entailed = dict.fromkeys(pairs, 1.0)
+    entailed.update((pair, min(1.0, float(row[0]))) for pair, row in zip(asked, rows, strict=True))
+    return [Traced(each, _bearing_out(each, premises, entailed)) for each in traced]
+
+
+def _is_same(part: str, sentence: str) -> bool:
+    """Whether a comment says it word for word."""
+    return claim_id(part) == claim_id(sentence)
+
+
+def _bearing_out(
+    sentence: str, premises: Mapping[str, Sequence[str]], entailed: Mapping[tuple[str, str], float]
+) -> tuple[Near, ...]:
+    nearest = []
+    for community, parts in premises.items():
+        best = max(parts, key=lambda part: entailed[part, sentence], default="")
+        nearest.append(Near(community, entailed[best, sentence] if best else 0.0, best))
+    return tuple(sorted(nearest, key=lambda near: -near.score))
 
 
 def trace_result(result: Result) -> list[Traced]:

@@ -27,6 +27,7 @@ BESIDE = 56
 """Cells from which on a position stands beside its signs."""
 
 _LAST = "answer"
+_GAP = "   "
 _NARROWEST = 16
 
 
@@ -52,7 +53,7 @@ def signs(*, unicode: bool = True) -> dict[Stance, str]:
 
 def legend(*, unicode: bool = True) -> str:
     """What the signs mean, in one line."""
-    return "   ".join(f"{sign} {stance}" for stance, sign in signs(unicode=unicode).items())
+    return _GAP.join(f"{sign} {stance}" for stance, sign in signs(unicode=unicode).items())
 
 
 def stated(position: Position) -> str:
@@ -69,11 +70,12 @@ def text(window: Window, width: int = 80, *, unicode: bool = True, pool: Iterabl
     if not window.positions:
         return []
     named = looks(pool, window.voices)
+    signs = legend(unicode=unicode).split(_GAP)
     return [
         *("".join(span.text for span in line) for line in grid(window, width, named, unicode=unicode)),
         "",
-        *flowing([f"{named[voice].letter} {one_line(voice, width - 3)}" for voice in window.voices], width),
-        *flowing(legend(unicode=unicode).split("   "), width),
+        *("".join(span.text for span in line) for line in names(window, width, named)),
+        *flowing(signs, width),
     ]
 
 
@@ -144,17 +146,28 @@ def wrapped(claim: str, room: int) -> list[str]:
     return wrap(line, max(_NARROWEST // 2, room // 2)) or [""]
 
 
-def flowing(parts: Sequence[str], width: int) -> Iterator[str]:
+def names(window: Window, width: int, named: Mapping[str, Look]) -> Iterator[Line]:
+    """Each letter with the name of its voice, in lines of at most `width` cells."""
+    return _in_lines(
+        (Span(f"{named[voice].letter} {one_line(voice, width - 3)}", voice) for voice in window.voices), width
+    )
+
+
+def flowing(parts: Iterable[str], width: int) -> Iterator[str]:
+    """`parts` in lines of at most `width` cells, three spaces between them."""
+    return ("".join(span.text for span in line) for line in _in_lines(map(Span, parts), width))
+
+
+def _in_lines(parts: Iterable[Span], width: int) -> Iterator[Line]:
     """`parts` in lines, three spaces between them."""
-    line = ""
+    line: list[Span] = []
     for part in parts:
-        longer = f"{line}   {part}" if line else part
-        if line and cells(longer) > width:
-            yield line
-            longer = part
-        line = longer
+        if line and sum(cells(span.text) for span in line) + len(_GAP) + cells(part.text) > width:
+            yield tuple(line)
+            line = []
+        line += [Span(_GAP), part] if line else [part]
     if line:
-        yield line
+        yield tuple(line)
 
 
 def markdown(window: Window) -> str:

@@ -27,9 +27,13 @@ from pluralism_local.tui import keys, open_screens
 from pluralism_local.tui.chat import Chat, lists_options
 from pluralism_local.tui.communities_pane import CommunitiesPane
 from pluralism_local.tui.prompt import PromptBox
+from pluralism_local.tui.splitter import Splitter
 from pluralism_local.tui.state import Start
 from pluralism_local.tui.transcript import Transcript
 from pluralism_local.wiring import find_mode
+
+STEP = 4.0
+"""Percent of the chat's width, or height, by which a key moves the line between answers and panes."""
 
 
 class ChatApp(Chat):
@@ -48,9 +52,6 @@ class ChatApp(Chat):
         self.theme_changed_signal.subscribe(self, lambda theme: open_screens.keep_theme(self, theme.name))
         self.rebuild()
         self.call_after_refresh(self.session.begin)
-
-    def on_resize(self) -> None:
-        self.call_after_refresh(self.refresh_chat)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         yield from super().get_system_commands(screen)
@@ -149,9 +150,12 @@ class ChatApp(Chat):
         target = self.view.prompt if away else self.view.communities
         self.call_after_refresh(target.focus)
 
-    def action_apart(self) -> None:
-        self.view.distribution.apart = not self.view.distribution.apart
-        self.refresh_chat()
+    def action_share(self, steps: int) -> None:
+        """Give the side pane more room, or less."""
+        self.view.share(self.view.side_share + steps * STEP)
+
+    def on_splitter_moved(self, event: Splitter.Moved) -> None:
+        self.view.share(100 * (self.size.width - event.x) / max(1, self.size.width))
 
     def action_scroll_answers(self, pages: int) -> None:
         if pages < 0:

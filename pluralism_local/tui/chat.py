@@ -28,6 +28,7 @@ from pluralism_local.tui.terminal import forgiving
 from pluralism_local.tui.worker import Worker
 from pluralism_local.tui.worker_events import (
     Failed,
+    Looked,
     NotReady,
     PoolMissing,
     Ready,
@@ -134,6 +135,7 @@ class Chat(App[None]):
             if exchange is not None:
                 changed[exchange.number] = exchange
             self._announce(event, exchange)
+            self._tell_screen(event)
         if self.session.running is not None:
             changed[self.session.running.number] = self.session.running
         for exchange in changed.values():
@@ -162,6 +164,14 @@ class Chat(App[None]):
                 self.view.transcript.note(f"Warning: {event.text}")
             case Failed() if exchange is not None:
                 self.view.give_back(exchange.prompt)
+
+    def _tell_screen(self, event: WorkEvent) -> None:
+        """Have the screen about an answer's sources show them when they are there."""
+        if isinstance(event, Looked) and self.session.exchanges.get(event.number) is not None:
+            from pluralism_local.tui.detail_screens import TraceView
+
+            if isinstance(self.screen, TraceView) and self.screen.exchange.number == event.number:
+                self.screen.found()
 
     def _leave_alone_what_stays(self) -> None:
         """Have the collector skip what is there with the first model: mostly modules, which stay until the end.

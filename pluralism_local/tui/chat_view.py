@@ -1,6 +1,6 @@
 """The chat's widgets in their places, and how they are brought up to date.
 
-    ChatView: header | transcript, side (communities, distribution) | attribute or options | prompt | status
+    ChatView: header | transcript, side (positions, communities, distribution) | attribute or options | prompt | status
 
 Wide terminals have the side pane beside the transcript, narrow ones below it, narrow and short ones in its place on
 demand; where no community is asked there is none. The view shows a session and decides nothing.
@@ -16,27 +16,34 @@ from pluralism_local.mode_specs import SPECS
 from pluralism_local.tui.communities_pane import CommunitiesPane
 from pluralism_local.tui.distribution_pane import DistributionPane
 from pluralism_local.tui.exchange import Exchange, LiveComment
+from pluralism_local.tui.positions_pane import PositionsPane
 from pluralism_local.tui.prompt import PromptBox
 from pluralism_local.tui.session import ChatSession
+from pluralism_local.tui.splitter import Splitter
 from pluralism_local.tui.status import StatusLine, header, status
 from pluralism_local.tui.transcript import Transcript
 
 WIDE = 72
 TALL = 20
+LEAST, MOST = 20.0, 80.0
+"""Percent of the chat's width, or height, that the side pane can take."""
 
 
 class ChatView(Vertical):
     """All of the chat.
 
     Attributes:
-        transcript, communities, distribution, attribute, prompt: its parts.
+        transcript, positions, communities, distribution, attribute, prompt: its parts.
+        side_share: percent of the width that the panes take, or of the height where they lie below.
     """
 
     DEFAULT_CSS = """
     ChatView { height: 1fr; }
     ChatView #body { height: 1fr; }
-    ChatView #side { width: 36; height: 1fr; }
+    ChatView #side { width: 42%; min-width: 24; height: 1fr; }
+    ChatView.-alone Splitter { display: none; }
     ChatView.-alone #side { display: none; }
+    ChatView #side.-reading PositionsPane { max-height: 35%; }
     ChatView #steering { height: 1; background: $panel; }
     ChatView #steering Static { width: 10; padding: 0 1; color: $text-muted; }
     ChatView #attribute { width: 1fr; height: 1; border: none; padding: 0; background: $panel; }
@@ -45,7 +52,8 @@ class ChatView(Vertical):
     RESPONSIVE_CSS = """
     Screen.-short PromptBox { min-height: 1; max-height: 3; border: none; padding: 0 1; }
     Screen.-narrow #body { layout: vertical; }
-    Screen.-narrow #side { width: 100%; height: 40%; }
+    Screen.-narrow #side { width: 100%; min-width: 0; height: 42%; }
+    Screen.-narrow Splitter { display: none; }
     Screen.-narrow.-short #side { display: none; }
     Screen.-narrow.-short.-side #side { display: block; height: 1fr; }
     Screen.-narrow.-short.-side #transcript { display: none; }
@@ -55,10 +63,14 @@ class ChatView(Vertical):
     def __init__(self) -> None:
         super().__init__()
         self.transcript = Transcript(id="transcript")
+        self.positions = PositionsPane(id="positions")
         self.communities = CommunitiesPane(id="communities")
         self.distribution = DistributionPane(id="distribution")
         self.attribute = Input(placeholder="e.g. rural voters", id="attribute", compact=True)
         self.prompt = PromptBox(id="prompt")
+        self.side_share = 42.0
+        self._last: tuple[ChatSession, Exchange | None, int | None] | None = None  # what was shown
+        self._side = Vertical(self.positions, self.communities, self.distribution, id="side")
         self._header, self._status = StatusLine("header"), StatusLine("status")
         self._steering = Horizontal(Static("towards", markup=False), self.attribute, id="steering")
         self._options = Static("", id="options", markup=False)
@@ -67,9 +79,8 @@ class ChatView(Vertical):
         yield self._header
         with Horizontal(id="body"):
             yield self.transcript
-            with Vertical(id="side"):
-                yield self.communities
-                yield self.distribution
+            yield Splitter()
+            yield self._side
         yield self._steering
         yield self._options
         yield self.prompt
@@ -82,6 +93,7 @@ class ChatView(Vertical):
             watched: the exchange that the panes are about.
             marked: the number of one to mark as such; None for none.
         """
+        self._last = session, watched, marked
         state, width = session.state, self.size.width - 2
         spec = SPECS[state.mode]
         self._header.say(header(session, width))
@@ -89,7 +101,7 @@ class ChatView(Vertical):
         self._steer(spec.attribute)
         self._options.display = spec.options == "needed"
         self._make_room(watched.voices if watched is not None else spec.communities)
-        self.transcript.welcome(state.mode, only_continues=session.only_continues)
+        self.transcript.welcome(session)
         given = " · ".join(state.options) or "from the prompt (A. … B. …)"
         self._options.update(f"options: {given}   F8 types them")
         if watched is None and state.pool is not None:
@@ -99,6 +111,7 @@ class ChatView(Vertical):
             )
         else:
             self.communities.show(watched)
+        self.positions.show(watched)
         self.distribution.show(watched)
         self.transcript.mark(marked)
 
@@ -110,9 +123,27 @@ class ChatView(Vertical):
 
     def _make_room(self, voices: object) -> None:
         """Show the side pane only where somebody is heard."""
-        if not voices and (self.communities.has_focus or self.distribution.has_focus):
+        if not voices and self._side.has_focus_within:
             self.prompt.focus()  # what is hidden would keep the keys
         self.set_class(not voices, "-alone")
+
+    def on_resize(self) -> None:
+        self.share(self.side_share)
+        if self._last is not None:
+            session, watched, marked = self._last
+            self.call_after_refresh(self.show, session, watched, marked=marked)
+
+    def on_descendant_focus(self) -> None:
+        """Whoever reads comments has most of the pane for them."""
+        self._side.set_class(self.communities.has_focus, "-reading")
+
+    def share(self, percent: float) -> None:
+        """Give the side pane so much of the width, or of the height where it lies below."""
+        self.side_share = min(MOST, max(LEAST, percent))
+        beside = not self.screen.has_class("-narrow")
+        below = not beside and self.screen.has_class("-tall")
+        self._side.styles.width = f"{self.side_share:g}%" if beside else None
+        self._side.styles.height = f"{self.side_share:g}%" if below else None
 
     def rebuild(self, session: ChatSession) -> None:
         """Show the session's exchanges and its attribute in place of those that are shown."""

@@ -1,11 +1,10 @@
-"""Who is speaking: each community's weight, state, speed and first words. Enter opens the comment beside its card.
+"""Who is speaking: each community's letter, name and state, and the first words of its comment; the whole of one.
 
-Exchange ──show──> a row of two lines per community ──Enter──> Chosen(community)
+Exchange ──show──> a row per community ──highlighted──> its whole comment        ──Enter──> Chosen(community)
 """
 
 from __future__ import annotations
 
-import time
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -14,11 +13,16 @@ from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from pluralism_local.display.figures import one_line
+from pluralism_local.display.figures import clean, one_line
+from pluralism_local.display.voices import Look, looks
 from pluralism_local.tui.exchange import Exchange, LiveComment
+from pluralism_local.tui.voice_text import is_dark, style
 
 MOST_LINES = 5
 """Lines of a comment that the pane shows, where there is room."""
+
+LONGEST = 20_000
+"""Characters of a comment that are read in the pane; all of it is in the screen that Enter opens."""
 
 
 class CommunitiesPane(OptionList):
@@ -31,6 +35,10 @@ class CommunitiesPane(OptionList):
     }
     CommunitiesPane:focus { border: heavy $accent; background: transparent; }
     CommunitiesPane > .option-list--option { padding: 0; }
+    CommunitiesPane > .option-list--option-highlighted { background: $boost; color: $foreground; text-style: none; }
+    CommunitiesPane:focus > .option-list--option-highlighted {
+        background: $boost; color: $foreground; text-style: none;
+    }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("x", "app.open('trace')", "Who said this?", show=False)]
@@ -45,33 +53,87 @@ class CommunitiesPane(OptionList):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id, markup=False)
         self.border_title = "communities"
-        self._rows: dict[str, str] = {}
+        self._rows: dict[str, Content] = {}
         self._voices: list[LiveComment] = []
+        self._number: int | None = None
 
     def show(self, exchange: Exchange | None) -> None:
         """Show the voices of an exchange; rows that did not change are left alone."""
+        number = exchange.number if exchange is not None else None
+        if number != self._number and not self.has_focus:
+            self._number, self.highlighted = number, None
         self.show_voices(list(exchange.voices.values()) if exchange else [])
 
     def show_voices(self, voices: list[LiveComment]) -> None:
         """Show these."""
         self._voices = voices
         width = max(12, self.scrollable_content_region.width - 1)
-        now = time.monotonic()
         height = self.scrollable_content_region.height // max(1, len(voices))
         words = min(MOST_LINES, max(1, height - 1))
-        rows = {voice.community: row(voice, width, now, words) for voice in voices}
+        whole = self._open()
+        named, dark = looks(voice.community for voice in voices), is_dark(self.app)
+        shares = len({voice.weight for voice in voices}) > 1
+        rows = {
+            voice.community: row(
+                voice,
+                named[voice.community],
+                width,
+                None if voice.community == whole else words,
+                dark=dark,
+                share=shares,
+            )
+            for voice in voices
+        }
         if list(rows) != list(self._rows):
             self.clear_options()
-            self.add_options(Option(Content(text), id=name) for name, text in rows.items())
+            self.add_options(Option(text, id=name) for name, text in rows.items())
         else:
             for name, text in rows.items():
-                if self._rows[name] != text:
-                    self.replace_option_prompt(name, Content(text))
+                if not text.is_same(self._rows[name]) or text.spans != self._rows[name].spans:
+                    self.replace_option_prompt(name, text)
         self._rows = rows
+
+    def _open(self) -> str | None:
+        """Whose comment is shown whole."""
+        names = list(self._rows)
+        return (
+            names[self.highlighted]
+            if self.highlighted is not None and self.highlighted < len(names)
+            else None
+        )
 
     def on_focus(self) -> None:
         if self.highlighted is None and self._rows:
             self.highlighted = 0
+
+    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        event.stop()
+        self.show_voices(self._voices)
+        self.call_after_refresh(self.scroll_to_highlight, top=True)
+
+    def action_cursor_down(self) -> None:
+        """Down through the comment that is open, then to the next."""
+        _, bottom = self._place()
+        hidden = bottom - (self.scroll_offset.y + self.scrollable_content_region.height)
+        if hidden > 0:
+            self.scroll_relative(y=min(hidden, 3), animate=False)
+        else:
+            super().action_cursor_down()
+
+    def action_cursor_up(self) -> None:
+        """Up through the comment that is open, then to the one before."""
+        top, _ = self._place()
+        hidden = self.scroll_offset.y - top
+        if hidden > 0:
+            self.scroll_relative(y=-min(hidden, 3), animate=False)
+        else:
+            super().action_cursor_up()
+
+    def _place(self) -> tuple[int, int]:
+        """The first line of the comment that is open, and the one behind its last."""
+        heights = [text.plain.count("\n") + 1 for text in self._rows.values()]
+        at = self.highlighted if self.highlighted is not None else 0
+        return sum(heights[:at]), sum(heights[: at + 1])
 
     def action_page_up(self) -> None:
         if self.scrollable_content_region.height:  # the toolkit's own fails where there is no line of room
@@ -90,13 +152,33 @@ class CommunitiesPane(OptionList):
             self.post_message(self.Chosen(event.option_id))
 
 
-def row(voice: LiveComment, width: int, now: float, lines: int = 1) -> str:
-    """``press-left  17% done`` and below it the first words on at most `lines` lines, all at most `width` cells."""
-    share = "" if voice.weight is None else f"{100 * voice.weight:.0f}% "
-    facts = share + _state(voice, now)
-    name = one_line(voice.community, max(4, width - len(facts) - 1))
-    head = f"{name}{' ' * max(1, width - len(name) - len(facts))}{facts}"
-    return "\n".join([head, *(f" {line}" for line in _first_lines(voice.text, width - 1, lines))])
+def row(
+    voice: LiveComment, look: Look, width: int, most: int | None = 1, *, dark: bool, share: bool = False
+) -> Content:
+    """``a press-left      writing`` and below it the comment, on at most `most` lines (None: all), `width` cells wide.
+
+    Args:
+        share: say the community's weight, too, where the weights differ.
+    """
+    weight = f"{100 * voice.weight:.0f}% " if share and voice.weight is not None else ""
+    facts = weight + ("" if voice.state == "done" else voice.state)
+    name = one_line(voice.community, max(4, width - len(facts) - len(look.letter) - 3))
+    head = Content.assemble(
+        (f"{look.letter} ", style(look, dark=dark)),
+        (name, style(look, dark=dark)),
+        (f"  {facts}" if facts else "", "dim"),
+    )
+    body = _whole(voice.text, width - 2) if most is None else _first_lines(voice.text, width - 2, most)
+    return Content("\n").join([head, *(Content(f"  {line}") for line in body)])
+
+
+def _whole(text: str, width: int) -> list[str]:
+    """All of `text`, its paragraphs kept."""
+    return [
+        line.plain.rstrip()
+        for paragraph in clean(text[:LONGEST]).strip().split("\n")
+        for line in Content(one_line(paragraph)).wrap(width)
+    ]
 
 
 def _first_lines(text: str, width: int, lines: int) -> list[str]:
@@ -108,16 +190,3 @@ def _first_lines(text: str, width: int, lines: int) -> list[str]:
     if len(wrapped) > lines:
         wrapped[lines - 1 :] = [one_line(" ".join(wrapped[lines - 1 :]), width)]
     return wrapped
-
-
-def _state(voice: LiveComment, now: float) -> str:
-    if voice.state == "writing":
-        speed = voice.speed(now)
-        return (
-            f"{voice.tokens} tok"
-            if speed is None
-            else f"{voice.tokens} tok {speed:.{0 if speed >= 10 else 1}f}/s"
-        )
-    if voice.tokens:
-        return f"{voice.state} {voice.tokens} tok"
-    return voice.state

@@ -8,7 +8,7 @@ An exchange is filled in the application's thread only. Times are seconds of the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, count
 from typing import TYPE_CHECKING, Literal
@@ -27,13 +27,16 @@ from pluralism_local.results import (
     Result,
     Selected,
     Selection,
+    Window,
 )
 
 if TYPE_CHECKING:
     from pluralism_local.communities import Pool
+    from pluralism_local.conversation.trace import Sources
     from pluralism_local.history import StoredTurn
 
 ExchangeStatus = Literal["queued", "running", "done", "stopped", "failed"]
+Search = Literal["none", "running", "stopped", "over"]
 
 
 @dataclass(slots=True)
@@ -77,6 +80,9 @@ class Exchange:
         message, hint: the error, where there was one.
         answer_started, answer_tokens: of the LLM's answer as it streams.
         warnings: sentences for the user.
+        window: the positions of the comments; None while nobody has found them.
+        search: whether they are being looked for; "over" also where none were found.
+        sources: who said what of the answer, by the measure that was at hand.
     """
 
     number: int
@@ -95,6 +101,9 @@ class Exchange:
     message: str = ""
     hint: str = ""
     result: Result | None = None
+    window: Window | None = None
+    search: Search = "none"
+    sources: Sources | None = None
 
     def begin(self, pool: Pool | None) -> None:
         """It is being asked, of these communities."""
@@ -147,6 +156,17 @@ class Exchange:
         """Community and text of every comment that says something."""
         return [(voice.community, voice.text) for voice in self.voices.values() if voice.text.strip()]
 
+    def add_warnings(self, sentences: Iterable[str]) -> None:
+        """Sentences for the user, each once."""
+        self.warnings = tuple(dict.fromkeys((*self.warnings, *sentences)))
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether there is an answer that was written from all comments together, and some of these say something."""
+        over = self.status in ("done", "stopped")
+        together = SPECS[self.mode].comments == "together"
+        return over and together and bool(self.answer.strip() and self.comments)
+
     def _voice(self, community: str) -> LiveComment:
         return self.voices.setdefault(community, LiveComment(community))
 
@@ -172,6 +192,7 @@ class Exchange:
         self.answer = result.answer
         self.selection, self.distribution = result.selection, result.distribution
         self.warnings = result.warnings
+        self.window = result.window
 
 
 def _speed_of(result: Result) -> float | None:
@@ -202,6 +223,7 @@ def from_stored(number: int, stored: StoredTurn) -> Exchange:
     exchange.message = stored.message or ""
     exchange.warnings = tuple(filter(None, (*recorded.warnings, unreadable(stored))))
     exchange.selection, exchange.distribution = recorded.selection, recorded.distribution
+    exchange.window = recorded.window
     return exchange
 
 

@@ -112,6 +112,7 @@ def keep_theme(app: Chat, theme: str) -> None:
     """Write a theme that was chosen into the config."""
     if theme != app.session.state.settings.theme:
         save_settings(app, {"theme": theme})
+    app.refresh_chat()
 
 
 def show_help(app: Chat) -> None:
@@ -156,17 +157,41 @@ def comment(app: Chat, community: str) -> None:
 
 
 def trace(app: Chat) -> None:
-    """Who said what of the watched answer."""
+    """Who said what of the watched answer: by the words at once, by entailment when that was looked into."""
     from pluralism_local.conversation.trace import TRACEABLE
-    from pluralism_local.conversation.trace import trace as traced
     from pluralism_local.tui.detail_screens import TraceView
 
     exchange = app.watched
-    traceable = exchange is not None and exchange.mode in TRACEABLE
-    if exchange is None or not traceable or not exchange.answer.strip() or not exchange.comments:
+    if exchange is None or not exchange.is_heard:
         app.notify(f"Only an {listed(TRACEABLE)} answer can be traced to comments.", severity="warning")
         return
-    app.push_screen(TraceView(traced(exchange.answer, exchange.comments)))
+    searching = exchange.sources is None and app.session.look(exchange, "sources")
+    app.push_screen(TraceView(exchange, searching=searching))
+
+
+def apart(app: Chat) -> None:
+    """Who disagrees: the positions of an answer, looked for first where need be, or each community's own shares."""
+    from pluralism_local.tui.detail_screens import PositionsView
+
+    exchange = app.watched
+    if exchange is None or not exchange.is_heard:
+        app.view.distribution.apart = not app.view.distribution.apart
+    elif exchange.window is not None:
+        app.push_screen(PositionsView(exchange))
+    elif not app.session.look(exchange, "positions"):
+        app.notify("There is no model yet that could look for positions.", severity="warning")
+    app.refresh_chat()
+
+
+def about(app: Chat) -> None:
+    """Notes and figures of the watched answer."""
+    from pluralism_local.tui.detail_screens import FactsView
+
+    exchange = app.watched
+    if exchange is None:
+        app.notify("Nothing was asked yet.", severity="warning")
+    else:
+        app.push_screen(FactsView(exchange, app.session.context))
 
 
 SCREENS: Mapping[str, Callable[[Chat], None]] = MappingProxyType(
@@ -178,6 +203,8 @@ SCREENS: Mapping[str, Callable[[Chat], None]] = MappingProxyType(
         "help": show_help,
         "options": options,
         "trace": trace,
+        "apart": apart,
+        "about": about,
     }
 )
 """What `ChatApp.action_open` opens, by name."""

@@ -34,7 +34,7 @@ class PromptBox(TextArea):
         Binding("up", "older", show=False),
         Binding("down", "newer", show=False),
         Binding("f6", "app.open('trace')", show=False),  # in place of TextArea's own
-        Binding("f7", "app.apart", show=False),
+        Binding("f7", "app.open('apart')", show=False),
         Binding("pageup", "app.scroll_answers(-1)", show=False),
         Binding("pagedown", "app.scroll_answers(1)", show=False),
     ]

@@ -12,19 +12,21 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from pluralism_local.conversation.engines import ENGINE_SETTINGS
 from pluralism_local.mode_specs import MODES, SPECS, ModeName
 from pluralism_local.remote_url import without_credentials
 from pluralism_local.results import Result, Turn
 from pluralism_local.tui.exchange import Exchange, from_stored
+from pluralism_local.tui.jobs import AskJob, Asks, LookupKind
+from pluralism_local.tui.lookups import Lookups, is_wanted
 from pluralism_local.tui.state import ChatState, Start
-from pluralism_local.tui.worker import AskJob
 from pluralism_local.tui.worker_events import (
     Failed,
     Happened,
     Loading,
+    Looked,
     NotReady,
     PoolFound,
     PoolMissing,
@@ -40,16 +42,6 @@ if TYPE_CHECKING:
     from pluralism_local.history import Conversation
 
 MakeLog = Callable[[str | None], "ConversationLog"]
-
-
-class Asks(Protocol):
-    """What the session needs of a `Worker`."""
-
-    def open(self, settings: Settings, *, communities: bool) -> None: ...
-
-    def find_pool(self, settings: Settings, specs: tuple[str, ...]) -> None: ...
-
-    def ask(self, job: AskJob) -> None: ...
 
 
 class ChatSession:
@@ -85,6 +77,7 @@ class ChatSession:
         self._job: AskJob | None = None
         self._number = 0
         self._last: tuple[AskJob, bool] | None = None  # the last finished one, and whether it added a turn
+        self._lookups = Lookups(worker.look)
         self._retry_of: int | None = None
         self._opening = 0  # openings that the worker has not answered yet
         self._finding: deque[tuple[float, ...]] = deque()  # weights of the pools that it is to find
@@ -107,9 +100,9 @@ class ChatSession:
         return self._queue(prompt, self.state.mode, self.state.attribute, self.state.options)
 
     def stop(self) -> bool:
-        """Stop the running answer, keeping what there is; False if nothing runs."""
+        """Stop the running answer, keeping what there is, or a lookup; False if nothing runs."""
         if self._job is None:
-            return False
+            return self._lookups.stop()
         self._job.stop.set()
         return True
 
@@ -135,6 +128,13 @@ class ChatSession:
         self._retry_of = job.turn
         self._last = None
         return old, self._queue(old.prompt, old.mode, old.attribute or "", old.options)
+
+    def look(self, exchange: Exchange, kind: LookupKind) -> bool:
+        """Find something out about an answer; False where there is nothing to find, or nothing to find it with."""
+        if not exchange.is_heard or self.model is None:
+            return False
+        self._lookups.begin(exchange, kind, self.state)
+        return True
 
     def new(self) -> None:
         """Leave this conversation and begin another; what runs is stopped, what waits is dropped."""
@@ -222,12 +222,9 @@ class ChatSession:
             case PoolMissing():
                 self._finding.popleft()
                 self._pump()
-            case Happened():
+            case Happened() | Failed() | Looked():
                 self._at_work()
-                return self._happened(event)
-            case Failed():
-                self._at_work()
-                return self._failed(event)
+                return self._happened(event) if isinstance(event, Happened) else self._over_and_done(event)
         return None
 
     @property
@@ -277,10 +274,15 @@ class ChatSession:
             if exchange is not None:
                 self.context = event.context
             self._over(event.number, turn)
+            if exchange is not None and self._job is None and is_wanted(self.state.settings, exchange):
+                self.look(exchange, "positions")
         return exchange
 
-    def _failed(self, event: Failed) -> Exchange | None:
+    def _over_and_done(self, event: Failed | Looked) -> Exchange | None:
         exchange = self.exchanges.get(event.number)
+        if isinstance(event, Looked):
+            self._lookups.take(event, exchange)
+            return exchange
         if exchange is not None:
             exchange.fail(event.message, event.hint)
         self._over(event.number, None)
@@ -292,6 +294,8 @@ class ChatSession:
             return
         if turn is not None:
             self.state = replace(self.state, turns=(*self.state.turns, turn))
+        if number in self.exchanges:
+            self._lookups.answered(job)
         self._last = (job, turn is not None) if number in self.exchanges else None
         self._job = self.running = None
         self._pump()
@@ -318,6 +322,7 @@ class ChatSession:
         job = AskJob(exchange.number, ask, self.state.settings, self._log, self._start.force, self._retry_of)
         self._retry_of = None
         self.running, self._job = exchange, job
+        self._lookups.stop()
         self._worker.ask(job)
 
     def _open(self, settings: Settings) -> None:
@@ -326,6 +331,7 @@ class ChatSession:
 
     def _leave(self) -> None:
         self.stop()
+        self._lookups.forget()
         self._waiting.clear()
         self.exchanges.clear()
         self.running = None

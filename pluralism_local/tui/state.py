@@ -89,8 +89,8 @@ class ChatState:
         """Of the next ask, in [0, 2**32)."""
         return self.settings.answer_sampling(self.retries).seed
 
-    def ask_of(self, exchange: Exchange) -> Ask:
-        """The exchange as a mode takes it, after the turns so far.
+    def ask_of(self, exchange: Exchange, turns: tuple[Turn, ...] | None = None) -> Ask:
+        """The exchange as a mode takes it, after these turns; None for those so far.
 
         Raises: InvalidInput for sampling values out of range.
         """
@@ -102,7 +102,7 @@ class ChatState:
             system=self.system,
             attribute=exchange.attribute,
             options=exchange.options,
-            turns=self.turns,
+            turns=self.turns if turns is None else turns,
             retries=self.retries,
             keep=True,
         )

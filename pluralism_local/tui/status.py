@@ -1,16 +1,14 @@
 """The two lines that are always there: what is in use above, how it goes below.
 
 ChatSession ──header──> "plocal · SmolLM2 … · OVERTON · pool perspectives"
-ChatSession ──status──> "1,234/8,192 ctx · 165 tok/s · seed 7 · offline        esc stop  f1 help"
+ChatSession ──status──> "context 71.0 % full · offline        f7 who disagrees?   f6 who said this?   f1 help"
 """
 
 from __future__ import annotations
 
-import time
-
 from textual.widgets import Static
 
-from pluralism_local.display.figures import one_line, tokens
+from pluralism_local.display.figures import one_line, percent
 from pluralism_local.mode_specs import SPECS
 from pluralism_local.remote_url import without_credentials
 from pluralism_local.tui.exchange import Exchange
@@ -18,6 +16,9 @@ from pluralism_local.tui.session import ChatSession
 
 NARROW = 60
 """Columns below which the lines are shortened."""
+
+CROWDED = 0.6
+"""Share of the context from which on it is told how full it is."""
 
 
 class StatusLine(Static):
@@ -56,24 +57,33 @@ def header(session: ChatSession, width: int) -> str:
 
 
 def status(session: ChatSession, exchange: Exchange | None, width: int) -> str:
-    """Context, speed, seed, whether it is offline, and the two keys that matter."""
+    """What is going on, and the keys that matter now."""
     short = width < NARROW
     facts = [session.loading] if session.loading else []
-    facts.append(_context(session, short))
-    speed = exchange.speed(time.monotonic()) if exchange else None
-    if speed is not None:
-        facts.append(f"{speed:.0f} tok/s")
     if session.waiting:
         facts.append(f"{session.waiting} queued")
-    facts.append(f"seed {session.state.seed}")
+    if full := _context(session):
+        facts.append(full)
     if session.state.settings.offline:
         facts.append("offline")
-    keys = "esc f1" if short else "esc stop   f1 help"
+    keys = _keys(session, exchange, short)
     left = one_line(" · ".join(facts), max(0, width - len(keys) - 1))
     return f"{left}{' ' * max(1, width - len(left) - len(keys))}{keys}"
 
 
-def _context(session: ChatSession, short: bool) -> str:
-    total = session.model.context if session.model else None
-    used = "–" if session.context is None else tokens(session.context, short=short)
-    return f"{used}/{tokens(total, short=short)} ctx" if total else f"{used} ctx"
+def _keys(session: ChatSession, exchange: Exchange | None, short: bool) -> str:
+    if session.running is not None:
+        return "esc f1" if short else "esc stop   f1 help"
+    if exchange is not None and exchange.is_heard:
+        return "f7 f6 f5 f1" if short else "f7 who disagrees?   f6 who said this?   f5 comments   f1 help"
+    if exchange is not None and exchange.distribution is not None:
+        return "f7 f5 f1" if short else "f7 each community's shares   f5 comments   f1 help"
+    return "f1 help" if short else "ctrl+t mode   f3 model   f1 help"
+
+
+def _context(session: ChatSession) -> str:
+    """How full the context is, where that begins to matter."""
+    total, used = session.model.context if session.model else None, session.context
+    if not total or used is None or used < CROWDED * total:
+        return ""
+    return f"context {percent(min(1.0, used / total))} full"

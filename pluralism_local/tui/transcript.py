@@ -8,7 +8,8 @@ without control characters; `markdown` says what else becomes of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from textwrap import fill, indent
 from typing import ClassVar
 
 from textual import events
@@ -19,10 +20,13 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
-from pluralism_local.display.figures import beginning, clean, one_line, percent
+from pluralism_local.display.figures import beginning, cells, clean, many, one_line, percent, tokens
 from pluralism_local.mode_specs import SPECS, ModeName
+from pluralism_local.model_names import STARTER
+from pluralism_local.positions.summary import agreement, left_out
 from pluralism_local.tui.distribution_pane import HEADING, distribution_lines
 from pluralism_local.tui.exchange import Exchange
+from pluralism_local.tui.session import ChatSession
 
 MOST_VIEWS = 60
 """Exchanges on the screen; older ones are in the history."""
@@ -83,7 +87,7 @@ class TurnView(Vertical):
             await self._answer.show(answer, growing=exchange.status == "running")
         _put(self._estimate, estimate(exchange, max(24, min(72, self.size.width - 3))))
         _put(self._trouble, trouble(exchange))
-        _put(self._foot, foot(exchange))
+        _put(self._foot, foot(exchange, max(40, self.size.width - 3)))
 
     def on_resize(self) -> None:
         self.post_message(self.Changed())
@@ -125,11 +129,11 @@ class Transcript(VerticalScroll):
     def on_mount(self) -> None:
         self.anchor()
 
-    def welcome(self, mode: ModeName, *, only_continues: bool) -> None:
-        """Say what the mode does, where nothing else is shown yet."""
+    def welcome(self, session: ChatSession) -> None:
+        """Say what can be done here, where nothing else is shown yet."""
         empty = self.query_one("#empty", Static)
         if empty.display:
-            _put(empty, [welcome(mode, only_continues=only_continues)])
+            empty.update(welcome(session, max(24, self.size.width - 6)))
 
     def show(self, exchange: Exchange) -> None:
         """Show what is new about an exchange, or all of a new one."""
@@ -169,11 +173,43 @@ class Transcript(VerticalScroll):
         self.mount(Static(clean(text), classes="note trouble" if trouble else "note about", markup=False))
 
 
-def welcome(mode: ModeName, *, only_continues: bool = False) -> str:
-    """What an empty transcript says, of a base model that it is one."""
-    keys = "Ctrl+T mode   F1 all keys   Ctrl+P commands\nF2 communities   F3 models   Ctrl+O history"
-    base = "\n\nA base model: it continues texts, and follows no instructions." if only_continues else ""
-    return f"{SPECS[mode].welcome}{base}\n\n{keys}"
+def welcome(session: ChatSession, width: int) -> Content:
+    """What an empty transcript says: the modes, who answers, and how to get a better model where it is the starter."""
+    state, model = session.state, session.model
+    parts: list[Content | str | tuple[str, str]] = [modes(state.mode, width)]
+    context = f" · {tokens(model.context)} ctx" if model is not None and model.context else ""
+    parts += [
+        "\nanswers  ",
+        (one_line(model.id) if model else session.loading or "no model yet", "bold"),
+        (f"{context}  F3\n", "dim"),
+    ]
+    if state.pool is not None and SPECS[state.mode].communities:
+        parts += [f"voices   {one_line(state.pool.name or state.pool.id, 60)}", ("  F2\n", "dim")]
+    if session.only_continues:
+        parts.append("\nA base model: it continues texts, and follows no instructions.\n")
+    if model is not None and model.id == STARTER:
+        parts.append(
+            "\nThe starter is there to try things out; what it writes is poor. A model worth reading: leave with "
+            "Ctrl+Q and run\n"
+        )
+        parts += [("  plocal models pull recommended", "bold"), "\nthen choose it with F3.\n"]
+    parts.append(("\nF1 keys   Ctrl+P commands   Ctrl+O history", "dim"))
+    return Content.assemble(*parts)
+
+
+def modes(chosen: ModeName, width: int) -> Content:
+    """The modes and what each does, of the baselines only a chosen one, on lines of `width` cells."""
+    parts: list[str | tuple[str, str]] = []
+    for spec in SPECS.values():
+        if not spec.baseline or spec.name == chosen:
+            about = indent(fill(" ".join(spec.welcome.split()), width - 4), "    ")
+            now = spec.name == chosen
+            parts += [
+                (f"{'▸' if now else ' '} {spec.name}", "bold"),
+                ("   Ctrl+T for the next mode" if now else "", "dim"),
+                (f"\n{about}\n", "" if now else "dim"),
+            ]
+    return Content.assemble(*parts)
 
 
 def question(exchange: Exchange) -> Content:
@@ -196,18 +232,44 @@ def trouble(exchange: Exchange) -> list[str]:
     return [f"Error: {clean(exchange.message)}", *([clean(exchange.hint)] if exchange.hint else [])]
 
 
-def foot(exchange: Exchange) -> list[str]:
-    """What to know about the answer."""
-    lines = [f"Note: {clean(warning)}" for warning in exchange.warnings]
+def foot(exchange: Exchange, width: int = 200) -> list[str]:
+    """What to know about the answer, the notes in one line of at most `width` cells."""
+    lines = [note] if (note := _notes(exchange.warnings, width)) else []
     if exchange.status == "queued":
         lines.append("queued; Esc takes it back")
-    elif exchange.status == "stopped":
-        lines.append("stopped")
     elif exchange.status == "running":
         lines.append(_doing(exchange))
-    elif exchange.status == "done" and exchange.comments and SPECS[exchange.mode].comments == "together":
-        lines.append(f"heard {len(exchange.comments)} of {len(exchange.voices)} · F6 who said this?")
+    elif exchange.status == "stopped":
+        lines.append("stopped")
+    if exchange.is_heard:
+        lines.append(" · ".join(_heard(exchange)))
     return lines
+
+
+def _notes(warnings: Sequence[str], width: int) -> str:
+    """The first note, and how many there are besides."""
+    if not warnings:
+        return ""
+    first, more = clean(warnings[0]), len(warnings) - 1
+    rest = f" (and {more} more: F9)" if more else ""
+    line = one_line(f"Note: {first}", max(20, width - cells(rest)))
+    return line + (rest or (" (F9)" if line.endswith("…") and cells(line) + 5 <= width else ""))
+
+
+def _heard(exchange: Exchange) -> Iterator[str]:
+    """Who was heard and how far they agree; else what would tell."""
+    window = exchange.window
+    yield f"heard {len(exchange.comments)} of {len(exchange.voices)}"
+    if window is not None and window.positions:
+        yield agreement(window)
+        if missing := len(left_out(window)):
+            yield f"the answer leaves out {many(missing, 'position')}"
+    elif window is not None:  # which a note says
+        return
+    elif exchange.search == "running":
+        yield "looking for who disagrees …"
+    else:
+        yield "F7 who disagrees?"
 
 
 def _doing(exchange: Exchange) -> str:

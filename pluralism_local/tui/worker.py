@@ -2,7 +2,8 @@
 
     Worker.open(settings) ─┐                        ┌─> Loading…, Ready | NotReady
     Worker.find_pool(…)   ─┼─ one after the other ──┼─> PoolFound | PoolMissing
-    Worker.ask(job)       ─┘                        └─> Happened(event)…, the Result last | Failed
+    Worker.ask(job)       ─┤                        ├─> Happened(event)…, the Result last | Failed
+    Worker.look(lookup)   ─┘                        └─> Looked
     job.stop.set() ──polled by the engine──> Result(complete=False)
     Worker.close() ──> stop, finish what runs, close engines and history
 
@@ -17,7 +18,6 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ from pluralism_local.tui.worker_events import (
     Failed,
     Happened,
     Loading,
+    Looked,
     NotReady,
     PoolFound,
     PoolMissing,
@@ -39,29 +40,16 @@ from pluralism_local.types import Message
 if TYPE_CHECKING:
     from pluralism_local.config import Settings
     from pluralism_local.conversation.engines import Engines, Handles
-    from pluralism_local.conversation.history_log import ConversationLog
+    from pluralism_local.conversation.trace import Sources
     from pluralism_local.engine.base import LanguageModel
     from pluralism_local.modes import Ask
+    from pluralism_local.tui.jobs import AskJob, Lookup
 
 CLOSE_SECONDS = 20.0
 """How long `close` waits for an answer to stop and to be kept."""
 
 OPENING_SECONDS = 2.0
 """How long `close` waits for a model that is being opened: nothing can interrupt that, and nothing is lost."""
-
-
-@dataclass(slots=True)
-class AskJob:
-    """One prompt to carry out; `turn` is its number in the history once it has one."""
-
-    number: int
-    ask: Ask
-    settings: Settings
-    log: ConversationLog
-    force: bool = False
-    retry_of: int | None = None
-    turn: int | None = None
-    stop: threading.Event = field(default_factory=threading.Event)
 
 
 class Worker:
@@ -103,6 +91,10 @@ class Worker:
     def ask(self, job: AskJob) -> None:
         """Carry out a prompt."""
         self._tasks.put(lambda: self._ask(job))
+
+    def look(self, lookup: Lookup) -> None:
+        """Find something out about an answer."""
+        self._tasks.put(lambda: self._look(lookup))
 
     def close(self, timeout: float = CLOSE_SECONDS) -> bool:
         """Stop what runs, keep what there is, close everything; whether that was done in time (seconds)."""
@@ -182,6 +174,42 @@ class Worker:
                     self._tell(Happened(job.number, event, _context(handles.llm, ask, event)))
                 else:
                     self._tell(Happened(job.number, event))
+
+    def _look(self, lookup: Lookup) -> None:
+        finding: Result | Sources | None = None
+        message = ""
+        try:
+            if not lookup.stop.is_set():
+                finding = self._found_out(lookup)
+        except Cancelled:
+            finding = None
+        except Exception as error:  # noqa: BLE001 - the worker's edge
+            message = " ".join(filter(None, self._describe(error)))
+        self._tell(
+            Looked(lookup.number, finding, stopped=lookup.stop.is_set() and not message, message=message)
+        )
+
+    def _found_out(self, lookup: Lookup) -> Result | Sources | None:
+        """None where it was stopped."""
+        from pluralism_local.conversation import looking
+
+        handles = self._use(lookup.settings, communities=True)
+        circumstances: looking.Circumstances = {
+            "settings": lookup.settings,
+            "should_stop": lambda: lookup.stop.is_set() or self._closing.is_set(),
+            "status": self._loading,
+        }
+        if lookup.kind == "sources":
+            return looking.sources(lookup.comments, lookup.answer, handles, **circumstances)
+        searched = looking.search(lookup.ask, dict(lookup.comments), lookup.answer, handles, **circumstances)
+        if not searched.complete:
+            return None
+        if lookup.result is None:
+            return searched
+        result = looking.with_search(lookup.result, searched)
+        if lookup.log is not None and lookup.turn is not None:
+            lookup.log.amend(lookup.turn, result)
+        return result
 
     def _describe(self, error: Exception) -> tuple[str, str]:
         """A sentence and what to do next."""

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from pluralism_local.results import ModeEvent
+from pluralism_local.results import ModeEvent, Result
 from pluralism_local.types import ModelInfo
 
 if TYPE_CHECKING:
     from pluralism_local.communities import Library, Pool
     from pluralism_local.config import Settings
+    from pluralism_local.conversation.trace import Sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,20 @@ class Warned:
     text: str
 
 
-WorkEvent = Loading | Ready | NotReady | PoolFound | PoolMissing | Happened | Failed | Warned
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What was found out about the exchange `number`, which is answered; None where it came to nothing.
+
+    `stopped`: a prompt or the user was in the way. `message`: what failed.
+    """
+
+    number: int
+    finding: Result | Sources | None
+    stopped: bool = False
+    message: str = ""
+
+
+WorkEvent = Loading | Ready | NotReady | PoolFound | PoolMissing | Happened | Failed | Looked | Warned
 
 
 class WorkProgress(Message):

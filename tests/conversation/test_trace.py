@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pluralism_local.conversation.trace import content_words, trace
+from pluralism_local.conversation.trace import (
+    MOST_SENTENCES,
+    Near,
+    content_words,
+    trace,
+    trace_by_entailment,
+)
+from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.sentences import sentences
 
 WORDS = st.sampled_from(
@@ -85,3 +93,31 @@ def test_common_words_alone_are_no_trace() -> None:
 def test_no_comments_or_no_answer() -> None:
     assert trace("", [("a", "Something.")]) == []
     assert trace("Something.", [])[0].nearest == ()
+
+
+def test_by_entailment_a_score_is_that_of_the_sentence_that_bears_it_out() -> None:
+    asked: list[tuple[str, str]] = []
+
+    def scorer(pairs: Sequence[tuple[str, str]], should_stop: ShouldStop) -> list[tuple[float, float, float]]:
+        assert not should_stop()
+        asked.extend(pairs)
+        return [(0.75, 0.25, 0.0) if "lessons" in premise else (0.125, 0.875, 0.0) for premise, _ in pairs]
+
+    comments = [("left", "It is late. They disturb lessons."), ("right", "Phones distract."), ("mute", "")]
+    (found,) = trace_by_entailment("Phones distract!", comments, scorer, never)
+    assert found.nearest == (
+        Near("right", 1.0, "Phones distract."),  # word for word, which no scorer need be asked
+        Near("left", 0.75, "They disturb lessons."),
+        Near("mute", 0.0, ""),
+    )
+    assert asked == [("It is late.", "Phones distract!"), ("They disturb lessons.", "Phones distract!")]
+
+
+@given(TEXT, COMMENTS)
+def test_by_entailment_every_sentence_has_every_comment_too(
+    answer: str, comments: list[tuple[str, str]]
+) -> None:
+    found = trace_by_entailment(answer, comments, lambda pairs, _: [(0.5, 0.5, 0.0) for _ in pairs], never)
+    assert [traced.sentence for traced in found] == sentences(answer)[:MOST_SENTENCES]
+    for traced in found:
+        assert sorted(near.community for near in traced.nearest) == sorted(name for name, _ in comments)

@@ -13,9 +13,9 @@ import pytest
 
 from pluralism_local.engine.base import Capabilities, ShouldStop, never
 from pluralism_local.engine.scripted import ScriptedEngine
-from pluralism_local.errors import Cancelled, EngineFailure
+from pluralism_local.errors import Cancelled, EngineFailure, InvalidInput
 from pluralism_local.evaluation.questions import QuestionBatch
-from pluralism_local.modes import Ask, run
+from pluralism_local.modes import Ask, find_positions, run
 from pluralism_local.modes.steps import Scores
 from pluralism_local.records import from_record, to_record
 from pluralism_local.results import AnswerDelta, ModeEvent, Result
@@ -332,3 +332,21 @@ def test_many_questions_get_what_each_gets_alone(tmp_path: Path, prompts: Any) -
     broken = replace(batch, entailment=Failing(0)).answer_all([question])[0]
     assert isinstance(broken, Result) and broken.answer
     assert any("The scorer is broken." in warning for warning in broken.warnings)
+
+
+def test_the_same_positions_are_found_when_the_answer_is_long_there(tmp_path: Path) -> None:
+    first = result(tmp_path, Words(), prompts="paper")
+    words, comments = Words(), {comment.community: comment.text for comment in first.comments}
+    ask = Ask("Should phones be banned?", "overton", THREE)
+    with ScriptedEngine(script(tmp_path, replies=replies())) as engine:
+        later = find_positions(ask, {**comments, "silent": " "}, first.answer, llm=engine, entailment=words)
+        stopped = find_positions(
+            ask, comments, first.answer, llm=engine, entailment=words, should_stop=lambda: True
+        )
+        with pytest.raises(InvalidInput):
+            find_positions(ask, {"left": "\n"}, first.answer, llm=engine, entailment=words)
+        with pytest.raises(InvalidInput):
+            find_positions(replace(ask, mode="vanilla"), comments, first.answer, llm=engine, entailment=words)
+    assert first.window is not None and later.window == first.window
+    assert later.complete and later.answer == first.answer and "positions" in later.seconds
+    assert not stopped.complete and stopped.window is None

@@ -33,9 +33,9 @@ def lines(terminal: Terminal) -> str:
 def test_a_bug_ends_the_chat_with_1_and_a_sentence(debug: str) -> None:
     terminal = Terminal("-m", "scripted:", "--mode", "vanilla", entry=BUG + ENTRY, PLOCAL_DEBUG=debug)
     before = termios.tcgetattr(terminal.slave)
-    terminal.read_until(b"/4,096 ctx")
+    terminal.read_until(b"4,096 ctx")
     terminal.type(QUESTION.encode() + b"\r")
-    terminal.read_until(b" tok/s")
+    terminal.read_until(b"[vanilla]")
     terminal.type(b"\x0e")  # Ctrl+N
     terminal.read_until_end()
     after = termios.tcgetattr(terminal.slave)
@@ -101,7 +101,7 @@ def test_a_model_that_fails_amid_an_answer_ends_the_turn_and_not_the_chat(
 ) -> None:
     entry = FAILING.format(error=error) + ENTRY
     terminal = Terminal("-m", "scripted:", "--mode", "vanilla", entry=entry)
-    terminal.read_until(b"/4,096 ctx")
+    terminal.read_until(b"4,096 ctx")
     terminal.type(QUESTION.encode() + b"\r")
     terminal.read_until(told)
     terminal.type(b"\x11")

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from pluralism_local.cli.main import main
 from pluralism_local.conversation.trace import trace
 from pluralism_local.history import Conversation, History, StoredTurn, default_path
-from pluralism_local.tui import distribution_pane, transcript
+from pluralism_local.tui import detail_screens, distribution_pane, positions_pane, transcript
 from pluralism_local.tui.communities_pane import row
 from pluralism_local.tui.detail_screens import traced_text
 from pluralism_local.tui.exchange import Exchange, from_stored
 from pluralism_local.tui.screens.conversation_text import local, preview
+from pluralism_local.tui.voice_text import named
 from tests.support.chat_driver import QUESTION, ask, chat, play, running, screen, start, until
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -44,6 +45,7 @@ def stored(record: Any, **more: Any) -> StoredTurn:
 
 def everything_shown(exchange: Exchange) -> str:
     """All that the panes and the transcript say of an exchange."""
+    voices = named(exchange)
     return "\n".join(
         [
             str(transcript.question(exchange)),
@@ -52,8 +54,18 @@ def everything_shown(exchange: Exchange) -> str:
             *transcript.trouble(exchange),
             *transcript.foot(exchange),
             *distribution_pane.lines(exchange, 30, apart=True),
-            *(row(voice, 30, 0.0, 3) for voice in exchange.voices.values()),
-            *(traced_text(found).plain for found in trace(exchange.answer, exchange.comments)),
+            *detail_screens.facts(exchange),
+            detail_screens.positions_text(exchange, 60, dark=True).plain,
+            positions_pane.pane_text(exchange, 30, dark=False).plain,
+            *(
+                row(voice, voices[voice.community], 30, most, dark=True).plain
+                for voice in exchange.voices.values()
+                for most in (3, None)
+            ),
+            *(
+                traced_text(found, "words", voices, dark=True).plain
+                for found in trace(exchange.answer, exchange.comments)
+            ),
         ]
     )
 
@@ -154,7 +166,10 @@ def test_they_are_imported_and_opened_from_the_history_and_asked_on(tmp_path: Pa
             await pilot.press("ctrl+o")
             await until(pilot, lambda: QUESTION in screen(app), 20)
             await pilot.press("enter")
+            await until(pilot, lambda: len(app.session.exchanges) == len(ODD), 20)
+            await pilot.press("f9")
             await until(pilot, lambda: "cannot be read: " in screen(app), 20)
+            await pilot.press("escape")
             assert len(app.session.exchanges) == len(ODD)
             for _ in ODD:
                 await app.run_action("watch(-1)")

@@ -71,6 +71,8 @@ def test_settings_are_used_at_once_and_kept_in_the_config() -> None:
             sampling = engine.calls[-1].requests[0].sampling  # type: ignore[union-attr]
             assert (sampling.seed, sampling.max_tokens) == (11, 5)
             assert not app.history_log.writing
+            await pilot.press("f9")
+            await pilot.pause()
             assert "seed 11" in screen(app)
 
     play(scene())

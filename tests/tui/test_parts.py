@@ -12,6 +12,7 @@ from rich.cells import cell_len
 
 from pluralism_local import config
 from pluralism_local.conversation.engines import Engines
+from pluralism_local.display.voices import looks
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.errors import EngineFailure, NotFound
 from pluralism_local.results import (
@@ -26,6 +27,7 @@ from pluralism_local.results import (
     Selection,
 )
 from pluralism_local.tui.communities_pane import row
+from pluralism_local.tui.detail_screens import facts
 from pluralism_local.tui.distribution_pane import distribution_lines, selection_lines
 from pluralism_local.tui.exchange import Exchange, LiveComment
 from pluralism_local.tui.outbox import Outbox
@@ -175,13 +177,28 @@ def test_a_row_fits_its_pane_whatever_the_community_says() -> None:
         "a-community-with-a-rather-long-name", 1 / 6, "writing", "学校で電話を禁止すべき " * 9, 12, 1.0
     )
     for width in (24, 34):
-        lines = row(voice, width, 4.0, 3).splitlines()
+        lines = row(voice, LOOK, width, 3, dark=True, share=True).plain.splitlines()
         assert len(lines) == 4
-        assert len(row(voice, width, 4.0).splitlines()) == 2
-        assert all(cell_len(line) <= width for line in lines)
-        assert lines[0].endswith("17% 12 tok 4.0/s")
+        assert len(row(voice, LOOK, width, dark=True).plain.splitlines()) == 2
+        whole = row(voice, LOOK, width, None, dark=True).plain
+        assert "".join(whole.split()).count("学校で電話を禁止すべき") == 9
+        assert all(cell_len(line) <= width for line in [*lines, *whole.splitlines()])
+        assert lines[0].startswith("b a-comm") and lines[0].endswith("17% writing")
 
 
+def test_the_notes_are_one_line_that_says_how_many_there_are() -> None:
+    notes = ("Comments may take 120 tokens each instead of 200, so that they fit.", "One was cut off.")
+    exchange = Exchange(1, "Why?", "overton", status="done", warnings=notes)
+    (line,) = foot(exchange, 50)
+    assert line.startswith("Note: Comments may take") and line.endswith("… (and 1 more: F9)")
+    assert cell_len(line) <= 50
+    assert list(facts(exchange))[:2] == [f"Note: {note}\n" for note in notes]
+    assert foot(Exchange(1, "Why?", "overton", status="done", warnings=notes[1:]), 50) == [
+        "Note: One was cut off."
+    ]
+
+
+LOOK = looks("ab")["b"]
 ESTIMATE = Aggregate(
     ("Yes", "No"), (0.75, 0.25), {"a": (0.5, 0.5), "b": (1.0, 0.0)}, {"a": 0.5, "b": 0.5}, 0.1, 0.56, "exact"
 )

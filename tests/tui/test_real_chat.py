@@ -58,7 +58,10 @@ def test_one_conversation_through_every_mode() -> None:
                 await pilot.press("ctrl+t")
             assert len(app.session.state.turns) == 6
             assert app.session.context and app.session.context > 50
+            await pilot.press("f9")
+            await pilot.pause()
             assert f"{app.session.context:,}/8,192 ctx" in screen(app)
+            await pilot.press("escape")
             chosen = app.session.exchanges[2].selection
             assert chosen is not None and chosen.probabilities is not None
             assert sum(chosen.probabilities.values()) == pytest.approx(1)

@@ -19,9 +19,10 @@ from pluralism_local.history import Conversation, History, asked_with, default_p
 from pluralism_local.mode_specs import ModeName
 from pluralism_local.modes import Ask
 from pluralism_local.results import AnswerDelta, Result, Turn
+from pluralism_local.tui.jobs import AskJob, Lookup
 from pluralism_local.tui.session import ChatSession
 from pluralism_local.tui.transcript import welcome
-from pluralism_local.tui.worker import AskJob, Worker
+from pluralism_local.tui.worker import Worker
 from pluralism_local.tui.worker_events import (
     Failed,
     Happened,
@@ -45,12 +46,16 @@ class Notes:
         self.opened: list[str] = []
         self.pools: list[tuple[str, tuple[str, ...]]] = []
         self.jobs: list[AskJob] = []
+        self.looked: list[Lookup] = []
 
     def open(self, settings: config.Settings, *, communities: bool) -> None:
         self.opened.append(settings.model)
 
     def find_pool(self, settings: config.Settings, specs: tuple[str, ...]) -> None:
         self.pools.append((settings.pool, specs))
+
+    def look(self, lookup: Lookup) -> None:
+        self.looked.append(lookup)
 
     def ask(self, job: AskJob) -> None:
         self.jobs.append(job)
@@ -324,5 +329,5 @@ def test_a_base_model_is_told_apart_in_the_welcome() -> None:
         assert isinstance(ready, Ready)
         session.take(ready)
         assert session.only_continues == expected
-        assert (said in welcome("vanilla", only_continues=session.only_continues)) == expected
+        assert (said in welcome(session, 80).plain) == expected
     assert worker.close()

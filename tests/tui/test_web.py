@@ -226,7 +226,7 @@ def test_a_visitor_asks_and_is_answered() -> None:
         async with aiohttp.ClientSession() as client:
             await get(client, url)
             async with client.ws_connect(f"{url}ws?width=100&height=30") as socket:
-                await shown(socket, "8 ctx|/4,096 ctx")
+                await shown(socket, "8 ctx|4,096 ctx")
                 await socket.send_str(json.dumps(["stdin", "Should phones be banned?\r"]))
                 await shown(socket, "heard 3 of 3")
 
@@ -285,7 +285,7 @@ def test_what_no_page_sends_does_no_harm() -> None:
 
     async def scene(url: str) -> None:
         async with visiting(f"{url}ws?width=100000&height=x") as connection:
-            await shown(connection, "/4,096 ctx")
+            await shown(connection, "4,096 ctx")
             for message in (*odd, *(json.dumps(["resize", size]) for size in sizes)):
                 await connection.send_str(message)
             await connection.send_str(json.dumps(["stdin", "Should phones be banned?\r"]))

@@ -54,7 +54,12 @@ def _synthesis(case: Case[Q], spoken: Mapping[str, str], rows: Rows) -> Steps:
     answered = yield from answer(case, wordings.synthesis(question, list(spoken.values())))
     if plan is None or not plan.window or plan.attributed or not answered.text:
         return replace(answered, window=window)
-    window = yield from _window(case, spoken, rows)
+    return (yield from with_positions(case, spoken, answered, rows))
+
+
+def with_positions(case: Case[Q], comments: Mapping[str, str], answered: Answered, rows: Rows) -> Steps:
+    """`answered` with the positions of the comments, none of them blank, and which of them it states."""
+    window = yield from _window(case, comments, rows)
     return answered if window is None else (yield from _looked_up(case, answered, window, rows))
 
 

@@ -1,0 +1,77 @@
+"""What the models are asked about an answer that is there: the positions of its comments, and who said what of it.
+
+Ask, comments, answer ──search──> Result, with the window ──with_search──> the answer's result, complete
+comments, answer ──sources──> Sources: by entailment, or by the words they share where there is no scorer
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypedDict, Unpack
+
+from pluralism_local import modes
+from pluralism_local.conversation.trace import Sources, trace, trace_by_entailment
+from pluralism_local.engine.base import ShouldStop
+from pluralism_local.entailment import entailment
+from pluralism_local.results import Result
+from pluralism_local.types import Usage
+
+if TYPE_CHECKING:
+    from pluralism_local.conversation.engines import Handles
+    from pluralism_local.modes import Ask
+    from pluralism_local.settings import Settings
+
+
+class Circumstances(TypedDict):
+    """What the scorer of entailment is opened with, what stops it, and what is told that it is being opened."""
+
+    settings: Settings
+    should_stop: ShouldStop
+    status: Callable[[str], None]
+
+
+def search(
+    ask: Ask, comments: Mapping[str, str], answer: str, handles: Handles, **around: Unpack[Circumstances]
+) -> Result:
+    """The positions, as `modes.find_positions` finds them with the scorer of entailment that ships.
+
+    Raises: as `modes.find_positions`, and as `wiring.open_engine`.
+    """
+    with entailment(around["settings"], (handles.llm, handles.communities), around["status"]) as scorer:
+        return modes.find_positions(
+            ask, comments, answer, llm=handles.llm, should_stop=around["should_stop"], entailment=scorer
+        )
+
+
+def with_search(result: Result, searched: Result) -> Result:
+    """`result` with the positions that were looked for after it, and with what the search cost and warned of."""
+    usage = dict(result.usage)
+    for role, used in searched.usage.items():
+        usage[role] = usage.get(role, Usage()) + used
+    looked = searched.seconds.get("total", 0.0)
+    return replace(
+        result,
+        window=searched.window,
+        usage=usage,
+        seconds={**result.seconds, "positions": looked, "total": result.seconds.get("total", 0.0) + looked},
+        prompts=tuple(dict.fromkeys((*result.prompts, *searched.prompts))),
+        warnings=tuple(dict.fromkeys((*result.warnings, *searched.warnings))),
+    )
+
+
+def sources(
+    comments: Sequence[tuple[str, str]],
+    answer: str,
+    handles: Handles,
+    **around: Unpack[Circumstances],
+) -> Sources:
+    """Which comment each sentence of the answer comes from.
+
+    Raises: Cancelled when stopped; as `wiring.open_engine`, and as the scorer fails.
+    """
+    with entailment(around["settings"], (handles.llm, handles.communities), around["status"]) as scorer:
+        if scorer is None:
+            return Sources("words", tuple(trace(answer, comments)))
+        traced = trace_by_entailment(answer, comments, scorer, around["should_stop"])
+        return Sources("entailment", tuple(traced))

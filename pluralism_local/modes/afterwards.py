@@ -1,0 +1,74 @@
+"""Positions of comments that are there already, for whoever asks after the answer.
+
+Ask, comments, answer ──find_positions──> Result, with the window
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from pluralism_local.engine.base import LanguageModel, ShouldStop, never
+from pluralism_local.errors import InvalidInput
+from pluralism_local.mode_specs import SPECS
+from pluralism_local.modes.algorithms.overton import with_positions
+from pluralism_local.modes.ask import Ask
+from pluralism_local.modes.driver import carry_out
+from pluralism_local.modes.positions.carrying import plan_positions
+from pluralism_local.modes.result_builder import ResultBuilder
+from pluralism_local.modes.steps import Answered, Case, Entailment, Steps
+from pluralism_local.modes.wordings import AskQuestion, AskWordings
+from pluralism_local.results import Result
+
+
+def find_positions(
+    ask: Ask,
+    comments: Mapping[str, str],
+    answer: str,
+    *,
+    llm: LanguageModel,
+    should_stop: ShouldStop = never,
+    entailment: Entailment | None = None,
+) -> Result:
+    """The positions of comments, as an ask with `positions` finds them after its answer.
+
+    Args:
+        ask: what the comments were made for; the LLM sees its conversation before it lists the claims.
+        comments: by voice, in the pool's order; blank ones say nothing.
+        answer: looked through for the positions.
+        entailment: as in `modes.run`.
+
+    Returns:
+        A result with this answer and its `window` (None where none could be found), and with the seconds, tokens,
+        prompts and warnings of the search alone; ``complete=False`` where it was stopped.
+
+    Raises:
+        InvalidInput: a mode that does not put its comments together, comments that are all blank, or no answer.
+    """
+    spoken = {voice: text.strip() for voice, text in comments.items() if text.strip()}
+    spec = SPECS[ask.mode]
+    if spec.comments != "together" or not spoken or not answer.strip():
+        raise InvalidInput("Positions are looked for in the comments and the answer of an overton ask.")
+    draft = ResultBuilder(replace(ask, positions=True, prompts="paper"), llm)
+    draft.answer = answer
+    case = Case(
+        AskWordings(),
+        AskQuestion(ask.question, lists_options=False),
+        "text",
+        (),
+        (),
+        llm.capabilities.distribution,
+        ask.answer,
+        plan_positions(draft, spec, entails=entailment is not None),
+    )
+    *_, last = carry_out(draft, _looked_for(case, spoken, answer), llm, should_stop, entailment)
+    if not isinstance(last, Result):
+        raise TypeError("a mode ends with a Result")
+    return last
+
+
+def _looked_for(case: Case[AskQuestion], comments: Mapping[str, str], answer: str) -> Steps:
+    answered = Answered(case.wordings.synthesis(case.question, list(comments.values())), answer)
+    if case.positions is None:  # which the plan has warned of
+        return answered
+    return (yield from with_positions(case, comments, answered, {}))

@@ -1,0 +1,113 @@
+"""What is found out about an answer once it is there: one lookup at a time, which gives way to every prompt.
+
+Exchange ──Lookups.begin──> Lookup ──Worker──> Looked ──Lookups.take──> Exchange: window or sources
+settings, Exchange ──is_wanted──> whether its positions are looked for before anybody asks
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pluralism_local.results import Result
+from pluralism_local.tui.exchange import Exchange
+from pluralism_local.tui.jobs import AskJob, Lookup, LookupKind
+from pluralism_local.tui.worker_events import Looked
+
+if TYPE_CHECKING:
+    from pluralism_local.config import Settings
+    from pluralism_local.tui.state import ChatState
+
+QUICK = 20.0
+"""Tokens a second of an answer from which on its positions are looked for at once: listing them takes about as many
+tokens as the answer did."""
+
+
+class Lookups:
+    """At most one lookup that counts.
+
+    Args:
+        look: has one carried out; a `Looked` comes back for each, in order.
+    """
+
+    def __init__(self, look: Callable[[Lookup], None]) -> None:
+        self._look = look
+        self._begun: list[Lookup] = []  # that nothing has come back of; all but the last are stopped
+        self._jobs: dict[int, AskJob] = {}  # of the exchanges that were asked in this session
+
+    def runs(self, number: int, kind: LookupKind) -> bool:
+        """Whether this is being found out."""
+        return any(
+            (lookup.number, lookup.kind) == (number, kind) and not lookup.stop.is_set()
+            for lookup in self._begun
+        )
+
+    def answered(self, job: AskJob) -> None:
+        """There may be something to find out about it, asked as it was asked."""
+        self._jobs[job.number] = job
+
+    def forget(self) -> None:
+        """The conversation is left."""
+        self.stop()
+        self._jobs.clear()
+
+    def begin(self, exchange: Exchange, kind: LookupKind, state: ChatState) -> None:
+        """Have it found out, in place of what is under way; nothing happens where it is this."""
+        if self.runs(exchange.number, kind):
+            return
+        self.stop()
+        job = self._jobs.get(exchange.number)
+        lookup = Lookup(
+            exchange.number,
+            kind,
+            job.ask if job else state.ask_of(exchange, turns=()),
+            tuple(exchange.comments),
+            exchange.answer,
+            state.settings,
+            exchange.result,
+            job.log if job else None,
+            job.turn if job else None,
+        )
+        if kind == "positions":
+            exchange.search = "running"
+        self._begun.append(lookup)
+        self._look(lookup)
+
+    def stop(self) -> bool:
+        """Stop what is under way; whether anything was."""
+        under_way = [lookup for lookup in self._begun if not lookup.stop.is_set()]
+        for lookup in under_way:
+            lookup.stop.set()
+        return bool(under_way)
+
+    def take(self, event: Looked, exchange: Exchange | None) -> None:
+        """Put what came of it into its exchange; None for one that was left behind."""
+        lookup = self._begun.pop(0)
+        if exchange is None:
+            return
+        if isinstance(event.finding, Result):
+            exchange.window = event.finding.window
+            exchange.result = event.finding if exchange.result is not None else None
+            exchange.add_warnings(event.finding.warnings)
+        elif event.finding is not None:
+            exchange.sources = event.finding
+        if lookup.kind == "positions" and not self.runs(lookup.number, "positions"):
+            exchange.search = "stopped" if event.stopped else "over"
+        if event.message:
+            exchange.add_warnings((event.message,))
+
+
+def is_wanted(settings: Settings, exchange: Exchange) -> bool:
+    """Whether the positions of an answer are looked for before anybody asks for them.
+
+    With "auto" they are where the LLM runs here and is quick: elsewhere a search costs more than a moment.
+    """
+    if not exchange.is_heard or exchange.status != "done" or exchange.window is not None:
+        return False
+    if settings.chat_positions != "auto":
+        return settings.chat_positions == "always"
+    result = exchange.result
+    if result is None or result.llm.backend == "remote":
+        return False
+    speed = exchange.speed(0.0)
+    return speed is not None and speed >= QUICK

@@ -1,0 +1,45 @@
+"""Voices as the chat writes them: each letter, name and sign in the voice's colour, bold, and so without colour, too.
+
+Exchange ──named──> looks        a matrix' line of spans ──coloured──> Content
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from textual.app import App
+from textual.content import Content
+
+from pluralism_local.display.voices import Look, looks
+from pluralism_local.positions.matrix import Line
+from pluralism_local.tui.exchange import Exchange
+
+
+def named(exchange: Exchange) -> dict[str, Look]:
+    """By voice its look, in the order of the exchange's pool."""
+    return looks(exchange.voices, exchange.window.voices if exchange.window is not None else ())
+
+
+def is_dark(app: App[object]) -> bool:
+    """Whether text stands on dark ground."""
+    return app.current_theme.dark
+
+
+def style(look: Look, *, dark: bool) -> str:
+    """Of a voice's letter and sign."""
+    return f"bold {look.colour(dark=dark)}"
+
+
+def coloured(line: Line, voices: Mapping[str, Look], *, dark: bool) -> Content:
+    """A line of a matrix."""
+    return Content.assemble(
+        *(
+            (span.text, style(look, dark=dark)) if (look := voices.get(span.voice or "")) else span.text
+            for span in line
+        )
+    )
+
+
+def lines(parts: Iterable[Content]) -> Content:
+    """One below the other."""
+    return Content("\n").join(parts)
