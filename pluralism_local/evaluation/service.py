@@ -12,7 +12,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pluralism_local.engine.base import ShouldStop, never
@@ -169,7 +169,8 @@ def summarise_run(
         def covering(answered: Sequence[tuple[Sample, str]]) -> list[Coverage]:
             return cover(task, answered, remembered, should_stop=hooks.should_stop)
 
-        return summarise(task, samples, results, methods, records, cover=covering, seed=seed)
+        summary = summarise(task, samples, results, methods, records, cover=covering, seed=seed)
+        return replace(summary, scorer=scorer.name)
 
 
 def what_failed(results: runner.Results, methods: Sequence[str], count: int) -> list[str]:

@@ -176,6 +176,7 @@ class StoredResults(_Stored):
     cost: dict[Text, dict[Text, dict[Text, Any]]] = {}
     basis: dict[Text, _Basis] = {}
     remarks: list[Text] = []
+    scorer: Text | None = None
 
 
 class StoredJudgement(_Stored):

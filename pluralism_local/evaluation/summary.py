@@ -40,6 +40,7 @@ class RunSummary:
     methods: method or control -> scores.
     cost: method -> role -> tokens per sample, by kind ("prompt", "reused", "completion").
     seed: of the intervals.
+    scorer: what judged entailment; None where nothing was.
     """
 
     task: str
@@ -50,6 +51,7 @@ class RunSummary:
     methods: dict[str, Scores]
     cost: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
     seed: int = 0
+    scorer: str | None = None
 
     @property
     def complete(self) -> bool:
@@ -90,6 +92,7 @@ class RunSummary:
             },
             "basis": self.bases,
             "remarks": remarks(self.task, self.bases),
+            "scorer": self.scorer,
             "cost": self.cost,
             "identity": dict(identity),
         }

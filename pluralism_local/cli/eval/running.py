@@ -219,6 +219,7 @@ def results_text(record: dict[str, Any], folder: Path, *, everything: bool = Fal
             ("task", record["task"]),
             ("model", record["model"]["id"]),
             ("pool", record["pool"]["id"]),
+            ("entailment", record.get("scorer")),
             ("samples", f"{record['n']} of {record['wanted']}"),
             ("failed", ", ".join(f"{name} {count}" for name, count in failed.items()) or None),
             ("missing", ", ".join(f"{name} {count}" for name, count in missing.items()) or None),

@@ -111,3 +111,30 @@ def test_faithfulness_is_left_out_where_cards_changed(
     pool.write_text("- {card: farmers}\n- {card: millers}\n")
     ran = run("eval", "report", folder, "--faithfulness", "-o", "-")
     assert ran.code == 2 and "has other members than when the run began" in ran.err
+
+
+def test_windows_are_shown_with_what_judged_them(
+    run: Run, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pluralism_local.cli.eval.running.open_scorer", open_even)
+    folder = begin(
+        "overton-window", [rows.window(i) for i in range(4)], "--method", "ours", "--method", "shuffled"
+    )
+    page, record = page_of(run, folder), record_of(folder)
+    assert record["scorer"] == EvenNli.name and EvenNli.name in run("eval", "show", folder).out
+    stated = [len(viewpoint["text"]) % 2 == 0 for viewpoint in rows.window(0)["viewpoints"]]
+    ours = record["methods"]["ours"]
+    assert ours["overton_score"]["value"] == sum(stated[:2]) / 2
+    assert ours["unreasonable"]["value"] == stated[2]
+    assert ours["counts"] == {"n": 4, "n_unreasonable": 4, "empty": 0}
+    for metric, caption in (
+        ("overton_score", "OvertonScore"),
+        ("weighted_overton_score", "Weighted OvertonScore"),
+        ("precision", "Precision"),
+        ("whole_window", "Whole windows"),
+        ("unreasonable", "Unreasonable let in"),
+        ("unreasonable_share", "Unreasonable share"),
+    ):
+        assert page.table(caption)["ours"]["this run"] == cell(ours[metric]), metric
+    assert "which of them are reasonable is as it says there" in page.root.words
+    assert "0.33" not in page.root.words
