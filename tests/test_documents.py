@@ -69,6 +69,7 @@ NOT_RUN = (
     "plocal serve",
     "PLOCAL_TOKEN=SECRET plocal serve ",
     "curl http://127.0.0.1:8642/v1/",
+    "llm -",  # by tests/serve/test_llm_client.py
     'pip install -e ".[starter]" --extra-index-url ',
 )
 
