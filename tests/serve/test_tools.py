@@ -22,6 +22,7 @@ pytest.importorskip("mcp")
 from mcp import Client, StdioServerParameters
 
 from pluralism_local.serve import tools
+from tests.serve.test_api import Slow
 
 ENTRY = "from pluralism_local.cli.main import entry; entry()"
 
@@ -89,6 +90,47 @@ def test_what_cannot_be_asked_is_a_sentence_for_the_agent(agents: tuple[Service,
                 )
 
     asyncio.run(play())
+
+
+def test_an_agent_is_told_who_has_commented(agents: tuple[Service, FairQueue]) -> None:
+    told: list[tuple[float, float | None, str | None]] = []
+
+    async def note(progress: float, total: float | None, message: str | None) -> None:
+        told.append((progress, total, message))
+
+    async def play() -> None:
+        async with Client(tools.build(*agents)) as client:
+            await client.call_tool(
+                "ask", {"question": "Is tipping fair?", "pool": "coast"}, progress_callback=note
+            )
+
+    asyncio.run(play())
+    assert [(done, of) for done, of, _ in told] == [(1, 2), (2, 2)]
+    assert {message for *_, message in told} == {"fishers has commented", "millers has commented"}
+
+
+def test_a_call_that_is_cancelled_is_stopped_and_the_next_is_answered(village: object) -> None:
+    engine = Slow()
+    service = Service(config.load().settings, Handles(engine, engine))
+    queue = FairQueue(4)
+    worker = Worker(service, queue)
+    worker.start()
+
+    async def play() -> None:
+        async with Client(tools.build(service, queue)) as client:
+            calling = asyncio.create_task(client.call_tool("ask", {"question": "?", "mode": "vanilla"}))
+            assert await asyncio.to_thread(engine.began.wait, 20)
+            calling.cancel()
+            assert await asyncio.to_thread(engine.stopped.wait, 20)
+            engine.go.set()
+            assert (await call(client, "ask", question="Fair?", mode="vanilla"))["answer"]
+
+    try:
+        asyncio.run(play())
+    finally:
+        engine.go.set()
+        worker.end()
+        engine.close()
 
 
 def test_over_pipes_as_an_agent_starts_it() -> None:
