@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pluralism_local import __version__, modes
 from pluralism_local.engine.base import LanguageModel
+from pluralism_local.errors import Unsupported
 from pluralism_local.evaluation.batch_calls import Asker, Failure
 from pluralism_local.evaluation.batch_driver import BatchDriver, SampleOutcome
 from pluralism_local.evaluation.comments import CommentStore
@@ -118,11 +119,14 @@ class QuestionBatch:
         """A result or a failure per question, in order; equal steps of all go to the engine together.
 
         Raises:
-            InvalidInput, Unsupported: a question is blank, or lacks what the mode needs; before anything is asked.
+            InvalidInput, Unsupported: a question is blank, or lacks what the mode needs, or comments are to be drawn,
+                which are for single asks; before anything is asked.
             PlocalError: a remote server is down.
         """
         if not questions:
             return []
+        if self.pattern.draws > 1:
+            raise Unsupported("Comments are drawn for single asks, not for many together.", "Ask one by one.")
         started = [self._started(question) for question in questions]
         samples = {question: _sample(case) for question, (_, case) in zip(questions, started, strict=True)}
         weighed = started[0][1].answers == "distribution"

@@ -9,7 +9,8 @@ import pytest
 
 from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.engine.scripted import ScriptedEngine
-from pluralism_local.errors import EngineFailure
+from pluralism_local.errors import EngineFailure, Unsupported
+from pluralism_local.evaluation.questions import QuestionBatch
 from pluralism_local.modes import Ask, run
 from pluralism_local.modes.comments import comment_seed
 from pluralism_local.modes.steps import Scores
@@ -123,3 +124,10 @@ def test_a_stop_at_any_moment_says_what_is_not_there(engine: Noting, polls: int)
     assert (found.draws is None) is not found.complete
     if found.answer and len(engine.asked) == 3 and not found.complete:
         assert any(warning.startswith("Stopped before") for warning in found.warnings)
+
+
+def test_many_questions_together_draw_nothing(engine: Noting) -> None:
+    pattern = Ask("x", "overton", THREE, draws=4)
+    with pytest.raises(Unsupported, match="for single asks"):
+        QuestionBatch(engine, engine, pattern, entailment=Words()).answer_all(["Why?"])
+    assert not engine.asked
