@@ -1,21 +1,25 @@
 """Probabilities of an exchange: over the options (a model estimate), or over the communities that could be chosen.
 
 Exchange ──lines──> bars with numbers; on demand each community's own; what is outside, entropy
+         ──strips──> per option the communities' letters at their shares, from 0 to 100 %
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from textwrap import wrap
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
+from textual.content import Content
 from textual.widgets import Static
 
 from pluralism_local.display.figures import bar, one_line, padded, percent
 from pluralism_local.results import Aggregate, Selection
 from pluralism_local.tui.exchange import Exchange
+from pluralism_local.tui.voice_text import is_dark, named, style
 
 HEADING = "model estimate, not a survey"
 
@@ -27,6 +31,8 @@ _HOW = {
 
 SHORTEST_BAR = 8
 """Cells of a full bar at least, where labels are long."""
+
+SHORTEST_STRIP = 12
 
 
 class DistributionPane(VerticalScroll):
@@ -49,7 +55,7 @@ class DistributionPane(VerticalScroll):
         super().__init__(id=id)
         self.apart = False
         self._exchange: Exchange | None = None
-        self._text = ""
+        self._text = Content("")
         self._bars = Static("", markup=False)
 
     def compose(self) -> ComposeResult:
@@ -59,11 +65,14 @@ class DistributionPane(VerticalScroll):
         """Draw an exchange's distribution or selection."""
         self._exchange = exchange
         width = max(20, self.scrollable_content_region.width - 1)
-        text = "\n".join(lines(exchange, width, self.apart)) if exchange else ""
-        if text == self._text:
+        text = Content("")
+        if exchange is not None:
+            rows = [Content(line) for line in lines(exchange, width, self.apart)]
+            text = Content("\n").join([*rows, *strips(exchange, width, dark=is_dark(self.app))])
+        if text.is_same(self._text) and text.spans == self._text.spans:
             return
         self._text = text
-        self.display = bool(text)
+        self.display = bool(text.plain)
         if exchange is not None:
             self.border_title = HEADING if exchange.distribution else "chosen by the LLM"
         self._bars.update(text)
@@ -83,6 +92,40 @@ def lines(exchange: Exchange, width: int, apart: bool) -> list[str]:
     if exchange.selection is not None:
         return selection_lines(exchange.selection, width)
     return []
+
+
+def strips(exchange: Exchange, width: int, *, dark: bool) -> list[Content]:
+    """A line per option from 0 to 100 %, with each community's letter at its share; none where there is only one.
+
+    A letter whose cell is taken stands in the next free one.
+    """
+    aggregate, voices = exchange.distribution, named(exchange)
+    if aggregate is None or len(aggregate.per_community) < 2:
+        return []
+    label = min(max(map(cell_len, aggregate.options)), max(4, width - 8 - SHORTEST_STRIP))
+    room = width - label - 8  # "0 " before and " 100" behind, and two gaps
+    rows = [Content.styled("each community", "dim")]
+    for option, name in enumerate(aggregate.options):
+        shares = {voice: p[option] for voice, p in aggregate.per_community.items() if voice in voices}
+        cells = (
+            (voices[voice].letter[-1], style(voices[voice], dark=dark)) if voice else ("·", "dim")
+            for voice in _placed(shares, room)
+        )
+        rows.append(Content.assemble(f"{padded(name, label)} 0 ", *cells, " 100"))
+    return rows
+
+
+def _placed(shares: Mapping[str, float], room: int) -> list[str | None]:
+    """For each of `room` cells whose share is there, as far as there is a cell for everybody."""
+    cells: list[str | None] = [None] * room
+    for voice, p in sorted(shares.items(), key=lambda item: item[1]):
+        wanted = round(min(1.0, max(0.0, p)) * (room - 1))
+        free = sorted(
+            (place for place in range(room) if cells[place] is None), key=lambda at: abs(at - wanted)
+        )
+        if free:
+            cells[free[0]] = voice
+    return cells
 
 
 def distribution_lines(aggregate: Aggregate, width: int, apart: bool) -> list[str]:

@@ -180,6 +180,8 @@ def apart(app: Chat) -> None:
         app.push_screen(PositionsView(exchange))
     elif not app.session.look(exchange, "positions"):
         app.notify("There is no model yet that could look for positions.", severity="warning")
+    if exchange is not None:
+        app.view.transcript.show(exchange)
     app.refresh_chat()
 
 

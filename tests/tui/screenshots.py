@@ -20,13 +20,17 @@ from pluralism_local.tui.exchange import Exchange
 from tests.support.chat_driver import QUESTION, running, start, until, write
 
 PICTURES = Path(__file__).parent / "pictures"
-SIZE = (104, 30)
+SIZE = (112, 36)
 SECONDS = 900
 _FONT = re.compile(r"@font-face \{.*?\}", re.DOTALL)
 
 
 def over(exchange: Exchange) -> bool:
     return exchange.status not in ("queued", "running")
+
+
+def searched(exchange: Exchange) -> bool:
+    return exchange.search == "over"
 
 
 def save(app: ChatApp, path: Path) -> None:
@@ -37,7 +41,15 @@ def save(app: ChatApp, path: Path) -> None:
 async def take(folder: Path) -> None:
     """Ask in two modes and keep a picture of each answer."""
     app = ChatApp(
-        start(pool="perspectives", seed=3, max_tokens=60, comment_max_tokens=40, threads=1, log=False)
+        start(
+            pool="perspectives",
+            seed=3,
+            max_tokens=60,
+            comment_max_tokens=40,
+            threads=1,
+            log=False,
+            chat_positions="always",
+        )
     )
     async with running(app, SIZE) as pilot:
         for mode, text in (
@@ -48,6 +60,8 @@ async def take(folder: Path) -> None:
             await write(pilot, text)
             exchange = list(app.session.exchanges.values())[-1]
             await until(pilot, partial(over, exchange), SECONDS)
+            if mode == "overton":
+                await until(pilot, partial(searched, exchange), SECONDS)
             await pilot.pause(0.5)
             save(app, folder / f"{mode}.svg")
 

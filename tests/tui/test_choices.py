@@ -78,7 +78,7 @@ def test_distributional_reads_options_from_the_prompt() -> None:
             await pilot.press("f7")
             await pilot.pause()
             assert pane.virtual_size.height > before  # each community's own bars
-            assert f"{100 * found.per_community['fishers'][0]:.1f} %" in pane._text
+            assert f"{100 * found.per_community['fishers'][0]:.1f} %" in pane._text.plain
 
     play(scene())
 

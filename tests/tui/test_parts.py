@@ -28,7 +28,7 @@ from pluralism_local.results import (
 )
 from pluralism_local.tui.communities_pane import row
 from pluralism_local.tui.detail_screens import facts
-from pluralism_local.tui.distribution_pane import distribution_lines, selection_lines
+from pluralism_local.tui.distribution_pane import distribution_lines, selection_lines, strips
 from pluralism_local.tui.exchange import Exchange, LiveComment
 from pluralism_local.tui.outbox import Outbox
 from pluralism_local.tui.transcript import foot
@@ -202,6 +202,23 @@ LOOK = looks("ab")["b"]
 ESTIMATE = Aggregate(
     ("Yes", "No"), (0.75, 0.25), {"a": (0.5, 0.5), "b": (1.0, 0.0)}, {"a": 0.5, "b": 0.5}, 0.1, 0.56, "exact"
 )
+
+
+def test_each_letter_stands_at_its_communitys_share() -> None:
+    voices = {id: LiveComment(id) for id in ("a", "b")}
+    exchange = Exchange(1, "Why?", "distributional", voices=voices, distribution=ESTIMATE)
+    yes, no = (line.plain for line in strips(exchange, 32, dark=True)[1:])
+    assert yes == f"Yes 0 {'·' * 10}a{'·' * 9}b 100"  # 50 % and 100 % of 21 cells
+    assert no == f"No  0 b{'·' * 9}a{'·' * 10} 100"
+    crowd: dict[str, tuple[float, ...]] = {f"v{number:02d}": (0.5, 0.5) for number in range(24)}
+    even = replace(ESTIMATE, per_community=crowd, weights=dict.fromkeys(crowd, 1 / 24))
+    exchange = Exchange(
+        1, "Why?", "distributional", voices={id: LiveComment(id) for id in crowd}, distribution=even
+    )
+    for width in (24, 34, 60):
+        for line in strips(exchange, width, dark=False):
+            assert cell_len(line.plain) <= width
+    assert set("abcdefghijklmnopqrstuvwx") <= set(strips(exchange, 60, dark=True)[1].plain)
 
 
 def test_a_distribution_has_numbers_what_is_outside_and_each_community_on_demand() -> None:

@@ -76,6 +76,29 @@ def test_one_conversation_through_every_mode() -> None:
     play(scene())
 
 
+@pytest.mark.slow
+def test_positions_and_sources_come_from_the_scorer_that_ships() -> None:
+    async def scene() -> None:
+        app = real(chat_positions="always")
+        async with running(app, (120, 40)) as pilot:
+            exchange = await ask(pilot, app, QUESTION)
+            await until(pilot, lambda: exchange.search == "over")
+            assert exchange.window is not None and exchange.window.method == "entailment"
+            assert result_of(app, exchange.number).window == exchange.window
+            await pilot.press("f6")
+            assert "(words in common)" in screen(app)
+            await until(pilot, lambda: exchange.sources is not None)
+            await until(pilot, lambda: "(what a comment entails)" in screen(app))
+            assert exchange.sources is not None and exchange.sources.measure == "entailment"
+            scores = [near.score for traced in exchange.sources.sentences for near in traced.nearest]
+            assert scores and all(0 <= score <= 1 for score in scores)
+            await pilot.press("escape")
+            again = await ask(pilot, app, "And in universities?")  # the engine answers on
+            assert again.answer
+
+    play(scene())
+
+
 def test_a_follow_up_decodes_no_earlier_turn_again() -> None:
     async def scene() -> None:
         app = real(mode="vanilla")
