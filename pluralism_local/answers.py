@@ -18,6 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from pluralism_local.agreement import Agreement
 from pluralism_local.errors import InvalidInput
 from pluralism_local.evaluation.batch_calls import Failure
 from pluralism_local.evaluation.journal import Journal, Record
@@ -25,7 +26,7 @@ from pluralism_local.evaluation.questions import QuestionBatch, StoredResult
 from pluralism_local.evaluation.runner import CHUNK
 from pluralism_local.evaluation.strict_records import check_records
 from pluralism_local.records import from_record, to_record
-from pluralism_local.results import Aggregate, Comment, Result, Selection
+from pluralism_local.results import Aggregate, Comment, Result, Round, Selection
 
 ANSWERS_FILE = "answers.jsonl"
 
@@ -40,6 +41,8 @@ class Answer:
         distribution: `p[i]` in [0, 1] is the probability of `options[i]` and sums to 1, `per_community` has the same
             after each comment, `entropy_nats` lies in [0, ln n]; None where the answer is a text.
         selection: the community that the LLM chose (steerable, moe); None where none is.
+        rounds: what was said in each round, the first comments as round 0, and what changed; empty without rounds.
+        agreement: how far the voices agree on each statement, the chosen one first; None without a consensus.
         complete: whether nothing failed on the way.
         warnings: sentences about how the answer came to be.
         error: why there is no answer, in a sentence; None if there is one.
@@ -54,6 +57,8 @@ class Answer:
         self.comments: tuple[Comment, ...] = stored.comments
         self.distribution: Aggregate | None = stored.distribution
         self.selection: Selection | None = stored.selection
+        self.rounds: tuple[Round, ...] = stored.rounds
+        self.agreement: Agreement | None = stored.agreement
         self.complete: bool = stored.complete
         self.warnings: tuple[str, ...] = stored.warnings
         self.error: str | None = None if error is None else error["message"]

@@ -13,6 +13,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
@@ -20,7 +21,7 @@ from typing import Self, cast
 from pluralism_local import config, wiring
 from pluralism_local.answers import Answer, Answers
 from pluralism_local.communities import Pool
-from pluralism_local.conversation.ask_builder import build_ask
+from pluralism_local.conversation.ask_builder import build_ask, build_deliberation, find_rule
 from pluralism_local.conversation.asking import run_ask
 from pluralism_local.conversation.engines import open_handles
 from pluralism_local.errors import InvalidInput
@@ -96,6 +97,10 @@ class Session:
         options: Sequence[str] = (),
         attribute: str | None = None,
         system: str | None = None,
+        rounds: int = 0,
+        consensus: str | None = None,
+        alpha: float | None = None,
+        revise: bool = False,
     ) -> Answer:
         """Ask one question, as `plocal ask` does.
 
@@ -105,6 +110,11 @@ class Session:
             options: 2 to 26 answers to weigh (distributional, vanilla and the other baselines).
             attribute: what steerable steers towards, e.g. ``"rural voters"``.
             system: system message of the LLM.
+            rounds: how often the communities hear which positions were taken and comment again, 0 to 5 (overton).
+            consensus: answer with the statement that this rule chooses of what the communities and the LLM propose:
+                maxmin, mean, nash, borda, schulze or w_alpha (overton). None: the LLM writes the answer.
+            alpha: aversion to inequality of w_alpha, 0 to infinity.
+            revise: let the chosen statement be criticised, revised and judged once more.
 
         Raises:
             InvalidInput: a blank question, or something the mode needs is missing. Unsupported: the model cannot do it.
@@ -119,8 +129,11 @@ class Session:
         """
         if self._closed:
             raise _closed()
-        ask = self._ask_of(question, mode, options, attribute, system)
-        *_, result = run_ask(ask, self._handles, warnings=self._warnings)
+        deliberation = build_deliberation(
+            rounds, consensus=consensus is not None, rule=find_rule(consensus), alpha=alpha, revise=revise
+        )
+        ask = replace(self._ask_of(question, mode, options, attribute, system), deliberation=deliberation)
+        *_, result = run_ask(ask, self._handles, warnings=self._warnings, settings=self._settings)
         return Answer(to_record(cast(Result, result)), question)
 
     def ask_many(

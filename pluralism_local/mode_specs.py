@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Literal
 
 ModeName = Literal["overton", "steerable", "distributional", "vanilla", "prompting", "moe"]
-Stage = Literal["comments", "selection", "positions", "answer"]
+Stage = Literal["comments", "selection", "positions", "rounds", "consensus", "answer"]
 
 
 @dataclass(frozen=True, slots=True)

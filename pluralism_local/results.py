@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pluralism_local.agreement import Agreement, Change, JuryStarted, RoundStarted
 from pluralism_local.mode_specs import ModeName
 from pluralism_local.types import DistributionMethod, Finish, ModelInfo, Sampling, Usage
 
@@ -214,6 +215,22 @@ class Draws:
 
 
 @dataclass(frozen=True, slots=True)
+class Round:
+    """What the voices said in a round.
+
+    Attributes:
+        number: 0 for the comments that everything began with.
+        changes: what each voice did that was heard before; none in round 0.
+        window: the positions that they were shown; None in round 0, and where they were shown each other's comments.
+    """
+
+    number: int
+    comments: tuple[Comment, ...]
+    changes: tuple[Change, ...] = ()
+    window: Window | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CommentStarted:
     """A community has read the question and begins to write."""
 
@@ -279,9 +296,11 @@ class Result:
     """The end of a mode's events: everything a front end needs to show or to keep.
 
     Attributes:
-        answer: the LLM's text; for distributional the most probable option's text.
+        answer: the LLM's text; for distributional the most probable option's text, for a jury the chosen statement.
+        comments: the last that each voice said.
         usage: tokens by role, ``"communities"`` and ``"llm"``.
-        seconds: wall time by stage, ``"comments"``, ``"selection"``, ``"positions"``, ``"answer"``, ``"total"``.
+        seconds: wall time by stage, ``"comments"``, ``"selection"``, ``"positions"``, ``"rounds"``,
+            ``"consensus"``, ``"answer"``, ``"total"``.
         prompts: name and version of every prompt used, e.g. ``"overton.synthesis@1"``.
         warnings: sentences for the user.
         complete: False when something was stopped or failed and the rest was kept.
@@ -289,6 +308,8 @@ class Result:
         thought: what the LLM thought before it answered; no part of the answer, nor of the turn.
         window: the positions of the comments; None where nobody looked for them.
         draws: further comments of every voice, and their positions; None where none were drawn.
+        rounds: from the first comments on; empty where nobody commented again.
+        agreement: what the voices made of statements; None where they judged none.
     """
 
     mode: ModeName
@@ -313,6 +334,11 @@ class Result:
     thought: str = ""
     window: Window | None = None
     draws: Draws | None = None
+    rounds: tuple[Round, ...] = ()
+    agreement: Agreement | None = None
 
 
-ModeEvent = CommentStarted | CommentDelta | CommentDone | Selected | AnswerDelta | AnswerWithdrawn | Result
+ModeEvent = (
+    CommentStarted | CommentDelta | CommentDone | RoundStarted | JuryStarted | Selected | AnswerDelta | AnswerWithdrawn
+    | Result
+)  # fmt: skip

@@ -10,31 +10,39 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from pluralism_local import wiring
-from pluralism_local.cli import hub_models, options
+from pluralism_local.cli import deliberation_options, hub_models, options
 from pluralism_local.cli.ask_checks import check_draws, check_traceable
+from pluralism_local.cli.ask_log import logged
 from pluralism_local.cli.draw_cost import DrawCost
 from pluralism_local.cli.exits import ExitCode
 from pluralism_local.cli.interrupt import Interrupt, catching
 from pluralism_local.cli.output import Format, Output
 from pluralism_local.cli.stdin import read_prompt
-from pluralism_local.conversation.ask_builder import AskChoices, build_ask, choose_pool, going_on, to_continue
+from pluralism_local.conversation.ask_builder import (
+    AskChoices,
+    build_ask,
+    build_deliberation,
+    choose_pool,
+    going_on,
+    to_continue,
+)
 from pluralism_local.conversation.engines import Handles, open_handles
-from pluralism_local.conversation.history_log import ConversationLog, HistoryLog
-from pluralism_local.errors import Cancelled, PlocalError
+from pluralism_local.errors import Cancelled
 from pluralism_local.mode_specs import SPECS
 from pluralism_local.results import Result
 
 if TYPE_CHECKING:
+    from pluralism_local.agreement import Deliberation
     from pluralism_local.cli.live_view import LiveView
     from pluralism_local.config import Settings
+    from pluralism_local.conversation.history_log import ConversationLog
     from pluralism_local.history import Conversation
     from pluralism_local.modes import Ask
 
@@ -50,6 +58,7 @@ Examples:
   plocal ask --dry-run "Is tipping fair?"
   plocal ask --trace "Is tipping fair?"
   plocal ask --draws 8 --comment-max-tokens 60 "Is tipping fair?"
+  plocal ask --rounds 1 --consensus --rule nash "Is tipping fair?"
   plocal ask -c "And for waiters?"
 
 \b
@@ -75,7 +84,7 @@ class AskOptions:
 
     Attributes:
         answers: those to weigh.
-        positions, prompts, draws: as in `Ask`.
+        positions, prompts, draws, deliberation: as in `Ask`.
         whole, thoughts, trace, usage: what is shown beside the answer.
         conversation: the one to go on with; None for a new one.
     """
@@ -91,6 +100,7 @@ class AskOptions:
     positions: bool
     prompts: Literal["own", "paper"]
     draws: int
+    deliberation: Deliberation
     dry_run: bool
     force: bool
     conversation: Conversation | None
@@ -129,6 +139,11 @@ def ask(
     positions: options.Positions = False,
     prompts: options.Prompts = "paper",
     draws: options.Draws = 0,
+    rounds: deliberation_options.Rounds = 0,
+    consensus: deliberation_options.Consensus = False,
+    rule: deliberation_options.ConsensusRule = None,
+    alpha: deliberation_options.Alpha = None,
+    revise: deliberation_options.Revise = False,
     usage: options.ShowUsage = False,
     dry_run: options.DryRun = False,
     offline: options.Offline = None,
@@ -173,6 +188,7 @@ def ask(
         positions=positions,
         prompts=prompts,
         draws=draws,
+        deliberation=build_deliberation(rounds, consensus=consensus, rule=rule, alpha=alpha, revise=revise),
         dry_run=dry_run,
         force=force,
         conversation=going_on_with,
@@ -201,6 +217,7 @@ def _answer(out: Output, settings: Settings, chosen: AskOptions, question: str, 
         positions=chosen.positions,
         prompts=chosen.prompts,
         draws=chosen.draws,
+        deliberation=chosen.deliberation,
     )
     with (
         catching(out) as interrupt,
@@ -218,15 +235,17 @@ def _answer(out: Output, settings: Settings, chosen: AskOptions, question: str, 
             from pluralism_local.cli.dry_run import show_plan
 
             if task.wants_window:
-                task = replace(task, positions=False, prompts="paper")
+                deliberation = replace(task.deliberation, hears="comments")
+                task = replace(task, positions=False, prompts="paper", deliberation=deliberation)
                 warnings.append(
-                    "What positions are asked about follows from the comments: the plan leaves it out."
+                    "What positions are asked about follows from the comments: the plan leaves it out, and in rounds "
+                    "shows the voices each other's comments instead."
                 )
             show_plan(out, task, handles, warnings)
         else:
             if task.draws:
                 out.note(f"--draws {task.draws}: {DrawCost.of(task).sentence}")
-            with _logged(out, task, settings, conversation.id if conversation else None) as log:
+            with logged(out, task, settings, conversation.id if conversation else None) as log:
                 interrupt.graceful = True
                 _run(out, settings, task, handles, chosen, warnings, interrupt, log)
             hub_models.advise(out, settings)
@@ -283,42 +302,6 @@ def _is_worth_keeping(result: Result) -> bool:
     """Whether there is anything of a stopped ask."""
     has_comments = any(comment.text.strip() for comment in result.comments)
     return has_comments or bool(result.answer.strip()) or result.distribution is not None
-
-
-@contextmanager
-def _logged(
-    out: Output, task: Ask, settings: Settings, conversation: str | None
-) -> Iterator[ConversationLog]:
-    """Keep what happens in the block, if the settings say so, as a turn of `conversation` or of a new one.
-
-    An ask never fails for the history's sake: what went wrong with it is told at the end.
-    """
-    sentences: list[str] = []
-    history = HistoryLog(
-        None,
-        writing=settings.logging,
-        tell=sentences.append,
-        given_up=lambda error: sentences.append(
-            f"This was not logged. {error.message} {error.hint}".rstrip()
-        ),
-    )
-    log = ConversationLog(history, conversation)
-    try:
-        log.begin(task, settings)
-        yield log
-    except PlocalError as error:
-        if isinstance(error, Cancelled):
-            log.stop()
-        else:
-            log.fail(error.message)
-        raise
-    except BaseException:
-        log.stop()
-        raise
-    finally:
-        history.close()
-        for sentence in sentences:
-            out.warn(sentence)
 
 
 def _view_of(out: Output, task: Ask, chosen: AskOptions) -> LiveView:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +94,45 @@ def _text(
             adapter = f"{sha256[:12]} at {scale:g}" if sha256 is not None and scale is not None else "none"
             rows.append([member.community.id, f"{member.weight:.3f}", adapter])
         blocks.append(table(rows, ["community", "weight", "adapter"]))
-    return [*blocks, *(_step(out, number, step) for number, step in enumerate(steps, 1))]
+    blocks.append(_counts(steps))
+    return [*blocks, *_steps(out, steps)]
+
+
+def _counts(steps: list[RehearsedStep]) -> str:
+    """What is decoded at most, by who writes or is weighed."""
+    kinds: dict[tuple[str, str], list[RehearsedStep]] = {}
+    for step in steps:
+        kinds.setdefault((step.role, "weigh" if step.max_tokens is None else "write"), []).append(step)
+    rows = [
+        [
+            role,
+            kind,
+            f"{len(alike):,}",
+            "unknown"
+            if any(step.tokens is None for step in alike)
+            else f"{sum((step.tokens or 0) + step.upto for step in alike):,}",
+            f"{sum(step.max_tokens or 0 for step in alike):,}",
+        ]
+        for (role, kind), alike in kinds.items()
+    ]
+    return table(rows, ["role", "does", "requests", "prompt tokens at most", "new tokens at most"])
+
+
+def _steps(out: Output, steps: list[RehearsedStep]) -> Iterator[str]:
+    """Every request; of many that voices are weighed by, the first two, which differ in the order of the answers."""
+    for number, step in enumerate(steps, 1):
+        before = steps[max(0, number - 3) : number - 1]
+        if (
+            step.role == "communities"
+            and step.options
+            and len(before) == 2
+            and all(it.options for it in before)
+        ):
+            if number == len(steps) or not steps[number].options:
+                alike = sum(it.role == "communities" and bool(it.options) for it in steps)
+                yield f"… and {alike - 2:,} more like the last two, for every voice and statement"
+            continue
+        yield _step(out, number, step)
 
 
 def _step(out: Output, number: int, step: RehearsedStep) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pluralism_local.config import Loaded
 
 
-def _option(*names: str, help: str, default: str = "off", metavar: str | None = None) -> Any:
+def option(*names: str, help: str, default: str = "off", metavar: str | None = None) -> Any:
     """A typer option with its variable, and its default as the last words of the help."""
     long = next(name for name in names if name.startswith("--")).split("/")[0]
     variable = "PLOCAL_" + long.removeprefix("--").replace("-", "_").upper()
@@ -88,7 +88,7 @@ def remarks(loaded: Loaded) -> tuple[str, ...]:
 
 Model = Annotated[
     str | None,
-    _option(
+    option(
         "-m",
         "--model",
         default=STARTER,
@@ -98,7 +98,7 @@ Model = Annotated[
 ]
 CommunitiesModel = Annotated[
     str | None,
-    _option(
+    option(
         "--communities-model",
         default="the LLM; a local model when the LLM is remote",
         metavar="NAME",
@@ -107,7 +107,7 @@ CommunitiesModel = Annotated[
 ]
 Mode = Annotated[
     str | None,
-    _option(
+    option(
         "--mode",
         default=DEFAULT,
         metavar="MODE",
@@ -117,7 +117,7 @@ Mode = Annotated[
 ]
 PoolName = Annotated[
     str | None,
-    _option(
+    option(
         "--pool",
         default="perspectives",
         metavar="ID|FILE",
@@ -126,7 +126,7 @@ PoolName = Annotated[
 ]
 CommunityNames = Annotated[
     list[str] | None,
-    _option(
+    option(
         "-p",
         "--community",
         default="the pool",
@@ -137,7 +137,7 @@ CommunityNames = Annotated[
 ]
 Attribute = Annotated[
     str | None,
-    _option(
+    option(
         "--attribute",
         default="none",
         metavar="TEXT",
@@ -155,14 +155,14 @@ AnswerOptions = Annotated[
 ]
 System = Annotated[
     str | None,
-    _option("-s", "--system", default="none", metavar="TEXT", help="A system prompt for the LLM's answer."),
+    option("-s", "--system", default="none", metavar="TEXT", help="A system prompt for the LLM's answer."),
 ]
 Seed = Annotated[
-    int | None, _option("--seed", default="0", metavar="N", help="Same seed, machine and options: same text.")
+    int | None, option("--seed", default="0", metavar="N", help="Same seed, machine and options: same text.")
 ]
 Temperature = Annotated[
     float | None,
-    _option(
+    option(
         "--temperature",
         default="0 (greedy)",
         metavar="X",
@@ -171,22 +171,22 @@ Temperature = Annotated[
 ]
 TopP = Annotated[
     float | None,
-    _option("--top-p", default="1", metavar="X", help="Of the answer: keep the smallest set of this mass."),
+    option("--top-p", default="1", metavar="X", help="Of the answer: keep the smallest set of this mass."),
 ]
 MaxTokens = Annotated[
-    int | None, _option("--max-tokens", default="512", metavar="N", help="New tokens of the answer at most.")
+    int | None, option("--max-tokens", default="512", metavar="N", help="New tokens of the answer at most.")
 ]
 CommentMaxTokens = Annotated[
     int | None,
-    _option("--comment-max-tokens", default="200", metavar="N", help="New tokens of each comment at most."),
+    option("--comment-max-tokens", default="200", metavar="N", help="New tokens of each comment at most."),
 ]
 CtxSize = Annotated[
     int | None,
-    _option("--ctx-size", default="the model's own", metavar="N", help="Tokens of context to use."),
+    option("--ctx-size", default="the model's own", metavar="N", help="Tokens of context to use."),
 ]
 GpuLayers = Annotated[
     str | None,
-    _option(
+    option(
         "-ngl",
         "--gpu-layers",
         default="auto",
@@ -195,25 +195,25 @@ GpuLayers = Annotated[
     ),
 ]
 Threads = Annotated[
-    int | None, _option("--threads", default="the physical cores", metavar="N", help="CPU threads.")
+    int | None, option("--threads", default="the physical cores", metavar="N", help="CPU threads.")
 ]
 Template = Annotated[
     Literal["auto", "none"] | None,
-    _option(
+    option(
         "--template",
         default="auto",
         help="The model's own chat template, or none: questions and answers as plain text.",
     ),
 ]
-Json = Annotated[bool, _option("--json", help="One JSON object on stdout.")]
-AskJson = Annotated[bool, _option("--json", help="Short for --format json, and wins over --format.")]
+Json = Annotated[bool, option("--json", help="One JSON object on stdout.")]
+AskJson = Annotated[bool, option("--json", help="Short for --format json, and wins over --format.")]
 AskFormat = Annotated[
     Literal["text", "md", "json", "jsonl"],
-    _option("--format", default="text", help="What stdout carries; jsonl streams events, the object last."),
+    option("--format", default="text", help="What stdout carries; jsonl streams events, the object last."),
 ]
 Stream = Annotated[
     bool,
-    _option(
+    option(
         "--stream/--no-stream",
         default="on",
         help="Write the answer as it comes, or all at once. Nothing changes for json; jsonl always streams.",
@@ -221,7 +221,7 @@ Stream = Annotated[
 ]
 ReadStdin = Annotated[
     bool | None,
-    _option(
+    option(
         "--stdin/--no-stdin",
         default="as said below",
         help="Wait for the end of stdin however long it takes, or leave it alone.",
@@ -229,20 +229,20 @@ ReadStdin = Annotated[
 ]
 ShowComments = Annotated[
     bool,
-    _option(
+    option(
         "--show-comments", help="Whole comments, not their first words, and each community's distribution."
     ),
 ]
 Positions = Annotated[
     bool,
-    _option(
+    option(
         "--positions/--no-positions",
         help="overton: also show which positions the comments take, who holds them, and what the answer leaves out.",
     ),
 ]
 Draws = Annotated[
     int,
-    _option(
+    option(
         "--draws",
         default="0: none",
         metavar="N",
@@ -252,7 +252,7 @@ Draws = Annotated[
 ]
 Prompts = Annotated[
     Literal["own", "paper"],
-    _option(
+    option(
         "--prompts",
         default="paper",
         metavar="own|paper",
@@ -262,22 +262,22 @@ Prompts = Annotated[
 ]
 Trace = Annotated[
     bool,
-    _option(
+    option(
         "--trace",
         help="overton: for each sentence of the answer the comment whose words come nearest to it, with the cosine "
         "of content words (0 to 1; not of meaning).",
     ),
 ]
 ShowThoughts = Annotated[
-    bool, _option("--thoughts", help="Also show what a model thought before it spoke. JSON always has it.")
+    bool, option("--thoughts", help="Also show what a model thought before it spoke. JSON always has it.")
 ]
-ShowUsage = Annotated[bool, _option("-u", "--usage", help="Tokens and seconds on stderr.")]
+ShowUsage = Annotated[bool, option("-u", "--usage", help="Tokens and seconds on stderr.")]
 DryRun = Annotated[
-    bool, _option("--dry-run", help="Print the plan with its prompts and token counts; decode nothing.")
+    bool, option("--dry-run", help="Print the plan with its prompts and token counts; decode nothing.")
 ]
 Samples = Annotated[
     int | None,
-    _option(
+    option(
         "--samples",
         default="0: refuse",
         metavar="N",
@@ -286,16 +286,16 @@ Samples = Annotated[
 ]
 Offline = Annotated[
     bool | None,
-    _option("--offline", help="Never touch the network; a remote model must then be on this machine."),
+    option("--offline", help="Never touch the network; a remote model must then be on this machine."),
 ]
 Force = Annotated[
     bool,
-    _option("--force", help="Use adapters made for another base model; the result carries a warning."),
+    option("--force", help="Use adapters made for another base model; the result carries a warning."),
 ]
-NoLog = Annotated[bool, _option("-n", "--no-log", help="Keep nothing of this in the history.")]
+NoLog = Annotated[bool, option("-n", "--no-log", help="Keep nothing of this in the history.")]
 Continue = Annotated[
     bool,
-    _option(
+    option(
         "-c",
         "--continue",
         help="Go on with the latest conversation, in its mode and with its pool, attribute and system prompt "
@@ -304,7 +304,7 @@ Continue = Annotated[
 ]
 ConversationId = Annotated[
     str | None,
-    _option(
+    option(
         "--conversation",
         default="a new one",
         metavar="ID",

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from pluralism_local.agreement import Agreement
 from pluralism_local.cli.result_text import (
     DRAWN,
     HEADING,
     POSITIONS,
+    ROUNDS,
     agreement,
     chosen,
     facts,
@@ -19,6 +21,10 @@ from pluralism_local.cli.result_text import (
     source,
     whose,
 )
+from pluralism_local.deliberation.summary import headline
+from pluralism_local.deliberation.summary import remarks as remarks_on_choice
+from pluralism_local.deliberation.tables import markdown as ranking
+from pluralism_local.deliberation.tables import rounds
 from pluralism_local.display.figures import percent
 from pluralism_local.display.markdown import closing, inline, quote
 from pluralism_local.modes.aggregate import is_stand_in
@@ -57,6 +63,10 @@ class MarkdownLayout:
             yield self._estimate(result.distribution)
             if whole and result.distribution.per_community and not is_stand_in(result.distribution):
                 yield _per_community(result.distribution)
+        if result.agreement is not None:
+            yield _agreed(result.agreement)
+        if len(result.rounds) > 1:
+            yield f"### {ROUNDS}\n\n{rounds(result.rounds)}"
         if result.window is not None and result.window.positions:
             yield _positions(result.window)
         if result.draws is not None and result.draws.positions:
@@ -74,6 +84,11 @@ class MarkdownLayout:
         rows = [(inline(option), share(aggregate, index)) for index, option in enumerate(aggregate.options)]
         parts = [f"**{HEADING}**{about}", _table(("option", "estimate"), rows), facts(aggregate, ", ")]
         return "\n\n".join([*parts, *([inline(agreed)] if (agreed := agreement(aggregate)) else [])])
+
+
+def _agreed(agreement: Agreement) -> str:
+    notes = "\n".join(f"- {inline(line)}" for line in remarks_on_choice(agreement))
+    return f"**{inline(headline(agreement))}**\n\n{ranking(agreement)}\n\n{notes}"
 
 
 def _positions(window: Window) -> str:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from pluralism_local.cli.output import Output, table
 from pluralism_local.display.figures import BLOCK, bar, cells, clean, many, one_line, padded, percent
 from pluralism_local.modes.aggregate import NO_ESTIMATE, is_stand_in, unanimous
-from pluralism_local.results import Aggregate, Comment, Draws, Result, Selection, Window
+from pluralism_local.results import Aggregate, Comment, Draws, Result, Round, Selection, Window
 from pluralism_local.types import Usage
 
 if TYPE_CHECKING:
+    from pluralism_local.agreement import Agreement
     from pluralism_local.communities import Pool
     from pluralism_local.conversation.trace import Traced
 
@@ -25,6 +26,7 @@ _BAR = 28
 _LABEL = 36
 _WORDS = 72
 _MATRIX = 78
+_CLAIM = 60
 
 
 class TextLayout:
@@ -62,6 +64,10 @@ class TextLayout:
             yield self._estimate(result.distribution)
             if whole and result.distribution.per_community and not is_stand_in(result.distribution):
                 yield per_community(result.distribution)
+        if result.agreement is not None:
+            yield self._agreed(result.agreement)
+        if len(result.rounds) > 1:
+            yield self._rounds(result.rounds)
         if result.window is not None and result.window.positions:
             yield self._positions(result.window, result.comments)
         if result.draws is not None and result.draws.positions:
@@ -70,6 +76,37 @@ class TextLayout:
             yield self._heard(result.comments, whole)
         if self._trace and result.answer.strip():
             yield self._traced(result)
+
+    def _agreed(self, agreement: Agreement) -> str:
+        """Whether it is a consensus, and the ranking that it comes from."""
+        from pluralism_local.deliberation.summary import headline, remarks
+        from pluralism_local.deliberation.tables import text
+
+        dot = " · " if self._out.unicode else ", "
+        lines = [
+            *wrap(headline(agreement), _MATRIX),
+            "",
+            *(f"  {line}".rstrip() for line in text(agreement, _MATRIX)),
+        ]
+        notes = (f"  {line}" for remark in remarks(agreement, dot=dot) for line in wrap(remark, _MATRIX))
+        first, *others = lines
+        return self._plain("\n".join([self._out.bold(first), *others, "", *notes]))
+
+    def _rounds(self, rounds: Sequence[Round]) -> str:
+        """What each voice did in each round."""
+        from pluralism_local.deliberation.summary import changes, shown, tally
+
+        lines = [self._out.bold(ROUNDS)]
+        for round in rounds[1:]:
+            lines.append(f"  {tally(round)}")
+            lines += [f"    {claim}" for claim in shown(round, _CLAIM)]
+            width = max((len(voice) for voice, _ in changes(round)), default=0)
+            lines += [f"    {voice.ljust(width)}  {words}" for voice, words in changes(round)]
+        return "\n".join(lines)
+
+    def _plain(self, text: str) -> str:
+        """`text` with letters that this terminal has."""
+        return text if self._out.unicode else text.replace("α", "alpha").replace("∞", "infinity")
 
     def _positions(self, window: Window, comments: Sequence[Comment]) -> str:
         """The matrix, and what is to be said of it."""
@@ -155,6 +192,7 @@ def source(traced: Traced) -> str:
     return f'{best.score:.2f}  {best.community}: "{first_words(best.sentence)}"'
 
 
+ROUNDS = "Rounds, as a model reads the comments"
 POSITIONS = "Positions, as a model reads the comments"
 DRAWN = "Drawn comments, model estimate, not a survey of people"
 HEADING = "Model estimate, not a survey of people"

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from pluralism_local import wiring
-from pluralism_local.errors import InvalidInput, NotFound
+from pluralism_local.agreement import ALONE, Deliberation, Rule
+from pluralism_local.errors import InvalidInput, NotFound, did_you_mean
 from pluralism_local.mode_specs import SPECS
 
 if TYPE_CHECKING:
@@ -39,6 +40,57 @@ class AskChoices:
     weights: tuple[float, ...] = ()
     attribute: str | None = None
     system: str | None = None
+
+
+MOST_ROUNDS = 5
+"""Each takes as long as the first comments; voices that have not moved by then hardly will."""
+
+
+def build_deliberation(
+    rounds: int = 0,
+    *,
+    consensus: bool = False,
+    rule: Rule | None = None,
+    alpha: float | None = None,
+    revise: bool = False,
+) -> Deliberation:
+    """What the voices do with each other's comments.
+
+    Args:
+        rule: maxmin where none is given, or w_alpha where `alpha` is.
+        alpha: ≥ 0, also infinite.
+
+    Raises:
+        InvalidInput: out of range, or given without what it belongs to.
+    """
+    if not 0 <= rounds <= MOST_ROUNDS:
+        raise InvalidInput(
+            f"There can be 0 to {MOST_ROUNDS} rounds, got {rounds}.", "Give fewer with --rounds."
+        )
+    given = {"--rule": rule is not None, "--alpha": alpha is not None, "--revise": revise}
+    if not consensus:
+        if extra := [name for name, is_given in given.items() if is_given]:
+            raise InvalidInput(f"{extra[0]} belongs to a consensus.", "Add --consensus, or leave it out.")
+        return Deliberation(rounds)
+    if alpha is not None and not alpha >= 0:
+        raise InvalidInput(
+            f"α must be 0 or more, got {alpha}.", "Use 0 for the mean, inf for the smallest score."
+        )
+    if alpha is not None and rule not in (None, "w_alpha"):
+        raise InvalidInput(f"The rule {rule} has no α.", "Use --rule w_alpha, or leave out --alpha.")
+    if rule == "w_alpha" and alpha is None:
+        raise InvalidInput("The rule w_alpha needs an α.", "Add e.g. --alpha 2.")
+    return Deliberation(rounds, rule or ("maxmin" if alpha is None else "w_alpha"), alpha, revise)
+
+
+def find_rule(name: str | None) -> Rule | None:
+    """The rule of this name.
+
+    Raises: InvalidInput for none such.
+    """
+    if name is None or name in get_args(Rule):
+        return cast("Rule | None", name)
+    raise InvalidInput(f"There is no rule '{name}'.", did_you_mean(name, get_args(Rule)))
 
 
 def going_on(
@@ -125,6 +177,7 @@ def build_ask(
     positions: bool = False,
     prompts: Literal["own", "paper"] = "paper",
     draws: int = 0,
+    deliberation: Deliberation = ALONE,
     retries: int = 0,
     keep: bool = False,
 ) -> Ask:
@@ -156,4 +209,5 @@ def build_ask(
         positions=positions and together,
         prompts=prompts if together else "paper",
         draws=draws if together else 0,
+        deliberation=deliberation,
     )

@@ -44,7 +44,7 @@ class RehearsedStep:
     Attributes:
         role: which of the two handles would serve it.
         tokens: length of the prompt; None where the engine cannot count.
-        upto: tokens by which comments can lengthen it beyond their placeholders; 0 for communities.
+        upto: tokens by which comments can lengthen it beyond their placeholders; 0 where there are none.
         max_tokens: new tokens at most; None for a choice among `options`.
     """
 
@@ -114,8 +114,8 @@ class Rehearsal(Borrowed):
         tokens = self._engine.count_tokens(messages, adapter) if counts else None
         comments = sum(len(_PLACEHOLDER.findall(message.content)) for message in messages)
         longest = max((step.max_tokens or 0 for step in self._steps if step.role == "communities"), default=0)
-        upto = comments * longest if self._role == "llm" else 0
-        self._steps.append(RehearsedStep(self._role, messages, adapter, tokens, upto, max_tokens, options))
+        step = RehearsedStep(self._role, messages, adapter, tokens, comments * longest, max_tokens, options)
+        self._steps.append(step)
 
 
 def rehearse(ask: Ask, llm: LanguageModel, communities: LanguageModel) -> tuple[list[RehearsedStep], Result]:
@@ -135,7 +135,9 @@ def rehearse(ask: Ask, llm: LanguageModel, communities: LanguageModel) -> tuple[
         last = event
     if not isinstance(last, Result):
         raise TypeError("a mode ends with a Result")
-    return steps, replace(last, answer="", comments=(), selection=None, distribution=None)
+    return steps, replace(
+        last, answer="", comments=(), selection=None, distribution=None, rounds=(), agreement=None
+    )
 
 
 def _uniform(options: tuple[str, ...]) -> OptionDistribution:

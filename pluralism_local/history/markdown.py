@@ -8,8 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pluralism_local.deliberation.summary import headline
+from pluralism_local.deliberation.summary import remarks as remarks_on_choice
+from pluralism_local.deliberation.tables import markdown as ranking
+from pluralism_local.deliberation.tables import rounds
 from pluralism_local.display.figures import clean, percent
 from pluralism_local.display.markdown import closing, inline, quote
+from pluralism_local.history import reading
 from pluralism_local.history.reading import (
     Bar,
     comments,
@@ -48,6 +53,10 @@ def _turn(turn: StoredTurn) -> Iterator[str]:
     bars = distribution(turn)
     if bars:
         yield _table(bars)
+    if (agreement := reading.agreement(turn)) is not None:
+        yield f"**{inline(headline(agreement))}**"
+        yield ranking(agreement)
+        yield "\n".join(f"- {inline(line)}" for line in remarks_on_choice(agreement))
     if (positions := window(turn)) is not None:
         yield "### Positions"
         yield markdown(positions)
@@ -56,6 +65,9 @@ def _turn(turn: StoredTurn) -> Iterator[str]:
         yield "### Drawn comments"
         yield shares.markdown(drawn)
         yield "\n".join(f"- {inline(line)}" for line in shares.notes(drawn))
+    if held := reading.rounds(turn):
+        yield "### Rounds"
+        yield rounds(held)
     turn_comments = comments(turn)
     if turn_comments:
         yield "### Heard"

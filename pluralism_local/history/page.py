@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from pluralism_local.deliberation.page import ranking, rounds
 from pluralism_local.display.figures import percent
 from pluralism_local.display.html import escape
 from pluralism_local.display.voices import Look, looks
+from pluralism_local.history import reading
 from pluralism_local.history.reading import (
     Bar,
     comments,
@@ -68,10 +70,14 @@ def _turn(turn: StoredTurn) -> str:
             annotated(turn.answer, positions, pool) if positions and marked else escape(turn.answer.strip())
         )
         parts.append(f'<div class="text answer" dir="auto">{answer}</div>')
+    if (agreement := reading.agreement(turn)) is not None:
+        parts.append(ranking(agreement))
     if positions is not None:
         parts.append(table(positions, pool))
     if (drawn := draws(turn)) is not None:
         parts.append(shares.table(drawn))
+    if held := reading.rounds(turn):
+        parts.append(rounds(held))
     if bars := distribution(turn):
         parts.append(_bars(bars))
     named = looks(pool)

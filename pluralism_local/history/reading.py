@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from pluralism_local.agreement import Agreement
 from pluralism_local.history.values import StoredTurn
 from pluralism_local.modes.aggregate import is_stand_in
 from pluralism_local.records import from_record
-from pluralism_local.results import Comment, Draws, Window
+from pluralism_local.results import Comment, Draws, Round, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,16 @@ def draws(turn: StoredTurn) -> Draws | None:
     """Its drawn comments with their positions; None without any."""
     drawn = from_record(turn.record).draws
     return drawn if drawn is not None and drawn.positions else None
+
+
+def rounds(turn: StoredTurn) -> tuple[Round, ...]:
+    """Its rounds, the first comments as round 0; none where nobody commented again."""
+    return from_record(turn.record).rounds
+
+
+def agreement(turn: StoredTurn) -> Agreement | None:
+    """What the voices made of statements; None where they judged none."""
+    return from_record(turn.record).agreement
 
 
 def state(turn: StoredTurn) -> str:

@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from pluralism_local.agreement import ALONE, Deliberation
 from pluralism_local.communities import Pool
 from pluralism_local.errors import InvalidInput
 from pluralism_local.mode_specs import ModeName
@@ -50,6 +51,7 @@ class Ask:
         prompts: "paper" for the published prompt; "own" for an answer built from the positions, which names its
             sources, where the LLM can write it: not a base model, nor the starter.
         draws: comments to draw of every community, whose positions are counted (overton); 0 for the one that it makes.
+        deliberation: whether voices answer each other, and whether they choose the answer among statements (overton).
         keep: a next turn may follow, so the engine is asked to keep every voice's sequence. That takes memory
             (23 kB a token with the starter model), so an ask that stands alone leaves it off.
     """
@@ -68,6 +70,7 @@ class Ask:
     positions: bool = False
     prompts: Literal["own", "paper"] = "paper"
     draws: int = 0
+    deliberation: Deliberation = ALONE
 
     @property
     def question(self) -> str:
@@ -81,8 +84,13 @@ class Ask:
 
     @property
     def wants_window(self) -> bool:
-        """Whether it wants the positions of the comments, to show them or to build the answer from them."""
-        return self.positions or self.prompts == "own"
+        """Whether it wants the comments' positions, to show them, to build the answer from them or to hold rounds."""
+        return self.positions or self.prompts == "own" or self.voices_hear_positions
+
+    @property
+    def voices_hear_positions(self) -> bool:
+        """Whether there are rounds in which positions are shown."""
+        return self.deliberation.rounds > 0 and self.deliberation.hears == "positions"
 
     @property
     def looks_for_positions(self) -> bool:

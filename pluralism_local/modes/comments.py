@@ -13,7 +13,7 @@ Empty, cut-off and stopped comments stay in the result, each kind with a warning
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Literal
@@ -24,9 +24,10 @@ from pluralism_local.errors import PlocalError, Unsupported
 from pluralism_local.modes.ask import Ask
 from pluralism_local.modes.fit_context import generated, leave_out
 from pluralism_local.modes.result_builder import ResultBuilder
-from pluralism_local.modes.steps import Voice
+from pluralism_local.modes.steps import Cue, Voice
 from pluralism_local.modes.thinking import only_thought
-from pluralism_local.results import Comment, CommentDelta, CommentDone, CommentStarted
+from pluralism_local.prompts import recurring
+from pluralism_local.results import Comment, CommentDelta, CommentDone, CommentStarted, ModeEvent
 from pluralism_local.types import (
     Completion,
     Message,
@@ -77,36 +78,43 @@ def comment_seed(seed: int, community: str, number: int = 1) -> int:
 
 def write_comments(
     draft: ResultBuilder,
-    voices: Sequence[Voice],
-    text: str,
+    cues: Sequence[Cue],
     *,
     communities: LanguageModel,
     should_stop: ShouldStop,
-) -> Iterator[CommentStarted | CommentDelta | CommentDone]:
-    """Let every voice comment on `text`, in one call; fills `draft.comments` in the voices' order.
+    number: int = 0,
+) -> Generator[ModeEvent, None, list[Comment]]:
+    """Let every voice comment on its cue, in one call; `draft.comments` has the last of each, in the voices' order.
 
     When stopped, or when the model fails after something was said, the draft is marked incomplete and keeps that.
+
+    Args:
+        number: of the round; 0 for the first comments.
+
+    Returns: the comments of this call, in the voices' order.
     """
     sampling = draft.comment_sampling or draft.ask.comment
-    for voice in voices:
-        thread = partial(_messages, draft.ask, voice, text)
-        leave_out(draft, voice.id, communities, thread, sampling.max_tokens)
+    voices = [cue.voice for cue in cues]
+    for cue in cues:
+        draft.used(cue.wording.prompt)
+        leave_out(draft, cue.voice.id, communities, partial(thread, draft.ask, cue), sampling.max_tokens)
 
     def requests() -> list[Request]:
-        return [_request(draft, voice, text, sampling) for voice in voices]
+        return [_request(draft, cue, sampling, f":round {number}" if number else "") for cue in cues]
 
+    before = list(draft.comments)
     done: dict[int, Comment] = {}
-    texts = ["" for _ in voices]
-    names = [voice.id for voice in voices]
+    texts = ["" for _ in cues]
 
     def finished(index: int, completion: Completion) -> CommentDone:
         done[index] = _comment(voices[index], completion)
-        draft.comments = [done[position] for position in sorted(done)]
+        draft.comments = latest(before, [done[position] for position in sorted(done)])
         draft.spend("communities", completion.usage)
         return CommentDone(done[index])
 
-    with draft.timed("comments"):
+    with draft.timed("rounds" if number else "comments"):
         try:
+            names = [voice.id for voice in voices]
             for event in generated(draft, communities, names, requests, should_stop=should_stop):
                 voice = voices[event.index]
                 match event:
@@ -119,7 +127,7 @@ def write_comments(
                         texts[event.index] = ""
                     case TextDone():
                         if event.completion.finish != "cancelled":
-                            draft.spoke(voice.id, text, event.completion.text)
+                            draft.spoke(voice.id, cues[event.index].wording.text, event.completion.text)
                         yield finished(event.index, event.completion)
         except PlocalError as error:
             if not any(text_so_far.strip() for text_so_far in texts):
@@ -128,36 +136,44 @@ def write_comments(
                 if index not in done and text_so_far.strip():
                     yield finished(index, Completion(text_so_far, "cancelled", Usage(), 0.0))
             draft.fail(error)
-    _report(draft, sampling)
-    if should_stop() or any(comment.problem == "stopped" for comment in draft.comments):
+    comments = [done[index] for index in sorted(done)]
+    draft.heard(comments)
+    _report(draft, comments, sampling, number)
+    if should_stop() or any(comment.problem == "stopped" for comment in comments):
         draft.stop()
+    return comments
+
+
+def latest(before: Sequence[Comment], comments: Sequence[Comment]) -> list[Comment]:
+    """The last whole comment of each voice: what it said in a round, unless it was silent or stopped there."""
+    if not before:
+        return list(comments)
+    newer = {comment.community: comment for comment in comments if comment.problem in (None, "cut off")}
+    return [newer.get(comment.community, comment) for comment in before]
 
 
 def draw_comments(
     draft: ResultBuilder,
-    voices: Sequence[Voice],
-    text: str,
+    cues: Sequence[Cue],
     times: int,
     *,
     communities: LanguageModel,
     should_stop: ShouldStop,
 ) -> dict[str, tuple[str, ...]] | None:
-    """`times` further comments of every voice on `text`, drawn in one call, by community and stripped.
+    """`times` further comments of every voice on its cue, drawn in one call, by community and stripped.
 
     Returns:
         None when stopped, which the draft then says.
     """
     sampling = draft.comment_sampling or draft.ask.comment
-    drawn = [(voice, number) for number in range(2, times + 2) for voice in voices]
+    drawn = [(cue, number) for number in range(2, times + 2) for cue in cues]
 
     def requests() -> list[Request]:
-        return [
-            replace(_request(draft, voice, text, sampling, number), keep=False) for voice, number in drawn
-        ]
+        return [replace(_request(draft, cue, sampling, "", number), keep=False) for cue, number in drawn]
 
     texts = ["" for _ in drawn]
     with draft.timed("comments"):
-        names = [voice.id for voice in voices]
+        names = [cue.voice.id for cue in cues]
         for event in generated(draft, communities, names, requests, should_stop=should_stop):
             if isinstance(event, TextDone):
                 texts[event.index] = event.completion.text.strip()
@@ -168,27 +184,37 @@ def draw_comments(
         draft.stop_draws()
     if not draft.complete:
         return None
-    by_voice: dict[str, list[str]] = {voice.id: [] for voice in voices}
-    for (voice, _), drawn_text in zip(drawn, texts, strict=True):
-        by_voice[voice.id].append(drawn_text)
+    by_voice: dict[str, list[str]] = {cue.voice.id: [] for cue in cues}
+    for (cue, _), drawn_text in zip(drawn, texts, strict=True):
+        by_voice[cue.voice.id].append(drawn_text)
     return {voice: tuple(row) for voice, row in by_voice.items()}
 
 
 def add_comments(draft: ResultBuilder, completions: Sequence[tuple[Voice, Completion]]) -> None:
     """Take comments that somebody else asked for, in the voices' order, and warn of what is wrong with them."""
     draft.comments = [_comment(voice, completion) for voice, completion in completions]
-    _report(draft, draft.comment_sampling or draft.ask.comment)
+    _report(draft, draft.comments, draft.comment_sampling or draft.ask.comment)
 
 
-def _messages(ask: Ask, voice: Voice, text: str, left_out: int) -> tuple[Message, ...]:
+def thread(ask: Ask, cue: Cue, left_out: int) -> tuple[Message, ...]:
+    """What the cue's voice sees: its persona, the conversation, what it said before in this ask, and the cue.
+
+    Args:
+        left_out: how many of the conversation's oldest turns it does not see.
+    """
+    voice, text = cue.voice, cue.wording.text
     persona = None if voice.adapter else voice.member.community.message(ask.opening)
-    return ask.thread(voice.id, text, persona, left_out)
+    if not cue.comment:
+        return ask.thread(voice.id, text, persona, left_out)
+    so_far = ask.thread(voice.id, cue.question.text, persona, left_out)
+    return (*so_far, Message("assistant", cue.comment), Message("user", text, recurring(text)))
 
 
-def _request(draft: ResultBuilder, voice: Voice, text: str, sampling: Sampling, number: int = 1) -> Request:
+def _request(draft: ResultBuilder, cue: Cue, sampling: Sampling, occasion: str, number: int = 1) -> Request:
+    voice = cue.voice
     return Request(
-        messages=_messages(draft.ask, voice, text, draft.left_out.get(voice.id, 0)),
-        sampling=replace(sampling, seed=comment_seed(sampling.seed, voice.id, number)),
+        messages=thread(draft.ask, cue, draft.left_out.get(voice.id, 0)),
+        sampling=replace(sampling, seed=comment_seed(sampling.seed, f"{voice.id}{occasion}", number)),
         adapter=voice.adapter,
         keep=draft.ask.keep,
     )
@@ -216,22 +242,24 @@ def _comment(voice: Voice, completion: Completion) -> Comment:
     )
 
 
-def _report(draft: ResultBuilder, sampling: Sampling) -> None:
+def _report(draft: ResultBuilder, comments: Sequence[Comment], sampling: Sampling, number: int = 0) -> None:
     """One sentence for each kind of problem, naming the communities."""
     sentences = {
         "empty": "Empty comments, left out",
         "cut off": f"Comments cut off at {sampling.max_tokens:,} tokens, used as far as they go",
         "stopped": "Comments stopped before their end",
     }
+    if number:
+        sentences["empty"] = f"Nothing said in round {number}, so that the comment before it stands"
     for problem, sentence in sentences.items():
         names = [
             comment.community
-            for comment in draft.comments
+            for comment in comments
             if comment.problem == problem and not _only_thought(comment)
         ]
         if names:
             draft.warn(f"{sentence}: {', '.join(names)}.")
-    thinkers = [comment for comment in draft.comments if _only_thought(comment)]
+    thinkers = [comment for comment in comments if _only_thought(comment)]
     if thinkers:
         cut = any(comment.finish == "length" for comment in thinkers)
         limit = only_thought(sampling.max_tokens, cut=cut, option="--comment-max-tokens")

@@ -3,9 +3,10 @@
     Ask ──prepared──> Case ──algorithm──> steps ──carried out──> ModeEvent…, Result
 
     Reserve ──> the conversation's oldest turns go, then comments are shortened; both are said
-    Consult ──> one call for all voices: CommentStarted, CommentDelta…, CommentDone         Draw ──> one call for all
+    Consult, Rejoin ──> one call for all voices: CommentStarted, CommentDelta…, CommentDone    Draw ──> one call for all
     Weigh   ──> one call                        Write ──> one call, streamed where it is the answer
     Compose ──> one call for all sentences, streamed in their order          Entail ──> one call of the scorer
+    Propose, Judge ──> one call for all voices
 
 What an algorithm asks is the LLM's present user message; what the LLM sees before it is its thread (see `ask`).
 
@@ -31,6 +32,7 @@ from pluralism_local.mode_specs import ModeSpec
 from pluralism_local.modes.ask import Ask
 from pluralism_local.modes.comment_budget import SLACK, fit_comments
 from pluralism_local.modes.comments import draw_comments, find_voices, write_comments
+from pluralism_local.modes.deliberation.carrying import check_deliberation, reply, vote, write_proposals
 from pluralism_local.modes.fit_context import generated, leave_out, until_it_fits
 from pluralism_local.modes.options import pose
 from pluralism_local.modes.positions.carrying import plan_positions, score, write_sentences
@@ -41,11 +43,16 @@ from pluralism_local.modes.steps import (
     Case,
     Compose,
     Consult,
+    Cue,
     Draw,
     Entail,
     Entailment,
+    Judge,
+    Propose,
+    Rejoin,
     Reserve,
     Room,
+    RoundOver,
     Step,
     Steps,
     Voice,
@@ -91,6 +98,7 @@ def prepared(
     voices: list[Voice] = []
     if spec.communities:
         voices = find_voices(draft, ask.needed_pool().members, communities)
+    check_deliberation(ask, spec, voices, communities)
     if posed:
         draft.posed(posed)
     elif spec.communities:
@@ -104,6 +112,7 @@ def prepared(
         llm.capabilities.distribution,
         ask.answer,
         plan_positions(draft, spec, entails=entails),
+        ask.deliberation,
     )
     return draft, case
 
@@ -140,6 +149,8 @@ def carry_out(
         steps.close()
     if answered is not None:
         draft.window, draft.draws = answered.window, answered.draws
+        if answered.agreement is not None:
+            draft.chose(answered.agreement, answered.question.text)
     if answered is not None and answered.distribution is not None:
         settle(draft, answered.distribution, answered.question.text, should_stop)
     yield draft.result()
@@ -163,17 +174,24 @@ def _carried_out(
     """What the step gets; worthless where the draft is no longer complete."""
     match step:
         case Reserve(rooms):
-            _reserve(draft, rooms)
+            _reserve(draft, rooms, communities)
         case Consult(voices, wording):
-            draft.used(wording.prompt)
-            yield from write_comments(
-                draft, voices, wording.text, communities=communities, should_stop=should_stop
+            cues = [Cue(voice, wording, "", wording) for voice in voices]
+            comments = yield from write_comments(
+                draft, cues, communities=communities, should_stop=should_stop
             )
-            return {comment.community: comment.text for comment in draft.comments}
+            return {comment.community: comment.text for comment in comments}
         case Draw(voices, wording, times):
-            return draw_comments(
-                draft, voices, wording.text, times, communities=communities, should_stop=should_stop
-            )
+            cues = [Cue(voice, wording, "", wording) for voice in voices]
+            return draw_comments(draft, cues, times, communities=communities, should_stop=should_stop)
+        case Rejoin():
+            return (yield from reply(draft, step, communities, should_stop))
+        case RoundOver(number, changes, window):
+            draft.round_over(number, changes, window)
+        case Propose():
+            return write_proposals(draft, step, communities, should_stop)
+        case Judge():
+            return (yield from vote(draft, step, communities, should_stop))
         case Weigh():
             return _weigh(draft, step, should_stop)
         case Write("answer", wording, _):
@@ -192,18 +210,24 @@ def _carried_out(
     return None
 
 
-def _reserve(draft: ResultBuilder, rooms: Sequence[Room]) -> None:
-    requested = draft.ask.comment
+def _reserve(draft: ResultBuilder, rooms: Sequence[Room], communities: LanguageModel) -> None:
+    sampling = requested = draft.ask.comment
+    tightest = draft.llm
     for room in rooms:
-        comments = room.comments * (requested.max_tokens + SLACK)
-        thread = partial(draft.ask.to_llm, room.wording.text)
-        leave_out(draft, LLM_VOICE, draft.llm, thread, room.answer + comments)
-    sampling = fit_comments(requested, rooms, draft.llm, draft.to_llm)
+        if room.reader == "llm":
+            comments = room.comments * (requested.max_tokens + SLACK)
+            thread = partial(draft.ask.to_llm, room.wording.text)
+            leave_out(draft, LLM_VOICE, draft.llm, thread, room.answer + comments)
+    readers = (("llm", draft.llm, draft.to_llm), ("communities", communities, draft.to_communities))
+    for reader, model, prompt in readers:
+        fitting = fit_comments(sampling, [room for room in rooms if room.reader == reader], model, prompt)
+        if fitting != sampling:
+            sampling, tightest = fitting, model
     draft.comment_sampling = sampling
     if sampling != requested:
         draft.warn(
             f"Comments may take {sampling.max_tokens:,} tokens each instead of {requested.max_tokens:,}, so that they "
-            f"fit the context of {draft.llm.info.context:,} tokens."
+            f"fit the context of {tightest.info.context:,} tokens."
         )
 
 

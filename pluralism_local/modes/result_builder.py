@@ -15,13 +15,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pluralism_local.agreement import Agreement, Change
 from pluralism_local.engine.base import LanguageModel
 from pluralism_local.errors import PlocalError, Unsupported
 from pluralism_local.mode_specs import SPECS, Stage, steering
 from pluralism_local.modes.ask import Ask
 from pluralism_local.modes.options import Posed
 from pluralism_local.prompts import Prompt
-from pluralism_local.results import LLM_VOICE, Aggregate, Comment, Draws, Result, Selection, Turn, Window
+from pluralism_local.results import (
+    LLM_VOICE,
+    Aggregate,
+    Comment,
+    Draws,
+    Result,
+    Round,
+    Selection,
+    Turn,
+    Window,
+)
 from pluralism_local.types import Finish, Message, Sampling, Usage
 
 ModelRole = Literal["communities", "llm"]
@@ -49,11 +60,14 @@ class ResultBuilder:
     distribution: Aggregate | None = None
     window: Window | None = None
     draws: Draws | None = None
+    rounds: list[Round] = field(default_factory=list)
+    agreement: Agreement | None = None
     warnings: list[str] = field(default_factory=list)
     finish: Finish = "stop"
     complete: bool = True
     no_probabilities: Unsupported | None = None
     left_out: dict[str, int] = field(default_factory=dict)
+    _said: list[tuple[Comment, ...]] = field(default_factory=list)
     _messages: dict[str, str] = field(default_factory=dict)
     _replies: dict[str, str] = field(default_factory=dict)
     _usage: dict[str, Usage] = field(default_factory=dict)
@@ -117,6 +131,13 @@ class ResultBuilder:
         """The LLM's conversation as far as it fits, `text` last."""
         return self.ask.to_llm(text, self.left_out.get(LLM_VOICE, 0))
 
+    def to_communities(self, text: str) -> tuple[Message, ...]:
+        """The longest prompt of a community that `text` makes, without the conversation, which can be left out."""
+        members = self.ask.needed_pool().members
+        personas = [member.community.message(self.ask.opening) for member in members]
+        longest = max(personas, key=lambda persona: len(persona.content) if persona else 0)
+        return self.ask.thread("", text, longest, left_out=len(self.ask.turns))
+
     def llm_thread(self) -> tuple[Message, ...]:
         """The LLM's conversation with the present exchange; it must have spoken."""
         message, reply = self._messages[LLM_VOICE], self._replies[LLM_VOICE]
@@ -126,6 +147,21 @@ class ResultBuilder:
         """Note a voice's exchange for the conversation; blank words are none."""
         if reply.strip():
             self._messages[voice], self._replies[voice] = message, reply
+
+    def heard(self, comments: Iterable[Comment]) -> None:
+        """Note what was said together, for `round_over`."""
+        self._said.append(tuple(comments))
+
+    def round_over(self, number: int, changes: tuple[Change, ...], window: Window | None) -> None:
+        """Note a round whose comments were heard last; with the first one, what it began with."""
+        if not self.rounds:
+            self.rounds.append(Round(0, self._said[0]))
+        self.rounds.append(Round(number, self._said[-1], changes, window))
+
+    def chose(self, agreement: Agreement, question: str) -> None:
+        """Take the statement that the voices chose as the answer, and as the LLM's to `question` in its thread."""
+        self.agreement, self.answer = agreement, agreement.chosen.text
+        self.spoke(LLM_VOICE, question, self.answer)
 
     def stop(self) -> None:
         """The user stopped: keep what there is."""
@@ -189,4 +225,6 @@ class ResultBuilder:
             thought=self.thought,
             window=self.window,
             draws=self.draws,
+            rounds=tuple(self.rounds),
+            agreement=self.agreement,
         )

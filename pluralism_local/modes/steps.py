@@ -18,6 +18,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, Literal
 
+from pluralism_local.agreement import ALONE, Agreement, Change, Deliberation
 from pluralism_local.engine.base import ShouldStop
 from pluralism_local.errors import Unsupported
 from pluralism_local.modes.aggregate import single
@@ -36,7 +37,7 @@ text."""
 LABEL_TOKENS = 20
 """New tokens where only a choice is wanted, as in the released code."""
 
-LlmStage = Literal["selection", "answer", "positions"]
+LlmStage = Literal["selection", "answer", "positions", "consensus"]
 
 Scores = Sequence[Sequence[float]]
 Entailment = Callable[[Sequence[tuple[str, str]], ShouldStop], Scores]
@@ -91,6 +92,7 @@ class Case(Generic[Q]):
         probabilities: how the LLM gives them, see `engine.base.Capabilities`.
         answer: how the LLM writes its answer.
         positions: how positions are looked for; None for not at all.
+        deliberation: whether voices answer each other, and judge statements.
     """
 
     wordings: Wordings[Q]
@@ -101,6 +103,7 @@ class Case(Generic[Q]):
     probabilities: Literal["exact", "bounded", "none"]
     answer: Sampling
     positions: PositionPlan | None = None
+    deliberation: Deliberation = ALONE
 
     @property
     def room(self) -> int:
@@ -112,22 +115,24 @@ class Case(Generic[Q]):
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """One prompt of the LLM that comments will go into.
+    """One prompt of the LLM, or of the communities' model, that comments will go into.
 
     Attributes:
         wording: the user message with empty comments.
         comments: how many comments go into it, ≥ 1.
-        answer: tokens that the LLM may write.
+        answer: tokens that may be written on it.
+        reader: who reads it.
     """
 
     wording: Wording
     comments: int
     answer: int
+    reader: Literal["llm", "communities"] = "llm"
 
 
 @dataclass(frozen=True, slots=True)
 class Reserve:
-    """Before anything is generated: comments must be so short that each of `rooms` fits the LLM. Gets None."""
+    """Before anything is generated: comments must be so short that each of `rooms` fits its reader. Gets None."""
 
     rooms: tuple[Room, ...]
 
@@ -225,13 +230,67 @@ class Entail:
 
 
 @dataclass(frozen=True, slots=True)
+class Cue:
+    """What a voice is told once everybody has spoken.
+
+    Attributes:
+        question, comment: the exchange before it in the voice's thread, its last comment and what that answers; one
+            alone, so that a thread does not grow with the rounds. `comment` is empty where the voice was silent.
+    """
+
+    voice: Voice
+    question: Wording
+    comment: str
+    wording: Wording
+
+
+@dataclass(frozen=True, slots=True)
+class Rejoin:
+    """Let voices comment again, in round `number` of `rounds`. Gets a mapping from community to text, stripped."""
+
+    number: int
+    rounds: int
+    cues: tuple[Cue, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RoundOver:
+    """What a round came to; its comments are the driver's. Gets None.
+
+    `window`: the positions that the voices were shown; None where they were shown each other's comments.
+    """
+
+    number: int
+    changes: tuple[Change, ...]
+    window: Window | None
+
+
+@dataclass(frozen=True, slots=True)
+class Propose:
+    """Let voices write something that is no comment, at most `tokens` long. Gets a mapping from community to text."""
+
+    cues: tuple[Cue, ...]
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """The voices' own probabilities of `options` after their cues. Gets an OptionDistribution for each cue."""
+
+    cues: tuple[Cue, ...]
+    options: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Warn:
     """A sentence for the user. Gets None."""
 
     sentence: str
 
 
-Step = Reserve | Consult | Draw | Weigh | Write | Compose | Entail | Warn | Selected
+Step = (
+    Reserve | Consult | Draw | Weigh | Write | Compose | Entail | Rejoin | RoundOver | Propose | Judge | Warn | Selected
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +303,7 @@ class Answered:
     selection: Selection | None = None
     window: Window | None = None
     draws: Draws | None = None
+    agreement: Agreement | None = None
 
 
 Steps = Generator[Step, Any, Answered]
@@ -251,7 +311,8 @@ Steps = Generator[Step, Any, Answered]
 
 def is_optional(step: Step) -> bool:
     """Whether there is an answer without it, so that its failure is thrown into the algorithm."""
-    return isinstance(step, Entail | Draw) or (isinstance(step, Weigh | Write) and step.stage == "positions")
+    positions = isinstance(step, Weigh | Write) and step.stage == "positions"
+    return positions or isinstance(step, Entail | Draw | Rejoin)
 
 
 def weigh(

@@ -10,4 +10,12 @@ from __future__ import annotations
 from pluralism_local.records.reading import UNKNOWN, Recorded, from_record, turn_of
 from pluralism_local.records.writing import SCHEMA, to_record, unfinished_record
 
-__all__ = ["SCHEMA", "UNKNOWN", "Recorded", "from_record", "to_record", "turn_of", "unfinished_record"]
+__all__ = [
+    "SCHEMA",
+    "UNKNOWN",
+    "Recorded",
+    "from_record",
+    "to_record",
+    "turn_of",
+    "unfinished_record",
+]

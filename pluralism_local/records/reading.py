@@ -12,10 +12,13 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard, cast, get_args
 
+from pluralism_local.agreement import Agreement
 from pluralism_local.display.figures import finite
 from pluralism_local.errors import InvalidInput
 from pluralism_local.mode_specs import SPECS, ModeName
+from pluralism_local.records.deliberation import agreement_of, rounds_of
 from pluralism_local.records.draws import draws_of
+from pluralism_local.records.parts import chance, chances_by_name, strings
 from pluralism_local.results import (
     Aggregate,
     Comment,
@@ -23,6 +26,7 @@ from pluralism_local.results import (
     Finder,
     Mark,
     Position,
+    Round,
     Selection,
     Stance,
     StanceMethod,
@@ -35,8 +39,6 @@ UNKNOWN = "unknown"
 """A community or a method that a record does not name."""
 
 _PROBLEMS = ("empty", "cut off", "stopped")
-_ROUNDING = 1e-6
-"""How far outside [0, 1] a probability may lie that was summed in floating point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +58,10 @@ class Recorded:
         turn: what a follow-up goes on from.
         window: the positions of the comments, where the record has any.
         draws: further comments and their positions, where the record has them whole.
+        rounds, agreement: what is of their form in them.
         unreadable: keys of the record whose value is not, or not wholly, of the record's form, in its order; of those
-            that a reader misses: attribute, comments, selection, distribution, warnings, turn, positions and draws.
+            that a reader misses: attribute, comments, selection, distribution, warnings, turn, positions, draws,
+            rounds and agreement.
     """
 
     mode: ModeName | None = None
@@ -82,6 +86,8 @@ class Recorded:
     thought: str = ""
     window: Window | None = None
     draws: Draws | None = None
+    rounds: tuple[Round, ...] = ()
+    agreement: Agreement | None = None
     unreadable: tuple[str, ...] = ()
 
 
@@ -93,10 +99,12 @@ def from_record(record: object) -> Recorded:
     comments = tuple(comment for part in _list(record.get("comments")) if (comment := _comment(part)))
     selection = _selection(record.get("selection"))
     distribution = _distribution(record.get("distribution"))
-    warnings = _strings(record.get("warnings"))
+    warnings = strings(record.get("warnings"))
     turn = turn_of(record)
     window = window_of(record)
     draws = draws_of(record.get("draws"))
+    rounds = rounds_of(record.get("rounds"), _comment, window_of)
+    agreement = agreement_of(record.get("agreement"))
     is_lost = {
         "attribute": not isinstance(record.get("attribute"), str | None),
         "comments": _is_lost(record.get("comments"), len(comments)),
@@ -105,6 +113,8 @@ def from_record(record: object) -> Recorded:
         "warnings": _is_lost(record.get("warnings"), len(warnings)),
         "turn": record.get("turn") is not None and turn is None,
         "draws": record.get("draws") is not None and draws is None,
+        "rounds": _is_lost(record.get("rounds"), len(rounds)),
+        "agreement": record.get("agreement") is not None and agreement is None,
         "positions": _is_lost(record.get("positions"), 0 if window is None else len(window.positions)),
     }
     return Recorded(
@@ -122,7 +132,7 @@ def from_record(record: object) -> Recorded:
         distribution=distribution,
         usage={role: _usage(part) for role, part in _dict(record.get("usage")).items()},
         seconds=_numbers_by_name(record.get("timing")),
-        prompts=_strings(record.get("prompts")),
+        prompts=strings(record.get("prompts")),
         warnings=warnings,
         finish=_finish(record.get("finish")),
         complete=record.get("complete") is True,
@@ -130,6 +140,8 @@ def from_record(record: object) -> Recorded:
         thought=_text(record.get("thought")) or "",
         window=window,
         draws=draws,
+        rounds=rounds,
+        agreement=agreement,
         unreadable=tuple(key for key in record if is_lost.get(key)),
     )
 
@@ -177,8 +189,8 @@ def _position(part: object) -> Position | None:
     return Position(
         _text(part.get("id")) or UNKNOWN,
         part["text"],
-        _chances_by_name(part.get("support")) or {},
-        _chances_by_name(part.get("opposition")) or {},
+        chances_by_name(part.get("support")) or {},
+        chances_by_name(part.get("opposition")) or {},
         {voice: stance for voice, stance in stances if stance in get_args(Stance)},
         in_answer if isinstance(in_answer, bool) else None,
     )
@@ -190,7 +202,7 @@ def _mark(part: object) -> Mark | None:
     return Mark(
         _count(part.get("sentence")),
         part["voice"],
-        _chance(part.get("p")) or 0.0,
+        chance(part.get("p")) or 0.0,
         part.get("verified") is True,
     )
 
@@ -240,7 +252,7 @@ def _sampling(part: object) -> Sampling | None:
     if temperature is None or top_p is None or not _is_count(max_tokens) or not _is_count(seed):
         return None
     try:
-        return Sampling(temperature, top_p, max_tokens, seed, _strings(part.get("stop")))
+        return Sampling(temperature, top_p, max_tokens, seed, strings(part.get("stop")))
     except InvalidInput:
         return None
 
@@ -253,7 +265,7 @@ def _usage(part: object) -> Usage:
 def _selection(part: object) -> Selection | None:
     if not isinstance(part, dict) or not isinstance(part.get("community"), str):
         return None
-    chances = _chances_by_name(part.get("probabilities"))
+    chances = chances_by_name(part.get("probabilities"))
     method = _text(part.get("method")) or UNKNOWN
     return Selection(part["community"], cast(Any, method), chances, _text(part.get("said")) or "")
 
@@ -270,12 +282,12 @@ def _distribution(part: object) -> Aggregate | None:
         options,
         p,
         _rows(part.get("per_community"), len(options)),
-        _chances_by_name(part.get("weights")) or {},
+        chances_by_name(part.get("weights")) or {},
         math.nan if outside is None else outside,
         -math.fsum(x * math.log(x) for x in p if x) if entropy is None else entropy,
         cast(DistributionMethod, _text(part.get("method")) or UNKNOWN),
         _bounds(part.get("bounds"), len(options)),
-        _strings(part.get("stand_ins")),
+        strings(part.get("stand_ins")),
         None if (drawn := finite(part.get("n"))) is None else int(drawn),
     )
 
@@ -292,24 +304,9 @@ def _bounds(part: object, length: int) -> tuple[tuple[float, float], ...] | None
 
 def _chances(part: object, length: int) -> tuple[float, ...] | None:
     """So many probabilities; None if one is missing or none."""
-    numbers = [_chance(value) for value in _list(part)]
+    numbers = [chance(value) for value in _list(part)]
     whole = tuple(number for number in numbers if number is not None)
     return whole if len(whole) == len(numbers) == length else None
-
-
-def _chances_by_name(part: object) -> dict[str, float] | None:
-    """A probability for each name; None if one of them is none."""
-    if not isinstance(part, dict):
-        return None
-    chances = {name: p for name, value in part.items() if (p := _chance(value)) is not None}
-    return chances if len(chances) == len(part) else None
-
-
-def _chance(value: object) -> float | None:
-    number = finite(value)
-    if number is None or not -_ROUNDING <= number <= 1 + _ROUNDING:
-        return None
-    return min(1.0, max(0.0, number))
 
 
 def _count(value: object) -> int:
@@ -331,10 +328,6 @@ def _texts(value: object) -> dict[str, str]:
 def _numbers_by_name(value: object) -> dict[str, float]:
     numbers = {name: finite(number) for name, number in _dict(value).items()}
     return {name: number for name, number in numbers.items() if number is not None}
-
-
-def _strings(value: object) -> tuple[str, ...]:
-    return tuple(text for text in _list(value) if isinstance(text, str))
 
 
 def _dict(value: object) -> dict[str, Any]:

@@ -12,8 +12,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from pluralism_local.agreement import Agreement, Change, Statement
 from pluralism_local.records.draws import draws_record
-from pluralism_local.results import Aggregate, Comment, Position, Result, Selection, Turn, Window
+from pluralism_local.results import Aggregate, Comment, Position, Result, Round, Selection, Turn, Window
 from pluralism_local.types import ModelInfo, Sampling, Usage
 
 SCHEMA = "plocal.result/1"
@@ -52,6 +53,8 @@ def to_record(result: Result) -> dict[str, Any]:
         "positions": [] if result.window is None else [_position(it) for it in result.window.positions],
         "window": None if result.window is None else _window(result.window),
         "draws": None if result.draws is None else draws_record(result.draws),
+        "rounds": [_round(it) for it in result.rounds],
+        "agreement": None if result.agreement is None else _agreement(result.agreement),
     }
 
 
@@ -133,6 +136,71 @@ def _window(window: Window) -> dict[str, Any]:
             for mark in window.marks
         ],
     }
+
+
+def _round(round: Round) -> dict[str, Any]:
+    window = round.window
+    return {
+        "round": round.number,
+        "comments": [_comment(comment) for comment in round.comments],
+        "changes": [_change(change) for change in round.changes],
+        "positions": [] if window is None else [_position(it) for it in window.positions],
+        "window": None if window is None else _window(window),
+    }
+
+
+def _change(change: Change) -> dict[str, Any]:
+    return {
+        "community": change.voice,
+        "kind": change.kind,
+        "method": change.method,
+        "similarity": _number(change.similarity),
+        "gained": list(change.gained),
+        "dropped": list(change.dropped),
+        "opposed": list(change.opposed),
+    }
+
+
+def _agreement(agreement: Agreement) -> dict[str, Any]:
+    loss = agreement.loses_most
+    return {
+        "is_consensus": agreement.is_consensus,
+        "rule": agreement.rule,
+        "alpha": _alpha(agreement.alpha),
+        "statements": [_statement(statement) for statement in agreement.statements],
+        "tied": list(agreement.tied),
+        "sweep": [
+            {"alpha": _alpha(it.alpha), "statement": it.statement, "welfare": _number(it.welfare)}
+            for it in agreement.sweep
+        ],
+        "loses_most": None
+        if loss is None
+        else {
+            "community": loss.voice,
+            "score": _number(loss.score),
+            "best": loss.best,
+            "best_score": _number(loss.best_score),
+        },
+        "weights": {voice: _number(weight) for voice, weight in agreement.weights.items()},
+        "critiques": dict(agreement.critiques),
+        "revision": agreement.revision,
+    }
+
+
+def _statement(statement: Statement) -> dict[str, Any]:
+    return {
+        "id": statement.id,
+        "text": statement.text,
+        "by": list(statement.by),
+        "scores": {voice: _number(score) for voice, score in statement.scores.items()},
+        "welfare": _number(statement.welfare),
+        "rejected_by": list(statement.rejected_by),
+    }
+
+
+def _alpha(alpha: float | None) -> float | str | None:
+    """JSON has no infinity."""
+    return "inf" if alpha == math.inf else _number(alpha)
 
 
 def _model(info: ModelInfo) -> dict[str, Any]:

@@ -11,6 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pluralism_local.agreement import (
+    Agreement,
+    AlphaChoice,
+    Change,
+    ChangeKind,
+    ChangeMethod,
+    Loss,
+    Rule,
+    Statement,
+)
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.mode_specs import ModeName
 from pluralism_local.modes import MODES, Ask
@@ -24,6 +34,7 @@ from pluralism_local.results import (
     Mark,
     Position,
     Result,
+    Round,
     Selection,
     Share,
     Stance,
@@ -157,6 +168,64 @@ DRAWS = st.builds(
     CHANCES,
     st.sampled_from(get_args(StanceMethod)),
 )
+CHANGES = st.builds(
+    Change,
+    NAMES,
+    st.sampled_from(get_args(ChangeKind)),
+    st.sampled_from(get_args(ChangeMethod)),
+    CHANCES,
+    *[st.lists(TEXTS, max_size=2).map(tuple)] * 3,
+)
+
+
+@st.composite
+def rounds(draw: st.DrawFn) -> tuple[Round, ...]:
+    """Numbered from 0 on, as a mode holds them."""
+    return tuple(
+        Round(
+            number,
+            tuple(draw(st.lists(COMMENTS, max_size=2))),
+            tuple(draw(st.lists(CHANGES, max_size=2))),
+            draw(st.none() | WINDOWS),
+        )
+        for number in range(draw(st.integers(0, 2)))
+    )
+
+
+ALPHAS = st.floats(0, 100) | st.just(math.inf)
+
+
+@st.composite
+def agreements(draw: st.DrawFn) -> Agreement:
+    """What a jury comes to: the sweep and the loss name statements of the ranking."""
+    statements = draw(
+        st.lists(
+            st.builds(
+                Statement,
+                NAMES,
+                TEXTS,
+                st.lists(NAMES, max_size=2).map(tuple),
+                st.dictionaries(NAMES, CHANCES, min_size=1, max_size=3),
+                st.floats(0, 10),
+            ),
+            min_size=1,
+            max_size=3,
+        )
+    )
+    ids = st.sampled_from([statement.id for statement in statements])
+    return Agreement(
+        draw(st.sampled_from(get_args(Rule))),
+        draw(st.none() | ALPHAS),
+        tuple(statements),
+        tuple(draw(st.lists(ids, max_size=1))),
+        tuple(draw(st.lists(st.builds(AlphaChoice, ALPHAS, ids, CHANCES), max_size=3))),
+        draw(st.none() | st.builds(Loss, NAMES, CHANCES, ids, CHANCES)),
+        draw(BY_VOICE),
+        draw(st.dictionaries(NAMES, TEXTS, max_size=2)),
+        draw(st.none() | NAMES),
+    )
+
+
 RESULTS = st.builds(
     Result,
     st.sampled_from(MODES),
@@ -181,6 +250,8 @@ RESULTS = st.builds(
     thought=TEXTS,
     window=st.none() | WINDOWS,
     draws=st.none() | DRAWS,
+    rounds=rounds(),
+    agreement=st.none() | agreements(),
 )
 
 

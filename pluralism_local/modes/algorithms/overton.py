@@ -16,6 +16,10 @@ from dataclasses import replace
 from typing import Any
 
 from pluralism_local.errors import PlocalError
+from pluralism_local.modes.deliberation.jury import agree
+from pluralism_local.modes.deliberation.jury import rooms as jury_rooms
+from pluralism_local.modes.deliberation.rounds import hold_rounds
+from pluralism_local.modes.deliberation.rounds import rooms as hearing_rooms
 from pluralism_local.modes.positions.assigner import Rows, relate
 from pluralism_local.modes.positions.draws import spread
 from pluralism_local.modes.positions.finder import find_window, list_sampling, most_claims
@@ -36,6 +40,11 @@ def overton(case: Case[Q]) -> Steps:
         yield Warn("No community said anything; the model answered alone.")
         return (yield from answer(case, wordings.alone(question)))
     rows: Rows = {}
+    if case.deliberation.rounds:
+        comments = yield from hold_rounds(case, comments, rows)
+        spoken = {voice: text for voice, text in comments.items() if text}
+    if case.deliberation.rule is not None:
+        return (yield from _agreed(case, comments, spoken, rows))
     answered = yield from _synthesis(case, spoken, rows)
     plan = case.positions
     if plan is None or plan.draws < 2 or not answered.text:
@@ -74,7 +83,21 @@ def _rooms(case: Case[Q]) -> tuple[Room, ...]:
         rooms.append(Room(listing, count, list_sampling(count).max_tokens))
     if plan is not None and plan.attributed:
         rooms.append(Room(longest_sentence(case), count, SENTENCE_TOKENS))
+    if case.deliberation.rounds:
+        rooms += hearing_rooms(case)
+    if case.deliberation.rule is not None:
+        rooms += jury_rooms(case)
     return tuple(rooms)
+
+
+def _agreed(case: Case[Q], comments: Mapping[str, str], spoken: Mapping[str, str], rows: Rows) -> Steps:
+    """The statement that a jury chooses, and which of the positions it states."""
+    window = None if case.positions is None else (yield from _window(case, spoken, rows))
+    held = window is not None and bool(window.positions)
+    answered = yield from agree(case, comments, window if held else None)
+    if window is None or not answered.text:
+        return replace(answered, window=window)
+    return (yield from _looked_up(case, answered, window, rows))
 
 
 def _window(case: Case[Q], comments: Mapping[str, str], rows: Rows) -> Generator[Step, Any, Window | None]:
