@@ -68,7 +68,7 @@ class DistributionPane(VerticalScroll):
         text = Content("")
         if exchange is not None:
             rows = [Content(line) for line in lines(exchange, width, self.apart)]
-            text = Content("\n").join([*rows, *strips(exchange, width, dark=is_dark(self.app))])
+            text = Content("\n").join([*strips(exchange, width, dark=is_dark(self.app)), *rows])
         if text.is_same(self._text) and text.spans == self._text.spans:
             return
         self._text = text
@@ -104,7 +104,7 @@ def strips(exchange: Exchange, width: int, *, dark: bool) -> list[Content]:
         return []
     label = min(max(map(cell_len, aggregate.options)), max(4, width - 8 - SHORTEST_STRIP))
     room = width - label - 8  # "0 " before and " 100" behind, and two gaps
-    rows = [Content.styled("each community", "dim")]
+    rows = []
     for option, name in enumerate(aggregate.options):
         shares = {voice: p[option] for voice, p in aggregate.per_community.items() if voice in voices}
         cells = (
