@@ -113,8 +113,12 @@ def find_remote(name: str, settings: Settings) -> Remote:
     raise NotFound(f"There is no remote '{name[:80]}'.", f"{hint} A URL begins with http:// or https://.")
 
 
-def open_engine(name: str, settings: Settings, status: Callable[[str], None]) -> LanguageModel:
+def open_engine(
+    name: str, settings: Settings, status: Callable[[str], None], *, kept_bytes: int | None = None
+) -> LanguageModel:
     """The engine that a model name stands for; the caller closes it.
+
+    `kept_bytes` of memory are for what follow-ups go on from; None for a share of this machine's (`kept_share`).
 
     One at a URL is given the key that was set for its server, or that of PLOCAL_REMOTE_KEY, if the user named the
     server: see `Settings.keyless`.
@@ -123,7 +127,9 @@ def open_engine(name: str, settings: Settings, status: Callable[[str], None]) ->
     a remote that the config file does not have.
     """
     served = server_of(name, settings)
-    return open_local(name, settings, status) if served is None else _open_served(name, served, settings)
+    if served is None:
+        return open_local(name, settings, status, kept_bytes=kept_bytes)
+    return _open_served(name, served, settings)
 
 
 def _open_served(name: str, served: Served, settings: Settings) -> LanguageModel:
@@ -161,9 +167,16 @@ def _open_served(name: str, served: Served, settings: Settings) -> LanguageModel
 
 
 def open_local(
-    name: str, settings: Settings, status: Callable[[str], None], *, remeasure: bool = False
+    name: str,
+    settings: Settings,
+    status: Callable[[str], None],
+    *,
+    remeasure: bool = False,
+    kept_bytes: int | None = None,
 ) -> LlamaEngine:
     """The engine of a model in a file; the caller closes it. `remeasure`: plan anew how it runs, see `planner`.
+
+    `kept_bytes` as for `open_engine`.
 
     Raises: as the engine and `models.resolve` do.
     """
@@ -191,7 +204,7 @@ def open_local(
         weights_dir=where.cache_dir / WEIGHTS if settings.weights == "auto" else None,
         plan_dir=where.cache_dir / PLANS if settings.plan == "auto" else None,
         remeasure=remeasure,
-        cache_bytes=_cache_bytes(),
+        cache_bytes=kept_share() if kept_bytes is None else kept_bytes,
         log_file=_log_file(where.cache_dir),
     )
     return LlamaEngine(
@@ -199,7 +212,7 @@ def open_local(
     )
 
 
-def _cache_bytes() -> int:
+def kept_share() -> int:
     """Memory for what follow-ups go on from: a sixteenth of the machine's, between 64 and 512 MiB.
 
     The starter takes 23 kB a token, so that an overton conversation with six communities fills 64 MiB in three turns.

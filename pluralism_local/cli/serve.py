@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -83,6 +84,16 @@ Largest = Annotated[
 ]  # fmt: skip
 
 
+Kept = Annotated[
+    int | None,
+    typer.Option(
+        "--kept-mb", min=1, max=2**20, metavar="MB", show_default=False,
+        help="Memory for what conversations go on from, of each model. What does not fit is read again. Default: a "
+        "sixteenth of this machine's, 64 to 512.",
+    ),
+]  # fmt: skip
+
+
 def serve(
     context: typer.Context,
     model: options.Model = None,
@@ -107,6 +118,7 @@ def serve(
     origin: Origins = None,
     queue: Waiting = 32,
     max_request: Largest = 2**20,
+    kept_mb: Kept = None,
 ) -> None:
     """Serve the modes to other programs, in the protocol of OpenAI's chat completions.
 
@@ -129,7 +141,10 @@ def serve(
     token_for(host, token, server.NAME)  # before a model is loaded
     check_origins(origin or [])
     local = wiring.local_default(overrides)
-    with opened(out, settings, community or [], communities_model, local, force=force) as service:
+    kept = None if kept_mb is None else kept_mb * 2**20
+    with opened(
+        out, settings, community or [], communities_model, local, force=force, kept_bytes=kept
+    ) as service:
         server.serve(
             service,
             host=host,
@@ -150,8 +165,12 @@ def opened(
     default_local: str,
     *,
     force: bool,
+    kept_bytes: int | None = None,
 ) -> Iterator[Service]:
-    """The service of the model and the pool that options and settings name; closes the engines."""
+    """The service of the model and the pool that options and settings name; closes the engines.
+
+    `kept_bytes` as for `wiring.open_engine`.
+    """
     from pluralism_local.conversation.engines import open_handles
     from pluralism_local.serve.service import Service
 
@@ -161,6 +180,7 @@ def opened(
         default_local=default_local,
         needed=True,
         status=out.status,
+        opener=partial(wiring.open_engine, kept_bytes=kept_bytes),
     ) as handles:
         service = Service(settings, handles, communities=communities, force=force)
         out.clear_status()

@@ -118,6 +118,7 @@ def open_handles(
     default_local: str,
     needed: bool,
     status: TellStatus,
+    opener: Opener | None = None,
 ) -> Iterator[Handles]:
     """Open what an ask needs and close it afterwards.
 
@@ -126,10 +127,11 @@ def open_handles(
         default_local: what the communities run on when the LLM is remote and nothing was said.
         needed: whether the mode asks communities at all; if not, no second model is opened.
         status: told what is being opened.
+        opener: opens one engine; None for `wiring.open_engine`.
 
     Raises: as `wiring.open_engine`.
     """
-    engines = Engines(communities, default_local)
+    engines = Engines(communities, default_local, opener)
     try:
         yield engines.use(settings, communities=needed, status=status)
     finally:

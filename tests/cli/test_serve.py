@@ -11,6 +11,9 @@ from subprocess import PIPE
 
 import pytest
 
+from pluralism_local import wiring
+from pluralism_local.engine.scripted import ScriptedEngine
+from pluralism_local.settings import Settings
 from tests.support.command_line import Run, plocal
 
 pytest.importorskip("uvicorn")
@@ -58,6 +61,24 @@ def test_what_no_page_has_as_its_origin_is_refused(origin: str, run: Run) -> Non
 def test_an_origin_as_browsers_write_it_is_taken(origin: str, run: Run) -> None:
     ran = run("serve", "--pool", "town", "--port", "0", "--origin", origin)
     assert (ran.code, "There is no pool 'town'." in ran.err) == (3, True)
+
+
+@pytest.mark.parametrize(("given", "kept"), [(("--kept-mb", "32"), 32 * 2**20), ((), None)])
+def test_the_memory_for_conversations_is_as_given(
+    given: tuple[str, ...], kept: int | None, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int | None] = []
+
+    def open_engine(
+        name: str, settings: Settings, status: object, *, kept_bytes: int | None
+    ) -> ScriptedEngine:
+        asked.append(kept_bytes)
+        return ScriptedEngine()
+
+    monkeypatch.setattr(wiring, "open_engine", open_engine)
+    assert run("serve", "--pool", "town", "--port", "0", *given).code == 3
+    assert asked == [kept]
+    assert run("serve", "--kept-mb", "0").code == 2
 
 
 def test_a_pool_that_is_not_here_is_said_before_anybody_asks(run: Run) -> None:
