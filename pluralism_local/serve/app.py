@@ -73,7 +73,7 @@ class Api:
         limits: Limits = Limits(),
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._service, self._limits, self._tell = service, limits, tell
+        self._service, self.limits, self._tell = service, limits, tell
         self.queue = FairQueue(limits.waiting)
         self.worker = Worker(service, self.queue)
         routes = [
@@ -145,10 +145,10 @@ class Api:
             async with asyncio.timeout(BODY_SECONDS):
                 async for part in request.stream():
                     body += part
-                    if len(body) > self._limits.body:
+                    if len(body) > self.limits.body:
                         raise Rejected(
                             413,
-                            f"The request has more than {self._limits.body:,} bytes, as many as may be. "
+                            f"The request has more than {self.limits.body:,} bytes, as many as may be. "
                             "Send less, or leave earlier messages out.",
                             "too_large",
                         )

@@ -1,7 +1,7 @@
 """A client's connection, as uvicorn's of h11, with what that leaves open: it waits for nobody for ever.
 
     connected, or a byte of the next request ──HEADER_SECONDS──> 408, where a header has begun; else closed
-    no HTTP ──> 400        more than MOST connections ──> 503        each in OpenAI's shape
+    no HTTP ──> 400        more connections than may be ──> 503        each in OpenAI's shape
 
 How long a body may take is the application's to say, which waits for it; one that nobody waits for any more, its
 request being refused, keeps the connection no longer than a header may.
@@ -25,20 +25,18 @@ from pluralism_local.serve.replies import Rejected
 HEADER_SECONDS = 30.0
 """How long the header of a request may take to come in."""
 
-MOST = 256
-"""Connections at once."""
-
 
 class Connection(H11Protocol):
-    """What uvicorn makes of each connection."""
+    """What uvicorn makes of each connection; its setting `limit_concurrency` says how many may be open at once."""
 
     _late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for a request."""
         super().connection_made(cast(asyncio.Transport, transport))
-        if len(self.connections) > MOST:
-            self.app = refused(_full())
+        most, self.limit_concurrency = self.limit_concurrency, None  # uvicorn's own refusal is plain text
+        if most is not None and len(self.connections) > most:
+            self.app = refused(_full(most))
         self._watch()
 
     def data_received(self, data: bytes) -> None:
@@ -98,6 +96,6 @@ class Connection(H11Protocol):
         self.transport.close()
 
 
-def _full() -> Rejected:
+def _full(most: int) -> Rejected:
     headers = {"retry-after": str(RETRY_SECONDS), "connection": "close"}
-    return Rejected(503, f"{MOST} connections are open, as many as may be. Ask again later.", "full", headers)
+    return Rejected(503, f"{most} connections are open, as many as may be. Ask again later.", "full", headers)

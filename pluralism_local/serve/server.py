@@ -21,6 +21,9 @@ from pluralism_local.web_access import address, listening, token_for
 GRACE_SECONDS = 10
 """How long the requests that run may take once the server is to end."""
 
+SPARE_CONNECTIONS = 256
+"""Connections at once beside those of requests that may wait."""
+
 NAME = "the server"
 """What refusals call it; see `web_access.token_for`."""
 
@@ -70,6 +73,7 @@ def configured(api: Api) -> uvicorn.Config:
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        limit_concurrency=api.limits.waiting + SPARE_CONNECTIONS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pluralism_local.serve import app, connection
+from pluralism_local.serve import server as server_module
 from tests.serve.test_api import Slow
 from tests.support.api_server import Served, served
 
@@ -120,8 +121,8 @@ def test_what_is_no_http_is_refused_in_the_protocols_shape(hasty: Served, bytes_
 def test_of_too_many_connections_the_last_is_told_so_and_the_others_served(
     village: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "MOST", 2)
-    with served() as server:
+    monkeypatch.setattr(server_module, "SPARE_CONNECTIONS", 1)
+    with served(limits=app.Limits(waiting=1)) as server:
         kept = [HTTPConnection("127.0.0.1", server.port, timeout=20) for _ in range(2)]
         for _ in range(2):
             for door in kept:
