@@ -141,9 +141,9 @@ def serve(
     token_for(host, token, server.NAME)  # before a model is loaded
     check_origins(origin or [])
     local = wiring.local_default(overrides)
-    kept = None if kept_mb is None else kept_mb * 2**20
+    kept_bytes = None if kept_mb is None else kept_mb * 2**20
     with opened(
-        out, settings, community or [], communities_model, local, force=force, kept_bytes=kept
+        out, settings, community or [], communities_model, local, force=force, kept_bytes=kept_bytes
     ) as service:
         server.serve(
             service,
