@@ -97,9 +97,15 @@ def this_machine() -> Machine:
 
 
 def ordered(machine: Machine, listed: Sequence[Recommended] | None = None) -> list[Recommended]:
-    """What the machine can run first, the largest before the smaller; then what it cannot, the smallest first."""
+    """What the machine can run first, the largest before the smaller, those with a special purpose last of them.
+
+    Then what it cannot run, the smallest first.
+    """
     every = models() if listed is None else listed
-    fitting = sorted((model for model in every if machine.runs(model)), key=lambda model: -model.memory_bytes)
+    fitting = sorted(
+        (model for model in every if machine.runs(model)),
+        key=lambda model: (not model.by_default, -model.memory_bytes),
+    )
     larger = sorted(
         (model for model in every if not machine.runs(model)), key=lambda model: model.memory_bytes
     )

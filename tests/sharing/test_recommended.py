@@ -46,6 +46,9 @@ def test_what_fits_stands_first_and_special_ones_are_never_the_best() -> None:
     names = [model.title for model in recommended.ordered(Machine(6 * GB, 100 * GB))]
     assert names[:2] == ["Qwen3 4B Instruct 2507", "Qwen2.5 1.5B Instruct"]
     assert set(names[2:]) == {"Qwen2.5 7B Instruct", "Mistral 7B Instruct v0.1"}
+    on_a_large_one = recommended.ordered(Machine(64 * GB, 100 * GB))
+    assert on_a_large_one[0] == recommended.best(Machine(64 * GB, 100 * GB))
+    assert on_a_large_one[-1].title == "Mistral 7B Instruct v0.1"
     only_special = [model for model in recommended.models() if not model.by_default]
     assert only_special
     assert recommended.best(Machine(8 * GB, 100 * GB)) not in only_special
