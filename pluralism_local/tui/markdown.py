@@ -13,7 +13,8 @@ It imports the parser, which the first paint does without.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock, blockquote, list_block, table
@@ -21,10 +22,14 @@ from markdown_it.rules_block.table import escapedSplit, getLine
 from markdown_it.rules_core import StateCore
 from markdown_it.rules_inline import StateInline
 from markdown_it.rules_inline.emphasis import tokenize as emphasis
+from markdown_it.token import Token
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.widgets import Markdown
-from textual.widgets._markdown import MarkdownTable, MarkdownTableContent
+from textual.widgets._markdown import MarkdownParagraph, MarkdownTable, MarkdownTableContent
+
+from pluralism_local.display.voices import Look
+from pluralism_local.tui.voice_text import marked
 
 DEEPEST = 8
 """Levels of lists and quotes inside each other; a list takes two. Deeper ones would leave narrow terminals no room."""
@@ -74,14 +79,29 @@ class AnswerMarkdown(Markdown):
         super().__init__("", classes=classes, parser_factory=parser, open_links=False)
         self._drawn = ""
         self._in_pieces = False
+        self.voices: Mapping[str, Look] = {}
+        self.dark = True
 
-    async def show(self, text: str, *, growing: bool) -> None:
+    async def show(
+        self,
+        text: str,
+        *,
+        growing: bool,
+        voices: Mapping[str, Look] = MappingProxyType({}),
+        dark: bool = True,
+    ) -> None:
         """Draw `text`; while it is `growing` only what is new is parsed.
+
+        Args:
+            voices: those whose names are drawn in their colours where a mark names them, on `dark` ground or on light.
 
         The toolkit parses a piece without what stands before the last block, and so takes some for another kind of
         block; an answer that has ended is drawn once more, as a whole.
         """
         text = text.translate(_LINE_ENDS)
+        if dark != self.dark and voices:
+            self._in_pieces = True  # all of it is drawn anew
+        self.voices, self.dark = voices, dark
         if growing and self._drawn and text.startswith(self._drawn):
             if piece := text[len(self._drawn) :]:
                 await self.append(piece)
@@ -90,6 +110,15 @@ class AnswerMarkdown(Markdown):
             await self.update(text)
             self._in_pieces = False
         self._drawn = text
+
+
+class _Paragraph(MarkdownParagraph):
+    """A paragraph whose marks have the colours of the voices they name."""
+
+    def _token_to_content(self, token: Token) -> Content:
+        text = super()._token_to_content(token)
+        answer = self._markdown
+        return marked(text, answer.voices, dark=answer.dark) if isinstance(answer, AnswerMarkdown) else text
 
 
 class _Cells(MarkdownTableContent):
@@ -108,7 +137,7 @@ class _Table(MarkdownTable):
         yield _Cells(self._headers, self._rows)
 
 
-AnswerMarkdown.BLOCKS = {**Markdown.BLOCKS, "table_open": _Table}
+AnswerMarkdown.BLOCKS = {**Markdown.BLOCKS, "table_open": _Table, "paragraph_open": _Paragraph}
 
 
 def _not_too_deep(rule: _BlockRule) -> _BlockRule:

@@ -112,6 +112,7 @@ def keep_theme(app: Chat, theme: str) -> None:
     """Write a theme that was chosen into the config."""
     if theme != app.session.state.settings.theme:
         save_settings(app, {"theme": theme})
+    app.view.transcript.redraw()
     app.refresh_chat()
 
 

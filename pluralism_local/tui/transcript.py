@@ -27,6 +27,7 @@ from pluralism_local.positions.summary import agreement, left_out
 from pluralism_local.tui.distribution_pane import HEADING, distribution_lines
 from pluralism_local.tui.exchange import Exchange
 from pluralism_local.tui.session import ChatSession
+from pluralism_local.tui.voice_text import is_dark, named
 
 MOST_VIEWS = 60
 """Exchanges on the screen; older ones are in the history."""
@@ -84,7 +85,8 @@ class TurnView(Vertical):
         if exchange.distribution is None:  # else the bars say it, with what qualifies it
             answer = clean(exchange.answer)
             self._answer.set_class(not answer, "hidden")
-            await self._answer.show(answer, growing=exchange.status == "running")
+            growing = exchange.status == "running"
+            await self._answer.show(answer, growing=growing, voices=named(exchange), dark=is_dark(self.app))
         _put(self._estimate, estimate(exchange, max(24, min(72, self.size.width - 3))))
         _put(self._trouble, trouble(exchange))
         _put(self._foot, foot(exchange, max(40, self.size.width - 3)))
@@ -147,6 +149,11 @@ class Transcript(VerticalScroll):
         self.mount(view)
         if len(self._views) > MOST_VIEWS:
             self.forget(min(self._views))
+
+    def redraw(self) -> None:
+        """Draw all of them in the theme's colours."""
+        for view in self._views.values():
+            view.post_message(TurnView.Changed())
 
     def forget(self, number: int) -> None:
         """Take an exchange off the screen."""

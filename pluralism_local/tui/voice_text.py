@@ -1,10 +1,11 @@
 """Voices as the chat writes them: each letter, name and sign in the voice's colour, bold, and so without colour, too.
 
-Exchange ──named──> looks        a matrix' line of spans ──coloured──> Content
+Exchange ──named──> looks        a line of a matrix ──coloured──> Content
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from textual.app import App
@@ -13,6 +14,9 @@ from textual.content import Content
 from pluralism_local.display.voices import Look, looks
 from pluralism_local.positions.matrix import Line
 from pluralism_local.tui.exchange import Exchange
+
+_MARK = re.compile(r"\[([^\[\]\n]{1,2000})\]")
+_NAME = re.compile(r"[^,\s][^,]*")
 
 
 def named(exchange: Exchange) -> dict[str, Look]:
@@ -38,6 +42,16 @@ def coloured(line: Line, voices: Mapping[str, Look], *, dark: bool) -> Content:
             for span in line
         )
     )
+
+
+def marked(text: Content, voices: Mapping[str, Look], *, dark: bool) -> Content:
+    """`text` with the names of voices between square brackets in their colours, as answers mark their sources."""
+    for mark in _MARK.finditer(text.plain):
+        for name in _NAME.finditer(mark[1]):
+            if (look := voices.get(name[0])) is not None:
+                start = mark.start(1) + name.start()
+                text = text.stylize(style(look, dark=dark), start, start + len(name[0]))
+    return text
 
 
 def lines(parts: Iterable[Content]) -> Content:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.content import Content
 
+from pluralism_local.display.voices import ON_DARK, looks
 from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.history import History, default_path
@@ -17,6 +19,7 @@ from pluralism_local.tui.app import ChatApp
 from pluralism_local.tui.communities_pane import CommunitiesPane
 from pluralism_local.tui.detail_screens import PositionsView, TraceView
 from pluralism_local.tui.exchange import Exchange
+from pluralism_local.tui.voice_text import marked
 from pluralism_local.types import EngineEvent, Request
 from tests.support.chat_driver import QUESTION, ask, chat, play, running, screen, start, until, write
 from tests.support.command_line import add_card
@@ -224,3 +227,14 @@ def test_comments_are_read_whole_in_the_pane_and_the_pane_can_be_resized(tmp_pat
             assert app.query_one("#side").size.width > wider
 
     play(scene())
+
+
+def test_marks_have_the_colours_of_the_voices_they_name() -> None:
+    voices = looks(["press-left", "press-right"])
+    text = Content("Most hold [x] that [press-left, nobody, press-right] it is [press-left")
+    coloured = marked(text, voices, dark=True)
+    assert coloured.plain == text.plain
+    assert {(text.plain[span.start : span.end], str(span.style)) for span in coloured.spans} == {
+        ("press-left", f"bold {ON_DARK[0]}"),
+        ("press-right", f"bold {ON_DARK[1]}"),
+    }
