@@ -16,7 +16,7 @@ QUESTION = "Should phones be banned in schools?"
 RECORD = {
     "schema", "mode", "prompt", "answer", "attribute", "pool", "comments", "selection", "distribution",
     "model", "communities_model", "sampling", "usage", "timing", "warnings", "prompts", "complete", "finish",
-    "turn", "conversation", "thought", "positions", "window",
+    "turn", "conversation", "thought", "positions", "window", "draws", "rounds", "agreement",
 }  # fmt: skip
 
 

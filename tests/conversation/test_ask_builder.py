@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pluralism_local import config
+from pluralism_local.agreement import Deliberation
 from pluralism_local.config import Settings
 from pluralism_local.conversation.ask_builder import (
     AskChoices,
@@ -65,6 +66,8 @@ def test_every_field_of_an_ask_can_be_given() -> None:
         history=[Message("user", "Hello")],
         positions=True,
         prompts="own",
+        draws=8,
+        deliberation=Deliberation(1),
         keep=True,
     )
     plain = build_ask(Settings(mode="vanilla"), "Another?", retries=1)
