@@ -223,7 +223,7 @@ def open(
         communities_model: the model that the communities run on, if another than `model`.
         force: let adapters of other bases speak.
         settings: as in config.toml: seed, temperature and comment_temperature (≥ 0), max_tokens and comment_max_tokens
-            (tokens), ctx_size (tokens), threads, gpu_layers, offline …
+            (tokens), orders (of options), ctx_size (tokens), threads, gpu_layers, offline …
 
     Raises:
         NotFound: no such model, pool or community. InvalidInput: a setting is unknown or out of range.

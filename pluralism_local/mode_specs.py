@@ -15,6 +15,8 @@ from typing import Literal
 
 ModeName = Literal["overton", "steerable", "distributional", "vanilla", "prompting", "moe"]
 Stage = Literal["comments", "selection", "positions", "rounds", "consensus", "answer"]
+Orders = Literal["rotate", "reverse", "asked"]
+"""In which orders options are weighed: each at every place, from both ends, or as the question has them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,8 +69,9 @@ class Aggregate:
         bounds: (low, high) of each option's normalised probability; None when exact. Of answers that were counted it
             is made of 95 % intervals.
         n: how many answers were drawn and counted for it, over all communities; None where probabilities were read.
-        stand_ins: ids of the communities after whose comments no option had any probability: their d_i are even
-            and say nothing.
+        stand_ins: communities after whose comments no option had any probability: their d_i are even and say nothing.
+        orders: which option, from 0, stood at each place, by order. by_order: the shares in each; p is their mean.
+        order_effect: mean total variation distance of these from p; None for one order. order_effects: by community.
     """
 
     options: tuple[str, ...]
@@ -83,6 +84,10 @@ class Aggregate:
     bounds: tuple[tuple[float, float], ...] | None = None
     stand_ins: tuple[str, ...] = ()
     n: int | None = None
+    orders: tuple[tuple[int, ...], ...] = ()
+    by_order: tuple[tuple[float, ...], ...] = ()
+    order_effect: float | None = None
+    order_effects: dict[str, float] = field(default_factory=dict)
 
 
 Stance = Literal["supports", "opposes", "silent"]

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 
 from pluralism_local.errors import InvalidInput
-from pluralism_local.mode_specs import DEFAULT, MODES, ModeName
+from pluralism_local.mode_specs import DEFAULT, MODES, ModeName, Orders
 from pluralism_local.model_names import STARTER, named_remote, url_of
 from pluralism_local.remote_url import parse_spec
 from pluralism_local.types import MAX_THREADS, Sampling
@@ -101,10 +101,10 @@ class Settings(BaseModel):
     """Preferences, checked. None for `ctx_size` and `threads` (spelled ``"auto"``) leaves it to the engine.
 
     `temperature`, `top_p` and `max_tokens` are the answer's, `comment_…` the communities'. `description` of
-    each field says what its value must be. `logging`: conversations are kept in the history. `samples`: answers that
-    are drawn and counted where a server shows no probabilities of options; 0 refuses to weigh them there.
-    `chat_positions`: when the chat looks for the positions of an overton answer; "auto" is at once where the LLM is
-    quick, and else when asked to.
+    each field says what its value must be. `orders`: in which the options of a question are weighed. `logging`:
+    conversations are kept in the history. `samples`: answers that are drawn and counted where a server shows no
+    probabilities of options; 0 refuses to weigh them there. `chat_positions`: when the chat looks for the positions of
+    an overton answer; "auto" is at once where the LLM is quick, and else when asked to.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -115,6 +115,7 @@ class Settings(BaseModel):
         default=DEFAULT,
         description=f"one of {', '.join(MODES)}",
     )
+    orders: Orders = Field(default="rotate", description="'rotate', 'reverse' or 'asked'")
     temperature: Temperature = 0.0
     top_p: TopP = 1.0
     max_tokens: Positive = 512

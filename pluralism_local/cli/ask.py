@@ -118,6 +118,7 @@ def ask(
     community: options.CommunityNames = None,
     attribute: options.Attribute = None,
     option: options.AnswerOptions = None,
+    orders: options.OptionOrders = None,
     system: options.System = None,
     seed: options.Seed = None,
     temperature: options.Temperature = None,

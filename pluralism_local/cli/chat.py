@@ -79,6 +79,7 @@ def chat(
     pool: options.PoolName = None,
     community: options.CommunityNames = None,
     attribute: options.Attribute = None,
+    orders: options.OptionOrders = None,
     system: options.System = None,
     seed: options.Seed = None,
     temperature: options.Temperature = None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pluralism_local.cli.draw_cost import DrawCost
 from pluralism_local.cli.output import Output, key_values, table
 from pluralism_local.conversation.rehearsal import RehearsedStep, rehearse
-from pluralism_local.display.figures import clean
+from pluralism_local.display.figures import clean, many
 from pluralism_local.types import ModelInfo, Sampling
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def _record(
         ],
         "attribute": task.attribute,
         "options": list(task.options),
+        "orders": task.orders,
         "sampling": {"answer": asdict(task.answer), "comment": asdict(task.comment)},
         "prompts": prompts,
         "steps": [step.record() for step in steps],
@@ -80,6 +81,7 @@ def _text(
             ("pool", task.pool.id if task.pool is not None else None),
             ("attribute", task.attribute),
             ("options", " | ".join(task.options) or None),
+            ("weighed", _weighed(task, steps)),
             ("answer", _sampling(task.answer)),
             ("comments", _sampling(task.comment) if members else None),
             ("draws", None if draws is None else draws.sentence),
@@ -133,6 +135,12 @@ def _steps(out: Output, steps: list[RehearsedStep]) -> Iterator[str]:
                 yield f"… and {alike - 2:,} more like the last two, for every voice and statement"
             continue
         yield _step(out, number, step)
+
+
+def _weighed(task: Ask, steps: list[RehearsedStep]) -> str | None:
+    """How many requests for probabilities of options there are, and in which orders; None for none."""
+    requests = sum(bool(step.options) for step in steps)
+    return f"{many(requests, 'request')}, orders of options: {task.orders}" if requests else None
 
 
 def _step(out: Output, number: int, step: RehearsedStep) -> str:

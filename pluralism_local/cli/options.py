@@ -15,7 +15,7 @@ import typer
 
 from pluralism_local.cli.output import Output
 from pluralism_local.errors import InvalidInput
-from pluralism_local.mode_specs import DEFAULT, SPECS, listed, steering
+from pluralism_local.mode_specs import DEFAULT, SPECS, Orders, listed, steering
 from pluralism_local.model_names import STARTER, server_forms
 
 if TYPE_CHECKING:
@@ -151,6 +151,16 @@ AnswerOptions = Annotated[
         metavar="TEXT",
         help="An answer to weigh. Repeatable, at least two. Default: distributional reads them from a prompt "
         "that lists 'A. …', 'B. …'.  [env var: PLOCAL_OPTION, one per line]",
+    ),
+]
+OptionOrders = Annotated[
+    Orders | None,
+    option(
+        "--orders",
+        default="rotate",
+        metavar="RULE",
+        help="Weigh the options at other places, too, and average: rotate puts each at every place (at most 8 orders; "
+        "an ordered scale is asked from both ends), reverse asks from both ends, asked only as they stand.",
     ),
 ]
 System = Annotated[

@@ -16,6 +16,7 @@ from pluralism_local.cli.result_text import (
     facts,
     first_words,
     nothing,
+    own_effect,
     share,
     shares,
     source,
@@ -126,12 +127,17 @@ def _traced(result: Result) -> str:
 
 
 def _per_community(aggregate: Aggregate) -> str:
-    head = ("community", "weight", *map(inline, aggregate.options))
+    effects = ("order effect",) if aggregate.order_effects else ()
     rows = [
-        (inline(name), percent(aggregate.weights.get(name, 0.0)), *shares(aggregate, name))
+        (
+            inline(name),
+            percent(aggregate.weights.get(name, 0.0)),
+            *shares(aggregate, name),
+            *(own_effect(aggregate, name) for _ in effects),
+        )
         for name in aggregate.per_community
     ]
-    return _table(head, rows)
+    return _table(("community", "weight", *map(inline, aggregate.options), *effects), rows)
 
 
 def _signature(result: Result) -> str:

@@ -224,6 +224,7 @@ def facts(aggregate: Aggregate, separator: str) -> str:
         [
             f"outside the options {percent(aggregate.unassigned_mass)}",
             f"entropy {aggregate.entropy_nats:.2f} of {math.log(len(aggregate.options)):.2f} nats",
+            *order_facts(aggregate),
             f"method {aggregate.method}",
         ]
     )
@@ -241,6 +242,13 @@ def agreement(aggregate: Aggregate) -> str:
     )
 
 
+def order_facts(aggregate: Aggregate) -> list[str]:
+    """How much the places of the options decided; nothing where they were asked in one order."""
+    if aggregate.order_effect is None:
+        return []
+    return [f"order effect {percent(aggregate.order_effect)} over {len(aggregate.orders)} orders"]
+
+
 def nothing(aggregate: Aggregate) -> str:
     """What is said of a distribution in which no option had any probability."""
     return f"{NO_ESTIMATE} (outside the options {percent(aggregate.unassigned_mass)})"
@@ -255,11 +263,23 @@ def shares(aggregate: Aggregate, community: str) -> list[str]:
 def per_community(aggregate: Aggregate) -> str:
     """A row of probabilities for each community, with its weight."""
     head = ["community", "weight", *(one_line(option, 16) for option in aggregate.options)]
+    effects = ["order effect"] if aggregate.order_effects else []
     rows = [
-        [name, percent(aggregate.weights.get(name, 0.0)), *shares(aggregate, name)]
+        [
+            name,
+            percent(aggregate.weights.get(name, 0.0)),
+            *shares(aggregate, name),
+            *(own_effect(aggregate, name) for _ in effects),
+        ]
         for name in aggregate.per_community
     ]
-    return table(rows, head)
+    return table(rows, [*head, *effects])
+
+
+def own_effect(aggregate: Aggregate, community: str) -> str:
+    """A community's own order effect; a dash where it has none."""
+    effect = aggregate.order_effects.get(community)
+    return "-" if effect is None else percent(effect)
 
 
 def share(aggregate: Aggregate, index: int) -> str:

@@ -100,6 +100,7 @@ def serve(
     communities_model: options.CommunitiesModel = None,
     pool: options.PoolName = None,
     community: options.CommunityNames = None,
+    orders: options.OptionOrders = None,
     seed: options.Seed = None,
     temperature: options.Temperature = None,
     top_p: options.TopP = None,

@@ -201,6 +201,7 @@ def build_ask(
         system=system,
         attribute=attribute,
         options=tuple(options),
+        orders=settings.orders,
         history=tuple(history),
         turns=tuple(turns),
         answer=settings.answer_sampling(retries),

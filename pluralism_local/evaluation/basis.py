@@ -41,6 +41,7 @@ class Basis:
         unchosen: the LLM named no community, and the first by weight was taken.
         unclear: the LLM named several, and the last was taken.
         outside: mean probability outside the options, in [0, 1]; None where any answer lacks it.
+        order_effect: mean of the answers that were asked in several orders, in [0, 1); None where none was.
     """
 
     n: int
@@ -52,6 +53,7 @@ class Basis:
     unchosen: int = 0
     unclear: int = 0
     outside: float | None = None
+    order_effect: float | None = None
 
     @property
     def void(self) -> bool:
@@ -74,6 +76,7 @@ def basis_of(task: Task, predictions: Sequence[Prediction], *, empty: int = 0) -
     outside = [
         prediction.unassigned_mass for prediction in predictions if prediction.unassigned_mass is not None
     ]
+    effects = [prediction.order_effect for prediction in predictions if prediction.order_effect is not None]
     stand_ins = [_is_stand_in(prediction) for prediction in predictions]
     return Basis(
         len(predictions),
@@ -96,6 +99,7 @@ def basis_of(task: Task, predictions: Sequence[Prediction], *, empty: int = 0) -
         unchosen=sum(prediction.selection_method == "fallback" for prediction in predictions),
         unclear=sum(prediction.selection_method == "unclear" for prediction in predictions),
         outside=math.fsum(outside) / len(outside) if outside and len(outside) == len(predictions) else None,
+        order_effect=math.fsum(effects) / len(effects) if effects else None,
     )
 
 

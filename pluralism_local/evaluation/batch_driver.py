@@ -23,9 +23,10 @@ from pluralism_local.evaluation.batch_steps import Waiting, place, prediction, w
 from pluralism_local.evaluation.comments import CommentRequest, CommentStore, CommunityComment
 from pluralism_local.evaluation.samples import Prediction, Sample
 from pluralism_local.evaluation.tasks.base import SampleWordings
-from pluralism_local.mode_specs import SPECS, ModeName
+from pluralism_local.mode_specs import SPECS, ModeName, Orders
 from pluralism_local.modes import algorithm
 from pluralism_local.modes.comment_budget import fit_comments
+from pluralism_local.modes.relisting import orders_in
 from pluralism_local.modes.result_builder import ModelRole
 from pluralism_local.modes.steps import (
     Answered,
@@ -96,6 +97,7 @@ class BatchDriver:
     Args:
         comment, answer: how communities and the LLM write, where they write.
         comments: where comments come from.
+        orders: in which options are weighed.
         positions: how the comments' positions are looked for; None for not at all.
         entailment: the scorer that this needs.
 
@@ -110,6 +112,7 @@ class BatchDriver:
         comments: CommentStore,
         comment: Sampling,
         answer: Sampling,
+        orders: Orders = "asked",
         positions: PositionPlan | None = None,
         entailment: Entailment | None = None,
     ) -> None:
@@ -125,6 +128,7 @@ class BatchDriver:
                 raise self._no_probabilities
         self._task, self._llm, self._asker = task, llm, Asker(llm)
         self._comments, self._comment, self._answer = comments, comment, answer
+        self._orders: Orders = orders
 
     def run(self, mode: ModeName, voices: Sequence[Voice], samples: Sequence[Sample]) -> list[SampleOutcome]:
         """An outcome per sample, in order.
@@ -173,6 +177,9 @@ class BatchDriver:
             self._probabilities,
             self._answer,
             self._positions,
+            orders=()
+            if self._task.answers == "text"
+            else orders_in(sample.question, sample.options, self._orders),
         )
         sample_run = _SampleRun(sample, algorithm(mode)(case))
         self._advance(sample_run, None)

@@ -84,6 +84,8 @@ def prediction(answered: Answered, answers: Answers) -> Prediction:
         distribution_method=shares.method,
         stand_in=_stand_in(shares),
         bounds=shares.bounds,
+        orders=shares.orders,
+        order_effect=shares.order_effect,
     )
 
 

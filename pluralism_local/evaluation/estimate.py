@@ -10,11 +10,15 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from os.path import commonprefix
 from typing import Any
 
 from pluralism_local.evaluation.methods import METHODS, WITH_COMMENTS, mode_of, voices_for
 from pluralism_local.evaluation.runner import RunSetup
+from pluralism_local.evaluation.samples import Sample
 from pluralism_local.mode_specs import SPECS, ModeSpec
+from pluralism_local.modes.orders import Order
+from pluralism_local.modes.relisting import orders_in
 from pluralism_local.types import Message, Request, TextDone
 
 PROBE_SAMPLES = 2
@@ -33,17 +37,20 @@ def estimate(setup: RunSetup, methods: Sequence[str]) -> dict[str, Any]:
     if not comments and WITH_COMMENTS & set(methods):
         comments = samples  # of the community that is chosen
     per_comment = setup.comment.max_tokens
+    specs = [SPECS[mode_of(name, task)] for name in methods if name in METHODS]
     prompt = question * (samples if comments else 0) + samples * sum(
-        _read(SPECS[mode_of(name, task)], vanilla, members, per_comment)
-        for name in methods
-        if name in METHODS
+        _read(spec, vanilla, members, per_comment) for spec in specs
     )
+    orders = _orders(setup)
+    weighed = samples * sum(members if spec.comments == "each" else 1 for spec in specs) if orders else 0
+    prompt += weighed * (orders - 1) * _read_again(setup, probe, vanilla) if weighed else 0
     written = comments * per_comment
     if task.answers == "text":
         written += samples * len(methods) * setup.answer.max_tokens
     read_rate, write_rate = _rates(setup) if WITH_COMMENTS & set(methods) or written else (500.0, 100.0)
     return {
         "comments": comments,
+        "weighings": round(weighed * orders),
         "prompt_tokens": round(prompt),
         "completion_tokens": written,
         "read_tokens_per_second": round(read_rate, 1),
@@ -65,6 +72,32 @@ def _read(spec: ModeSpec, question: float, members: int, per_comment: int) -> fl
         case "each":
             return tokens + members * (question + per_comment)
     return tokens + question
+
+
+def _orders(setup: RunSetup) -> float:
+    """In how many orders options are weighed, on the mean; 0 where the answer is a text."""
+    if setup.task.answers == "text":
+        return 0.0
+    return sum(len(_orders_of(setup, sample)) for sample in setup.samples) / len(setup.samples)
+
+
+def _read_again(setup: RunSetup, probe: Sequence[Sample], question: float) -> float:
+    """Tokens that one more order of the options costs: its list, or for a server the whole prompt."""
+    if setup.llm.capabilities.distribution != "exact":
+        return question
+    count, tokens = setup.llm.count_tokens, 0
+    for sample in probe:
+        orders = _orders_of(setup, sample)
+        if len(orders) == 1:
+            continue
+        other = setup.task.in_order(sample, sample.options, orders[-1])
+        shared = commonprefix([sample.question, other.question])  # noqa: RUF071 - characters are meant
+        tokens += (count(_user(sample.question)) or 0) - (count(_user(shared)) or 0)
+    return tokens / len(probe)
+
+
+def _orders_of(setup: RunSetup, sample: Sample) -> tuple[Order, ...]:
+    return orders_in(sample.question, sample.options, setup.orders)
 
 
 def _rates(setup: RunSetup) -> tuple[float, float]:

@@ -25,6 +25,8 @@ from pluralism_local.evaluation.stored import StoredRun
 from pluralism_local.evaluation.strict_records import read_object
 from pluralism_local.evaluation.tasks import Task
 from pluralism_local.files import digest, write_atomic
+from pluralism_local.mode_specs import Orders
+from pluralism_local.modes.relisting import orders_in
 from pluralism_local.modes.wordings import Wording
 from pluralism_local.remote_url import without_credentials
 from pluralism_local.types import ModelInfo, Sampling
@@ -61,8 +63,12 @@ def identify(
     comment: Sampling,
     answer: Sampling,
     template: str = "auto",
+    orders: Orders = "asked",
 ) -> Identity:
-    """The identity of a run. Methods are no part of it: they may be added to a run later."""
+    """The identity of a run. Methods are no part of it: they may be added to a run later.
+
+    Nor are orders, where options are asked as the file has them: as every run did before there was a choice.
+    """
     return Identity(
         {
             "task": task.name,
@@ -77,7 +83,14 @@ def identify(
             "template": template,
             "version": __version__,
         }
+        | ({} if orders == "asked" else {"orders": _orders(samples, orders)})
     )
+
+
+def _orders(samples: Sequence[Sample], orders: Orders) -> dict[str, str]:
+    """The rule, and the sha256 of what it comes to for these samples."""
+    realised = [orders_in(sample.question, sample.options, orders) for sample in samples]
+    return {"rule": orders, "sha256": digest(realised)}
 
 
 def rendered(task: Task, samples: Sequence[Sample]) -> dict[str, str]:

@@ -67,6 +67,10 @@ class _Written(SampleWordings):
     def answer(self, question: Sample, comment: str) -> Wording:
         return self._wordings.answer(_question(question), comment)
 
+    def in_order(self, question: Sample, options: tuple[str, ...], order: tuple[int, ...]) -> Sample:
+        reordered = self._wordings.in_order(_question(question), options, order)
+        return replace(question, question=reordered.question, data={"asked": reordered})
+
     def synthesis(self, question: Sample, comments: Sequence[str]) -> Wording:
         return self._wordings.synthesis(_question(question), comments)
 
@@ -109,7 +113,7 @@ class QuestionBatch:
                 model_key(self.llm.info),
                 None if like.pool is None else model_key(self.communities.info),
                 [member_record(member) for member in (() if like.pool is None else like.pool.members)],
-                [like.mode, like.options, like.attribute, self.template, *looks],
+                [like.mode, like.options, like.orders, like.attribute, self.template, *looks],
                 [sampling_record(like.comment), sampling_record(like.answer)],
                 question,
             ]
@@ -145,6 +149,7 @@ class QuestionBatch:
             store,
             self.pattern.comment,
             self.pattern.answer,
+            self.pattern.orders,
             started[0][1].positions,
             self.entailment,
         )

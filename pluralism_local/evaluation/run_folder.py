@@ -41,6 +41,7 @@ SETTINGS = (
     "ctx_size",
     "template",
     "weights",
+    "orders",
 )
 """Of `config.Settings`, those that a run's figures depend on."""
 
@@ -74,7 +75,13 @@ class RunSpec:
         """What a run.json, checked when it was read, says that the run was begun with."""
         begun = record["about"]["wanted"]
         return cls(
-            **{**begun, "communities": tuple(begun["communities"]), "methods": tuple(begun["methods"])}
+            **{
+                **begun,
+                "communities": tuple(begun["communities"]),
+                "methods": tuple(begun["methods"]),
+                # earlier versions asked as the file has the options
+                "settings": {**begun["settings"], "orders": begun["settings"].get("orders") or "asked"},
+            }
         )
 
     def record(self) -> dict[str, Any]:

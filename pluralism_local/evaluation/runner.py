@@ -36,6 +36,7 @@ from pluralism_local.evaluation.shared_comments import SharedComments
 from pluralism_local.evaluation.stored import StoredAnswer, StoredComment
 from pluralism_local.evaluation.strict_records import check_records
 from pluralism_local.evaluation.tasks import Task
+from pluralism_local.mode_specs import Orders
 from pluralism_local.types import ModelInfo, Sampling
 
 CHUNK = 16
@@ -52,6 +53,7 @@ class RunSetup:
         pool: as it can speak through `communities` (see `communities.fit_to_base`).
         comment, answer: sampling of comments and of the LLM's texts; `comment.seed` is the run's seed.
         template: how the engines template prompts, "auto" or "none".
+        orders: in which options are weighed; "asked" is as the file has them.
     """
 
     task: Task
@@ -62,6 +64,7 @@ class RunSetup:
     comment: Sampling
     answer: Sampling
     template: str = "auto"
+    orders: Orders = "asked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,7 @@ def run(
         Journal(comments_file(folder, setup.communities.info)) as comments,
     ):
         store = _comments(setup, comments, shared, retry=retry)
-        driver = BatchDriver(setup.task, setup.llm, store, setup.comment, setup.answer)
+        driver = BatchDriver(setup.task, setup.llm, store, setup.comment, setup.answer, setup.orders)
         check_records(StoredAnswer, journal.records, journal.path)
         before = results(journal.records)
         todo = {name: _todo(setup.samples, before.get(name, {}), retry=retry) for name in ordered}
@@ -274,6 +277,10 @@ def _record(method: str, sample: Sample, outcome: SampleOutcome) -> dict[str, An
                 record["stand_in"] = result.stand_in
             if result.bounds is not None:
                 record["bounds"] = [list(pair) for pair in result.bounds]
+            if len(result.orders) > 1:
+                record["orders"] = [list(order) for order in result.orders]
+            if result.order_effect is not None:
+                record["order_effect"] = result.order_effect
         if result.output is not None:
             record["output"] = result.output
         if result.selection is not None:
@@ -299,4 +306,6 @@ def _result(record: Mapping[str, Any]) -> Prediction | Failure:
         record.get("stand_in", 0.0),
         record.get("selection_method"),
         None if record.get("bounds") is None else tuple((low, high) for low, high in record["bounds"]),
+        tuple(map(tuple, record.get("orders", ()))),
+        record.get("order_effect"),
     )

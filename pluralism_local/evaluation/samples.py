@@ -72,6 +72,8 @@ class Prediction:
         selection_method: how the community was chosen, as in `results.Selection`, or "unclear": parsed from words that
             named several; None where unknown.
         bounds: (low, high) of each probability where a server hides some of them; None where they are exact.
+        orders: in which the options were asked, see `results.Aggregate`; empty where unknown.
+        order_effect: how much their places decided, in [0, 1); None for a single order.
     """
 
     distribution: tuple[float, ...] | None = None
@@ -82,6 +84,8 @@ class Prediction:
     stand_in: float = 0.0
     selection_method: str | None = None
     bounds: tuple[tuple[float, float], ...] | None = None
+    orders: tuple[tuple[int, ...], ...] = ()
+    order_effect: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,7 @@ def prepare(setup: runner.RunSetup, spec: RunSpec, root: Path) -> PreparedRun:
         comment=setup.comment,
         answer=setup.answer,
         template=setup.template,
+        orders=setup.orders,
     )
     path = Path(spec.output) if spec.output else root / f"{setup.task.name}-{identity.id}"
     return PreparedRun(setup, spec, identity, path, root)

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from pluralism_local.evaluation.methods import check_method
+from pluralism_local.mode_specs import Orders
 from pluralism_local.types import DistributionMethod
 
 _SUM_TOLERANCE = 1e-3
@@ -74,6 +75,11 @@ class _Samples(_Stored):
     sha256: Text
 
 
+class _Orders(_Stored):
+    rule: Orders
+    sha256: Text
+
+
 class _Identity(_Stored):
     task: Text
     task_version: Count
@@ -86,6 +92,7 @@ class _Identity(_Stored):
     answer: _Sampling
     template: Text
     version: Text
+    orders: _Orders | None = None
 
 
 class _Settings(_Stored):
@@ -101,6 +108,7 @@ class _Settings(_Stored):
     ctx_size: Positive | None = None
     template: Literal["auto", "none"] | None = None
     weights: Literal["auto", "file"] | None = None
+    orders: Orders | None = None
 
 
 class _Spec(_Stored):
@@ -156,6 +164,7 @@ class _Basis(_Stored):
     unchosen: Count
     unclear: Count = 0
     outside: Share | None
+    order_effect: Share | None = None
     void: bool
 
 
@@ -210,6 +219,8 @@ class StoredAnswer(_Stored):
     distribution_method: Text | None = None
     stand_in: Share = 0.0
     output: Text | None = None
+    orders: list[list[Count]] = []
+    order_effect: Share | None = None
     selection: Text | None = None
     selection_method: Text | None = None
     usage: dict[Text, _Usage] = {}

@@ -63,6 +63,7 @@ def asked_with(task: Ask, settings: Settings) -> dict[str, Any]:
         "system": task.system,
         "attribute": task.attribute,
         "options": list(task.options),
+        "orders": task.orders,
         "seed": task.answer.seed,
         "temperature": task.answer.temperature,
         "top_p": task.answer.top_p,

@@ -1,16 +1,19 @@
 """Distributions over options, combined: d = Σ w_i d_i (Modular Pluralism §2).
 
-    (community, w_i, d_i)… ──aggregate──> Aggregate
-    d ──single──> Aggregate without communities (baselines)
+    (community, w_i, d_i in each order)… ──aggregate──> Aggregate
+    d in each order ──single──> Aggregate without communities (baselines)
 
-Pure arithmetic: nothing fails here but a bug.
+d_i is the mean of a community's distributions over the orders of the options, each order alike; an order in which no
+option had any probability is nobody's answer and left out of it. Pure arithmetic: nothing fails here but a bug.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
+from pluralism_local.modes.orders import Weighed, order_effect, total_variation
 from pluralism_local.results import Aggregate
 from pluralism_local.types import DistributionMethod, OptionDistribution
 
@@ -29,47 +32,79 @@ def entropy_nats(p: Sequence[float]) -> float:
     return math.fsum(-value * math.log(value) for value in p if value != 0)
 
 
-def aggregate(options: tuple[str, ...], parts: Sequence[tuple[str, float, OptionDistribution]]) -> Aggregate:
+def aggregate(options: tuple[str, ...], parts: Sequence[tuple[str, float, Weighed]]) -> Aggregate:
     """Combine each community's distribution d_i with its weight w_i.
 
     Args:
         options: the answers' texts, one per entry of every distribution.
-        parts: (community id, w_i, d_i), at least one; the weights sum to 1.
+        parts: (community id, w_i, d_i in each order), at least one, all in the same orders; the weights sum to 1.
 
     Returns:
         p and unassigned mass are the weighted sums; `bounds` the weighted sums of the normalised bounds, None
         when all are exact; `method` the weakest that went in; `stand_ins` those whose d_i is one.
     """
-    weights = [weight for _, weight, _ in parts]
-    rows = [distribution.p for _, _, distribution in parts]
-    p = _mixed(weights, rows)
+    means = {community: _over_orders(weighed) for community, _, weighed in parts}
+    return replace(
+        _combined(options, [(weight, weighed) for _, weight, weighed in parts]),
+        per_community={community: mean for community, (mean, _) in means.items()},
+        weights={community: weight for community, weight, _ in parts},
+        stand_ins=tuple(community for community, _, weighed in parts if not _answered(weighed)),
+        order_effects={community: effect for community, (_, effect) in means.items() if effect is not None},
+    )
+
+
+def single(options: tuple[str, ...], weighed: Weighed) -> Aggregate:
+    """The same shape for one distribution that no community stands behind."""
+    return _combined(options, [(1.0, weighed)])
+
+
+def _combined(options: tuple[str, ...], parts: Sequence[tuple[float, Weighed]]) -> Aggregate:
+    every = [(weight / len(part.orders), answer) for weight, part in parts for answer in part.distributions]
+    counted = [
+        (weight / len(answers), answer)
+        for weight, part in parts
+        for answers in [_answered(part) or part.distributions]
+        for answer in answers
+    ]
+    p = _mixed([weight for weight, _ in counted], [answer.p for _, answer in counted])
+    rows = tuple(
+        _mixed([weight for weight, _ in parts], [_row(part, place) for _, part in parts])
+        for place in range(len(parts[0][1].orders))
+    )
+    asked_often = len(rows) > 1 and any(_answered(part) for _, part in parts)
     return Aggregate(
         options=options,
         p=p,
-        per_community={community: distribution.p for community, _, distribution in parts},
-        weights={community: weight for community, weight, _ in parts},
-        unassigned_mass=_unit(math.fsum(weight * part.unassigned_mass for _, weight, part in parts)),
-        entropy_nats=entropy_nats(p),
-        method=weakest(part.method for _, _, part in parts),
-        bounds=_bounds(weights, [part for _, _, part in parts]),
-        stand_ins=tuple(community for community, _, part in parts if part.method == STAND_IN),
-        n=_drawn([part for _, _, part in parts]),
-    )
-
-
-def single(options: tuple[str, ...], distribution: OptionDistribution) -> Aggregate:
-    """The same shape for one distribution that no community stands behind."""
-    return Aggregate(
-        options=options,
-        p=distribution.p,
         per_community={},
         weights={},
-        unassigned_mass=distribution.unassigned_mass,
-        entropy_nats=entropy_nats(distribution.p),
-        method=distribution.method,
-        bounds=_bounds([1.0], [distribution]),
-        n=distribution.n,
+        unassigned_mass=_unit(math.fsum(weight * answer.unassigned_mass for weight, answer in every)),
+        entropy_nats=entropy_nats(p),
+        method=weakest(answer.method for _, answer in counted),
+        bounds=_bounds([weight for weight, _ in counted], [answer for _, answer in counted]),
+        n=_drawn([answer for _, answer in every]),
+        orders=parts[0][1].orders,
+        by_order=rows,
+        order_effect=order_effect(rows, p) if asked_often else None,
     )
+
+
+def _answered(weighed: Weighed) -> list[OptionDistribution]:
+    """Those of its distributions that are no stand-ins."""
+    return [answer for answer in weighed.distributions if answer.method != STAND_IN]
+
+
+def _over_orders(weighed: Weighed) -> tuple[tuple[float, ...], float | None]:
+    """d_i, and its own order effect; None where it was not asked in several orders, or gave no answer."""
+    answered = _answered(weighed)
+    rows = [answer.p for answer in answered or weighed.distributions]
+    mean = _mixed([1 / len(rows)] * len(rows), rows)
+    return mean, order_effect(rows, mean) if answered and len(weighed.orders) > 1 else None
+
+
+def _row(weighed: Weighed, place: int) -> tuple[float, ...]:
+    """Its shares in one order; d_i where that order is left out of it."""
+    answer = weighed.distributions[place]
+    return answer.p if answer.method != STAND_IN else _over_orders(weighed)[0]
 
 
 def weakest(methods: Iterable[DistributionMethod]) -> DistributionMethod:
@@ -107,6 +142,15 @@ def unanimous(aggregate: Aggregate) -> tuple[str, float] | None:
 def most_probable(aggregate: Aggregate) -> str:
     """The option with the largest p; the first of equals."""
     return aggregate.options[max(range(len(aggregate.p)), key=aggregate.p.__getitem__)]
+
+
+def is_led_by_places(aggregate: Aggregate) -> bool:
+    """Whether the places of the options tell them apart more than anything else does.
+
+    So it is where the order effect is larger than the distance of p from even shares; both are total variation.
+    """
+    even = [1 / len(aggregate.p)] * len(aggregate.p)
+    return aggregate.order_effect is not None and aggregate.order_effect > total_variation(aggregate.p, even)
 
 
 def _drawn(parts: Sequence[OptionDistribution]) -> int | None:

@@ -21,7 +21,7 @@ from typing import Literal
 from pluralism_local.agreement import ALONE, Deliberation
 from pluralism_local.communities import Pool
 from pluralism_local.errors import InvalidInput
-from pluralism_local.mode_specs import ModeName
+from pluralism_local.mode_specs import ModeName, Orders
 from pluralism_local.prompts import recurring
 from pluralism_local.results import LLM_VOICE, Turn
 from pluralism_local.types import Message, Sampling
@@ -43,6 +43,8 @@ class Ask:
             (``"political party: Democrat"``) or a value (``"value: honesty"``).
         options: answers to choose among, at least two; empty to read them from the prompt (distributional)
             or to answer in words (the others).
+        orders: in which these are weighed: "asked" as they stand; "rotate" each at every place, an ordered scale from
+            both ends; "reverse" as they stand and the other way round (see `orders`).
         history: what was said before the conversation, the same for everybody, as a client hands it in.
         turns: the conversation so far, oldest first: `Result.turn` of each earlier ask.
         answer: how the LLM's answer is drawn.
@@ -62,6 +64,7 @@ class Ask:
     system: str | None = None
     attribute: str | None = None
     options: tuple[str, ...] = ()
+    orders: Orders = "asked"
     history: tuple[Message, ...] = ()
     turns: tuple[Turn, ...] = ()
     answer: Sampling = PUBLISHED_ANSWER

@@ -36,6 +36,7 @@ from pluralism_local.modes.deliberation.carrying import check_deliberation, repl
 from pluralism_local.modes.fit_context import generated, leave_out, until_it_fits
 from pluralism_local.modes.options import pose
 from pluralism_local.modes.positions.carrying import plan_positions, score, write_sentences
+from pluralism_local.modes.relisting import orders_in
 from pluralism_local.modes.result_builder import ResultBuilder
 from pluralism_local.modes.settling import FAILURES, settle
 from pluralism_local.modes.steps import (
@@ -113,6 +114,7 @@ def prepared(
         ask.answer,
         plan_positions(draft, spec, entails=entails),
         ask.deliberation,
+        orders=orders_in(posed.text, posed.options, ask.orders) if posed else (),
     )
     return draft, case
 

@@ -20,8 +20,9 @@ from typing import Any
 
 from pluralism_local.errors import Unsupported
 from pluralism_local.modes.aggregate import STAND_IN
-from pluralism_local.modes.steps import Case, Step, Voice, Warn, Write, weigh
+from pluralism_local.modes.steps import Case, Step, Voice, Warn, Write
 from pluralism_local.modes.thinking import only_thought
+from pluralism_local.modes.weighing import weigh
 from pluralism_local.modes.wordings import Q, Wording
 from pluralism_local.results import Selected, Selection
 from pluralism_local.types import Completion, Sampling

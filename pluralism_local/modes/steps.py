@@ -15,17 +15,15 @@ other failure, and the user's stop, is the driver's: it closes the algorithm.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal
 
 from pluralism_local.agreement import ALONE, Agreement, Change, Deliberation
 from pluralism_local.engine.base import ShouldStop
-from pluralism_local.errors import Unsupported
-from pluralism_local.modes.aggregate import single
-from pluralism_local.modes.options import letters
+from pluralism_local.modes.orders import Order
 from pluralism_local.modes.wordings import Q, Wording, Wordings
 from pluralism_local.results import Aggregate, Draws, Finder, Selected, Selection, StanceMethod, Window
-from pluralism_local.types import AdapterRef, Completion, Grammar, OptionDistribution, Sampling
+from pluralism_local.types import AdapterRef, Grammar, Sampling
 
 if TYPE_CHECKING:
     from pluralism_local.communities import Member
@@ -93,6 +91,8 @@ class Case(Generic[Q]):
         answer: how the LLM writes its answer.
         positions: how positions are looked for; None for not at all.
         deliberation: whether voices answer each other, and judge statements.
+        orders: in which the options are weighed, the first as the question has them (see `orders`); empty where the
+            answer is a text.
     """
 
     wordings: Wordings[Q]
@@ -104,6 +104,7 @@ class Case(Generic[Q]):
     answer: Sampling
     positions: PositionPlan | None = None
     deliberation: Deliberation = ALONE
+    orders: tuple[Order, ...] = ()
 
     @property
     def room(self) -> int:
@@ -313,28 +314,3 @@ def is_optional(step: Step) -> bool:
     """Whether there is an answer without it, so that its failure is thrown into the algorithm."""
     positions = isinstance(step, Weigh | Write) and step.stage == "positions"
     return positions or isinstance(step, Entail | Draw | Rejoin)
-
-
-def weigh(
-    stage: LlmStage, wordings: Sequence[Wording], options: tuple[str, ...]
-) -> Generator[Step, Any, list[OptionDistribution]]:
-    """Probabilities after each wording, in order; equal ones are weighed once."""
-    distinct = {wording.text: wording for wording in wordings}
-    distributions: Sequence[OptionDistribution] = yield Weigh(stage, tuple(distinct.values()), options)
-    by_text = dict(zip(distinct, distributions, strict=True))
-    return [by_text[wording.text] for wording in wordings]
-
-
-def answer(case: Case[Q], wording: Wording, selection: Selection | None = None) -> Steps:
-    """Answer `wording` by the options' probabilities, or in words."""
-    sampling = case.answer
-    if case.answers != "text":
-        try:
-            (distribution,) = yield from weigh("answer", [wording], letters(len(case.options)))
-            return Answered(wording, distribution=single(case.options, distribution), selection=selection)
-        except Unsupported:
-            if case.answers == "distribution":
-                raise
-            sampling = replace(sampling, max_tokens=LABEL_TOKENS)
-    completion: Completion = yield Write("answer", wording, sampling)
-    return Answered(wording, completion.text.strip(), selection=selection)

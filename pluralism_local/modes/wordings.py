@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 from pluralism_local.errors import InvalidInput, Unsupported
+from pluralism_local.modes.relisting import relisted
 from pluralism_local.prompts import (
     COMMENT_EXPLAINED,
     DISTRIBUTIONAL_ANSWER,
@@ -75,6 +76,10 @@ class Wordings(ABC, Generic[Q]):
     @abstractmethod
     def prompting(self, question: Q) -> Wording:
         """The baseline that tells the LLM in its prompt."""
+
+    @abstractmethod
+    def in_order(self, question: Q, options: tuple[str, ...], order: tuple[int, ...]) -> Q:
+        """The question with its options at other places (see `orders`); it lists them behind letters."""
 
     def vanilla(self, question: Q) -> Wording:
         """The baseline without any addition."""
@@ -200,6 +205,11 @@ class AskWordings(Wordings[AskQuestion]):
 
     def prompting(self, question: AskQuestion) -> Wording:
         return word(PROMPTING, question=question.question)
+
+    def in_order(
+        self, question: AskQuestion, options: tuple[str, ...], order: tuple[int, ...]
+    ) -> AskQuestion:
+        return replace(question, question=relisted(question.question, options, order))
 
     def alone(self, question: AskQuestion) -> Wording:
         if question.attribute is None:

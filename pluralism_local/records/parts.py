@@ -12,8 +12,15 @@ def chances_by_name(part: object) -> dict[str, float] | None:
     """A probability for each name; None if one of them is none."""
     if not isinstance(part, dict):
         return None
-    chances = {name: p for name, value in part.items() if (p := chance(value)) is not None}
-    return chances if len(chances) == len(part) else None
+    by_name = {name: p for name, value in part.items() if (p := chance(value)) is not None}
+    return by_name if len(by_name) == len(part) else None
+
+
+def chances(part: object, length: int) -> tuple[float, ...] | None:
+    """So many probabilities; None if one is missing or none."""
+    numbers = [chance(value) for value in (part if isinstance(part, list) else [])]
+    whole = tuple(number for number in numbers if number is not None)
+    return whole if len(whole) == len(numbers) == length else None
 
 
 def chance(value: object) -> float | None:

@@ -18,7 +18,8 @@ from pluralism_local.errors import InvalidInput
 from pluralism_local.mode_specs import SPECS, ModeName
 from pluralism_local.records.deliberation import agreement_of, rounds_of
 from pluralism_local.records.draws import draws_of
-from pluralism_local.records.parts import chance, chances_by_name, strings
+from pluralism_local.records.orders import orders_of
+from pluralism_local.records.parts import chance, chances, chances_by_name, strings
 from pluralism_local.results import (
     Aggregate,
     Comment,
@@ -274,7 +275,7 @@ def _distribution(part: object) -> Aggregate | None:
     if not isinstance(part, dict):
         return None
     options = tuple(option for option in _list(part.get("options")) if isinstance(option, str))
-    p = _chances(part.get("p"), len(options))
+    p = chances(part.get("p"), len(options))
     if not options or len(options) != len(_list(part.get("options"))) or p is None:
         return None
     outside, entropy = finite(part.get("unassigned_mass")), finite(part.get("entropy_nats"))
@@ -289,24 +290,18 @@ def _distribution(part: object) -> Aggregate | None:
         _bounds(part.get("bounds"), len(options)),
         strings(part.get("stand_ins")),
         None if (drawn := finite(part.get("n"))) is None else int(drawn),
+        *orders_of(part, len(options)),
     )
 
 
 def _rows(part: object, length: int) -> dict[str, tuple[float, ...]]:
-    return {name: p for name, row in _dict(part).items() if (p := _chances(row, length)) is not None}
+    return {name: p for name, row in _dict(part).items() if (p := chances(row, length)) is not None}
 
 
 def _bounds(part: object, length: int) -> tuple[tuple[float, float], ...] | None:
-    pairs = [_chances(pair, 2) for pair in _list(part)]
+    pairs = [chances(pair, 2) for pair in _list(part)]
     whole = [(pair[0], pair[1]) for pair in pairs if pair is not None]
     return tuple(whole) if len(whole) == len(pairs) == length else None
-
-
-def _chances(part: object, length: int) -> tuple[float, ...] | None:
-    """So many probabilities; None if one is missing or none."""
-    numbers = [chance(value) for value in _list(part)]
-    whole = tuple(number for number in numbers if number is not None)
-    return whole if len(whole) == len(numbers) == length else None
 
 
 def _count(value: object) -> int:

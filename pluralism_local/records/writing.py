@@ -109,6 +109,10 @@ def _distribution(aggregate: Aggregate) -> dict[str, Any]:
         "bounds": None if aggregate.bounds is None else [_numbers(pair) for pair in aggregate.bounds],
         "n": aggregate.n,
         "stand_ins": list(aggregate.stand_ins),
+        "orders": [list(order) for order in aggregate.orders],
+        "by_order": [_numbers(row) for row in aggregate.by_order],
+        "order_effect": _number(aggregate.order_effect),
+        "order_effects": {name: _number(effect) for name, effect in aggregate.order_effects.items()},
     }
 
 

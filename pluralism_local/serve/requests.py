@@ -21,7 +21,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pluralism_local.errors import InvalidInput
-from pluralism_local.mode_specs import SPECS, ModeName, ModeSpec
+from pluralism_local.mode_specs import SPECS, ModeName, ModeSpec, Orders
 from pluralism_local.modes.options import asked_by_letter
 from pluralism_local.serve import models
 from pluralism_local.types import Message, Sampling
@@ -57,6 +57,7 @@ class ChatRequest:
         lettered: those of the question's own list, where a mode that can do without options is asked for their
             log-probabilities: it weighs them, and answers by their letters.
         answer: how to draw the answer.
+        orders: in which options are weighed; None for the server's own.
         stream: in chunks; `usage_chunk`: token counts in one of their own.
         alternatives: how many options to give log-probabilities of; None for no log-probabilities.
         user: who asks, as far as the request says; empty where it does not.
@@ -75,6 +76,7 @@ class ChatRequest:
     attribute: str | None
     options: tuple[str, ...]
     answer: Sampling
+    orders: Orders | None = None
     stream: bool = False
     usage_chunk: bool = False
     alternatives: int | None = None
@@ -97,6 +99,7 @@ class _Plural(BaseModel):
     model_config = ConfigDict(extra="forbid")
     attribute: str | None = None
     options: Annotated[list[str], Field(max_length=MOST_OPTIONS)] = []
+    orders: Orders | None = None
     communities: Annotated[list[str], Field(max_length=64)] = []
 
 
@@ -173,6 +176,7 @@ def read(body: bytes, *, pools: Sequence[str], answer: Sampling) -> ChatRequest:
         attribute=attribute if spec.attribute else None,
         options=options,
         answer=_sampling(fields, answer),
+        orders=extra.orders,
         stream=bool(fields.stream),
         usage_chunk=bool(fields.stream_options and fields.stream_options.include_usage),
         alternatives=(fields.top_logprobs or 0) if fields.logprobs else None,

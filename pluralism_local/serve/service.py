@@ -138,7 +138,7 @@ class Service:
             turns=self._conversations.turns(request),
             keep=True,
         )
-        ask = replace(ask, answer=request.answer)
+        ask = replace(ask, answer=request.answer, orders=request.orders or ask.orders)
         warnings = (*request.remarks, *remarks)
         for event in run_ask(ask, self._handles, warnings=warnings, should_stop=should_stop):
             if isinstance(event, Result) and event.turn is not None:

@@ -146,12 +146,17 @@ def distribution_lines(aggregate: Aggregate, width: int, apart: bool) -> list[st
         outside,
         f"entropy {aggregate.entropy_nats:.2f} of {math.log(len(aggregate.options)):.2f} nats",
     ]
+    if aggregate.order_effect is not None:
+        rows.append(f"order effect {percent(aggregate.order_effect)} over {len(aggregate.orders)} orders")
     if not apart:
         return rows
     for community, p in aggregate.per_community.items():
         weight = aggregate.weights.get(community)
         name = one_line(community)
         rows += ["", name if weight is None else f"{name} ({100 * weight:.0f}%)"]
+        effect = aggregate.order_effects.get(community)
+        if effect is not None:
+            rows.append(f"order effect {percent(effect)}")
         if community in aggregate.stand_ins:
             rows += wrap("none of the options had any probability", width)
         else:

@@ -171,7 +171,8 @@ def test_distributional_is_an_estimate_with_bars_and_what_is_outside(run: Run, t
             {"match": "Hm.", "mass": {"A": 0.1, "B": 0.3}},
         ],
     )
-    line = ("ask", "-m", model, "--mode", "dist", "--option", "Yes", "--option", "No", QUESTION)
+    both = ("ask", "-m", model, "--mode", "dist", "--option", "Yes", "--option", "No", QUESTION)
+    line = (*both, "--orders", "asked")
     ran = run(*line)
     assert ran.out.startswith(
         "Model estimate, not a survey of people\npool village: 3 communities, weighted, "
@@ -182,6 +183,29 @@ def test_distributional_is_an_estimate_with_bars_and_what_is_outside(run: Run, t
     assert "no claim about any population" in ran.out
     assert "farmers" not in ran.out
     assert "farmers    50.0 %  75.0 %  25.0 %\n" in run(*line, "--show-comments").out
+    assert "order effect" not in run(*line, "--show-comments").out
+
+    # the letters' masses do not change with the options: by hand 0.5 · 0.75 + 0.5 · 0.25 from both orders is even
+    ran = run(*both)
+    assert "  No   ▇▇▇▇▇▇▇▇▇▇▇▇▇▇                50.0 %\n" in ran.out
+    assert "0.69 nats · order effect 0.0 % over 2 orders · method scripted" in ran.out
+    assert "farmers    50.0 %  50.0 %  50.0 %  25.0 %\n" in run(*both, "--show-comments").out
+    assert (
+        "| farmers | 50.0 % | 50.0 % | 50.0 % | 25.0 % |"
+        in run(*both, "--show-comments", "--format", "md").out
+    )
+
+
+def test_places_that_decide_are_said(run: Run, tmp_path: Path) -> None:
+    model = script(tmp_path, distributions=[{"match": "", "mass": {"A": 0.75, "B": 0.25}}])
+    line = ("ask", "-m", model, "--mode", "vanilla", "--option", "Yes", "--option", "No", QUESTION)
+    ran = run(*line)
+    assert "The places of the options matter more than the options" in ran.err
+    found = run(*line, "--json").json()["distribution"]
+    assert (found["orders"], found["by_order"]) == ([[0, 1], [1, 0]], [[0.75, 0.25], [0.25, 0.75]])
+    assert (found["p"], found["order_effect"], found["order_effects"]) == ([0.5, 0.5], 0.25, {})
+    assert run(*line, "--orders", "asked").err == ""
+    assert "rotate, reverse, asked" in run(*line, "--orders", "shuffle").err.replace("'", "")
 
 
 def test_out_of_nothing_no_bars_are_drawn(run: Run, tmp_path: Path) -> None:
@@ -209,14 +233,15 @@ def test_who_stands_in_has_no_shares_of_its_own(run: Run, tmp_path: Path) -> Non
         ],
     )
     line = ("ask", "-m", model, "--mode", "dist", "--option", "Yes", "--option", "No", QUESTION)
-    ran = run(*line, "--show-comments")
+    ran = run(*line, "--show-comments", "--orders", "asked")
     assert (ran.code, "even shares, 50.0 % of the weight, stand in" in ran.err) == (0, True)
     assert "farmers    50.0 %  -       -\n" in ran.out
     assert run(*line, "--json").json()["distribution"]["stand_ins"] == ["farmers"]
 
 
 def test_json_is_the_whole_record(run: Run) -> None:
-    ran = run("ask", "--json", "--mode", "distributional", f"{QUESTION} A. Yes B. No C. Maybe")
+    line = ("ask", "--json", "--mode", "distributional", f"{QUESTION} A. Yes B. No C. Maybe")
+    ran = run(*line, "--orders", "asked")
     record = ran.json()
     assert set(record) == RECORD
     assert record["schema"] == "plocal.result/1"
@@ -225,6 +250,9 @@ def test_json_is_the_whole_record(run: Run) -> None:
     assert sum(found["p"]) == pytest.approx(1)
     assert all(sum(p) == pytest.approx(1) for p in found["per_community"].values())
     assert ran.err == ""
+    rotated = run(*line).json()["distribution"]
+    assert rotated["orders"] == [[0, 1, 2], [1, 2, 0], [2, 0, 1]]
+    assert set(rotated) == set(found) and set(rotated["order_effects"]) == set(rotated["per_community"])
 
 
 def test_jsonl_streams_events_and_ends_with_the_object(run: Run) -> None:
@@ -323,14 +351,18 @@ def test_the_plan_has_every_prompt_and_decodes_nothing(run: Run) -> None:
     assert plan["schema"] == "plocal.plan/1" and plan["mode"] == "distributional"
     assert [one["id"] for one in plan["communities"]] == ["farmers", "fishers", "millers"]
     roles = [step["role"] for step in plan["steps"]]
-    assert roles == ["communities"] * 3 + ["llm"] * 3
+    assert roles == ["communities"] * 3 + ["llm"] * 6
+    assert plan["orders"] == "rotate"
     first, last = plan["steps"][0], plan["steps"][-1]
     assert first["messages"][0] == {"role": "system", "content": "You speak for the farmers."}
     assert first["tokens"] == 4 + sum(4 + len(one["content"].split()) for one in first["messages"])
     assert last["options"] == ["A", "B"] and last["max_tokens"] is None
     assert last["comment_tokens_at_most"] == 200
+    weighed = run("ask", "--dry-run", "--mode", "dist", "--option", "Yes", "--option", "No", QUESTION).out
+    assert "weighed         6 requests, orders of options: rotate\n" in weighed
+    assert "A. No\n" in weighed
     text = run("ask", "--dry-run", QUESTION).out
-    assert "mode            overton\n" in text
+    assert "mode            overton\n" in text and "weighed" not in text
     assert "[4] llm: " in text and " + at most 600 of comments, 512 new at most\n" in text
 
 

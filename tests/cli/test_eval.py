@@ -234,6 +234,41 @@ def test_dry_run_estimates_and_keeps_nothing(run: Run, tmp_path: Path, own_home:
     assert said.code == 0 and record["comments"] == 60 and record["completion_tokens"] == 60 * 200
     assert record["prompt_tokens"] > 60 * 200 and record["minutes"] >= 0
     assert not (own_home / "data" / "eval").exists()
+    assert record["weighings"] == 20 * (3 + 3)
+    line = ("eval", "run", "--task", GLOBAL, "--data", data(tmp_path), "--dry-run", "--orders", "rotate")
+    rotated = run(*line, "--json").json()
+    assert rotated["weighings"] == 3 * record["weighings"]
+    assert record["prompt_tokens"] < rotated["prompt_tokens"] < 2 * record["prompt_tokens"]
+    assert "360 requests, orders of options: rotate" in run(*line).out
+
+
+def test_orders_make_a_run_of_its_own_that_is_gone_on_with(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = data(tmp_path, 4)
+    base = ("eval", "run", "--task", GLOBAL, "--data", file, "--method", "vanilla", "--json")
+    published, rotated = str(tmp_path / "published"), str(tmp_path / "rotated")
+    monkeypatch.setenv("PLOCAL_ORDERS", "reverse")  # the setting of asks is none of a run's
+    first = run(*base, "--output", published).json()
+    second = run(*base, "--output", rotated, "--orders", "rotate").json()
+    assert first["basis"]["vanilla"]["order_effect"] is None
+    assert 0 < second["basis"]["vanilla"]["order_effect"] < 1
+    refused = run(*base, "--output", published, "--orders", "rotate")
+    assert refused.code == 4 and "orders" in refused.json()["error"]["message"]
+
+    lines = [json.loads(line) for line in (tmp_path / "rotated" / "samples.jsonl").read_text().splitlines()]
+    assert {len(line["orders"]) for line in lines} == {3}
+    assert "order effect" in run("eval", "show", rotated).out
+    assert "order effect" not in run("eval", "show", published).out
+
+    # a run of a version without orders has no such setting, and was asked as published
+    begun = json.loads((tmp_path / "published" / "run.json").read_text())
+    del begun["about"]["wanted"]["settings"]["orders"]
+    (tmp_path / "published" / "run.json").write_text(json.dumps(begun))
+    for folder, count in ((published, 0), (rotated, 3)):
+        assert run("eval", "resume", folder, "--method", "ours").code == 0
+        grown = [json.loads(line) for line in (Path(folder) / "samples.jsonl").read_text().splitlines()]
+        assert len(grown) == 8 and {len(line.get("orders", ())) for line in grown} == {count}
 
 
 def test_responses_without_a_scorer(run: Run, tmp_path: Path) -> None:

@@ -45,11 +45,21 @@ def conversation(
 
 def test_the_settings_sampling_is_the_asks() -> None:
     settings = Settings(
-        mode="vanilla", temperature=0.5, top_p=0.8, max_tokens=7, comment_temperature=0.3, seed=3
+        mode="vanilla",
+        temperature=0.5,
+        top_p=0.8,
+        max_tokens=7,
+        comment_temperature=0.3,
+        seed=3,
+        orders="reverse",
     )
     ask = build_ask(settings, QUESTION, retries=2)
     assert ask == Ask(
-        QUESTION, "vanilla", answer=Sampling(0.5, 0.8, 7, 5), comment=Sampling(0.3, 0.9, 200, 5)
+        QUESTION,
+        "vanilla",
+        orders="reverse",
+        answer=Sampling(0.5, 0.8, 7, 5),
+        comment=Sampling(0.3, 0.9, 200, 5),
     )
 
 
@@ -70,7 +80,7 @@ def test_every_field_of_an_ask_can_be_given() -> None:
         deliberation=Deliberation(1),
         keep=True,
     )
-    plain = build_ask(Settings(mode="vanilla"), "Another?", retries=1)
+    plain = build_ask(Settings(mode="vanilla", orders="asked"), "Another?", retries=1)
     assert [
         field.name
         for field in fields(Ask)

@@ -10,6 +10,7 @@ from pluralism_local.engine.remote_protocol import RemoteOptions
 from pluralism_local.engine.remote_samples import chosen, counted
 from pluralism_local.errors import Unsupported
 from pluralism_local.modes.aggregate import aggregate
+from pluralism_local.modes.orders import Weighed
 from pluralism_local.types import OptionRequest
 from tests.support.remote_server import LETTERS, QUESTION, Server, answer, whole
 
@@ -57,7 +58,10 @@ def test_shares_masses_and_the_rest() -> None:
     assert all(low < mass < high for mass, (low, high) in zip(weighed.mass, weighed.bounds, strict=True))
     nothing = counted(("A", "B"), ["Hm.", "Well."])
     assert (nothing.p, nothing.method, nothing.unassigned_mass) == ((0.5, 0.5), "uniform", 1.0)
-    together = aggregate(("Yes", "No"), [("x", 0.5, weighed), ("y", 0.5, weighed)])
+    together = aggregate(
+        ("Yes", "No"),
+        [("x", 0.5, Weighed(((0, 1),), (weighed,))), ("y", 0.5, Weighed(((0, 1),), (weighed,)))],
+    )
     assert (together.n, together.method) == (8, "samples")
     assert together.bounds is not None
 

@@ -27,7 +27,7 @@ SAMPLES = 20
 
 
 def order(folder: Path, **changes: object) -> RunSpec:
-    settings = dict.fromkeys(SETTINGS) | {"model": "scripted:", "pool": THREE.id}
+    settings = dict.fromkeys(SETTINGS) | {"model": "scripted:", "pool": THREE.id, "orders": "asked"}
     if not (folder / "rows.json").exists():
         write(folder / "rows.json", [global_opinion(number) for number in range(SAMPLES)])
     data = str(folder / "rows.json")

@@ -112,6 +112,8 @@ def aggregates(draw: st.DrawFn) -> Aggregate:
     options = tuple(draw(st.lists(NAMES, min_size=1, max_size=4)))
     row = st.tuples(*[CHANCES] * len(options))
     bounds = st.tuples(*[st.tuples(CHANCES, CHANCES)] * len(options))
+    order = st.permutations(range(len(options))).map(tuple)
+    by_order = draw(st.lists(st.tuples(order, row), max_size=3))
     return Aggregate(
         options,
         draw(row),
@@ -122,6 +124,11 @@ def aggregates(draw: st.DrawFn) -> Aggregate:
         draw(METHODS),
         draw(st.none() | bounds),
         tuple(draw(st.lists(NAMES, max_size=2))),
+        draw(st.none() | st.integers(1, 100)),
+        tuple(one for one, _ in by_order),
+        tuple(shares for _, shares in by_order),
+        draw(st.none() | CHANCES),
+        draw(st.dictionaries(NAMES, CHANCES, max_size=3)),
     )
 
 
@@ -336,6 +343,9 @@ def test_parts_of_parts_are_read_as_far_as_they_go() -> None:
                 "weights": 3,
                 "bounds": [[0, 1], [0, None]],
                 "entropy_nats": "x",
+                "orders": [[0, 1], [1, 1]],
+                "by_order": [[0, 1], [1, 0]],
+                "order_effect": 0.5,
             },
         }
     )
@@ -347,6 +357,7 @@ def test_parts_of_parts_are_read_as_far_as_they_go() -> None:
     aggregate = read.distribution
     assert isinstance(aggregate, Aggregate) and aggregate.bounds is None and aggregate.weights == {}
     assert aggregate.per_community == {"fishers": (0.0, 1.0)}
+    assert (aggregate.orders, aggregate.by_order, aggregate.order_effect) == ((), (), None)
     assert math.isnan(aggregate.unassigned_mass)
     assert aggregate.entropy_nats == pytest.approx(0.5623351446188083)
     assert read.unreadable == ()

@@ -117,6 +117,13 @@ def test_fields_win_over_lines() -> None:
     assert request.communities == ("farmers:0.5",)
 
 
+def test_orders_are_the_servers_unless_the_request_says() -> None:
+    assert ask("?", "distributional").orders is None
+    assert ask("?", "distributional", plural={"orders": "reverse"}).orders == "reverse"
+    with pytest.raises(InvalidInput, match=r"plural\.orders"):
+        ask("?", "distributional", plural={"orders": "any"})
+
+
 def test_what_is_passed_over_and_matters_is_said() -> None:
     request = ask("?", presence_penalty=0.5, logprobs=True, plural={"attribute": "x", "options": ["a", "b"]})
     assert len(request.remarks) == 4

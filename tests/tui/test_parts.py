@@ -235,6 +235,20 @@ def test_a_distribution_has_numbers_what_is_outside_and_each_community_on_demand
     assert any(line.startswith("Yes") and line.endswith("100.0 %") for line in apart)
 
 
+def test_how_much_the_places_decided_is_said_where_there_were_several_orders() -> None:
+    rotated = replace(
+        ESTIMATE,
+        orders=((0, 1), (1, 0)),
+        by_order=((1.0, 0.0), (0.5, 0.5)),
+        order_effect=0.25,
+        order_effects={"a": 0.5},
+    )
+    assert distribution_lines(rotated, 32, apart=False)[-1] == "order effect 25.0 % over 2 orders"
+    apart = distribution_lines(rotated, 32, apart=True)
+    assert apart[apart.index("a (50%)") + 1] == "order effect 50.0 %"
+    assert apart[apart.index("b (50%)") + 1].startswith("Yes")
+
+
 def test_a_stand_in_has_no_bars() -> None:
     kept = replace(ESTIMATE, p=(0.5, 0.5), method="uniform", unassigned_mass=1.0)
     said = distribution_lines(replace(kept, per_community={}), 40, apart=True)

@@ -26,6 +26,12 @@ def show_plan(out: Output, setup: RunSetup, methods: Sequence[str], folder: Path
             ("pool", f"{setup.pool.id}, {many(len(setup.pool.members), 'community', 'communities')}"),
             ("model", setup.llm.info.id),
             ("comments", f"{record['comments']:,} of at most {setup.comment.max_tokens} tokens"),
+            (
+                "weighing",
+                f"{record['weighings']:,} requests, orders of options: {setup.orders}"
+                if record["weighings"]
+                else None,
+            ),
             ("prompts", f"about {record['prompt_tokens']:,} tokens to read"),
             ("writing", f"at most {record['completion_tokens']:,} tokens"),
             (

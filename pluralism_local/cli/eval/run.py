@@ -14,7 +14,7 @@ from pluralism_local.cli.eval.folders import find_run, settings_of
 from pluralism_local.cli.eval.running import run_or_resume
 from pluralism_local.cli.eval.score import TaskName
 from pluralism_local.evaluation.scorer_names import ADAPTER
-from pluralism_local.mode_specs import SPECS
+from pluralism_local.mode_specs import SPECS, Orders
 
 _BASELINES = tuple(spec.name for spec in SPECS.values() if spec.baseline)
 
@@ -82,6 +82,15 @@ def run(
     communities_model: options.CommunitiesModel = None,
     pool: options.PoolName = None,
     community: options.CommunityNames = None,
+    orders: Annotated[
+        Orders | None,
+        typer.Option(
+            "--orders",
+            metavar="RULE",
+            show_default=False,
+            help="Weigh the options at other places, too, and average, as in plocal ask. Default: asked, as published.",
+        ),
+    ] = None,
     seed: options.Seed = None,
     max_tokens: Annotated[
         int | None,
@@ -111,6 +120,7 @@ def run(
     options.pool_or_communities(pool, community)
     overrides = options.settings_given(locals())
     overrides["max_tokens"] = ANSWER_TOKENS if max_tokens is None else max_tokens
+    overrides["orders"] = orders or "asked"
     settings = options.load(out, overrides).settings
     file = store.data_file(data)
     spec = RunSpec(

@@ -108,6 +108,7 @@ def _setup(
         comment=settings.comment_sampling(),
         answer=settings.answer_sampling(),
         template=settings.template,
+        orders=settings.orders,
     )
 
 

@@ -7,6 +7,9 @@ from typing import Any
 
 from pluralism_local.cli.output import table
 
+_ALSO = {"outside": "outside", "order_effect": "order effect"}
+"""What of a method's basis stands behind its figures, where any method has it."""
+
 NO_SCORE = "no score"
 """Stands in the first column of a method none of whose answers is one."""
 
@@ -24,17 +27,19 @@ def methods_table(
     first = TASKS[task].columns if task in TASKS else ()
     names = list(dict.fromkeys(name for row in methods.values() for name in row if name != "counts"))
     columns = names if everything else [name for name in first if name in names] or names
-    outside = [basis for basis in bases.values() if basis.get("outside") is not None]
+    also = {
+        key: title
+        for key, title in _ALSO.items()
+        if any(basis.get(key) is not None for basis in bases.values())
+    }
     rows = []
     for method, row in methods.items():
         basis = bases.get(method, {})
         cells = [cell(row.get(name)) for name in columns]
         if basis.get("void") and cells:
             cells[0] = NO_SCORE
-        if outside:
-            cells.append(_share(basis.get("outside")))
-        rows.append([method, *cells])
-    return table(rows, ["method", *columns, *(["outside"] if outside else [])])
+        rows.append([method, *cells, *(_share(basis.get(key)) for key in also)])
+    return table(rows, ["method", *columns, *also.values()])
 
 
 def _share(value: float | None) -> str:

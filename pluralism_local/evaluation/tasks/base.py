@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 from pluralism_local.evaluation.parsing import NONE, read_letter
 from pluralism_local.evaluation.samples import Sample, Viewpoint, Where
 from pluralism_local.evaluation.tasks.facts import Papers, Partition
 from pluralism_local.mode_specs import ModeName
+from pluralism_local.modes.relisting import relisted
 from pluralism_local.modes.steps import Answers
 from pluralism_local.modes.wordings import Wordings
 
@@ -23,6 +25,9 @@ class SampleWordings(Wordings[Sample]):
     """How samples are put. `answers`: the form of their answers, see `modes.steps`."""
 
     answers: ClassVar[Answers]
+
+    def in_order(self, question: Sample, options: tuple[str, ...], order: tuple[int, ...]) -> Sample:
+        return replace(question, question=relisted(question.question, options, order))
 
 
 class Task(SampleWordings):

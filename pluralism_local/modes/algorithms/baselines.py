@@ -10,18 +10,19 @@ With options each answers by their probabilities instead of in words.
 from __future__ import annotations
 
 from pluralism_local.modes.selection import choose
-from pluralism_local.modes.steps import Case, Consult, Reserve, Room, Steps, Warn, answer
+from pluralism_local.modes.steps import Case, Consult, Reserve, Room, Steps, Warn
+from pluralism_local.modes.weighing import answer
 from pluralism_local.modes.wordings import Q
 
 
 def vanilla(case: Case[Q]) -> Steps:
     """The LLM alone, without any addition. The communities are not used."""
-    return (yield from answer(case, case.wordings.vanilla(case.question)))
+    return (yield from answer(case, lambda listed: case.wordings.vanilla(listed.question)))
 
 
 def prompting(case: Case[Q]) -> Steps:
     """The LLM alone, told to reflect diverse values. The communities are not used."""
-    return (yield from answer(case, case.wordings.prompting(case.question)))
+    return (yield from answer(case, lambda listed: case.wordings.prompting(listed.question)))
 
 
 def moe(case: Case[Q]) -> Steps:
@@ -33,6 +34,12 @@ def moe(case: Case[Q]) -> Steps:
     chosen = tuple(voice for voice in case.voices if voice.id == selection.community)
     comments: dict[str, str] = yield Consult(chosen, wordings.comment(question))
     if comment := comments[selection.community]:
-        return (yield from answer(case, wordings.moe_answer(question, comment), selection))
+        return (
+            yield from answer(
+                case,
+                lambda listed: wordings.moe_answer(listed.question, listed.comment(comment)),
+                selection,
+            )
+        )
     yield Warn("The chosen community said nothing; the model answered alone.")
-    return (yield from answer(case, wordings.vanilla(question), selection))
+    return (yield from answer(case, lambda listed: wordings.vanilla(listed.question), selection))

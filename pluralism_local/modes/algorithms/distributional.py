@@ -1,6 +1,6 @@
 """Distributional: d = Σ w_i LLM(options | q, m_i), a model's estimate of a population (Modular Pluralism §2).
 
-    question + options ──> k comments ──> k distributions over the letters, weighed together ──> Aggregate
+    question + options ──> k comments ──> k distributions in each order of the options, weighed together ──> Aggregate
 
 A community that says nothing is not dropped, since that would change the others' weights.
 """
@@ -8,9 +8,9 @@ A community that says nothing is not dropped, since that would change the others
 from __future__ import annotations
 
 from pluralism_local.modes.aggregate import aggregate
-from pluralism_local.modes.options import letters
-from pluralism_local.modes.steps import Answered, Case, Consult, Reserve, Room, Steps, Warn, weigh
-from pluralism_local.modes.wordings import Q
+from pluralism_local.modes.steps import Answered, Case, Consult, Reserve, Room, Steps, Warn
+from pluralism_local.modes.weighing import Listed, Put, weigh_options
+from pluralism_local.modes.wordings import Q, Wording
 
 
 def distributional(case: Case[Q]) -> Steps:
@@ -27,13 +27,18 @@ def distributional(case: Case[Q]) -> Steps:
         yield Warn(
             f"The distribution of the question alone, without a comment, stands in for: {', '.join(silent)}."
         )
-    texts = [
-        wordings.answer(question, comments[voice.id]) if comments[voice.id] else wordings.alone(question)
-        for voice in case.voices
-    ]
-    distributions = yield from weigh("answer", texts, letters(len(case.options)))
-    parts = [
-        (voice.id, voice.member.weight, distribution)
-        for voice, distribution in zip(case.voices, distributions, strict=True)
-    ]
+    weighed = yield from weigh_options(case, [_with(comments[voice.id]) for voice in case.voices])
+    parts = [(voice.id, voice.member.weight, part) for voice, part in zip(case.voices, weighed, strict=True)]
     return Answered(wordings.vanilla(question), distribution=aggregate(case.options, parts))
+
+
+def _with(comment: str) -> Put[Q]:
+    """The question with this comment; alone where it is empty."""
+
+    def put(listed: Listed[Q]) -> Wording:
+        wordings = listed.case.wordings
+        if not comment:
+            return wordings.alone(listed.question)
+        return wordings.answer(listed.question, listed.comment(comment))
+
+    return put

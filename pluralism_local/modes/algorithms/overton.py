@@ -24,7 +24,8 @@ from pluralism_local.modes.positions.assigner import Rows, relate
 from pluralism_local.modes.positions.draws import spread
 from pluralism_local.modes.positions.finder import find_window, list_sampling, most_claims
 from pluralism_local.modes.positions.synthesis import SENTENCE_TOKENS, compose, longest_sentence
-from pluralism_local.modes.steps import Answered, Case, Consult, Reserve, Room, Step, Steps, Warn, answer
+from pluralism_local.modes.steps import Answered, Case, Consult, Reserve, Room, Step, Steps, Warn
+from pluralism_local.modes.weighing import answer
 from pluralism_local.modes.wordings import Q
 from pluralism_local.positions.stances import SUFFICES, with_answer
 from pluralism_local.results import Window
@@ -38,7 +39,7 @@ def overton(case: Case[Q]) -> Steps:
     spoken = {voice: text for voice, text in comments.items() if text}
     if not spoken:
         yield Warn("No community said anything; the model answered alone.")
-        return (yield from answer(case, wordings.alone(question)))
+        return (yield from answer(case, lambda listed: wordings.alone(listed.question)))
     rows: Rows = {}
     if case.deliberation.rounds:
         comments = yield from hold_rounds(case, comments, rows)
@@ -54,13 +55,14 @@ def overton(case: Case[Q]) -> Steps:
 
 def _synthesis(case: Case[Q], spoken: Mapping[str, str], rows: Rows) -> Steps:
     """Answer with the comments that say something."""
-    wordings, question = case.wordings, case.question
+    wordings = case.wordings
     plan, window = case.positions, None
     if plan is not None and plan.attributed:
         window = yield from _window(case, spoken, rows)
         if window is not None and window.positions:
             return (yield from compose(case, spoken, window, rows))
-    answered = yield from answer(case, wordings.synthesis(question, list(spoken.values())))
+    passages = list(spoken.values())
+    answered = yield from answer(case, lambda listed: wordings.synthesis(listed.question, passages))
     if plan is None or not plan.window or plan.attributed or not answered.text:
         return replace(answered, window=window)
     return (yield from with_positions(case, spoken, answered, rows))

@@ -7,7 +7,8 @@ question ──> k comments ──> the LLM picks the one nearest to the attribu
 from __future__ import annotations
 
 from pluralism_local.modes.selection import WORDS, choose
-from pluralism_local.modes.steps import Case, Consult, Reserve, Room, Steps, Warn, answer
+from pluralism_local.modes.steps import Case, Consult, Reserve, Room, Steps, Warn
+from pluralism_local.modes.weighing import answer
 from pluralism_local.modes.wordings import Q
 
 
@@ -27,8 +28,12 @@ def steerable(case: Case[Q]) -> Steps:
     able = [voice for voice in case.voices if comments[voice.id]]
     if not able:
         yield Warn("No community said anything; the model answered alone.")
-        return (yield from answer(case, wordings.alone(question)))
+        return (yield from answer(case, lambda listed: wordings.alone(listed.question)))
     listed = wordings.select(question, [comments[voice.id] for voice in able])
     selection = yield from choose(case, able, listed)
-    wording = wordings.answer(question, comments[selection.community])
-    return (yield from answer(case, wording, selection))
+    comment = comments[selection.community]
+    return (
+        yield from answer(
+            case, lambda listed: wordings.answer(listed.question, listed.comment(comment)), selection
+        )
+    )

@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
-from pluralism_local.modes.steps import Case, Entail, Step, weigh
+from pluralism_local.modes.steps import Case, Entail, Step
+from pluralism_local.modes.weighing import weigh
 from pluralism_local.modes.wordings import Q
 from pluralism_local.positions.claims import claim_id
 from pluralism_local.positions.merging import clusters

@@ -15,7 +15,7 @@ from pluralism_local.config import Settings
 from pluralism_local.errors import InvalidInput
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "Answer": ("temperature", "top_p", "max_tokens", "seed"),
+    "Answer": ("temperature", "top_p", "max_tokens", "seed", "orders"),
     "Comments": ("comment_temperature", "comment_top_p", "comment_max_tokens"),
     "Model": ("ctx_size", "threads", "gpu_layers", "template", "weights", "prefixes"),
     "This program": ("offline",),
@@ -31,6 +31,7 @@ LABELS = {
     "comment_max_tokens": "Tokens at most",
     "ctx_size": "Context, tokens",
     "gpu_layers": "GPU layers",
+    "orders": "Orders of options",
     "logging": "Keep a history",
 }
 

@@ -58,18 +58,18 @@ def _answers(run: RunView) -> Table:
     """How each method's answers came about, and how many are none."""
     kinds = list(dict.fromkeys(kind for basis in run.bases.values() for kind in basis["distributions"]))
     counts = [name for name in _COUNTS if any(basis[name] for basis in run.bases.values())]
-    outside = any(basis["outside"] is not None for basis in run.bases.values())
+    means = [name for name in _MEANS if any(basis.get(name) is not None for basis in run.bases.values())]
     head = [_KINDS.get(kind, kind) for kind in kinds] + [_COUNTS[name] for name in counts]
     return Table(
         "How the answers came about",
-        ("method", "answers", *head, *(["probability outside the options, mean"] if outside else [])),
+        ("method", "answers", *head, *(_MEANS[name] for name in means)),
         tuple(
             (
                 method,
                 str(basis["n"]),
                 *(str(basis["distributions"].get(kind, 0)) for kind in kinds),
                 *(str(basis[name]) for name in counts),
-                *([ABSENT if basis["outside"] is None else f"{basis['outside']:.3f}"] if outside else []),
+                *(ABSENT if basis.get(name) is None else f"{basis[name]:.3f}" for name in means),
             )
             for method, basis in run.bases.items()
         ),
@@ -82,6 +82,10 @@ _KINDS = {
     "uniform": "stand-in, at least in part",
     "only": "a single option",
     "unknown": "not known how",
+}
+_MEANS = {
+    "outside": "probability outside the options, mean",
+    "order_effect": "order effect, mean",
 }
 _COUNTS = {
     "stand_ins": "stand-ins",
@@ -107,6 +111,7 @@ def _identity(run: RunView) -> Table:
         ("LLM", _model(identity["llm"])),
         ("communities' model", _model(identity["communities_model"])),
         ("pool", run.pool),
+        ("orders of options", (identity.get("orders") or {"rule": "asked"})["rule"]),
         ("comments", _sampling(identity["comment"])),
         ("answers", _sampling(identity["answer"])),
         ("version", f"pluralism_local {identity['version']}"),
