@@ -17,7 +17,7 @@ import pluralism_local as plural
 from pluralism_local import answers, api
 from pluralism_local.answers import ANSWERS_FILE
 from pluralism_local.engine.scripted import ScriptedEngine
-from pluralism_local.errors import EngineFailure
+from pluralism_local.errors import EngineFailure, InvalidInput
 from pluralism_local.evaluation.journal import read_journal
 from pluralism_local.evaluation.runner import CHUNK
 from pluralism_local.mode_specs import MODES, SPECS
@@ -238,3 +238,15 @@ def test_a_damaged_folder_is_named(session: api.Session, tmp_path: Path) -> None
     (tmp_path / ANSWERS_FILE).write_text('{"key": "a", "batch": [0, 0, 1]}\n')
     with pytest.raises(plural.InvalidInput, match=rf"{ANSWERS_FILE}, line 1: 'result' is missing"):
         list(session.ask_many(questions(1), mode="vanilla", folder=tmp_path))
+
+
+def test_communities_deliberate_from_a_script(session: api.Session) -> None:
+    answer = session.ask("Is tipping fair?", rounds=1, consensus="nash")
+    assert [len(held.comments) for held in answer.rounds] == [6, 6] and len(answer.rounds[1].changes) == 6
+    assert answer.agreement is not None and answer.agreement.rule == "nash"
+    assert answer.answer == answer.agreement.chosen.text
+    assert answer.to_dict()["agreement"]["is_consensus"] == answer.agreement.is_consensus
+    assert session.ask("Is tipping fair?").agreement is None
+    with pytest.raises(InvalidInput, match="There is no rule 'nsh'") as refused:
+        session.ask("Is tipping fair?", consensus="nsh")
+    assert "nash" in refused.value.hint

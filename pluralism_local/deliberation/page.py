@@ -5,25 +5,39 @@ Agreement ──ranking──> markup        Round… ──rounds──> markup
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pluralism_local.agreement import ACCEPTS, Agreement
 from pluralism_local.deliberation.summary import authors, changes, headline, remarks, shown, tally
 from pluralism_local.deliberation.tables import LEGEND, score
 from pluralism_local.display.html import element, escape
+from pluralism_local.display.voices import looks
+from pluralism_local.positions.page import letter, name
 from pluralism_local.results import Round
 
 
-def ranking(agreement: Agreement) -> str:
-    """The headline, the table of statements and what is to be said of it."""
+def ranking(agreement: Agreement, pool: Iterable[str] = ()) -> str:
+    """The headline, the table of statements and what is to be said of it.
+
+    Args:
+        pool: all communities in their order, which letters go by; without them those that judged.
+    """
     voices = list(agreement.chosen.scores)
-    heads = ["", "statement", "by", *voices, agreement.rule]
-    head = element("tr", *(element("th", element("bdi", escape(it)), scope="col") for it in heads))
+    named = looks(pool, voices)
+    head = element(
+        "tr",
+        element("th", "statement", scope="col"),
+        element("th", "by", scope="col"),
+        *(
+            element("th", letter(voice, named), scope="col", title=voice, aria_label=voice)
+            for voice in voices
+        ),
+        element("th", escape(agreement.rule), scope="col"),
+    )
     rows = [
         element(
             "tr",
-            element("td", str(place + 1)),
-            element("td", escape(statement.text), dir="auto"),
+            element("td", f"{place + 1}. {escape(statement.text)}", dir="auto"),
             element("td", element("bdi", escape(authors(agreement, place)))),
             *(_score(statement.scores[voice]) for voice in voices),
             element("td", f"{statement.welfare:.2f}"),
@@ -33,8 +47,9 @@ def ranking(agreement: Agreement) -> str:
     notes = "".join(
         element("p", escape(line), class_="quiet", dir="auto") for line in (LEGEND, *remarks(agreement))
     )
+    legend = element("p", ", ".join(name(voice, named) for voice in voices), class_="quiet")
     table = element("table", element("thead", head), element("tbody", *rows), class_="matrix")
-    return element("p", element("strong", escape(headline(agreement)))) + table + notes
+    return element("p", element("strong", escape(headline(agreement)))) + table + legend + notes
 
 
 def _score(p: float) -> str:

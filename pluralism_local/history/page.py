@@ -71,7 +71,7 @@ def _turn(turn: StoredTurn) -> str:
         )
         parts.append(f'<div class="text answer" dir="auto">{answer}</div>')
     if (agreement := reading.agreement(turn)) is not None:
-        parts.append(ranking(agreement))
+        parts.append(ranking(agreement, pool))
     if positions is not None:
         parts.append(table(positions, pool))
     if (drawn := draws(turn)) is not None:
