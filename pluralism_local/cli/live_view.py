@@ -15,8 +15,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any, Protocol
 
+from pluralism_local.agreement import JuryStarted, RoundStarted
 from pluralism_local.cli.output import Output
-from pluralism_local.display.figures import clean
+from pluralism_local.display.figures import clean, many
 from pluralism_local.records import to_record
 from pluralism_local.results import (
     AnswerDelta,
@@ -62,6 +63,7 @@ class CommentsLine:
         self._done = 0
         self._words = 0
         self._last = 0.0
+        self._what = "comments"
 
     def event(self, event: ModeEvent) -> None:
         """Count, and redraw at most ten times a second."""
@@ -69,6 +71,11 @@ class CommentsLine:
             self._words += event.text.count(" ")
         elif isinstance(event, CommentDone):
             self._done += 1
+        elif isinstance(event, RoundStarted):
+            self._what, self._done, self._words = f"round {event.number} of {event.rounds}", 0, 0
+        elif isinstance(event, JuryStarted):
+            self._out.status(f"the voices judge {many(event.statements, 'statement')} …")
+            return
         elif not isinstance(event, (CommentStarted, Selected)):
             return
         now = time.monotonic()
@@ -79,7 +86,7 @@ class CommentsLine:
     def _text(self) -> str:
         if self._total and self._done >= self._total:
             return "the LLM reads the comments …"
-        return f"comments: {self._done} of {self._total} done, {self._words} words"
+        return f"{self._what}: {self._done} of {self._total} done, {self._words} words"
 
 
 class ReadingView:

@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 
+from pluralism_local.agreement import JuryStarted, RoundStarted
+from pluralism_local.cli.live_view import CommentsLine
+from pluralism_local.results import Comment, CommentDone
+from pluralism_local.types import Usage
 from tests.support.command_line import Run
 from tests.support.scripts import script
 
@@ -130,3 +134,21 @@ def test_what_makes_no_sense_is_one_sentence(
 def test_one_voice_is_refused(run: Run, model: str) -> None:
     ran = run("ask", "-m", model, "--consensus", "-p", "farmers", "Ban phones?")
     assert ran.code == 2 and "A consensus needs at least two voices, and there is one." in ran.err
+
+
+def test_progress_says_which_round_and_that_a_jury_sits() -> None:
+    lines: list[str] = []
+
+    class Status:
+        def status(self, text: str) -> None:
+            lines.append(text)
+
+    progress = CommentsLine(Status(), 1)  # type: ignore[arg-type]
+    done = CommentDone(Comment("farmers", "Yes.", "stop", Usage(), 0.0))
+    for event in (done, RoundStarted(1, 2), JuryStarted(3)):
+        progress.event(event)
+    assert lines[-1] == "the voices judge 3 statements …"
+    progress.event(RoundStarted(2, 2))
+    progress.event(CommentDone(Comment("farmers", "Yes.", "stop", Usage(), 0.0)))
+    assert lines[0] == lines[-1] == "the LLM reads the comments …"
+    assert all(line.startswith(("round", "the ")) for line in lines)
