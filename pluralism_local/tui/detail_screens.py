@@ -94,17 +94,23 @@ class TraceView(_View):
         exchange = self.exchange
         sources = exchange.sources or Sources("words", tuple(trace(exchange.answer, exchange.comments)))
         self._box.border_title = TITLES[sources.measure]
-        self._box.border_subtitle = f"{_scale(sources.measure, searching=self._searching)} · Esc closes"
+        self._box.border_subtitle = f"{_scale(exchange.sources, searching=self._searching)} · Esc closes"
         voices, dark = named(exchange), is_dark(self.app)
         self._text.update(
             lines(traced_text(each, sources.measure, voices, dark=dark) for each in sources.sentences)
         )
 
 
-def _scale(measure: Measure, *, searching: bool) -> str:
-    if measure == "entailment":
+def _scale(sources: Sources | None, *, searching: bool) -> str:
+    """What the scores are, and why they are no others; None while, or because, the scorer has not said."""
+    if sources is not None and sources.measure == "entailment":
         return "0 to 1: how probably a sentence of the comment entails it"
-    why = "the scorer of entailment is reading …" if searching else "there is no scorer of entailment here"
+    if searching:
+        why = "the scorer of entailment is reading …"
+    else:
+        why = (
+            "there is no scorer of entailment here" if sources is not None else "the scorer did not get to it"
+        )
     return f"0 to 1: cosine of content words, not of meaning; {why}"
 
 
