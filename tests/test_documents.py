@@ -69,6 +69,8 @@ NOT_RUN = (
     "plocal serve",
     "PLOCAL_TOKEN=SECRET plocal serve ",
     "curl http://127.0.0.1:8642/v1/",
+    'pip install "llama-cpp-python[server]"',
+    "python -m llama_cpp.server ",
     "llm -",  # by tests/serve/test_llm_client.py
     'pip install -e ".[starter]" --extra-index-url ',
 )
@@ -272,7 +274,8 @@ def test_every_option_named_exists() -> None:
         "--lora-init-without-apply",
         "--enable-lora",
         "--lora-modules",
-    }  # of llama-server, vLLM
+        "--logits",
+    }  # of llama-server, vLLM, and llama-cpp-python's server (--logits_all)
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", WHOLE)) - foreign
     known = set(re.findall(r"--[a-z][a-z-]+", commands_page.PAGE.read_text(encoding="utf-8")))
     assert len(named) > 15 and named <= known, named - known

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,43 +13,14 @@ from pluralism_local.bench.naive import open_llama
 from pluralism_local.engine.remote import RemoteEngine
 from pluralism_local.errors import ContextOverflow
 from pluralism_local.types import TextDelta, TextDone
+from tests.support.llama_cpp_server import serving
 from tests.support.remote_server import LETTERS, QUESTION, only_answer, say
 
 
 @pytest.fixture(scope="module")
 def llama_server(starter_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a running ``python -m llama_cpp.server`` with the starter model, and kernels that work here."""
-    if any(importlib.util.find_spec(name) is None for name in ("uvicorn", "fastapi", "sse_starlette")):
-        pytest.skip("llama-cpp-python's server is not installed (pip install 'pluralism-local[dev]')")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    model = ["--model", str(starter_path), "--model_alias", "starter", "--n_ctx", "512"]
-    place = ["--host", "127.0.0.1", "--port", str(port)]
-    server = (
-        "import runpy; from pluralism_local.engine import kernel_safety; kernel_safety.settle(); "
-        "runpy.run_module('llama_cpp.server', run_name='__main__', alter_sys=True)"
-    )
-    command = [sys.executable, "-c", server, *model, "--logits_all", "true", *place]
-    log = tmp_path_factory.mktemp("server") / "log.txt"
-    url = f"http://127.0.0.1:{port}/v1"
-    with log.open("w") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
-        try:
-            deadline = time.monotonic() + 200
-            while not answers(url):
-                if process.poll() is not None or time.monotonic() > deadline:
-                    pytest.fail(f"the server did not start:\n{log.read_text()[-2000:]}")
-                time.sleep(0.1)
-            yield url
-        finally:
-            process.kill()
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx2.get(f"{url}/models", trust_env=False).is_success
-    except httpx2.TransportError:
-        return False
+    with serving(starter_path, tmp_path_factory.mktemp("server") / "log.txt") as url:
+        yield url
 
 
 @pytest.fixture
