@@ -39,6 +39,15 @@ def script(folder: Path, **mass: float) -> str:
     return f"scripted:{file}"
 
 
+def test_the_answers_have_a_row_of_their_own(run: Run, questions: str, village: Path) -> None:
+    ran = run(*JUDGE, "village", "--questions", questions, "--answers", "--max-tokens", "30", "--no-controls")
+    assert ran.code == 0, ran.err
+    (row,) = (line for line in ran.out.splitlines() if line.startswith("(answer)"))
+    assert row.split()[1] == "3"
+    plan = run(*JUDGE, "village", "--questions", questions, "--answers", "--dry-run")
+    assert "3 to write" in plan.out
+
+
 def test_a_pool_is_judged_kept_and_not_asked_again(run: Run, questions: str, village: Path) -> None:
     ran = run(*JUDGE, "village", "--questions", questions, "--pair", "farmers:fishers", "--json")
 
@@ -170,7 +179,8 @@ def test_different_positions_are_counted_by_the_shipped_scorer(
         (("village", "--pair", "farmers"), 2, "no pair of voices"),
         (("village", "--pair", "farmers:bakers"), 2, "No voice is called bakers"),
         (("village", "-p", "farmers"), 2, "Both a pool and single"),
-        (("--comments", "c.jsonl", "--opinions", "o.json"), 2, "--comments has only what they said"),
+        (("--comments", "c.jsonl", "--opinions", "o.json"), 2, "--comments has only what was said"),
+        (("--comments", "c.jsonl", "--answers"), 2, "--comments has only what was said"),
         (("village", "--limit", "0"), 2, "greater than or equal to 1"),
     ],
 )

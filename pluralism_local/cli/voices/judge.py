@@ -26,6 +26,7 @@ Examples:
   plocal communities judge perspectives -m starter --limit 12 --dry-run
   plocal communities judge perspectives -m big --limit 12
   plocal communities judge perspectives -m starter --judge big --scorer adapter
+  plocal communities judge perspectives -m starter --judge big --answers --no-controls
   plocal communities judge --comments mine.jsonl --judge big --pair mine-left:mine-right
 
 The judge reads every comment in both orders of the options. Everything finished is kept: the same command goes on
@@ -44,11 +45,13 @@ def judge(
     comments: own.CommentsFile = None,
     pair: own.Pairs = None,
     controls: own.Controls = True,
+    answers: own.JudgedAnswers = False,
     scorer: own.PositionScorer = NO_SCORER,
     opinions: own.Opinions = None,
     held_out: own.HeldOutFolder = None,
     output: own.JudgingFolder = None,
     seed: options.Seed = None,
+    max_tokens: options.MaxTokens = None,
     comment_max_tokens: options.CommentMaxTokens = None,
     ctx_size: options.CtxSize = None,
     gpu_layers: options.GpuLayers = None,
@@ -66,9 +69,9 @@ def judge(
     from pluralism_local.evaluation.voices.service import VoicesSpec
 
     options.pool_or_communities(pool, community)
-    if comments is not None and (opinions is not None or held_out is not None):
+    if comments is not None and (opinions is not None or held_out is not None or answers):
         raise InvalidInput(
-            "--opinions and --held-out ask the voices themselves, and --comments has only what they said.",
+            "--opinions, --held-out and --answers ask the models themselves, and --comments has only what was said.",
             "Leave out --comments, or the other.",
         )
     settings = options.load(out, options.settings_given(locals())).settings
@@ -83,6 +86,7 @@ def judge(
         comments=comments,
         pairs=tuple(pair or ()),
         controls=controls,
+        answer=settings.answer_sampling() if answers else None,
         scorer=None if scorer == NO_SCORER else scorer,
         opinions=opinions,
         held_out=held_out,

@@ -62,6 +62,14 @@ Controls = Annotated[
         help="Also ask the bare model, once for every voice: what spread is there without any community? Default: on.",
     ),
 ]
+JudgedAnswers = Annotated[
+    bool,
+    typer.Option(
+        "--answers/--no-answers",
+        show_default=False,
+        help="Also judge what the LLM makes of the comments: the answer of an overton ask. Default: comments alone.",
+    ),
+]
 PositionScorer = Annotated[
     str,
     _option(

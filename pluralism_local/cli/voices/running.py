@@ -104,7 +104,8 @@ def _show_plan(out: Output, judging: VoiceJudging, openers: Openers) -> None:
                 if own
                 else f"{len(judging.comments):,} given",
             ),
-            ("judge reads", f"{many(record['judged'], 'comment')}, with three questions about each"),
+            ("answers", f"{record['answers']:,} to write" if record["answers"] else None),
+            ("judge reads", f"{many(record['judged'], 'text')}, with three questions about each"),
             (
                 "entailment",
                 f"at most {record['entailment_pairs']:,} pairs" if record["entailment_pairs"] else None,

@@ -50,6 +50,10 @@ def text_of(result: VoicesResult, *, unicode: bool) -> str:
         yes = [p for voice in control.voices for p in voice.answers]
         mean = sum(yes) / len(yes) if yes else float("nan")
         rows.append([*_row(BASE, control.texts, mean), strip(every, unicode)])
+    if result.answers is not None:
+        (answers,) = result.answers.voices
+        stances = answers.left_answer if directed else answers.answers
+        rows.append([*_row(answers.id, answers.texts, answers.yes.value), strip(stances, unicode)])
     blocks = [facts, table(rows, [*head, strip_head]), _pool_table(record)]
     if record["pairs"]:
         blocks.append(_pairs_table(record))

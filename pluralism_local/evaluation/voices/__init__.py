@@ -2,6 +2,7 @@
 
     questions file ──questions──> [ContestedQuestion]
     pool, model, [ContestedQuestion] ──comments──> [VoiceComment] journalled, or from a file of comments made elsewhere
+    [VoiceComment], model   ──answers──> what the LLM makes of them, as [VoiceComment]
     [VoiceComment], judge   ──judgements──> P(yes) in both orders of the options, P(answers this question)
     [VoiceComment], scorer  ──positions──> number of different positions per ask
     comments + probabilities ──figures──> VoiceReport: per voice, pair of opposite voices, pool; no model needed

@@ -29,6 +29,7 @@ def estimate(judging: VoiceJudging, openers: Openers) -> dict[str, Any]:
     rounds = len(judging.questions) * (1 + spec.controls) + len(judging.survey)
     comments = 0 if spec.comments is not None else rounds * voices
     judged = len(judging.comments) or len(judging.questions) * (1 + spec.controls) * voices
+    answers = 0 if spec.answer is None else len(judging.questions)
     pairs = 0 if spec.scorer is None else len(judging.questions) * voices * (voices - 1)
     writing = reading = 0.0
     if spec.comments is None:
@@ -40,11 +41,14 @@ def estimate(judging: VoiceJudging, openers: Openers) -> dict[str, Any]:
     if not spec.one_model:
         with opened(judging, openers, "judge") as engine:
             reading = _seconds_of_reading(judging, engine)
-    seconds = comments * writing + (judged + len(judging.survey) * voices) * reading
+    # an answer is written alone, which takes at least as long a token as together: counted as comments of all voices
+    long = 0 if spec.answer is None else answers * voices * spec.answer.max_tokens / spec.sampling.max_tokens
+    seconds = (comments + long) * writing + (judged + answers + len(judging.survey) * voices) * reading
     return {
         "questions": len(judging.questions),
         "comments": comments,
-        "judged": judged,
+        "answers": answers,
+        "judged": judged + answers,
         "entailment_pairs": pairs,
         "seconds_a_comment": round(writing, 2),
         "seconds_a_judgement": round(reading, 2),

@@ -78,6 +78,10 @@ class VoiceFigures:
     answers: tuple[float, ...]
     left_answer: tuple[float, ...]
 
+    def record(self) -> dict[str, Any]:
+        """JSON-ready; NaN is null."""
+        return {"id": self.id, **_texts_record(self.texts), "yes": self.yes.record()}
+
 
 @dataclass(frozen=True)
 class PairFigures:
@@ -114,10 +118,7 @@ class VoiceReport:
             "stance_spread": self.spread.record(),
             "two_sided": self.two_sided.record(),
             "positions": None if self.positions is None else self.positions.record(),
-            "voices": [
-                {"id": voice.id, **_texts_record(voice.texts), "yes": voice.yes.record()}
-                for voice in self.voices
-            ],
+            "voices": [voice.record() for voice in self.voices],
             "pairs": [_pair_record(pair) for pair in self.pairs],
         }
 

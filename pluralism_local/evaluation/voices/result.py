@@ -35,11 +35,13 @@ class VoicesResult:
         record: as in voices.json.
         voices: None where nothing was judged yet.
         control: of the bare model; None without it.
+        answers: of the LLM's answers, as those of a single voice; None without them.
     """
 
     record: dict[str, Any]
     voices: VoiceReport | None = None
     control: VoiceReport | None = None
+    answers: VoiceReport | None = None
 
     @property
     def warnings(self) -> list[str]:
@@ -72,6 +74,9 @@ def result_of(judging: VoiceJudging) -> VoicesResult:
     control = None
     if judging.base_judged:
         control = report(judging.questions, judging.base_judged, judging.pairs, seed=seed)
+    answers = None
+    if judging.answers_judged:
+        answers = report(judging.questions, judging.answers_judged, seed=seed)
     record = {
         "schema": SCHEMA,
         "complete": not judging.stopped,
@@ -80,15 +85,17 @@ def result_of(judging: VoiceJudging) -> VoicesResult:
         "judge": _model_record(judging.models.get("judge")),
         "scorer": None if judging.positions is None else spec.scorer,
         "comment": sampling_record(spec.sampling),
+        "answer": None if spec.answer is None else sampling_record(spec.answer),
         "pairs_asked": [[pair.left, pair.right] for pair in judging.pairs],
         **voices.record(),
         "base": None if control is None else control.record(),
+        "answers": None if answers is None else answers.voices[0].record(),
         "opinions": judging.likeness,
         "held_out": [community.record() for community in judging.agreement] or None,
         "cards": _cards(judging, voices),
         "folder": str(judging.folder),
     }
-    return VoicesResult(record, voices, control)
+    return VoicesResult(record, voices, control, answers)
 
 
 def keep(result: VoicesResult, folder: Path) -> None:

@@ -2,9 +2,9 @@
 
     VoicesSpec ──prepare──> VoiceJudging ──begin──> FOLDER locked ──carry_out──> VoicesResult, FOLDER/voices.json
 
-    the model  ──comments of voices, of the bare model, on survey questions; perplexities──┐
-    the judge  ──verdicts, survey answers──────────────────────────────────────────────────┤
-    the scorer ──positions──────────────────────────────────────────────────────────────────┴──> figures
+    the model  ──comments of voices, of the bare model, on survey questions; answers; perplexities──┐
+    the judge  ──verdicts, survey answers───────────────────────────────────────────────────────────┤
+    the scorer ──positions───────────────────────────────────────────────────────────────────────────┴──> figures
 
 One model is open at a time where model and judge differ: both may be large. Everything is kept as it comes: stopped,
 the same calls go on, and figures are of what was judged so far. Nothing is printed here: `VoicesHooks` tell the front
@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from pluralism_local.errors import Cancelled
 from pluralism_local.evaluation.journal import Journal, locked
 from pluralism_local.evaluation.nli import NliScorer
 from pluralism_local.evaluation.nli_cache import RememberedNli, nli_file
+from pluralism_local.evaluation.voices import answers
+from pluralism_local.evaluation.voices.answers import Answerer, write_answers
 from pluralism_local.evaluation.voices.comments import (
     FILE,
     Speakers,
@@ -66,6 +69,7 @@ class VoicesSpec:
         comments: a file of comments made elsewhere, to judge instead of the pool's.
         pairs: ``LEFT:RIGHT`` each; empty to find them by their ids.
         controls: also ask the bare model once for every voice.
+        answer: how the LLM draws its answers, which are judged, too; None for comments alone.
         scorer: names what judges entailment, for positions per ask; None for no positions.
         opinions: a file of survey rows; None for none.
         held_out: a folder of texts of the communities; None for none.
@@ -82,6 +86,7 @@ class VoicesSpec:
     comments: Path | None = None
     pairs: tuple[str, ...] = ()
     controls: bool = True
+    answer: Sampling | None = None
     scorer: str | None = None
     opinions: Path | None = None
     held_out: Path | None = None
@@ -131,6 +136,7 @@ class VoiceJudging:
         pool: the spec's, fitted to the model as soon as that is open.
         models: by role, "model" and "judge", of those that were opened.
         comments, base, on_survey: of the voices, of the bare model, and of the voices on survey questions.
+        answers: what the LLM makes of the voices' comments.
         likeness: as `opinions.likeness`; positions: as `positions.positions`; None where not asked for, or not yet.
         stopped: before everything was done.
     """
@@ -144,10 +150,12 @@ class VoiceJudging:
     models: dict[str, ModelInfo] = field(default_factory=dict)
     comments: Sequence[VoiceComment] = ()
     base: Sequence[VoiceComment] = ()
+    answers: Sequence[VoiceComment] = ()
     on_survey: Sequence[VoiceComment] = ()
     agreement: Sequence[Agreement] = ()
     judged: Sequence[JudgedComment] = ()
     base_judged: Sequence[JudgedComment] = ()
+    answers_judged: Sequence[JudgedComment] = ()
     likeness: dict[str, Any] | None = None
     positions: dict[str, int] | None = None
     stopped: bool = False
@@ -265,6 +273,16 @@ def _write(judging: VoiceJudging, engine: LanguageModel, hooks: VoicesHooks) -> 
             judging.base = write(replace(voices, form="base"), texts, "comments of the bare model")
         survey = [question.text for question in judging.survey]
         judging.on_survey = write(voices, survey, "comments on survey questions")
+    if spec.answer is not None:
+        with Journal(judging.folder / answers.FILE) as journal:
+            judging.answers = write_answers(
+                Answerer(voices, spec.answer),
+                texts,
+                judging.comments,
+                journal,
+                should_stop=hooks.should_stop,
+                progress=hooks.progress("answers"),
+            )
     if spec.held_out is not None:
         with Journal(judging.folder / HELD_OUT_FILE) as journal:
             judging.agreement = agreement(
@@ -279,21 +297,22 @@ def _write(judging: VoiceJudging, engine: LanguageModel, hooks: VoicesHooks) -> 
 
 
 def _judge(judging: VoiceJudging, engine: LanguageModel, hooks: VoicesHooks) -> None:
-    """Verdicts on all comments, and what the comments on survey questions answer."""
+    """Verdicts on all comments and answers, and what the comments on survey questions answer."""
     judge = StanceJudge(engine, variant=judging.spec.template)
     judging.models["judge"] = engine.info
-    both = [*judging.comments, *judging.base]
+    texts = [*judging.comments, *judging.base, *judging.answers]
     with Journal(judge_file(judging.folder, judge)) as journal:
         verdicts = judge_comments(
             judge,
             journal,
-            [(comment.question, comment.text) for comment in both],
+            [(comment.question, comment.text) for comment in texts],
             should_stop=hooks.should_stop,
             progress=hooks.progress("judged"),
         )
-    judged = [JudgedComment(comment, verdict) for comment, verdict in zip(both, verdicts, strict=True)]
-    count = len(judging.comments)
-    judging.judged, judging.base_judged = judged[:count], judged[count:]
+    judged = iter([JudgedComment(text, verdict) for text, verdict in zip(texts, verdicts, strict=True)])
+    judging.judged, judging.base_judged, judging.answers_judged = (
+        list(islice(judged, len(own))) for own in (judging.comments, judging.base, judging.answers)
+    )
     if judging.survey:
         with Journal(answers_file(judging.folder, judge)) as journal:
             answers = survey_answers(

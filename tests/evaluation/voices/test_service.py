@@ -74,6 +74,17 @@ def test_what_is_kept_is_the_record_and_one_model_in_both_roles_is_opened_once(
     assert judge(spec, tmp_path).record == result.record
 
 
+def test_answers_are_judged_beside_the_comments(spec: service.VoicesSpec, tmp_path: Path) -> None:
+    alone = judge(spec, tmp_path).record
+    result = judge(replace(spec, answer=Sampling(max_tokens=30)), tmp_path)
+    assert alone["answers"] is None and result.answers is not None
+    answers = result.record["answers"]
+    assert (answers["id"], answers["comments"], answers["judged"]) == ("(answer)", 3, 3)
+    assert result.record["answer"]["max_tokens"] == 30
+    assert [voice["id"] for voice in result.record["voices"]] == ["left", "center", "right"]
+    assert {**result.record, "answers": None, "answer": None} == alone
+
+
 def test_a_stop_before_anything_is_judged_keeps_comments_and_writes_no_figures(
     spec: service.VoicesSpec, tmp_path: Path
 ) -> None:
@@ -97,6 +108,9 @@ def test_a_plan_counts_what_would_be_asked_and_keeps_nothing(
     judging = service.prepare(spec, tmp_path / "voices")
     plan = estimate(judging, OPENERS)
     assert (plan["questions"], plan["comments"], plan["judged"], plan["entailment_pairs"]) == (3, 18, 18, 0)
+    judging = service.prepare(replace(spec, answer=Sampling(max_tokens=30)), tmp_path / "voices")
+    with_answers = estimate(judging, OPENERS)
+    assert (with_answers["comments"], with_answers["answers"], with_answers["judged"]) == (18, 3, 21)
     assert plan["minutes"] >= 0
     assert not (tmp_path / "voices").exists()
 
