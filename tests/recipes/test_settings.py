@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from communitylm.community.settings import read_settings, starting_config
+from communitylm.distilling.comments import TOKENS
 from pluralism_local.errors import InvalidInput, NotFound
 
 CONFIGS = Path(__file__).parents[2] / "recipes" / "configs"
@@ -24,10 +25,20 @@ def test_one_rank_and_form_for_all_that_ship() -> None:
     adapters = {
         read_settings(path).values.adapter.model_copy(update={"start": None})
         for path in SHIPPED
-        if path.stem != "paper-causal"
+        if path.stem not in ("paper-causal", "reader")
     }
-    assert len(SHIPPED) == 13 and len(adapters) == 1
+    assert len(SHIPPED) == 14 and len(adapters) == 1
     assert adapters.pop().form == "activated"
+
+
+def test_a_reader_has_room_for_all_comments() -> None:
+    values = read_settings(CONFIGS / "reader.toml").values
+    assert (values.adapter.form, values.adapter.rank, values.adapter.targets) == (
+        "activated",
+        8,
+        ("q_proj", "v_proj"),
+    )
+    assert values.training.longest >= 6 * TOKENS
 
 
 def test_the_papers_settings() -> None:
