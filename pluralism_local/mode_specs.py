@@ -17,6 +17,8 @@ ModeName = Literal["overton", "steerable", "distributional", "vanilla", "prompti
 Stage = Literal["comments", "selection", "positions", "rounds", "consensus", "answer"]
 Orders = Literal["rotate", "reverse", "asked"]
 """In which orders options are weighed: each at every place, from both ends, or as the question has them."""
+PromptChoice = Literal["auto", "own", "paper"]
+"""Which prompt an overton answer is asked for with; see `modes.Ask`."""
 
 
 @dataclass(frozen=True, slots=True)

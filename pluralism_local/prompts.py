@@ -168,6 +168,15 @@ OVERTON_STANCE = Prompt(
     "Does the comment support the claim, oppose it, or neither? Answer with one word: support, oppose or neither.",
 )
 
+OVERTON_SIDE = Prompt(
+    "overton.side",
+    1,
+    "own: one side of a question of yes or no, for an LLM that is too small to weigh comments",
+    "{question} Give one reason why people answer {side}.",
+)
+
+OVERTON_VIEW = Prompt("overton.view", 1, "own: the same for any other question", "{question} Give {side}.")
+
 STEERABLE_SELECT = Prompt(
     "steerable.select",
     1,
@@ -314,6 +323,8 @@ PROMPTS: tuple[Prompt, ...] = (
     OVERTON_SENTENCE,
     OVERTON_ATTRIBUTED,
     OVERTON_STANCE,
+    OVERTON_SIDE,
+    OVERTON_VIEW,
     STEERABLE_SELECT,
     STEERABLE_SELECT_VALUE,
     STEERABLE_ANSWER,

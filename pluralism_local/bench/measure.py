@@ -150,7 +150,9 @@ def _adapters(own: int, communities: int, work: Workload) -> str:
 
 def _ask(speaking: Pool, work: Workload, question: str) -> Ask:
     comment, answer = Sampling(1.0, 0.9, work.comment_tokens), Sampling(max_tokens=work.answer_tokens)
-    return Ask(question, "overton", speaking, comment=comment, answer=answer)
+    return Ask(
+        question, "overton", speaking, comment=comment, answer=answer, prompts="paper"
+    )  # of full length
 
 
 def _one_ask(path: Path, name: str, ask: Ask, options: LlamaOptions) -> _Run:

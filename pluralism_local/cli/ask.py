@@ -12,7 +12,7 @@ import os
 import sys
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -35,7 +35,7 @@ from pluralism_local.conversation.ask_builder import (
 )
 from pluralism_local.conversation.engines import Handles, open_handles
 from pluralism_local.errors import Cancelled
-from pluralism_local.mode_specs import SPECS
+from pluralism_local.mode_specs import SPECS, PromptChoice
 from pluralism_local.results import Result
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class AskOptions:
     trace: bool
     usage: bool
     positions: bool
-    prompts: Literal["own", "paper"]
+    prompts: PromptChoice
     draws: int
     deliberation: Deliberation
     dry_run: bool
@@ -138,7 +138,7 @@ def ask(
     thoughts: options.ShowThoughts = False,
     trace: options.Trace = False,
     positions: options.Positions = False,
-    prompts: options.Prompts = "paper",
+    prompts: options.Prompts = "auto",
     draws: options.Draws = 0,
     rounds: deliberation_options.Rounds = 0,
     consensus: deliberation_options.Consensus = False,
@@ -237,7 +237,7 @@ def _answer(out: Output, settings: Settings, chosen: AskOptions, question: str, 
 
             if task.wants_window:
                 deliberation = replace(task.deliberation, hears="comments")
-                task = replace(task, positions=False, prompts="paper", deliberation=deliberation)
+                task = replace(task, positions=False, prompts="auto", deliberation=deliberation)
                 warnings.append(
                     "What positions are asked about follows from the comments: the plan leaves it out, and in rounds "
                     "shows the voices each other's comments instead."
@@ -248,8 +248,8 @@ def _answer(out: Output, settings: Settings, chosen: AskOptions, question: str, 
                 out.note(f"--draws {task.draws}: {DrawCost.of(task).sentence}")
             with logged(out, task, settings, conversation.id if conversation else None) as log:
                 interrupt.graceful = True
+                hub_models.advise(out, settings)
                 _run(out, settings, task, handles, chosen, warnings, interrupt, log)
-            hub_models.advise(out, settings)
 
 
 def _run(

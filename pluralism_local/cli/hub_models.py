@@ -125,12 +125,12 @@ def show_recommended(out: Output) -> None:
 
 
 def advise(out: Output, settings: Settings) -> None:
-    """After the first ask of the starter: one line that says which model to get, and how."""
+    """Before the starter answers for the first time, on a terminal: one line that says which model to get, and how."""
     from pluralism_local import config
     from pluralism_local.model_names import STARTER
     from pluralism_local.sharing import recommended
 
-    if settings.model != STARTER or out.format != "text":
+    if settings.model != STARTER or settings.offline or out.format != "text" or not out.interactive:
         return
     line = recommended.advice_once(config.paths().cache_dir / ADVISED)
     if line is not None:

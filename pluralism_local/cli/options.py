@@ -15,7 +15,7 @@ import typer
 
 from pluralism_local.cli.output import Output
 from pluralism_local.errors import InvalidInput
-from pluralism_local.mode_specs import DEFAULT, SPECS, Orders, listed, steering
+from pluralism_local.mode_specs import DEFAULT, SPECS, Orders, PromptChoice, listed, steering
 from pluralism_local.model_names import STARTER, server_forms
 
 if TYPE_CHECKING:
@@ -261,13 +261,14 @@ Draws = Annotated[
     ),
 ]
 Prompts = Annotated[
-    Literal["own", "paper"],
+    PromptChoice,
     option(
         "--prompts",
-        default="paper",
-        metavar="own|paper",
-        help="overton: own builds the answer from the positions, with the names of who holds them; paper is the "
-        "published prompt, which base models and the starter always get.",
+        default="auto",
+        metavar="auto|own|paper",
+        help="overton: paper is the published prompt; own builds the answer from the positions, with the names of who "
+        "holds them, where the LLM can (no base model, nor the starter). auto is paper, but of the starter, which "
+        "cannot weigh comments, it asks one sentence for each side of the question.",
     ),
 ]
 Trace = Annotated[

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, cast, get_args
+from typing import TYPE_CHECKING, cast, get_args
 
 from pluralism_local import wiring
 from pluralism_local.agreement import ALONE, Deliberation, Rule
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pluralism_local.communities import Pool
     from pluralism_local.config import Settings
     from pluralism_local.history import Conversation
-    from pluralism_local.mode_specs import ModeName
+    from pluralism_local.mode_specs import ModeName, PromptChoice
     from pluralism_local.modes import Ask
     from pluralism_local.results import Turn
     from pluralism_local.types import Message
@@ -175,7 +175,7 @@ def build_ask(
     turns: Sequence[Turn] = (),
     history: Sequence[Message] = (),
     positions: bool = False,
-    prompts: Literal["own", "paper"] = "paper",
+    prompts: PromptChoice = "auto",
     draws: int = 0,
     deliberation: Deliberation = ALONE,
     retries: int = 0,
@@ -208,7 +208,7 @@ def build_ask(
         comment=settings.comment_sampling(retries),
         keep=keep,
         positions=positions and together,
-        prompts=prompts if together else "paper",
+        prompts=prompts if together else "auto",
         draws=draws if together else 0,
         deliberation=deliberation,
     )

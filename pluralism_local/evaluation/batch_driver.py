@@ -100,6 +100,7 @@ class BatchDriver:
         orders: in which options are weighed.
         positions: how the comments' positions are looked for; None for not at all.
         entailment: the scorer that this needs.
+        sides: as of a `Case`.
 
     Raises:
         Unsupported: the task needs probabilities, and the LLM gives none.
@@ -115,8 +116,9 @@ class BatchDriver:
         orders: Orders = "asked",
         positions: PositionPlan | None = None,
         entailment: Entailment | None = None,
+        sides: bool = False,
     ) -> None:
-        self._positions, self._entailment = positions, entailment
+        self._positions, self._entailment, self._sides = positions, entailment, sides
         self._probabilities = llm.capabilities.distribution
         self._no_probabilities: Unsupported | None = None
         if self._probabilities == "none":
@@ -180,6 +182,7 @@ class BatchDriver:
             orders=()
             if self._task.answers == "text"
             else orders_in(sample.question, sample.options, self._orders),
+            sides=self._sides,
         )
         sample_run = _SampleRun(sample, algorithm(mode)(case))
         self._advance(sample_run, None)
@@ -294,9 +297,9 @@ class BatchDriver:
     def _compose(self, batch: Sequence[_SampleRun]) -> None:
         steps = [sample_run.step for sample_run in batch if isinstance(sample_run.step, Compose)]
         requests = [
-            Request(_prompt(part.wording.text), step.sampling, grammar=step.grammar)
+            Request(_prompt(part.wording.text), step.sampling, grammar=grammar)
             for step in steps
-            for part in step.parts
+            for part, grammar in zip(step.parts, step.grammars, strict=True)
         ]
         completions = iter(self._asker.texts(requests))
         for sample_run, step in zip(batch, steps, strict=True):

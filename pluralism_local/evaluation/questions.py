@@ -106,14 +106,14 @@ class QuestionBatch:
     def key(self, question: str) -> str:
         """24 hex digits of all that the answer to `question` depends on but the batch that it was computed in."""
         like = self.pattern
-        looks = (like.prompts, self.entailment is not None) if like.looks_for_positions else ()
+        looks = (self.entailment is not None,) if like.looks_for_positions else ()
         return digest(
             [
                 __version__,
                 model_key(self.llm.info),
                 None if like.pool is None else model_key(self.communities.info),
                 [member_record(member) for member in (() if like.pool is None else like.pool.members)],
-                [like.mode, like.options, like.orders, like.attribute, self.template, *looks],
+                [like.mode, like.options, like.orders, like.attribute, self.template, like.prompts, *looks],
                 [sampling_record(like.comment), sampling_record(like.answer)],
                 question,
             ]
@@ -152,6 +152,7 @@ class QuestionBatch:
             self.pattern.orders,
             started[0][1].positions,
             self.entailment,
+            sides=started[0][1].sides,
         )
         outcomes = driver.run(self.pattern.mode, started[0][1].voices, list(samples.values()))
         by_question = dict(zip(samples, outcomes, strict=True))  # equal questions are asked once

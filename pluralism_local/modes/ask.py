@@ -16,12 +16,11 @@ Mode and pool may change between turns: who did not speak in a turn sees what th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from pluralism_local.agreement import ALONE, Deliberation
 from pluralism_local.communities import Pool
 from pluralism_local.errors import InvalidInput
-from pluralism_local.mode_specs import ModeName, Orders
+from pluralism_local.mode_specs import ModeName, Orders, PromptChoice
 from pluralism_local.prompts import recurring
 from pluralism_local.results import LLM_VOICE, Turn
 from pluralism_local.types import Message, Sampling
@@ -51,7 +50,8 @@ class Ask:
         comment: how comments are drawn; each community's own seed derives from this one.
         positions: look for the positions of the comments (overton).
         prompts: "paper" for the published prompt; "own" for an answer built from the positions, which names its
-            sources, where the LLM can write it: not a base model, nor the starter.
+            sources, where the LLM can write it: not a base model, nor the starter; "auto" for what suits the LLM: of
+            the starter a sentence for each side, of others the published prompt.
         draws: comments to draw of every community, whose positions are counted (overton); 0 for the one that it makes.
         deliberation: whether voices answer each other, and whether they choose the answer among statements (overton).
         keep: a next turn may follow, so the engine is asked to keep every voice's sequence. That takes memory
@@ -71,7 +71,7 @@ class Ask:
     comment: Sampling = PUBLISHED_COMMENT
     keep: bool = False
     positions: bool = False
-    prompts: Literal["own", "paper"] = "paper"
+    prompts: PromptChoice = "auto"
     draws: int = 0
     deliberation: Deliberation = ALONE
 

@@ -39,6 +39,7 @@ from pluralism_local.modes.positions.carrying import plan_positions, score, writ
 from pluralism_local.modes.relisting import orders_in
 from pluralism_local.modes.result_builder import ResultBuilder
 from pluralism_local.modes.settling import FAILURES, settle
+from pluralism_local.modes.sides import only_takes_sides
 from pluralism_local.modes.steps import (
     Answered,
     Case,
@@ -115,6 +116,7 @@ def prepared(
         plan_positions(draft, spec, entails=entails),
         ask.deliberation,
         orders=orders_in(posed.text, posed.options, ask.orders) if posed else (),
+        sides=spec.comments == "together" and ask.prompts != "paper" and only_takes_sides(llm),
     )
     return draft, case
 

@@ -93,6 +93,7 @@ class Case(Generic[Q]):
         deliberation: whether voices answer each other, and judge statements.
         orders: in which the options are weighed, the first as the question has them (see `orders`); empty where the
             answer is a text.
+        sides: the LLM is too small to weigh comments, and writes a sentence for each side (see `sides`).
     """
 
     wordings: Wordings[Q]
@@ -105,6 +106,7 @@ class Case(Generic[Q]):
     positions: PositionPlan | None = None
     deliberation: Deliberation = ALONE
     orders: tuple[Order, ...] = ()
+    sides: bool = False
 
     @property
     def room(self) -> int:
@@ -192,13 +194,14 @@ SEPARATOR = "\n\n"
 class Part:
     """One sentence of an answer: what the LLM writes on `wording`, between `before` and `after`.
 
-    `instead` stands there if it writes nothing.
+    `instead` stands there if it writes nothing; `grammar` goes before that of the step.
     """
 
     wording: Wording
     before: str
     after: str
     instead: str
+    grammar: Grammar | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +221,11 @@ class Compose:
     sampling: Sampling
     grammar: Grammar | None
     small: frozenset[str]
+
+    @property
+    def grammars(self) -> tuple[Grammar | None, ...]:
+        """What each part follows, in order."""
+        return tuple(part.grammar or self.grammar for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -231,6 +231,21 @@ def test_the_line_of_progress() -> None:
     assert progress_line(Transfer("M.gguf", 5, 10, checking=True)) == "M.gguf: checking, 50%"
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_it_is_said_before_the_answer(run: Run, monkeypatch: pytest.MonkeyPatch, village: Path) -> None:
+    from pluralism_local.cli import ask, hub_models
+
+    order: list[str] = []
+    monkeypatch.setattr(hub_models, "advise", lambda *_: order.append("advice"))
+    monkeypatch.setattr(ask, "_run", lambda *_: order.append("answer"))
+    assert run("ask", "--dry-run", "Is rain good?").code == 0 and order == []
+    assert run("ask", "Is rain good?").code == 0 and order == ["advice", "answer"]
+
+
 def test_the_first_ask_of_the_starter_says_once_what_to_get(
     run: Run, monkeypatch: pytest.MonkeyPatch, village: Path
 ) -> None:
@@ -240,10 +255,13 @@ def test_the_first_ask_of_the_starter_says_once_what_to_get(
 
     machine(monkeypatch, 6 * 10**9)
     told: list[str] = []
-    out = Output(io.StringIO(), io.StringIO())
-    monkeypatch.setattr(out, "note", told.append)
+    out, piped = Output(io.StringIO(), Terminal()), Output(io.StringIO(), io.StringIO())
+    for one in (out, piped):
+        monkeypatch.setattr(one, "note", told.append)
     starter = config.Settings(model="starter")
     hub_models.advise(out, config.Settings(model="hf:user/model"))
+    hub_models.advise(out, config.Settings(model="starter", offline=True))
+    hub_models.advise(piped, starter)
     assert told == []
     hub_models.advise(out, starter)
     hub_models.advise(out, starter)

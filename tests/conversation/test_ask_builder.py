@@ -90,7 +90,7 @@ def test_every_field_of_an_ask_can_be_given() -> None:
 
 def test_positions_are_left_out_where_comments_are_not_put_together() -> None:
     ask = build_ask(Settings(mode="vanilla"), QUESTION, positions=True, prompts="own")
-    assert (ask.positions, ask.prompts) == (False, "paper")
+    assert (ask.positions, ask.prompts) == (False, "auto")
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 2**33))

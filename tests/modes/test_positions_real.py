@@ -62,8 +62,9 @@ def test_an_instruct_model_lists_positions_and_writes_about_them(instruct: Llama
             assert paragraph.endswith(f"[{', '.join(position.supporters)}]")
 
 
-def test_the_starter_gets_the_papers_prompt_and_the_comments_own_sentences(starter: LlamaEngine) -> None:
+def test_the_starter_writes_its_two_sides_and_takes_the_comments_own_sentences(starter: LlamaEngine) -> None:
     result = result_of(starter)
-    assert "overton.synthesis@1" in result.prompts and "overton.positions@1" not in result.prompts
+    assert "overton.side@1" in result.prompts
+    assert not {"overton.positions@1", "overton.synthesis@1"} & set(result.prompts)
     check(result.window)
     assert result.window is not None and result.window.finder == "sentences"

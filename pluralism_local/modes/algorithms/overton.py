@@ -2,6 +2,7 @@
 
     question ──> k comments ──> the LLM reads them all as passages ──> text                     the paper's way
                             ──> their positions ──> a sentence for each, with its voices        the attributed way
+             ──> the LLM alone ──> a sentence for each side, beside the comments                 of too small an LLM
 
 Where a plan asks for it, the positions of the comments come with either; after the paper's answer, which they do not
 delay. Those of many more comments, which are drawn then, come after any answer. What can go wrong: too little context
@@ -24,6 +25,7 @@ from pluralism_local.modes.positions.assigner import Rows, relate
 from pluralism_local.modes.positions.draws import spread
 from pluralism_local.modes.positions.finder import find_window, list_sampling, most_claims
 from pluralism_local.modes.positions.synthesis import SENTENCE_TOKENS, compose, longest_sentence
+from pluralism_local.modes.sides import write_sides
 from pluralism_local.modes.steps import Answered, Case, Consult, Reserve, Room, Step, Steps, Warn
 from pluralism_local.modes.weighing import answer
 from pluralism_local.modes.wordings import Q
@@ -61,8 +63,11 @@ def _synthesis(case: Case[Q], spoken: Mapping[str, str], rows: Rows) -> Steps:
         window = yield from _window(case, spoken, rows)
         if window is not None and window.positions:
             return (yield from compose(case, spoken, window, rows))
-    passages = list(spoken.values())
-    answered = yield from answer(case, lambda listed: wordings.synthesis(listed.question, passages))
+    if case.sides:
+        answered = yield from write_sides(case)
+    else:
+        passages = list(spoken.values())
+        answered = yield from answer(case, lambda listed: wordings.synthesis(listed.question, passages))
     if plan is None or not plan.window or plan.attributed or not answered.text:
         return replace(answered, window=window)
     return (yield from with_positions(case, spoken, answered, rows))

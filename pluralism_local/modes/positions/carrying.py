@@ -91,7 +91,10 @@ def write_sentences(
         )
 
     def requests() -> list[Request]:
-        return [Request(draft.to_llm(text), step.sampling, grammar=step.grammar) for text in texts]
+        return [
+            Request(draft.to_llm(text), step.sampling, grammar=grammar)
+            for text, grammar in zip(texts, step.grammars, strict=True)
+        ]
 
     stopped = False
     with draft.timed("answer"):
