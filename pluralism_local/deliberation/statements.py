@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from pluralism_local.positions.claims import impersonal
 from pluralism_local.sentences import sentences
 
 MOST_SENTENCES = 2
@@ -19,13 +20,13 @@ _ENDS = (".", "!", "?", "…", "。", '"', "”", ")", "]")
 
 
 def tidy_statement(text: str) -> str:
-    """The first two sentences of the first line that holds any, without a label or quotation marks around them.
+    """The first two sentences of the first line that holds any, without a label, quotation marks and who speaks.
 
     A second sentence that was cut off in the middle is left out; a first one stays as far as it goes.
     """
     for line in text.splitlines():
         bare = _LABEL.sub("", line.strip()).strip(_QUOTES)
-        parts = sentences(bare)[:MOST_SENTENCES]
+        parts = sentences(impersonal(bare))[:MOST_SENTENCES]
         if len(parts) == MOST_SENTENCES and not parts[1].rstrip().endswith(_ENDS):
             parts = parts[:1]
         if statement := " ".join(" ".join(parts).split()):

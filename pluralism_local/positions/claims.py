@@ -108,6 +108,12 @@ def tidy(text: str) -> str:
     return claim if claim.endswith(ENDS) else f"{claim}."
 
 
+def impersonal(text: str) -> str:
+    """`text` without "As a senator, I believe that" at its head."""
+    rest = _SPEAKING.sub("", text)
+    return rest if rest == text else rest[:1].upper() + rest[1:]
+
+
 def _says_something(claim: str) -> bool:
     """Whether it has three words, or as many characters of a script that sets none apart."""
     return (

@@ -21,6 +21,10 @@ from pluralism_local.deliberation.statements import proposed, tidy_statement
         ("Schools should decide if the par", "Schools should decide if the par"),
         ("Statement:\n\nSchools should decide.", "Schools should decide."),
         ("学校应该自己决定。", "学校应该自己决定。"),
+        (
+            "As a progressive senator, I believe that schools should decide. I think that is fair.",
+            "Schools should decide. I think that is fair.",
+        ),
         (" \n ", ""),
     ],
 )
