@@ -24,6 +24,8 @@ def agreement(window: Window, dot: str = " · ") -> str:
     total = len(window.voices)
     if is_one_position(window):
         return "All voices hold one position: that is no window of opinions."
+    if total > 1 and len(first.supporters) == 1:  # the most that hold one
+        return "No two voices share a position."
     parts = [f"{len(first.supporters)} of {total} agree"]
     for name, voices in (("against", first.holders("opposes")), ("undecided", first.holders("silent"))):
         if voices:

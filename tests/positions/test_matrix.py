@@ -103,6 +103,14 @@ def test_voices_of_one_position_are_no_window() -> None:
     assert summary.agreement(Window((alone,), ("press-left",), "llm", "llm")) == "1 of 1 agree"
 
 
+def test_positions_that_one_voice_each_holds_are_no_agreement() -> None:
+    apart = [
+        position(f"Claim {voice}.", {**dict.fromkeys(VOICES, "silent"), voice: "supports"})
+        for voice in VOICES
+    ]
+    assert summary.agreement(Window(tuple(apart), VOICES, "llm", "llm")) == "No two voices share a position."
+
+
 def test_marks_that_fail_are_named() -> None:
     marks = (Mark(1, "press-left", 0.9, verified=True), Mark(2, "press-right", 0.1, verified=False))
     window = Window((BAN,), VOICES, "llm", "llm", marks=marks)

@@ -47,6 +47,7 @@ async def take(folder: Path) -> None:
             max_tokens=60,
             comment_max_tokens=40,
             threads=1,
+            plan="fixed",  # nothing to measure for a picture
             log=False,
             chat_positions="always",
         )
