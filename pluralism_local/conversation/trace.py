@@ -13,12 +13,12 @@ The second asks the scorer of entailment, where there is one: it takes seconds, 
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from pluralism_local.content_words import content_words
 from pluralism_local.mode_specs import SPECS
 from pluralism_local.positions.claims import claim_id
 from pluralism_local.results import Result
@@ -43,19 +43,6 @@ TITLES: dict[Measure, str] = {
 
 MOST_SENTENCES, MOST_PREMISES = 16, 12
 """Of an answer and of a comment, at most, that the scorer reads: every two of them are a pair."""
-
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
-_ENDINGS = ("ing", "ies", "ed", "es", "s")
-_STOP = frozenset(
-    """
-    a about above after again against all also am an and any are as at be because been before being below between both
-    but by can cannot could did do does doing down during each few for from further had has have having he her here
-    hers him his how i if in into is it its itself just may me might more most must my no nor not now of off on once
-    only or other our ours out over own same shall she should so some such than that the their theirs them then there
-    these they this those through to too under until up us very was we were what when where which while who whom why
-    will with would you your yours it's don't isn't there's that's
-    """.split()  # noqa: SIM905 - sixty quotation marks would not help
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,18 +136,6 @@ def trace_result(result: Result) -> list[Traced]:
 def trace_record(traced: Sequence[Traced]) -> list[dict[str, Any]]:
     """``[{"sentence": …, "nearest": [{"community", "score", "sentence"} …]} …]``, as JSON takes it."""
     return [asdict(sentence) for sentence in traced]
-
-
-def content_words(text: str) -> list[str]:
-    """The words that carry meaning, folded."""
-    return [_stem(word) for word in _WORD.findall(text.lower().replace("’", "'")) if word not in _STOP]
-
-
-def _stem(word: str) -> str:
-    for ending in _ENDINGS:
-        if word.endswith(ending) and len(word) - len(ending) >= 4:
-            return word.removesuffix(ending)
-    return word
 
 
 def _weights(counts: Sequence[Counter[str]]) -> dict[str, float]:

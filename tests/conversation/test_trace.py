@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pluralism_local.content_words import content_words
 from pluralism_local.conversation.trace import (
     MOST_SENTENCES,
     Near,
-    content_words,
     trace,
     trace_by_entailment,
 )

@@ -1,0 +1,35 @@
+"""The words of a text that carry meaning, folded so that forms of one word are the same.
+
+    text ──small letters──> words ──without function words──> ──without an English ending──> content words
+
+Words lose a plural or verb ending of English; other languages work word by word. Nothing fails.
+"""
+
+from __future__ import annotations
+
+import re
+
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
+_ENDINGS = ("ing", "ies", "ed", "es", "s")
+_STOP = frozenset(
+    """
+    a about above after again against all also am an and any are as at be because been before being below between both
+    but by can cannot could did do does doing down during each few for from further had has have having he her here
+    hers him his how i if in into is it its itself just may me might more most must my no nor not now of off on once
+    only or other our ours out over own same shall she should so some such than that the their theirs them then there
+    these they this those through to too under until up us very was we were what when where which while who whom why
+    will with would you your yours it's don't isn't there's that's
+    """.split()  # noqa: SIM905 - sixty quotation marks would not help
+)
+
+
+def content_words(text: str) -> list[str]:
+    """The words that carry meaning, folded."""
+    return [_stem(word) for word in _WORD.findall(text.lower().replace("’", "'")) if word not in _STOP]
+
+
+def _stem(word: str) -> str:
+    for ending in _ENDINGS:
+        if word.endswith(ending) and len(word) - len(ending) >= 4:
+            return word.removesuffix(ending)
+    return word
