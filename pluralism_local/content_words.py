@@ -11,6 +11,12 @@ import re
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _ENDINGS = ("ing", "ies", "ed", "es", "s")
+_SHORTEST = 3
+"""Letters that a word keeps."""
+
+_DOUBLED = "bdgmnprt"
+"""Consonants that are doubled before an ending: banned, stopping."""
+
 _STOP = frozenset(
     """
     a about above after again against all also am an and any are as at be because been before being below between both
@@ -29,7 +35,13 @@ def content_words(text: str) -> list[str]:
 
 
 def _stem(word: str) -> str:
+    """What forms of a word have in common: phone, phones; ban, bans, banned; policy, policies."""
+    if word.endswith("ss"):
+        return word
     for ending in _ENDINGS:
-        if word.endswith(ending) and len(word) - len(ending) >= 4:
-            return word.removesuffix(ending)
-    return word
+        if word.endswith(ending) and len(word) - len(ending) >= _SHORTEST:
+            word = word.removesuffix(ending)
+            break
+    while len(word) > _SHORTEST and word[-1] in "ey":
+        word = word[:-1]
+    return word[:-1] if len(word) > _SHORTEST and word[-1] == word[-2] and word[-1] in _DOUBLED else word

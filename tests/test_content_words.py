@@ -1,0 +1,41 @@
+"""Words that carry meaning, and which forms are one word."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pluralism_local.content_words import content_words
+
+
+@pytest.mark.parametrize(
+    "forms",
+    [
+        "phone phones",
+        "ban bans banned banning",
+        "policy policies",
+        "vote votes voted voting",
+        "tax taxes taxed taxing",
+        "class classes",
+        "speech speeches",
+        "study studies",
+        "agree agrees agreed",
+    ],
+)
+def test_forms_of_a_word_are_one(forms: str) -> None:
+    assert len(set(content_words(forms))) == 1
+
+
+def test_other_words_are_others() -> None:
+    words = "ban bank need news press less student study Schüler 学校"
+    assert len(set(content_words(words))) == len(words.split())
+
+
+def test_function_words_carry_none() -> None:
+    assert content_words("Is it what they should not have been doing?") == []
+
+
+@given(st.text(max_size=100))
+def test_any_text_has_some_or_none(text: str) -> None:
+    assert all(word == word.strip() and word for word in content_words(text))
