@@ -319,7 +319,7 @@ class Lane:
     ) -> dict[int, dict[Path, float]]:
         """Joint log-probabilities (natural) of each job's option paths, by job index.
 
-        The wave may use half of the context's sequences: the other half holds the branches of long options.
+        The wave leaves sequences free for the branches of long options, if it has any.
 
         Raises:
             Cancelled: `should_stop` turned true.
@@ -331,7 +331,7 @@ class Lane:
         for sequence, job in enumerate(wave.jobs):
             heads = prefixes_to_decode(paths[job.index])
             spare = range(len(wave.jobs), SEQUENCES)
-            for begin in range(0, len(heads), len(spare)):
+            for begin in range(0, len(heads), max(1, len(spare))):
                 if should_stop():
                     raise Cancelled
                 branches = dict(zip(spare, heads[begin : begin + len(spare)], strict=False))

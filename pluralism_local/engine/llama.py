@@ -399,8 +399,9 @@ class LlamaEngine(LanguageModel):
             paths[index] = [self._option_tokens.paths(prompt, option) for option in request.options]
             room = sum(len(path) - 1 for option in paths[index] for path in option)
             jobs.append(self._jobs.job(index, prompt, request.adapter, room, request.messages))
-        # half of the sequences are left for the branches of long options
-        schedule = make_schedule(jobs, self._limits(jobs, SEQUENCES // 2))
+        # half of the sequences are left for the branches of long options, where there are any
+        branches = any(job.room for job in jobs)
+        schedule = make_schedule(jobs, self._limits(jobs, SEQUENCES // 2 if branches else SEQUENCES))
         adapters = self._adapters(jobs)
         tables: dict[int, dict[scoring.Path, float]] = {}
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from pluralism_local.bench.naive import open_llama
+from pluralism_local.engine.lane import SEQUENCES
 from pluralism_local.engine.llama import LlamaEngine
 from pluralism_local.errors import Cancelled
 from pluralism_local.types import OptionRequest
@@ -118,3 +119,14 @@ def test_stopping_raises_cancelled_and_leaves_the_engine_usable(engine: LlamaEng
     with pytest.raises(Cancelled):
         engine.distribution([letters()], should_stop=lambda: True)
     assert engine.distribution([letters()])[0].method == "exact"
+
+
+@pytest.mark.parametrize("count", [SEQUENCES, SEQUENCES + 1])
+def test_as_many_prompts_as_a_context_has_sequences_are_weighed_together(
+    precise: LlamaEngine, count: int
+) -> None:
+    requests = [letters(f"Reason number {n}.\n\nWhich?\nA. Tea\nB. Coffee") for n in range(count)]
+    together = precise.distribution(requests)
+    for request, found in list(zip(requests, together, strict=True))[:: count - 1]:
+        alone = precise.distribution([request])[0]
+        assert close(found.mass, alone.mass) < BATCH_TOLERANCE
