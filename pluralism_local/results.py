@@ -265,6 +265,17 @@ class Selected:
 
 
 @dataclass(frozen=True, slots=True)
+class PositionsProgress:
+    """The positions of the comments are being looked for: `done` of `total` comparisons of a text with a claim.
+
+    Both are 0 while the claims themselves are listed. There may be several rounds of comparisons.
+    """
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerDelta:
     """More of the LLM's answer."""
 
@@ -345,5 +356,5 @@ class Result:
 
 ModeEvent = (
     CommentStarted | CommentDelta | CommentDone | RoundStarted | JuryStarted | Selected | AnswerDelta | AnswerWithdrawn
-    | Result
+    | PositionsProgress | Result
 )  # fmt: skip

@@ -39,10 +39,12 @@ WORDINGS = {
     "moe.answer@1": "7106bd6f60dd",
     "options.listed@1": "c8ef163d4e06",
     "options.answer@1": "66a9eb038337",
-    "overton.positions@1": "0dbcadeb1d5b",
+    "overton.positions@2": "9a6ac84d58de",
+    "overton.positions-behind@1": "9af37ca114d6",
     "overton.sentence@1": "427a306badc7",
     "overton.attributed@1": "8ff625ba0ef7",
-    "overton.stance@1": "bf61a302e906",
+    "overton.stance@2": "8a17519de364",
+    "overton.stated@1": "8d50751e5192",
     "judge.pair@1": "35c20d895d56",
 }
 

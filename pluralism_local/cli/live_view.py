@@ -26,6 +26,7 @@ from pluralism_local.results import (
     CommentDone,
     CommentStarted,
     ModeEvent,
+    PositionsProgress,
     Result,
     Selected,
     Selection,
@@ -54,8 +55,8 @@ class LiveView(Protocol):
         """It is over; show what has not been shown. `conversation` is the id under which it is kept."""
 
 
-class CommentsLine:
-    """One line on a terminal's stderr while comments are being written; nothing elsewhere."""
+class ProgressLine:
+    """One line on a terminal's stderr while comments are written and positions looked for; nothing elsewhere."""
 
     def __init__(self, out: Output, communities: int) -> None:
         self._out = out
@@ -67,6 +68,9 @@ class CommentsLine:
 
     def event(self, event: ModeEvent) -> None:
         """Count, and redraw at most ten times a second."""
+        if isinstance(event, PositionsProgress):
+            self._out.status(positions_status(event))
+            return
         if isinstance(event, CommentDelta):
             self._words += event.text.count(" ")
         elif isinstance(event, CommentDone):
@@ -89,6 +93,13 @@ class CommentsLine:
         return f"{self._what}: {self._done} of {self._total} done, {self._words} words"
 
 
+def positions_status(progress: PositionsProgress) -> str:
+    """``"positions: 12 of 42 comparisons"``, as a line of progress."""
+    if not progress.total:
+        return "positions: looking for claims …"
+    return f"positions: {progress.done} of {progress.total} comparisons"
+
+
 class ReadingView:
     """Text or Markdown: the choice, the answer as it comes (or at the end), then who was heard."""
 
@@ -99,7 +110,7 @@ class ReadingView:
         self._layout = layout
         self._stream = stream
         self._thoughts = thoughts
-        self._progress = CommentsLine(out, communities)
+        self._progress = ProgressLine(out, communities)
         self._pending = layout.opening(prompt)
         self._written = False
         self._in_answer = False
@@ -108,6 +119,8 @@ class ReadingView:
 
     def event(self, event: ModeEvent) -> None:
         """Stream what can be streamed."""
+        if isinstance(event, PositionsProgress):
+            self._end_answer()  # a line of progress would write over its last one
         self._progress.event(event)
         if not self._stream:
             return
@@ -124,9 +137,7 @@ class ReadingView:
             self._section(self._layout.chosen(result.selection))
         if not self._answer_text and result.distribution is None and result.answer.strip():
             self._answer(result.answer)
-        if self._in_answer:
-            self._out.line(self._layout.closing(self._answer_text))
-            self._in_answer = False
+        self._end_answer()
         for section in self._layout.after(result):
             self._section(section)
         for whose, thought in thoughts(result) if self._thoughts else ():
@@ -146,6 +157,11 @@ class ReadingView:
             self._in_answer = True
         self._answer_text += words
         self._out.write(words)
+
+    def _end_answer(self) -> None:
+        if self._in_answer:
+            self._out.line(self._layout.closing(self._answer_text))
+            self._in_answer = False
 
     def _withdraw(self) -> None:
         """What stands there cannot be taken back, so it is said what it was."""
@@ -185,7 +201,7 @@ class JsonView:
     def __init__(self, out: Output, *, communities: int, trace: bool) -> None:
         self._out = out
         self._trace = trace
-        self._progress = CommentsLine(out, communities)
+        self._progress = ProgressLine(out, communities)
 
     def event(self, event: ModeEvent) -> None:
         """Progress only."""

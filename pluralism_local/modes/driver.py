@@ -64,9 +64,16 @@ from pluralism_local.modes.steps import (
     is_optional,
 )
 from pluralism_local.modes.thinking import only_thought
-from pluralism_local.modes.wordings import AskQuestion, AskWordings, Wording, read_attribute
+from pluralism_local.modes.wordings import AskQuestion, AskWordings, read_attribute
 from pluralism_local.prompts import QUESTION
-from pluralism_local.results import LLM_VOICE, AnswerDelta, AnswerWithdrawn, ModeEvent, Selected
+from pluralism_local.results import (
+    LLM_VOICE,
+    AnswerDelta,
+    AnswerWithdrawn,
+    ModeEvent,
+    PositionsProgress,
+    Selected,
+)
 from pluralism_local.types import (
     Completion,
     OptionDistribution,
@@ -198,8 +205,8 @@ def _carried_out(
             return (yield from vote(draft, step, communities, should_stop))
         case Weigh():
             return _weigh(draft, step, should_stop)
-        case Write("answer", wording, _):
-            return (yield from _write_answer(draft, wording, should_stop))
+        case Write("answer"):
+            return (yield from _write_answer(draft, step, should_stop))
         case Write():
             return _write(draft, step, should_stop)
         case Compose():
@@ -210,6 +217,8 @@ def _carried_out(
             draft.warn(sentence)
         case Selected(selection):
             draft.selection = selection
+            yield step
+        case PositionsProgress():
             yield step
     return None
 
@@ -236,15 +245,15 @@ def _reserve(draft: ResultBuilder, rooms: Sequence[Room], communities: LanguageM
 
 
 def _write_answer(
-    draft: ResultBuilder, wording: Wording, should_stop: ShouldStop
+    draft: ResultBuilder, step: Write, should_stop: ShouldStop
 ) -> Generator[ModeEvent, None, Completion | None]:
     """Stream the LLM's answer; `draft.answer` is the stream without white space around it."""
-    ask, text, completion = draft.ask, wording.text, None
-    draft.used(wording.prompt)
+    ask, text, completion = draft.ask, step.wording.text, None
+    draft.used(step.wording.prompt)
     leave_out(draft, LLM_VOICE, draft.llm, partial(ask.to_llm, text), ask.answer.max_tokens)
 
     def requests() -> list[Request]:
-        return [Request(draft.to_llm(text), ask.answer, keep=ask.keep)]
+        return [Request(draft.to_llm(text), ask.answer, keep=ask.keep or step.opens)]
 
     with draft.timed("answer"):
         try:

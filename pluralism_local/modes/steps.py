@@ -22,7 +22,16 @@ from pluralism_local.agreement import ALONE, Agreement, Change, Deliberation
 from pluralism_local.engine.base import ShouldStop
 from pluralism_local.modes.orders import Order
 from pluralism_local.modes.wordings import Q, Wording, Wordings
-from pluralism_local.results import Aggregate, Draws, Finder, Selected, Selection, StanceMethod, Window
+from pluralism_local.results import (
+    Aggregate,
+    Draws,
+    Finder,
+    PositionsProgress,
+    Selected,
+    Selection,
+    StanceMethod,
+    Window,
+)
 from pluralism_local.types import AdapterRef, Grammar, Sampling
 
 if TYPE_CHECKING:
@@ -50,6 +59,7 @@ class PositionPlan:
         attributed: the answer is built from them; otherwise they are looked for when it is there.
         finder: who lists the claims.
         method: who tells whether a comment supports a claim.
+        scores: whether there is a scorer of entailment, which also tells what says the same.
         grammars: those that the LLM takes, see `engine.base.Capabilities`.
         window: whether those of the comments are looked for.
         draws: comments of every community whose positions are counted, 0 for none.
@@ -59,6 +69,7 @@ class PositionPlan:
     finder: Finder
     method: StanceMethod
     grammars: Literal["gbnf", "json", "none"]
+    scores: bool = False
     window: bool = True
     draws: int = 0
 
@@ -299,6 +310,7 @@ class Warn:
 
 Step = (
     Reserve | Consult | Draw | Weigh | Write | Compose | Entail | Rejoin | RoundOver | Propose | Judge | Warn | Selected
+    | PositionsProgress
 )  # fmt: skip
 
 

@@ -70,8 +70,11 @@ def weigh_options(case: Case[Q], puts: Sequence[Put[Q]]) -> Generator[Step, Any,
     ]
 
 
-def answer(case: Case[Q], put: Put[Q], selection: Selection | None = None) -> Steps:
-    """Answer by the options' probabilities, or in words; the question is put as asked, or in each order."""
+def answer(case: Case[Q], put: Put[Q], selection: Selection | None = None, *, opens: bool = False) -> Steps:
+    """Answer by the options' probabilities, or in words, which `opens` as in `Write`.
+
+    The question is put as asked, or in each order.
+    """
     wording = put(Listed(case, case.orders[0] if case.orders else ()))
     sampling = case.answer
     if case.answers != "text":
@@ -82,5 +85,5 @@ def answer(case: Case[Q], put: Put[Q], selection: Selection | None = None) -> St
             if case.answers == "distribution":
                 raise
             sampling = replace(sampling, max_tokens=LABEL_TOKENS)
-    completion: Completion = yield Write("answer", wording, sampling)
+    completion: Completion = yield Write("answer", wording, sampling, opens=opens)
     return Answered(wording, completion.text.strip(), selection=selection)

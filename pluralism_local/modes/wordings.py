@@ -23,8 +23,10 @@ from pluralism_local.prompts import (
     MOE_SELECT,
     OVERTON_ATTRIBUTED,
     OVERTON_POSITIONS,
+    OVERTON_POSITIONS_BEHIND,
     OVERTON_SENTENCE,
     OVERTON_STANCE,
+    OVERTON_STATED,
     OVERTON_SYNTHESIS,
     PROMPTING,
     QUESTION,
@@ -117,6 +119,11 @@ class Wordings(ABC, Generic[Q]):
         """Which positions the comments take, at most `most` (overton)."""
         return word(OVERTON_POSITIONS, question=question.question, comments=named(comments), most=str(most))
 
+    def positions_behind(self, question: Q, comments: Mapping[str, str], most: int) -> Wording:
+        """The same behind an answer, beginning as `synthesis` of a free question does (overton)."""
+        passages = numbered("Passage", list(comments.values()))
+        return word(OVERTON_POSITIONS_BEHIND, question=question.question, passages=passages, most=str(most))
+
     def sentence(
         self, question: Q, comments: Mapping[str, str], position: str, supporters: Sequence[str], lead: str
     ) -> Wording:
@@ -137,6 +144,10 @@ class Wordings(ABC, Generic[Q]):
     def stance(self, question: Q, text: str, claim: str) -> Wording:
         """What a text about the question does with a claim."""
         return word(OVERTON_STANCE, question=question.question, comment=" ".join(text.split()), claim=claim)
+
+    def stated(self, question: Q, answer: str, claim: str) -> Wording:
+        """Whether an answer has a claim in it."""
+        return word(OVERTON_STATED, question=question.question, answer=" ".join(answer.split()), claim=claim)
 
 
 @dataclass(frozen=True, slots=True)

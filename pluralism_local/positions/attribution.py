@@ -13,7 +13,6 @@ from collections.abc import Iterable
 
 from pluralism_local.positions.claims import ENDS
 from pluralism_local.results import Position, Window
-from pluralism_local.types import Grammar
 
 _HELD = 40
 """Characters of a sentence, at least, that are read before it is shown: it may repeat what stands before it."""
@@ -44,15 +43,6 @@ _NUMBERS = [
     "eleven",
     "twelve",
 ]
-
-
-def sentence_grammar() -> Grammar:
-    """One sentence of 20 to 260 characters on one line, without quotes, brackets and markup."""
-    return Grammar(
-        'root ::= [^-"\\\\\\x00-\\x20\\x7F{}<>*#`(\\[\\]] char{18,258} "."\n'
-        'char ::= [^"\\\\\\x00-\\x1F\\x7F{}<>*#`\\[\\]]\n',
-        None,
-    )
 
 
 def lead(position: Position, window: Window) -> str:

@@ -1,6 +1,6 @@
 """Claims: single sentences about a question that one can support or oppose.
 
-    the LLM's reply, bound by claims_grammar ──read_claims──> claims        comments ──spoken_claims──> claims
+    the LLM's reply, bound by grammars ──read_claims──> claims        comments ──spoken_claims──> claims
     claim ──tidy──> one line that ends like a sentence ──claim_id──> its id
 
 Nothing fails: a reply that was cut off in the middle gives the claims that are whole, one that is no list gives none.
@@ -15,7 +15,6 @@ from collections.abc import Iterable, Mapping
 
 from pluralism_local.display.figures import one_line
 from pluralism_local.sentences import sentences
-from pluralism_local.types import Grammar
 
 MOST = 12
 """Positions of one ask: what a reader can take in."""
@@ -49,31 +48,11 @@ _REFUSAL = re.compile(
 )
 
 
-def claims_grammar(most: int) -> Grammar:
-    """``{"positions": ["…", …]}`` with 1 to `most` sentences of 12 to 182 characters, without quotes and braces.
-
-    Written by hand and not from the schema, whose strings have no end that a small model would come to by itself.
-    """
-    gbnf = f"""root ::= "{{\\"positions\\": [" claim more{{0,{max(most - 1, 1)}}} "]}}"
-more ::= ", " claim
-claim ::= "\\"" [^-"\\\\\\x00-\\x20\\x7F{{}}<>*#`(] char{{10,180}} "." "\\""
-char ::= [^"\\\\\\x00-\\x1F\\x7F{{}}<>`]
-"""
-    items = {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": most}
-    schema = {
-        "type": "object",
-        "properties": {"positions": items},
-        "required": ["positions"],
-        "additionalProperties": False,
-    }
-    return Grammar(gbnf, schema)
-
-
 def read_claims(reply: str) -> list[str]:
     """The claims of the LLM's reply, each different and tidy, in order.
 
     Args:
-        reply: JSON as `claims_grammar` has it, or its beginning; anything else gives what strings its list has.
+        reply: JSON as `grammars.claims_grammar` has it, or its beginning; of anything else what strings its list has.
     """
     try:
         value = json.loads(reply)
@@ -112,6 +91,17 @@ def impersonal(text: str) -> str:
     """`text` without "As a senator, I believe that" at its head."""
     rest = _SPEAKING.sub("", text)
     return rest if rest == text else rest[:1].upper() + rest[1:]
+
+
+def is_of_nobody(claim: str, voices: Iterable[str]) -> bool:
+    """Whether a claim names none of `voices`, and asks nothing: a position is anybody's to hold.
+
+    A name that is a plain word ("right") may be meant as that word, and is let pass.
+    """
+    names = [re.escape(voice) for voice in voices if not voice.isalpha()]
+    return not claim.endswith("?") and not any(
+        re.search(rf"(?<!\w){name}(?!\w)", claim, re.IGNORECASE) for name in names
+    )
 
 
 def _says_something(claim: str) -> bool:

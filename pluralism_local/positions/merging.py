@@ -1,6 +1,7 @@
-"""Which texts say the same: those that entail each other.
+"""Which claims say the same: those with nearly the same words, and those that entail each other.
 
     agrees [n, n] ──clusters──> groups of places, each led by its first text
+    claim, claim ──overlap──> [0, 1] ──are_same_words──> whether they are one
 
 A text joins the first group whose leader it agrees with. That is no closure over all: the second text of a group may
 say a little else than the third, but every text says what its leader says.
@@ -8,7 +9,21 @@ say a little else than the third, but every text says what its leader says.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+
+from pluralism_local.content_words import content_words
+from pluralism_local.sentences import sentences
+
+SAME_WORDS = 0.8
+"""Overlap from which on two claims are the same for their words alone."""
+
+ALIKE = 0.5
+"""Overlap from which on two claims are the same if every voice takes the same stance on both."""
+
+_NEGATION = re.compile(
+    r"\b(?:no|not|never|nobody|none|neither|nor|without|cannot|against)\b|n['’]t\b", re.IGNORECASE
+)
 
 
 def clusters(count: int, agrees: Callable[[int, int], bool]) -> list[list[int]]:
@@ -26,3 +41,40 @@ def clusters(count: int, agrees: Callable[[int, int], bool]) -> list[list[int]]:
         else:
             groups.append([place])
     return groups
+
+
+def overlap(a: str, b: str) -> float:
+    """Content words in common, as a share of all that either has (Jaccard's index), in [0, 1]; 0 for two without any.
+
+    Two texts of which one denies and the other does not have none in common: "should" and "should not" say opposite
+    things in the same words.
+    """
+    if _denials(a) % 2 != _denials(b) % 2:
+        return 0.0
+    words, others = set(content_words(a)), set(content_words(b))
+    return len(words & others) / len(words | others) if words | others else 0.0
+
+
+def _denials(text: str) -> int:
+    return len(_NEGATION.findall(text))
+
+
+def are_same_words(a: str, b: str) -> bool:
+    """Whether two claims say the same in nearly the same words."""
+    return overlap(a, b) >= SAME_WORDS
+
+
+def says_in_words(text: str, claim: str) -> bool:
+    """Whether one sentence of a text has nearly all content words of a claim, and denies as much or as little."""
+    words = set(content_words(claim))
+    return any(
+        len(words & set(content_words(sentence))) >= SAME_WORDS * max(1, len(words))
+        and _denials(sentence) % 2 == _denials(claim) % 2
+        for sentence in sentences(text)
+    )
+
+
+def share_a_word(a: str, b: str) -> bool:
+    """Whether two texts have any content word in common; also where one of them has none, which tells nothing."""
+    words, others = set(content_words(a)), set(content_words(b))
+    return not words or not others or not words.isdisjoint(others)

@@ -14,12 +14,17 @@ from dataclasses import replace
 from pluralism_local.positions.claims import MOST, claim_id
 from pluralism_local.results import Finder, Mark, Position, Stance, StanceMethod, Window
 
-SUFFICES = 0.5
-"""The probability from which on a comment supports a claim."""
+SUFFICES: dict[StanceMethod, float] = {"entailment": 0.5, "llm": 0.65}
+"""The probability from which on a comment supports a claim; a model that knows nothing of it gives 0.5."""
 
-OPPOSES = {"entailment": 0.9, "llm": 0.5}
-"""That from which on it opposes one. A scorer takes sentences about other things for contradictions: of 78 pairs of a
-comment and a claim, labelled by hand, it held 24 opposed from 0.5 on and 14 from 0.9 on; 6 of either were."""
+OPPOSES: dict[StanceMethod, float] = {"entailment": 0.9, "llm": 0.65}
+"""That from which on it opposes one. A scorer takes sentences about other things for contradictions. Chosen
+on labelled pairs: see docs/positions.md."""
+
+STATED = 0.5
+"""The LLM's probability from which on an answer states a position."""
+
+_LEAST = 1e-6
 
 Relation = tuple[float, float]
 """Probabilities, each in [0, 1], that a text supports a claim and that it opposes it."""
@@ -28,9 +33,23 @@ Relation = tuple[float, float]
 def stance(relation: Relation, method: StanceMethod) -> Stance:
     """What probabilities of support and opposition come to; silent where neither suffices."""
     support, opposition = relation
-    if support >= SUFFICES and support >= opposition:
+    if support >= SUFFICES[method] and support >= opposition:
         return "supports"
     return "opposes" if opposition >= OPPOSES[method] and opposition > support else "silent"
+
+
+def calibrated(yes: float, prior: float) -> Relation:
+    """What a model's P(yes) says of a comment beyond what it says without one ("contextual calibration").
+
+    The log-odds of the one less those of the other, so that a comment which changes nothing has a half (Zhao et al.,
+    "Calibrate Before Use", ICML 2021, §5, for two answers).
+
+    Args:
+        yes, prior: P(the author agrees), of the two words for it, with the comment and without.
+    """
+    odds = [min(max(p, _LEAST), 1 - _LEAST) / (1 - min(max(p, _LEAST), 1 - _LEAST)) for p in (yes, prior)]
+    support = odds[0] / (odds[0] + odds[1])
+    return support, 1 - support
 
 
 def build_window(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pluralism_local.agreement import JuryStarted, RoundStarted
-from pluralism_local.cli.live_view import CommentsLine
+from pluralism_local.cli.live_view import ProgressLine
 from pluralism_local.results import Comment, CommentDone
 from pluralism_local.types import Usage
 from tests.support.command_line import Run
@@ -143,7 +143,7 @@ def test_progress_says_which_round_and_that_a_jury_sits() -> None:
         def status(self, text: str) -> None:
             lines.append(text)
 
-    progress = CommentsLine(Status(), 1)  # type: ignore[arg-type]
+    progress = ProgressLine(Status(), 1)  # type: ignore[arg-type]
     done = CommentDone(Comment("farmers", "Yes.", "stop", Usage(), 0.0))
     for event in (done, RoundStarted(1, 2), JuryStarted(3)):
         progress.event(event)

@@ -18,13 +18,13 @@ def model(village: Path, tmp_path: Path) -> str:
     """A model through which farmers and fishers take two positions; of any text it says so word for word."""
     del village  # where the communities are
     weights = [
-        {"pattern": f"(?s)Comment: {claim}.*Claim: {claim}", "mass": {"support": 0.9, "neither": 0.1}}
+        {"pattern": f"(?s)Comment: {claim}.*Claim: {claim}", "mass": {"Yes": 0.9, "No": 0.1}}
         for claim in (BAN, FREE)
     ]
-    nothing = {"match": "Claim:", "mass": {"neither": 0.9, "support": 0.05, "oppose": 0.05}}
+    nothing = {"match": "Claim:", "mass": {"Yes": 0.5, "No": 0.5}}
     return script(
         tmp_path,
-        {"match": "Which positions on the question", "text": json.dumps({"positions": [BAN, FREE]})},
+        {"match": "List every different position", "text": json.dumps({"positions": [BAN, FREE]})},
         {"match": f"Position: {BAN}", "text": BAN},
         {"match": f"Position: {FREE}", "text": FREE},
         {"match": "following passages", "text": BAN},

@@ -19,7 +19,7 @@ from pluralism_local.modes import Ask
 from pluralism_local.results import CommentDone, ModeEvent, Result
 from pluralism_local.settings import Settings
 from pluralism_local.types import EngineEvent, Request
-from tests.support.mode_asks import THREE
+from tests.support.mode_asks import BOUNDED, THREE
 
 ASK = Ask("Ban phones?", "overton", THREE)
 
@@ -70,7 +70,7 @@ def test_an_ask_that_wants_positions_gets_the_scorer(
         yield lambda pairs, should_stop: [(0.8, 0.1, 0.1) for _ in pairs]
 
     monkeypatch.setattr(asking, "entailment", scorer)
-    engine = ScriptedEngine()
+    engine = ScriptedEngine(capabilities=BOUNDED)
     *_, result = run_ask(replace(ASK, **wish), Handles(engine, engine), settings=Settings())
 
     assert isinstance(result, Result)

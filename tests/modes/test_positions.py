@@ -20,9 +20,13 @@ from pluralism_local.modes.steps import Scores
 from pluralism_local.records import from_record, to_record
 from pluralism_local.results import AnswerDelta, ModeEvent, Result
 from pluralism_local.types import Sampling
-from tests.support.mode_asks import THREE, after, pool, script
+from tests.support.mode_asks import BOUNDED, THREE, after, pool, script
 
-BAN, FREE, NOISE = "Phones should be banned.", "Parents should decide.", "The moon is made of cheese."
+BAN, FREE, NOISE = (
+    "Phones should be banned.",
+    "Parents should decide on phones.",
+    "Phones are made of cheese.",
+)
 COMMENTS = {
     "left": f"{BAN} They distract pupils.",
     "center": f"I am torn. {BAN}",
@@ -55,10 +59,10 @@ def replies(claims: object = (BAN, FREE, NOISE), **sentences: str) -> list[dict[
     """A script's: the comments, the list, and a sentence for each position."""
     listed = claims if isinstance(claims, str) else json.dumps({"positions": list(claims)})  # type: ignore[call-overload]
     return [
-        {"match": "Which positions on the question", "text": listed},
+        {"match": "List every different position", "text": listed},
         *({"match": f"Position: {claim}", "text": text} for claim, text in sentences.items()),
         {"match": f"Position: {BAN}", "text": "Phones should be banned, since they distract pupils"},
-        {"match": f"Position: {FREE}", "text": "The state should not ban them. Parents should decide."},
+        {"match": f"Position: {FREE}", "text": f"The state should not ban them. {FREE}"},
         {"match": "following passages", "text": f"Some say this. {FREE}"},
         *({"match": f"You speak for {voice}", "text": text} for voice, text in COMMENTS.items()),
     ]
@@ -75,7 +79,7 @@ def events(
     question: str = "Should phones be banned?",
     **ask: Any,
 ) -> list[ModeEvent]:
-    able: Any = {} if capabilities is None else {"capabilities": capabilities}
+    able: Any = {"capabilities": capabilities or BOUNDED} if capabilities or entailment else {}
     engine = ScriptedEngine(script(folder, **(script_parts or {"replies": replies()})), **able)
     task = Ask(question, "overton", ask.pop("pool", THREE), positions=True, prompts=prompts, **ask)
     return list(run(task, llm=engine, communities=engine, should_stop=should_stop, entailment=entailment))
@@ -92,7 +96,7 @@ def test_the_answer_is_built_from_the_positions(tmp_path: Path) -> None:
     assert found.complete and found.window is not None
     assert found.answer == (
         "Most voices, two of three, hold that phones should be banned, since they distract pupils. [left, center]\n\n"
-        "Only right holds that the state should not ban them. Parents should decide. [right]"
+        f"Only right holds that the state should not ban them. {FREE} [right]"
     )
     first, second = found.window.positions
     assert (first.text, second.text) == (BAN, FREE)
@@ -100,7 +104,7 @@ def test_the_answer_is_built_from_the_positions(tmp_path: Path) -> None:
     assert second.stance == {"left": "opposes", "center": "opposes", "right": "supports"}
     assert (found.window.dropped, found.window.finder, found.window.method) == (1, "llm", "entailment")
     assert (first.in_answer, second.in_answer) == (True, True)
-    assert {"overton.positions@1", "overton.sentence@1"} <= set(found.prompts)
+    assert {"overton.positions@2", "overton.sentence@1"} <= set(found.prompts)
     assert "overton.synthesis@1" not in found.prompts and "positions" in found.seconds
 
 
@@ -138,7 +142,7 @@ def test_the_papers_prompt_answers_first_and_the_positions_come_after(tmp_path: 
     assert [position.in_answer for position in found.window.positions] == [False, True]
     assert found.window.marks == ()
     prompts = list(found.prompts)
-    assert prompts.index("overton.synthesis@1") < prompts.index("overton.positions@1")
+    assert prompts.index("overton.synthesis@1") < prompts.index("overton.positions-behind@1")
 
 
 def test_nobody_looks_for_positions_unasked(tmp_path: Path) -> None:
@@ -157,20 +161,30 @@ def test_other_modes_have_no_positions(tmp_path: Path) -> None:
     assert isinstance(found, Result) and found.window is None
 
 
-def test_without_a_scorer_the_llm_weighs(tmp_path: Path) -> None:
-    def weights(comment: str, claim: str) -> dict[str, float]:
-        support, opposition, _ = Words.row(comment, claim)
-        return {"support": support, "oppose": opposition, "neither": max(0.0, 1 - support - opposition) * 0.9}
+def weighed() -> list[dict[str, Any]]:
+    """A script's: the LLM says yes where a scorer would see entailment, no where it would see the opposite."""
 
-    distributions = [
-        {
-            "pattern": f"(?s)Comment: {re.escape(comment)}.*Claim: {re.escape(claim)}",
-            "mass": weights(comment, claim),
-        }
-        for comment in (*COMMENTS.values(), BAN, FREE, NOISE)
-        for claim in (BAN, FREE, NOISE)
+    def weights(comment: str, claim: str) -> dict[str, float]:
+        support, neutral, _ = Words.row(comment, claim)
+        yes = support + neutral / 2
+        return {"Yes": yes, "No": 1 - yes}
+
+    nothing_said = {"pattern": r"Comment:\s+Claim:", "mass": {"Yes": 0.5, "No": 0.5}}
+    return [
+        nothing_said,
+        *(
+            {
+                "pattern": f"(?s)Comment: {re.escape(comment)}.*Claim: {re.escape(claim)}",
+                "mass": weights(comment, claim),
+            }
+            for comment in (*COMMENTS.values(), BAN, FREE, NOISE)
+            for claim in (BAN, FREE, NOISE)
+        ),
     ]
-    parts = {"replies": replies(), "distributions": distributions}
+
+
+def test_without_a_scorer_the_llm_weighs(tmp_path: Path) -> None:
+    parts = {"replies": replies(), "distributions": weighed()}
     window = result(tmp_path, None, script_parts=parts).window
     assert window is not None and window.method == "llm"
     assert [position.text for position in window.positions] == [BAN, FREE] and window.dropped == 1
@@ -183,7 +197,7 @@ def test_an_llm_without_grammars_gets_the_papers_prompt_and_sentences(tmp_path: 
     )
     found = result(tmp_path, Words(), capabilities=able)
     assert found.window is not None and found.window.finder == "sentences"
-    assert "overton.synthesis@1" in found.prompts and "overton.positions@1" not in found.prompts
+    assert "overton.synthesis@1" in found.prompts and "overton.positions@2" not in found.prompts
     assert BAN in [position.text for position in found.window.positions]
 
 
@@ -281,7 +295,7 @@ class Failing(Words):
 
 
 @pytest.mark.parametrize("prompts", ["own", "paper"])
-@pytest.mark.parametrize("calls", [0, 1, 2])
+@pytest.mark.parametrize("calls", [0, 1])
 def test_a_scorer_that_fails_leaves_an_answer(tmp_path: Path, calls: int, prompts: str) -> None:
     found = result(tmp_path, Failing(calls), prompts=prompts)
     assert found.complete and found.answer
@@ -318,7 +332,7 @@ def test_a_record_with_odd_positions_says_so(tmp_path: Path, positions: object) 
 
 @pytest.mark.parametrize("prompts", ["own", "paper"])
 def test_many_questions_get_what_each_gets_alone(tmp_path: Path, prompts: Any) -> None:
-    engine = ScriptedEngine(script(tmp_path, replies=replies()))
+    engine = ScriptedEngine(script(tmp_path, replies=replies()), capabilities=BOUNDED)
     question = "Should phones be banned?"
     pattern = Ask(
         "", "overton", pool=THREE, comment=Sampling(), answer=Sampling(), positions=True, prompts=prompts
@@ -338,7 +352,7 @@ def test_the_same_positions_are_found_when_the_answer_is_long_there(tmp_path: Pa
     first = result(tmp_path, Words(), prompts="paper")
     words, comments = Words(), {comment.community: comment.text for comment in first.comments}
     ask = Ask("Should phones be banned?", "overton", THREE)
-    with ScriptedEngine(script(tmp_path, replies=replies())) as engine:
+    with ScriptedEngine(script(tmp_path, replies=replies()), capabilities=BOUNDED) as engine:
         later = find_positions(ask, {**comments, "silent": " "}, first.answer, llm=engine, entailment=words)
         stopped = find_positions(
             ask, comments, first.answer, llm=engine, entailment=words, should_stop=lambda: True

@@ -18,7 +18,7 @@ from pluralism_local.modes.steps import Scores
 from pluralism_local.records import from_record, to_record
 from pluralism_local.results import CommentStarted, ModeEvent, Result
 from pluralism_local.types import Request, Sampling
-from tests.support.mode_asks import THREE, FailingEngine, after, pool, script
+from tests.support.mode_asks import BOUNDED, THREE, FailingEngine, after, pool, script
 
 BAN, FREE = "Phones should be banned.", "Parents should decide."
 QUESTION = "Should phones be banned?"
@@ -55,7 +55,7 @@ def parts(**replies: str) -> list[dict[str, str]]:
     return [
         *({"pattern": f"(?s)You speak for {voice}.*You have said what you think", "text": text}
           for voice, text in {**REPLIES, **replies}.items()),
-        {"match": "Which positions on the question", "text": json.dumps({"positions": [BAN, FREE]})},
+        {"match": "List every different position", "text": json.dumps({"positions": [BAN, FREE]})},
         {"match": "following passages", "text": "Some say this."},
         *({"match": f"You speak for {voice}", "text": text} for voice, text in COMMENTS.items()),
     ]  # fmt: skip
@@ -71,7 +71,7 @@ def events(
     hears: Any = "positions",
     **ask: Any,
 ) -> list[ModeEvent]:
-    engine = engine or ScriptedEngine(script(folder, replies=parts()), record=True)
+    engine = engine or ScriptedEngine(script(folder, replies=parts()), record=True, capabilities=BOUNDED)
     task = Ask(
         QUESTION, "overton", ask.pop("pool", THREE), deliberation=Deliberation(rounds, hears=hears), **ask
     )
@@ -89,7 +89,7 @@ def prompts_of(engine: ScriptedEngine) -> list[Request]:
 
 
 def test_voices_hear_positions_without_names_and_what_changed_is_told(tmp_path: Path) -> None:
-    engine = ScriptedEngine(script(tmp_path, replies=parts()), record=True)
+    engine = ScriptedEngine(script(tmp_path, replies=parts()), record=True, capabilities=BOUNDED)
     held = result(tmp_path, Words(), engine=engine)
     assert [comment.text for comment in held.comments] == list(REPLIES.values())
     first, second = held.rounds
@@ -108,14 +108,14 @@ def test_voices_hear_positions_without_names_and_what_changed_is_told(tmp_path: 
         assert f"- {BAN}\n- {FREE}" in heard.content
         assert not any(name in heard.content for name in ("left", "center", "right"))
     # the answer is written from the last comments
-    (synthesis,) = [it for it in prompts_of(engine) if "following passages" in it.messages[-1].content]
+    (synthesis,) = [it for it in prompts_of(engine) if it.messages[-1].content.endswith("Comment:")]
     assert all(text in synthesis.messages[-1].content for text in REPLIES.values())
     assert from_record(to_record(held)).rounds[1].changes == second.changes
     assert from_record(to_record(held)).rounds[0].comments == first.comments
 
 
 def test_without_positions_they_hear_the_others_comments(tmp_path: Path) -> None:
-    engine = ScriptedEngine(script(tmp_path, replies=parts()), record=True)
+    engine = ScriptedEngine(script(tmp_path, replies=parts()), record=True, capabilities=BOUNDED)
     held = result(tmp_path, Words(), engine=engine, hears="comments")
     heard = [
         it.messages[-1].content for it in prompts_of(engine) if "what others said" in it.messages[-1].content

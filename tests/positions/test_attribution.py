@@ -6,13 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pluralism_local.engine import gbnf
 from pluralism_local.positions.attribution import (
     Sentence,
     lead,
     marks,
     opening,
-    sentence_grammar,
     small_words,
 )
 from pluralism_local.positions.claims import ENDS
@@ -48,10 +46,6 @@ def test_the_lead_counts(supporters: int, voices: int, expected: str) -> None:
 
 def test_the_marks_name_the_voices() -> None:
     assert marks(["press-left", "speech-right"]) == " [press-left, speech-right]"
-
-
-def test_the_grammar_is_one() -> None:
-    gbnf.check(sentence_grammar().gbnf)
 
 
 @pytest.mark.parametrize(

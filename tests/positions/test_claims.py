@@ -9,12 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pluralism_local.display.figures import cells
-from pluralism_local.engine import gbnf
 from pluralism_local.positions.claims import (
     ENDS,
     LONGEST,
     claim_id,
-    claims_grammar,
+    is_of_nobody,
     read_claims,
     spoken_claims,
     tidy,
@@ -23,11 +22,19 @@ from pluralism_local.positions.claims import (
 BAN, FREE = "Phones should be banned.", "Parents should decide about phones."
 
 
-@pytest.mark.parametrize("most", [1, 2, 12])
-def test_the_grammar_is_one(most: int) -> None:
-    grammar = claims_grammar(most)
-    gbnf.check(grammar.gbnf)
-    assert grammar.schema is not None and grammar.schema["properties"]["positions"]["maxItems"] == most
+@pytest.mark.parametrize(
+    ("claim", "expected"),
+    [
+        (BAN, True),
+        ("press-left wants a ban.", False),
+        ("A ban is what Press-Left wants.", False),
+        ("It is right to ban phones.", True),  # of a voice called "right", or not
+        ("The press-lefts want a ban.", True),
+        ("Should phones be banned?", False),
+    ],
+)
+def test_a_claim_is_of_nobody(claim: str, expected: bool) -> None:
+    assert is_of_nobody(claim, ["press-left", "right"]) == expected
 
 
 def test_a_list_is_read_in_order_and_each_claim_once() -> None:

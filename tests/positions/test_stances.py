@@ -5,16 +5,32 @@ from __future__ import annotations
 import pytest
 
 from pluralism_local.positions.merging import clusters
-from pluralism_local.positions.stances import build_window, stance, with_answer
+from pluralism_local.positions.stances import build_window, calibrated, stance, with_answer
 from pluralism_local.results import Mark, Stance
 
 
 @pytest.mark.parametrize(
     ("relation", "expected"),
-    [((0.9, 0.0), "supports"), ((0.2, 0.7), "opposes"), ((0.4, 0.3), "silent"), ((0.5, 0.5), "supports")],
+    [
+        ((0.9, 0.0), "supports"),
+        ((0.2, 0.7), "opposes"),
+        ((0.4, 0.3), "silent"),
+        ((0.65, 0.35), "supports"),
+        ((0.5, 0.5), "silent"),
+    ],
 )
 def test_stance(relation: tuple[float, float], expected: Stance) -> None:
     assert stance(relation, "llm") == expected
+
+
+@pytest.mark.parametrize(
+    ("yes", "prior", "support"),
+    [(0.5, 0.5, 0.5), (0.2, 0.2, 0.5), (0.6, 0.5, 0.6), (0.5, 0.2, 0.8), (0.2, 0.5, 0.2), (1.0, 1.0, 0.5)],
+)
+def test_agreement_counts_beyond_what_it_is_without_a_comment(
+    yes: float, prior: float, support: float
+) -> None:
+    assert calibrated(yes, prior) == pytest.approx((support, 1 - support))
 
 
 @pytest.mark.parametrize(("opposition", "expected"), [(0.7, "silent"), (0.9, "opposes")])

@@ -20,6 +20,10 @@ from pluralism_local.types import EngineEvent, OptionDistribution, OptionRequest
 FULL = Capabilities(adapters=True, distribution="exact", batched=True, counts_tokens=True)
 NO_PROBABILITIES = Capabilities(adapters=True, distribution="none", batched=True, counts_tokens=True)
 NO_ADAPTERS = Capabilities(adapters=False, distribution="exact", batched=True, counts_tokens=True)
+BOUNDED = Capabilities(
+    adapters=True, distribution="bounded", batched=True, counts_tokens=True, grammars="json"
+)
+"""Of an LLM whose probabilities are not known exactly, so that the scorer tells stances."""
 
 
 def community(id: str, persona: str | None = "", *, folder: Path | None = None) -> Community:

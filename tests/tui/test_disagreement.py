@@ -36,16 +36,15 @@ def script(
     folder: Path, said: dict[str, str], claims: Sequence[str], engine: type[ScriptedEngine] = ScriptedEngine
 ) -> Any:
     """An engine whose communities say this, and whose LLM lists these claims and knows who holds them."""
-    support, oppose = {"support": 0.9, "oppose": 0.05}, {"support": 0.05, "oppose": 0.9}
-    silent = {"support": 0.05, "oppose": 0.05, "neither": 0.9}
+    support, oppose, silent = ({"Yes": yes, "No": 1 - yes} for yes in (0.9, 0.1, 0.5))
     stances = [
-        {"match": f"Comment: {text}\n\nClaim: {claim}\n", "mass": support if claim in text else oppose}
+        {"match": f"Comment: {text}\n\nClaim: {claim}", "mass": support if claim in text else oppose}
         for text in said.values()
         for claim in claims
     ]
     file = folder / "script.json"
     replies = [
-        {"match": "Which positions on the question", "text": json.dumps({"positions": list(claims)})},
+        {"match": "List every different position", "text": json.dumps({"positions": list(claims)})},
         *({"match": f"You speak for the {community}.", "text": text} for community, text in said.items()),
     ]
     file.write_text(
@@ -109,7 +108,7 @@ class Slow(ScriptedEngine):
     def generate(
         self, requests: Sequence[Request], *, should_stop: ShouldStop = never
     ) -> Iterator[EngineEvent]:
-        lists = any("Which positions on" in request.messages[-1].content for request in requests)
+        lists = any("List every different position" in request.messages[-1].content for request in requests)
         for event in super().generate(requests, should_stop=should_stop):
             while lists and not should_stop():
                 time.sleep(0.01)

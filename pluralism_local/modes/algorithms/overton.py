@@ -21,15 +21,15 @@ from pluralism_local.modes.deliberation.jury import agree
 from pluralism_local.modes.deliberation.jury import rooms as jury_rooms
 from pluralism_local.modes.deliberation.rounds import hold_rounds
 from pluralism_local.modes.deliberation.rounds import rooms as hearing_rooms
-from pluralism_local.modes.positions.assigner import Rows, relate
+from pluralism_local.modes.positions.assigner import Rows, find_stated
 from pluralism_local.modes.positions.draws import spread
-from pluralism_local.modes.positions.finder import find_window, list_sampling, most_claims
+from pluralism_local.modes.positions.finder import find_window, list_sampling, listing_of
 from pluralism_local.modes.positions.synthesis import SENTENCE_TOKENS, compose, longest_sentence
 from pluralism_local.modes.sides import write_sides
 from pluralism_local.modes.steps import Answered, Case, Consult, Reserve, Room, Step, Steps, Warn
 from pluralism_local.modes.weighing import answer
 from pluralism_local.modes.wordings import Q
-from pluralism_local.positions.stances import SUFFICES, with_answer
+from pluralism_local.positions.stances import with_answer
 from pluralism_local.results import Window
 
 
@@ -42,7 +42,7 @@ def overton(case: Case[Q]) -> Steps:
     if not spoken:
         yield Warn("No community said anything; the model answered alone.")
         return (yield from answer(case, lambda listed: wordings.alone(listed.question)))
-    rows: Rows = {}
+    rows = Rows()
     if case.deliberation.rounds:
         comments = yield from hold_rounds(case, comments, rows)
         spoken = {voice: text for voice, text in comments.items() if text}
@@ -67,7 +67,10 @@ def _synthesis(case: Case[Q], spoken: Mapping[str, str], rows: Rows) -> Steps:
         answered = yield from write_sides(case)
     else:
         passages = list(spoken.values())
-        answered = yield from answer(case, lambda listed: wordings.synthesis(listed.question, passages))
+        lists = plan is not None and plan.window and plan.finder == "llm" and not plan.attributed
+        answered = yield from answer(
+            case, lambda listed: wordings.synthesis(listed.question, passages), opens=lists
+        )
     if plan is None or not plan.window or plan.attributed or not answered.text:
         return replace(answered, window=window)
     return (yield from with_positions(case, spoken, answered, rows))
@@ -86,7 +89,7 @@ def _rooms(case: Case[Q]) -> tuple[Room, ...]:
     plan = case.positions
     if plan is not None and plan.window and plan.finder == "llm":
         empty = {voice.id: "" for voice in case.voices}
-        listing = wordings.positions(question, empty, most_claims(count))
+        listing = listing_of(case, empty)
         rooms.append(Room(listing, count, list_sampling(count).max_tokens))
     if plan is not None and plan.attributed:
         rooms.append(Room(longest_sentence(case), count, SENTENCE_TOKENS))
@@ -123,9 +126,8 @@ def _looked_up(case: Case[Q], answered: Answered, window: Window, rows: Rows) ->
     """`answered` with the window, and which of its positions the answer states."""
     pairs = [(answered.text, position.text) for position in window.positions]
     try:
-        relations = yield from relate(case, pairs, rows)
+        stated = yield from find_stated(case, pairs, rows)
     except PlocalError as error:
         yield Warn(f"It could not be told which positions the answer states: {error.message}")
         return replace(answered, window=window)
-    stated = [support >= SUFFICES for support, _ in relations]
     return replace(answered, window=with_answer(window, stated))

@@ -3,31 +3,52 @@
 (text, claim)… ──relate──> P(support), P(opposition) of each
 
 entailment   the largest P(entailment), P(contradiction) of the text's sentences, each a premise: scorers are made
-             for sentences, and whole comments hardly ever entail anything
-llm          P("support"), P("oppose") against "neither", after the question, the text and the claim
+             for sentences, and whole comments hardly ever entail anything. A sentence that has no content word in
+             common with the claim is not scored.
+llm          P("Yes") against "No", whether the author agrees, after the question, the text and the claim; less what
+             it is where no text stands
+
+Equal pairs are scored once in an ask: what was scored is kept in `Rows`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from pluralism_local.modes.options import letters
 from pluralism_local.modes.steps import Case, Entail, Step
 from pluralism_local.modes.weighing import weigh
 from pluralism_local.modes.wordings import Q
 from pluralism_local.positions.claims import claim_id
-from pluralism_local.positions.merging import clusters
-from pluralism_local.positions.stances import SUFFICES, Relation
+from pluralism_local.positions.merging import are_same_words, clusters, says_in_words, share_a_word
+from pluralism_local.positions.stances import STATED, SUFFICES, Relation, calibrated
+from pluralism_local.results import PositionsProgress, StanceMethod
 from pluralism_local.sentences import sentences
 
-Rows = dict[tuple[str, str], Sequence[float]]
-"""What the scorer said so far, by premise and hypothesis."""
+AGREES = ("Yes", "No")
+"""What the LLM answers: one token each, so that no option takes a step of its own."""
 
-STANCES = ("support", "oppose", "neither")
 MOST_PREMISES = 12
 """Sentences of a text that are scored: in longer ones the rest is left out."""
 
 _SAME: Sequence[float] = (1.0, 0.0, 0.0)
+_NOTHING: Sequence[float] = (0.0, 1.0, 0.0)
+_NO_TEXT = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What was scored so far in an ask.
+
+    Attributes:
+        entails: by sentence and claim P of entailment, neutral and contradiction.
+        agrees: by text and claim the LLM's P("Yes"), of the two words; by "" and claim that without a text.
+    """
+
+    entails: dict[tuple[str, str], Sequence[float]] = field(default_factory=dict)
+    agrees: dict[tuple[str, str], float] = field(default_factory=dict)
 
 
 def relate(
@@ -40,36 +61,86 @@ def relate(
     """
     if case.positions is None:
         raise TypeError("positions are looked for by a plan")
-    if case.positions.method == "entailment":
-        return (yield from _by_entailment(pairs, rows))
-    return (yield from _by_llm(case, pairs))
+    if case.positions.method == "llm":
+        return (yield from _by_llm(case, pairs, rows))
+    return (yield from _by_entailment(pairs, rows))
 
 
 def relate_all(
     case: Case[Q], texts: Mapping[str, str], claims: Sequence[str], rows: Rows
 ) -> Generator[Step, Any, dict[str, list[Relation]]]:
-    """By name of a text its relation to each claim."""
-    pairs = [(text, claim) for text in texts.values() for claim in claims]
-    relations = iter((yield from relate(case, pairs, rows)))
-    return {name: [next(relations) for _ in claims] for name in texts}
+    """By name of a text its relation to each claim; one text after the other, with its progress."""
+    relations: dict[str, list[Relation]] = {}
+    for done, (name, text) in enumerate(texts.items()):
+        yield PositionsProgress(done * len(claims), len(texts) * len(claims))
+        relations[name] = yield from relate(case, [(text, claim) for claim in claims], rows)
+    return relations
+
+
+def find_stated(
+    case: Case[Q], pairs: Sequence[tuple[str, str]], rows: Rows
+) -> Generator[Step, Any, list[bool]]:
+    """Whether each text of the answer has the claim in it, as its own view or as somebody's.
+
+    One that says it in the claim's own words needs no model.
+    """
+    if case.positions is None:
+        raise TypeError("positions are looked for by a plan")
+    open_pairs = [pair for pair in dict.fromkeys(pairs) if not says_in_words(*pair)]
+    if case.positions.method == "entailment":
+        relations = yield from _by_entailment(open_pairs, rows)
+        stated = [support >= SUFFICES["entailment"] for support, _ in relations]
+    else:
+        wordings = [case.wordings.stated(case.question, text, claim) for text, claim in open_pairs]
+        distributions = (yield from weigh("positions", wordings, letters(2))) if wordings else []
+        stated = [it.method != "uniform" and it.p[0] >= STATED for it in distributions]
+    by_pair = dict(zip(open_pairs, stated, strict=True))
+    return [by_pair.get(pair, True) for pair in pairs]
 
 
 def merge(case: Case[Q], claims: Sequence[str], rows: Rows) -> Generator[Step, Any, list[str]]:
-    """The claims without those that say the same as an earlier one: each entails the other."""
-    forward = [(a, b) for a in range(len(claims)) for b in range(a + 1, len(claims))]
-    entailed = yield from _entailed(case, claims, forward, rows)
+    """The claims without those that say the same as an earlier one: in the same words, or each entails the other.
+
+    Without a scorer the words alone decide: to ask the LLM about all pairs of claims takes longer than to assign them
+    to the voices.
+    """
+    leaders = [claims[group[0]] for group in _grouped(claims, are_same_words)]
+    if case.positions is None or not case.positions.scores:
+        return leaders
+    forward = [
+        (a, b)
+        for a, claim in enumerate(leaders)
+        for b in range(a + 1, len(leaders))
+        if share_a_word(claim, leaders[b])
+    ]
+    entailed = yield from _entailed(case, leaders, forward, rows)
     # most claims do not entail a later one: whether that entails them need not be looked into
-    mutual = {(a, b) for b, a in (yield from _entailed(case, claims, [(b, a) for a, b in entailed], rows))}
-    groups = clusters(len(claims), lambda a, b: (a, b) in mutual)
-    return [claims[group[0]] for group in groups]
+    mutual = {(a, b) for b, a in (yield from _entailed(case, leaders, [(b, a) for a, b in entailed], rows))}
+    groups = clusters(len(leaders), lambda a, b: (a, b) in mutual)
+    return [leaders[group[0]] for group in groups]
+
+
+def _grouped(claims: Sequence[str], agree: Callable[[str, str], bool]) -> list[list[int]]:
+    return clusters(len(claims), lambda a, b: agree(claims[a], claims[b]))
 
 
 def _entailed(
     case: Case[Q], claims: Sequence[str], places: Sequence[tuple[int, int]], rows: Rows
 ) -> Generator[Step, Any, list[tuple[int, int]]]:
     """Those of `places` whose first claim entails their second."""
-    relations = yield from relate(case, [(claims[a], claims[b]) for a, b in places], rows)
-    return [place for place, (support, _) in zip(places, relations, strict=True) if support >= SUFFICES]
+    entailed = yield from find_entailed(case, [(claims[a], claims[b]) for a, b in places], rows)
+    return [place for place, is_entailed in zip(places, entailed, strict=True) if is_entailed]
+
+
+def find_entailed(
+    case: Case[Q], pairs: Sequence[tuple[str, str]], rows: Rows
+) -> Generator[Step, Any, list[bool]]:
+    """Whether the first text of each pair says what the second does: by the scorer where there is one."""
+    scores = case.positions is not None and case.positions.scores
+    method: StanceMethod = "entailment" if scores else "llm"
+    by_method = _by_llm(case, pairs, rows) if method == "llm" else _by_entailment(pairs, rows)
+    relations = yield from by_method
+    return [support >= SUFFICES[method] for support, _ in relations]
 
 
 def premises(text: str) -> list[str]:
@@ -79,16 +150,19 @@ def premises(text: str) -> list[str]:
 
 def _by_entailment(pairs: Sequence[tuple[str, str]], rows: Rows) -> Generator[Step, Any, list[Relation]]:
     split: Callable[[str], list[str]] = {text: premises(text) for text, _ in pairs}.__getitem__
-    cells = [(premise, claim) for text, claim in pairs for premise in split(text)]
-    missing = tuple(dict.fromkeys(cell for cell in cells if cell not in rows and not _is_same(*cell)))
+    cells = dict.fromkeys((premise, claim) for text, claim in pairs for premise in split(text))
+    for premise, claim in cells:
+        if _is_same(premise, claim):
+            rows.entails[premise, claim] = _SAME
+        elif not share_a_word(premise, claim):
+            rows.entails[premise, claim] = _NOTHING
+    missing = tuple(cell for cell in cells if cell not in rows.entails)
     if missing:
         scores: Sequence[Sequence[float]] = yield Entail(missing)
-        rows.update(zip(missing, scores, strict=True))
+        rows.entails.update(zip(missing, scores, strict=True))
     relations = []
     for text, claim in pairs:
-        rows_of_text = [
-            _SAME if _is_same(premise, claim) else rows[premise, claim] for premise in split(text)
-        ]
+        rows_of_text = [rows.entails[premise, claim] for premise in split(text)]
         relations.append(
             (
                 max((row[0] for row in rows_of_text), default=0.0),
@@ -98,16 +172,24 @@ def _by_entailment(pairs: Sequence[tuple[str, str]], rows: Rows) -> Generator[St
     return relations
 
 
-def _by_llm(case: Case[Q], pairs: Sequence[tuple[str, str]]) -> Generator[Step, Any, list[Relation]]:
-    spoken = [(text, claim) for text, claim in pairs if text.strip() and not _is_same(text, claim)]
-    wordings = [case.wordings.stance(case.question, text, claim) for text, claim in spoken]
-    distributions = (yield from weigh("positions", wordings, STANCES)) if wordings else []
-    by_pair: dict[tuple[str, str], Relation] = {
-        pair: (distribution.p[0], distribution.p[1])
-        for pair, distribution in zip(spoken, distributions, strict=True)
-        if distribution.method != "uniform"  # nothing was said about any of the three
+def _by_llm(
+    case: Case[Q], pairs: Sequence[tuple[str, str]], rows: Rows
+) -> Generator[Step, Any, list[Relation]]:
+    spoken = [pair for pair in pairs if pair[0].strip() and not _is_same(*pair)]
+    # a text's claims stand together, so that it is read once for all of them
+    cells = dict.fromkeys([*spoken, *((_NO_TEXT, claim) for _, claim in spoken)])
+    missing = [cell for cell in cells if cell not in rows.agrees]
+    if missing:
+        wordings = [case.wordings.stance(case.question, text, claim) for text, claim in missing]
+        distributions = yield from weigh("positions", wordings, AGREES)
+        rows.agrees.update(
+            (cell, distribution.p[0]) for cell, distribution in zip(missing, distributions, strict=True)
+        )
+    relations = {
+        (text, claim): calibrated(rows.agrees[text, claim], rows.agrees[_NO_TEXT, claim])
+        for text, claim in spoken
     }
-    return [(1.0, 0.0) if _is_same(*pair) else by_pair.get(pair, (0.0, 0.0)) for pair in pairs]
+    return [(1.0, 0.0) if _is_same(*pair) else relations.get(pair, (0.0, 0.0)) for pair in pairs]
 
 
 def _is_same(text: str, claim: str) -> bool:

@@ -27,7 +27,8 @@ def plan_positions(draft: ResultBuilder, spec: ModeSpec, *, entails: bool) -> Po
     """How positions are looked for; None where nobody asks for them, or, with a warning, where they cannot be.
 
     A base model follows no instructions, and the starter lists what no comment says: theirs are the comments' own
-    sentences, behind the paper's answer.
+    sentences, behind the paper's answer, and the scorer tells stances. An LLM that lists and gives exact probabilities
+    tells them itself: it hits more of them (see docs/positions.md).
     """
     ask, able = draft.ask, draft.llm.capabilities
     if spec.comments != "together" or not ask.looks_for_positions:
@@ -42,7 +43,8 @@ def plan_positions(draft: ResultBuilder, spec: ModeSpec, *, entails: bool) -> Po
     return PositionPlan(
         attributed=lists and ask.prompts == "own",
         finder="llm" if lists else "sentences",
-        method="entailment" if entails else "llm",
+        method="llm" if (lists and able.distribution == "exact") or not entails else "entailment",
+        scores=entails,
         grammars=able.grammars,
         window=ask.wants_window,
         draws=ask.draws,

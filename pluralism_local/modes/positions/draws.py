@@ -12,13 +12,12 @@ from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 from pluralism_local.errors import PlocalError
-from pluralism_local.modes.positions.assigner import Rows, relate
+from pluralism_local.modes.positions.assigner import Rows, find_entailed
 from pluralism_local.modes.steps import Case, Draw, Step, Warn
 from pluralism_local.modes.wordings import Q
 from pluralism_local.positions.merging import clusters
 from pluralism_local.positions.shares import DrawnClaim, count, first_claims
-from pluralism_local.positions.stances import SUFFICES
-from pluralism_local.results import Draws
+from pluralism_local.results import Draws, StanceMethod
 from pluralism_local.sentences import sentences
 
 SENTENCES = 2
@@ -44,7 +43,8 @@ def spread(case: Case[Q], first: Mapping[str, str], rows: Rows) -> Generator[Ste
         yield Warn(f"The positions of drawn comments could not be counted: {error.message}")
         return None
     weights = {voice.id: voice.member.weight for voice in case.voices}
-    return count(comments, claims, groups, weights, case.positions.method)
+    method: StanceMethod = "entailment" if case.positions.scores else "llm"
+    return count(comments, claims, groups, weights, method)
 
 
 def _groups(case: Case[Q], claims: Sequence[DrawnClaim], rows: Rows) -> Generator[Step, Any, list[list[int]]]:
@@ -53,8 +53,8 @@ def _groups(case: Case[Q], claims: Sequence[DrawnClaim], rows: Rows) -> Generato
     def stating(places: Sequence[tuple[int, int]]) -> Generator[Step, Any, list[tuple[int, int]]]:
         """Those of `places` whose first comment begins with what the second claims."""
         pairs = [(beginnings[a], claims[b].claim) for a, b in places]
-        relations = yield from relate(case, pairs, rows)
-        return [place for place, (support, _) in zip(places, relations, strict=True) if support >= SUFFICES]
+        entailed = yield from find_entailed(case, pairs, rows)
+        return [place for place, is_entailed in zip(places, entailed, strict=True) if is_entailed]
 
     every = [(a, b) for a in range(len(claims)) for b in range(a + 1, len(claims))]
     forward = yield from stating(every)

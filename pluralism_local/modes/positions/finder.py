@@ -14,19 +14,24 @@ from typing import Any
 
 from pluralism_local.modes.positions.assigner import Rows, merge, relate_all
 from pluralism_local.modes.steps import Case, Step, Write
-from pluralism_local.modes.wordings import Q
-from pluralism_local.positions.claims import MOST, claims_grammar, distinct, read_claims, spoken_claims
+from pluralism_local.modes.wordings import Q, Wording
+from pluralism_local.positions.claims import distinct, is_of_nobody, read_claims, spoken_claims
+from pluralism_local.positions.grammars import claims_grammar
 from pluralism_local.positions.stances import build_window
-from pluralism_local.results import Finder, Window
+from pluralism_local.results import Finder, PositionsProgress, Window
 from pluralism_local.types import Completion, Sampling
 
-_TOKENS_EACH, _TOKENS_BESIDE = 45, 20
+MOST_LISTED = 7
+"""Claims of the LLM: each is a step of writing and of comparing, which an ask waits for."""
+
+_TOKENS_EACH, _TOKENS_BESIDE = 30, 20
 _MOST_SENTENCES = 24
 """Of all comments together, at least one of each: every two of them are compared."""
 
 
 def find_window(case: Case[Q], comments: Mapping[str, str], rows: Rows) -> Generator[Step, Any, Window]:
     """The window of comments that are not blank; without positions if there are none in them."""
+    yield PositionsProgress(0, 0)
     if case.positions is not None and case.positions.finder == "llm":
         claims = yield from _list(case, comments)
         window = yield from _assign(case, comments, claims, "llm", rows)
@@ -47,17 +52,24 @@ def list_sampling(voices: int) -> Sampling:
 
 
 def most_claims(voices: int) -> int:
-    """How many claims the LLM may list: a few more than there are voices, for a voice may make several."""
-    return min(MOST, max(3, voices + 2))
+    """How many claims the LLM may list: one more than there are voices, which may be both for and against."""
+    return min(MOST_LISTED, max(3, voices + 1))
+
+
+def listing_of(case: Case[Q], comments: Mapping[str, str]) -> Wording:
+    """What the LLM lists on: behind an answer the passages that it read for that, before one the voices by name."""
+    most = most_claims(len(comments))
+    if case.positions is not None and case.positions.attributed:
+        return case.wordings.positions(case.question, comments, most)
+    return case.wordings.positions_behind(case.question, comments, most)
 
 
 def _list(case: Case[Q], comments: Mapping[str, str]) -> Generator[Step, Any, list[str]]:
-    most = most_claims(len(comments))
-    wording = case.wordings.positions(case.question, comments, most)
+    grammar = claims_grammar(most_claims(len(comments)), case.question.question)
     completion: Completion = yield Write(
-        "positions", wording, list_sampling(len(comments)), claims_grammar(most), opens=True
+        "positions", listing_of(case, comments), list_sampling(len(comments)), grammar, opens=True
     )
-    return read_claims(completion.text)
+    return [claim for claim in read_claims(completion.text) if is_of_nobody(claim, comments)]
 
 
 def _assign(

@@ -13,11 +13,12 @@ from dataclasses import replace
 from typing import Any
 
 from pluralism_local.errors import PlocalError
-from pluralism_local.modes.positions.assigner import Rows, relate
+from pluralism_local.modes.positions.assigner import Rows, find_stated, relate
 from pluralism_local.modes.steps import SEPARATOR, Answered, Case, Compose, Part, Step, Steps, Warn
 from pluralism_local.modes.wordings import Q, Wording
-from pluralism_local.positions.attribution import lead, marks, sentence_grammar, small_words
+from pluralism_local.positions.attribution import lead, marks, small_words
 from pluralism_local.positions.claims import LONGEST
+from pluralism_local.positions.grammars import sentence_grammar
 from pluralism_local.positions.stances import SUFFICES, with_answer
 from pluralism_local.results import Mark, Window
 
@@ -28,7 +29,7 @@ def compose(case: Case[Q], comments: Mapping[str, str], window: Window, rows: Ro
     """Write the answer of a window that has positions, and look into it."""
     if case.positions is None:
         raise TypeError("positions are looked for by a plan")
-    bound = sentence_grammar() if case.positions.grammars == "gbnf" else None
+    bound = sentence_grammar(case.question.question) if case.positions.grammars == "gbnf" else None
     sampling = replace(case.answer, max_tokens=SENTENCE_TOKENS, stop=(*case.answer.stop, "\n"))
     parts = [
         Part(
@@ -74,11 +75,11 @@ def _checked(
         for number, (text, position) in enumerate(zip(texts, window.positions, strict=True), start=1)
         for voice in position.supporters
     ]
-    pairs = [*stating, *((comments[voice], text) for _, voice, text in marked)]
-    relations = yield from relate(case, pairs, rows)
-    stated = [support >= SUFFICES for support, _ in relations[: len(stating)]]
+    stated = yield from find_stated(case, stating, rows)
+    relations = yield from relate(case, [(comments[voice], text) for _, voice, text in marked], rows)
+    least = 0.0 if case.positions is None else SUFFICES[case.positions.method]
     marks_of_answer = [
-        Mark(number, voice, support, support >= SUFFICES)
-        for (number, voice, _), (support, _) in zip(marked, relations[len(stating) :], strict=True)
+        Mark(number, voice, support, support >= least)
+        for (number, voice, _), (support, _) in zip(marked, relations, strict=True)
     ]
     return with_answer(window, stated, marks_of_answer)
