@@ -11,6 +11,7 @@ from typing import Literal
 
 from pluralism_local.agreement import Agreement, Change, JuryStarted, RoundStarted
 from pluralism_local.mode_specs import ModeName
+from pluralism_local.progress import PositionsProgress
 from pluralism_local.types import DistributionMethod, Finish, ModelInfo, Sampling, Usage
 
 LLM_VOICE = "llm"
@@ -262,17 +263,6 @@ class Selected:
     """The LLM has chosen a community."""
 
     selection: Selection
-
-
-@dataclass(frozen=True, slots=True)
-class PositionsProgress:
-    """The positions of the comments are being looked for: `done` of `total` comparisons of a text with a claim.
-
-    Both are 0 while the claims themselves are listed. There may be several rounds of comparisons.
-    """
-
-    done: int
-    total: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,8 @@ WORDINGS = {
     "overton.sentence@1": "427a306badc7",
     "overton.attributed@1": "8ff625ba0ef7",
     "overton.stance@2": "8a17519de364",
+    "overton.side@1": "7b6d4793293d",
+    "overton.view@1": "e6055a81bdb6",
     "overton.stated@1": "8d50751e5192",
     "judge.pair@1": "35c20d895d56",
 }

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from pluralism_local.agreement import JuryStarted, RoundStarted
 from pluralism_local.cli.output import Output
 from pluralism_local.display.figures import clean, many
+from pluralism_local.progress import PositionsProgress
 from pluralism_local.records import to_record
 from pluralism_local.results import (
     AnswerDelta,
@@ -26,7 +27,6 @@ from pluralism_local.results import (
     CommentDone,
     CommentStarted,
     ModeEvent,
-    PositionsProgress,
     Result,
     Selected,
     Selection,

@@ -66,14 +66,7 @@ from pluralism_local.modes.steps import (
 from pluralism_local.modes.thinking import only_thought
 from pluralism_local.modes.wordings import AskQuestion, AskWordings, read_attribute
 from pluralism_local.prompts import QUESTION
-from pluralism_local.results import (
-    LLM_VOICE,
-    AnswerDelta,
-    AnswerWithdrawn,
-    ModeEvent,
-    PositionsProgress,
-    Selected,
-)
+from pluralism_local.results import LLM_VOICE, AnswerDelta, AnswerWithdrawn, ModeEvent, Selected
 from pluralism_local.types import (
     Completion,
     OptionDistribution,
@@ -217,9 +210,8 @@ def _carried_out(
             draft.warn(sentence)
         case Selected(selection):
             draft.selection = selection
-            yield step
-        case PositionsProgress():
-            yield step
+    if isinstance(step, ModeEvent):
+        yield step
     return None
 
 

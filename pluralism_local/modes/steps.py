@@ -22,16 +22,8 @@ from pluralism_local.agreement import ALONE, Agreement, Change, Deliberation
 from pluralism_local.engine.base import ShouldStop
 from pluralism_local.modes.orders import Order
 from pluralism_local.modes.wordings import Q, Wording, Wordings
-from pluralism_local.results import (
-    Aggregate,
-    Draws,
-    Finder,
-    PositionsProgress,
-    Selected,
-    Selection,
-    StanceMethod,
-    Window,
-)
+from pluralism_local.progress import PositionsProgress
+from pluralism_local.results import Aggregate, Draws, Finder, Selected, Selection, StanceMethod, Window
 from pluralism_local.types import AdapterRef, Grammar, Sampling
 
 if TYPE_CHECKING:

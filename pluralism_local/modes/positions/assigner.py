@@ -24,7 +24,8 @@ from pluralism_local.modes.wordings import Q
 from pluralism_local.positions.claims import claim_id
 from pluralism_local.positions.merging import are_same_words, clusters, says_in_words, share_a_word
 from pluralism_local.positions.stances import STATED, SUFFICES, Relation, calibrated
-from pluralism_local.results import PositionsProgress, StanceMethod
+from pluralism_local.progress import PositionsProgress
+from pluralism_local.results import StanceMethod
 from pluralism_local.sentences import sentences
 
 AGREES = ("Yes", "No")

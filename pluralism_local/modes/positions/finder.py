@@ -18,7 +18,8 @@ from pluralism_local.modes.wordings import Q, Wording
 from pluralism_local.positions.claims import distinct, is_of_nobody, read_claims, spoken_claims
 from pluralism_local.positions.grammars import claims_grammar
 from pluralism_local.positions.stances import build_window
-from pluralism_local.results import Finder, PositionsProgress, Window
+from pluralism_local.progress import PositionsProgress
+from pluralism_local.results import Finder, Window
 from pluralism_local.types import Completion, Sampling
 
 MOST_LISTED = 7
