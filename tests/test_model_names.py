@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pluralism_local import model_names, wiring
+from pluralism_local.api_keys import NO_KEY, ApiKey
 from pluralism_local.config import Settings
 from pluralism_local.engine.remote_protocol import RemoteOptions
 from pluralism_local.engine.scripted import ScriptedEngine
@@ -151,12 +152,12 @@ def test_a_type_of_server_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
 
     class Elsewhere(ScriptedEngine):
         @classmethod
-        def from_spec(cls, spec: str, api_key: str | None = None, options: object = None) -> Elsewhere:
+        def from_spec(cls, spec: str, api_key: ApiKey = NO_KEY, options: object = None) -> Elsewhere:
             assert isinstance(options, RemoteOptions) and options.samples == 7
-            opened.append((spec, api_key))
+            opened.append((spec, api_key.secret))
             return cls()
 
-    opened: list[tuple[str, str | None]] = []
+    opened: list[tuple[str, str]] = []
     monkeypatch.setitem(globals(), "Elsewhere", Elsewhere)
     entry = Server("elsewhere", "elsewhere:URL", f"{__name__}:Elsewhere", is_url=True, adapters=False)
     monkeypatch.setitem(model_names.SERVERS, "elsewhere", entry)
