@@ -30,6 +30,7 @@ ALLOWED = {
     "evaluation/tasks/facts.py": "the columns of the paper's tables",
     "evaluation/report/sections/distributions.py": "what ours is drawn beside",
     "evaluation/voices/comments.py": "it asks in one mode for its comments",
+    "evaluation/voices/answers.py": "and for the answer to them",
     "evaluation/identity.py": "uses of wordings are called after them",
     "bench/measure.py": "it measures one mode",
 }

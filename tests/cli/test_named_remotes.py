@@ -153,6 +153,8 @@ def test_answers_are_counted_where_there_are_no_probabilities(
         "Yes",
         "--option",
         "No",
+        "--orders",
+        "asked",
         "--json",
         "Fair?",
     )

@@ -107,6 +107,7 @@ WALK: dict[str, list[tuple[str, ...]]] = {
     "eval show": [("eval", "show", "run"), ("eval", "show", "texts")],
     "eval compare": [("eval", "compare", "run", "ours", "uniform")],
     "eval export": [("eval", "export", "run", "ours", "out.json")],
+    "eval windows": [("eval", "windows", "phones_aggregate.csv", "-o", "windows.jsonl")],
     "eval report": [("eval", "report", "run", "texts", "-o", "report.html")],
     "logs ls": [("logs", "ls")],
     "logs show": [("logs", "show", "last")],
@@ -166,6 +167,10 @@ def ready(run: Run, network: list[str]) -> None:
     write(Path("responses.json"), [{**rows.overton(0), "output": "Some say yes. Others say no."}])
     pair = {"premise": "It rains.", "hypothesis": "It is wet.", "label": "entailment"}
     Path("pairs.jsonl").write_text(json.dumps(pair) + "\n")
+    Path("phones_aggregate.csv").write_text(
+        '"Question ID","Question Type","Question","Responses","All(38)"\n'
+        '"2","Ask Opinion","Ban phones?","Phones should be banned in class.","62%"\n'
+    )
     Path("plocal.toml").write_text('community_paths = ["cards"]\n')
     Path("cards").mkdir()
     peft_folder(Path("lora"), only="q_proj")

@@ -20,6 +20,7 @@ from pluralism_local.evaluation.batch_calls import PATIENCE, Failure
 from pluralism_local.evaluation.coverage import Coverage
 from pluralism_local.evaluation.journal import Journal, read_journal
 from pluralism_local.evaluation.methods import METHODS, find_methods
+from pluralism_local.evaluation.metrics.window import WindowFigures
 from pluralism_local.evaluation.runner import RunProgress, RunSetup, comments_file, read_results, run
 from pluralism_local.evaluation.sample_file import read_samples
 from pluralism_local.evaluation.samples import Prediction, Sample
@@ -83,14 +84,17 @@ def test_every_method_answers_every_task(task: str, tmp_path: Path) -> None:
 
     def cover(answered: Sequence[tuple[Sample, str]]) -> list[Coverage]:
         calls.append(len(answered))
-        return [Coverage(float(i // len(given.samples)), 0.0, 1) for i in range(len(answered))]
+        places = [float(i // len(given.samples)) for i in range(len(answered))]
+        windows = [WindowFigures(place, *[0.0] * 5) if given.task.windows else None for place in places]
+        return [Coverage(place, 0.0, 1, window) for place, window in zip(places, windows, strict=True)]
 
     summary = summarise(given.task, given.samples, results, METHODS, records, cover=cover)
     assert summary.complete and set(summary.methods) == set(METHODS)
     if given.task.answers == "text":  # all methods in one call, each gets its own part
         scored = [name for name in METHODS if name in summary.methods]
         assert calls == [len(scored) * len(given.samples)]
-        shares = [summary.methods[name].metrics["coverage"].value for name in scored]
+        figure = "overton_score" if given.task.windows else "coverage"
+        shares = [summary.methods[name].metrics[figure].value for name in scored]
         assert shares == [float(place) for place in range(len(scored))]
     else:
         assert not calls
