@@ -138,6 +138,7 @@ def ask_for(
         answer=Sampling(max_tokens=tokens),
         comment=Sampling(max_tokens=tokens),
         keep=keep,
+        prompts="paper",  # the starter's own form answers in two requests, which a later turn reads as one
     )
 
 
