@@ -34,6 +34,23 @@ def content_words(text: str) -> list[str]:
     return [_stem(word) for word in _WORD.findall(text.lower().replace("’", "'")) if word not in _STOP]
 
 
+def is_made_of(text: str, source: str) -> bool:
+    """Whether at least half of the content words of `text` stand in `source`; also where it has none.
+
+    A word of a script that sets none apart stands there if half of its pairs of characters do.
+    """
+    known, source = set(content_words(source)), source.lower()
+    found = [word in known or _is_in_pieces(word, source) for word in content_words(text)]
+    return 2 * sum(found) >= len(found)
+
+
+def _is_in_pieces(word: str, source: str) -> bool:
+    if word.isascii() or word[0].isascii():
+        return False
+    pairs = [word[place : place + 2] for place in range(len(word) - 1)]
+    return bool(pairs) and 2 * sum(pair in source for pair in pairs) >= len(pairs)
+
+
 def _stem(word: str) -> str:
     """What forms of a word have in common: phone, phones; ban, bans, banned; policy, policies."""
     if word.endswith("ss"):

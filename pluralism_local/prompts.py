@@ -144,18 +144,19 @@ _LISTED = (
     "people could agree or disagree with: what is right, what should be done, or why. Say nothing of who says it. "
     'On the question "Should the town build a stadium?" such a list is {{"positions": ["The town should build a '
     'stadium.", "The town should not build a stadium.", "A stadium would bring jobs.", "A stadium costs too much."]}}'
+    '\n\nNow the list on the question "{question}", of what is said above.'  # else small models copy the example
 )
 
 OVERTON_POSITIONS = Prompt(
     "overton.positions",
-    2,
+    3,
     "own: which claims there are in the comments",
     f"{_VOICES}List every different position on the question that these voices take, {_LISTED}",
 )
 
 OVERTON_POSITIONS_BEHIND = Prompt(
     "overton.positions-behind",
-    1,
+    2,
     "own: the same behind the published prompt, with whose beginning an engine has read the passages",
     f"{_SITUATION}Do not comment yet. List every different position on the situation that these passages take, "
     f"{_LISTED}",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pluralism_local.content_words import content_words
+from pluralism_local.content_words import content_words, is_made_of
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,18 @@ def test_function_words_carry_none() -> None:
 @given(st.text(max_size=100))
 def test_any_text_has_some_or_none(text: str) -> None:
     assert all(word == word.strip() and word for word in content_words(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Phones should not be banned.", True),
+        ("Banning phones costs money.", True),  # half of its words
+        ("A stadium would bring jobs.", False),
+        ("It should be so.", True),  # no word that could stand elsewhere
+        ("学校应该禁止手机", True),
+        ("城市应该建造体育场", False),
+    ],
+)
+def test_what_a_text_is_made_of(text: str, expected: bool) -> None:
+    assert is_made_of(text, "A ban of phones would help pupils. 我认为学校应当禁止手机。") == expected

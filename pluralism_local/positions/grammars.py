@@ -9,11 +9,12 @@ a word; these grammars leave it the sentence and nothing else.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pluralism_local.types import Grammar
 
-LONGEST_CLAIM = 112
+LONGEST_CLAIM = 128
 """Characters: one statement, and no reasons for it."""
 
 _LETTERS = "A-Za-z0-9\\u00C0-\\u024F"
@@ -36,6 +37,11 @@ def characters_of(question: str) -> _Characters:
     if letters and all(unicodedata.name(letter, "").startswith("LATIN") for letter in letters):
         return _Characters(f"[{_LETTERS}]", f"[{_LETTERS}{_MARKS}]", '"."')
     return _Characters(f"[^ \\-.。{_UNFIT}]", f"[^.。{_UNFIT}]", '("." | "。")')
+
+
+def whole_claims(claims: Sequence[str]) -> list[str]:
+    """Those that ended by themselves and not at the grammar's limit, in the middle of a word; all if none did."""
+    return [claim for claim in claims if len(claim) < LONGEST_CLAIM] or list(claims)
 
 
 def claims_grammar(most: int, question: str) -> Grammar:

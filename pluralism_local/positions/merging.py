@@ -49,8 +49,10 @@ def overlap(a: str, b: str) -> float:
     Two texts of which one denies and the other does not have none in common: "should" and "should not" say opposite
     things in the same words.
     """
-    if _denials(a) % 2 != _denials(b) % 2:
-        return 0.0
+    return 0.0 if _denials(a) % 2 != _denials(b) % 2 else _overlap(a, b)
+
+
+def _overlap(a: str, b: str) -> float:
     words, others = set(content_words(a)), set(content_words(b))
     return len(words & others) / len(words | others) if words | others else 0.0
 
@@ -62,6 +64,11 @@ def _denials(text: str) -> int:
 def are_same_words(a: str, b: str) -> bool:
     """Whether two claims say the same in nearly the same words."""
     return overlap(a, b) >= SAME_WORDS
+
+
+def deny_each_other(a: str, b: str) -> bool:
+    """Whether two claims say opposite things in nearly the same words."""
+    return _denials(a) % 2 != _denials(b) % 2 and _overlap(a, b) >= SAME_WORDS
 
 
 def says_in_words(text: str, claim: str) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from pluralism_local.positions.claims import MOST, claim_id
+from pluralism_local.positions.merging import deny_each_other
 from pluralism_local.results import Finder, Mark, Position, Stance, StanceMethod, Window
 
 SUFFICES: dict[StanceMethod, float] = {"entailment": 0.5, "llm": 0.65}
@@ -52,6 +53,26 @@ def calibrated(yes: float, prior: float) -> Relation:
     return support, 1 - support
 
 
+def contrasted(relations: Sequence[Relation], claims: Sequence[str]) -> list[Relation]:
+    """One text's relations to claims, in which a claim and its denial share what both were given.
+
+    A model that is ready to agree gives both much: its log-odds of the one less those of the other take that away, and
+    a text that agrees with both alike is for neither.
+
+    Args:
+        relations: of the LLM, where opposition is all that is not support; one for each claim.
+    """
+    odds = [support / max(opposition, _LEAST) for support, opposition in relations]
+    shared = list(relations)
+    for place, claim in enumerate(claims):
+        denials = [other for other, text in enumerate(claims) if deny_each_other(claim, text)]
+        if denials:
+            against = max(odds[other] for other in denials)
+            support = odds[place] / max(odds[place] + against, _LEAST)
+            shared[place] = (support, 1 - support)
+    return shared
+
+
 def build_window(
     claims: Sequence[str],
     relations: Mapping[str, Sequence[Relation]],
@@ -59,6 +80,7 @@ def build_window(
     finder: Finder,
     method: StanceMethod,
     merged: int = 0,
+    unsaid: int = 0,
     most: int = MOST,
 ) -> Window:
     """The window of `claims`, which are distinct.
@@ -66,6 +88,7 @@ def build_window(
     Args:
         relations: by voice, in the pool's order, one for each claim.
         merged: claims that were left out before, for saying the same as another.
+        unsaid: those left out before because what they are about stands in no comment; counted as dropped.
     """
     positions = [
         Position(
@@ -84,7 +107,7 @@ def build_window(
         voices=tuple(relations),
         finder=finder,
         method=method,
-        dropped=len(positions) - len(held),
+        dropped=unsaid + len(positions) - len(held),
         merged=merged,
         beyond=len(held[most:]),
     )

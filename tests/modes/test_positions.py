@@ -104,8 +104,22 @@ def test_the_answer_is_built_from_the_positions(tmp_path: Path) -> None:
     assert second.stance == {"left": "opposes", "center": "opposes", "right": "supports"}
     assert (found.window.dropped, found.window.finder, found.window.method) == (1, "llm", "entailment")
     assert (first.in_answer, second.in_answer) == (True, True)
-    assert {"overton.positions@2", "overton.sentence@1"} <= set(found.prompts)
+    assert {"overton.positions@3", "overton.sentence@1"} <= set(found.prompts)
     assert "overton.synthesis@1" not in found.prompts and "positions" in found.seconds
+
+
+def test_a_claim_about_what_nobody_spoke_of_is_dropped_and_counted(tmp_path: Path) -> None:
+    """As small models copy the prompt's example, and then agree to it."""
+
+    class Agreeable(Words):
+        @staticmethod
+        def row(premise: str, hypothesis: str) -> tuple[float, float, float]:
+            return (0.9, 0.1, 0.0) if "stadium" in hypothesis else Words.row(premise, hypothesis)
+
+    everything = replies(claims=[BAN, "The town should build a stadium.", "A stadium costs too much.", FREE])
+    window = result(tmp_path, Agreeable(), script_parts={"replies": everything}).window
+    assert window is not None
+    assert [position.text for position in window.positions] == [BAN, FREE] and window.dropped == 2
 
 
 def test_a_mark_that_no_comment_bears_out_is_unverified(tmp_path: Path) -> None:
@@ -142,7 +156,7 @@ def test_the_papers_prompt_answers_first_and_the_positions_come_after(tmp_path: 
     assert [position.in_answer for position in found.window.positions] == [False, True]
     assert found.window.marks == ()
     prompts = list(found.prompts)
-    assert prompts.index("overton.synthesis@1") < prompts.index("overton.positions-behind@1")
+    assert prompts.index("overton.synthesis@1") < prompts.index("overton.positions-behind@2")
 
 
 def test_nobody_looks_for_positions_unasked(tmp_path: Path) -> None:
@@ -197,7 +211,7 @@ def test_an_llm_without_grammars_gets_the_papers_prompt_and_sentences(tmp_path: 
     )
     found = result(tmp_path, Words(), capabilities=able)
     assert found.window is not None and found.window.finder == "sentences"
-    assert "overton.synthesis@1" in found.prompts and "overton.positions@2" not in found.prompts
+    assert "overton.synthesis@1" in found.prompts and "overton.positions@3" not in found.prompts
     assert BAN in [position.text for position in found.window.positions]
 
 
@@ -242,14 +256,15 @@ class Alike(Words):
 
 def test_claims_that_entail_each_other_are_one_and_no_pair_is_scored_in_vain(tmp_path: Path) -> None:
     narrower = "Teachers think phones should be banned."
+    idle = "Phones distract parents."
     scorer = Alike()
-    listed = replies([narrower, *Alike.CLAIMS, FREE, NOISE])
+    listed = replies([narrower, *Alike.CLAIMS, FREE, idle])
     window = result(tmp_path, scorer, script_parts={"replies": listed}).window
 
     assert window is not None and [position.text for position in window.positions] == [BAN, FREE]
     assert (window.merged, window.dropped) == (1, 2)
     assert len(set(scorer.pairs)) == len(scorer.pairs)
-    assert (narrower, NOISE) in scorer.pairs and (NOISE, narrower) not in scorer.pairs
+    assert (narrower, idle) in scorer.pairs and (idle, narrower) not in scorer.pairs
 
 
 def test_empty_comments_are_no_voices(tmp_path: Path) -> None:

@@ -65,6 +65,6 @@ def test_an_instruct_model_lists_positions_and_writes_about_them(instruct: Llama
 def test_the_starter_writes_its_two_sides_and_takes_the_comments_own_sentences(starter: LlamaEngine) -> None:
     result = result_of(starter)
     assert "overton.side@1" in result.prompts
-    assert not {"overton.positions-behind@1", "overton.synthesis@1"} & set(result.prompts)
+    assert not {"overton.positions-behind@2", "overton.synthesis@1"} & set(result.prompts)
     check(result.window)
     assert result.window is not None and result.window.finder == "sentences"

@@ -8,7 +8,13 @@ import re
 import pytest
 
 from pluralism_local.engine import gbnf
-from pluralism_local.positions.grammars import LONGEST_CLAIM, characters_of, claims_grammar, sentence_grammar
+from pluralism_local.positions.grammars import (
+    LONGEST_CLAIM,
+    characters_of,
+    claims_grammar,
+    sentence_grammar,
+    whole_claims,
+)
 
 LATIN, CHINESE, RUSSIAN = "Should phones be banned?", "手机应该被禁止吗？", "Запретить телефоны?"
 
@@ -57,3 +63,9 @@ def test_the_schema_is_what_the_list_is() -> None:
     schema = claims_grammar(3, LATIN).schema
     assert schema is not None and list(schema["properties"]) == ["positions"]
     assert json.loads(json.dumps(schema)) == schema
+
+
+def test_a_claim_that_the_limit_ended_is_left_out_where_others_are_whole() -> None:
+    cut = "A" * (LONGEST_CLAIM - 1) + "."
+    assert whole_claims([cut, "Phones distract pupils."]) == ["Phones distract pupils."]
+    assert whole_claims([cut]) == [cut] and whole_claims([]) == []

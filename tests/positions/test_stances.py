@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pluralism_local.positions.merging import clusters
-from pluralism_local.positions.stances import build_window, calibrated, stance, with_answer
+from pluralism_local.positions.stances import build_window, calibrated, contrasted, stance, with_answer
 from pluralism_local.results import Mark, Stance
 
 
@@ -31,6 +31,16 @@ def test_agreement_counts_beyond_what_it_is_without_a_comment(
     yes: float, prior: float, support: float
 ) -> None:
     assert calibrated(yes, prior) == pytest.approx((support, 1 - support))
+
+
+def test_a_claim_and_its_denial_share_what_both_were_given() -> None:
+    claims = ["Voting should be compulsory.", "It raises turnout.", "Voting should not be compulsory."]
+    agreed, reason, denied = contrasted([(0.8, 0.2), (0.7, 0.3), (0.6, 0.4)], claims)
+    # by hand: odds 4 and 1.5, and 4 / (4 + 1.5) = 0.727
+    assert agreed == pytest.approx((8 / 11, 3 / 11)) and denied == pytest.approx((3 / 11, 8 / 11))
+    assert reason == (0.7, 0.3)
+    assert contrasted([(0.9, 0.1), (0.5, 0.5), (0.9, 0.1)], claims)[0] == pytest.approx((0.5, 0.5))
+    assert contrasted([(1.0, 0.0), (0.5, 0.5), (0.0, 1.0)], claims)[2] == pytest.approx((0.0, 1.0), abs=1e-5)
 
 
 @pytest.mark.parametrize(("opposition", "expected"), [(0.7, "silent"), (0.9, "opposes")])

@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from typing import Any
 
+from pluralism_local.content_words import is_made_of
 from pluralism_local.modes.positions.assigner import Rows, merge, relate_all
 from pluralism_local.modes.steps import Case, Step, Write
 from pluralism_local.modes.wordings import Q, Wording
 from pluralism_local.positions.claims import distinct, is_of_nobody, read_claims, spoken_claims
-from pluralism_local.positions.grammars import claims_grammar
-from pluralism_local.positions.stances import build_window
+from pluralism_local.positions.grammars import claims_grammar, whole_claims
+from pluralism_local.positions.stances import build_window, contrasted
 from pluralism_local.progress import PositionsProgress
 from pluralism_local.results import Finder, Window
 from pluralism_local.types import Completion, Sampling
@@ -70,7 +71,8 @@ def _list(case: Case[Q], comments: Mapping[str, str]) -> Generator[Step, Any, li
     completion: Completion = yield Write(
         "positions", listing_of(case, comments), list_sampling(len(comments)), grammar, opens=True
     )
-    return [claim for claim in read_claims(completion.text) if is_of_nobody(claim, comments)]
+    listed = [claim for claim in read_claims(completion.text) if is_of_nobody(claim, comments)]
+    return whole_claims(listed)
 
 
 def _assign(
@@ -78,12 +80,17 @@ def _assign(
 ) -> Generator[Step, Any, Window]:
     if case.positions is None:
         raise TypeError("positions are looked for by a plan")
-    leaders = yield from merge(case, claims, rows)
+    said_there = "\n".join([case.question.question, *comments.values()])
+    said = [claim for claim in claims if is_made_of(claim, said_there)]
+    leaders = yield from merge(case, said, rows)
     relations = yield from relate_all(case, comments, leaders, rows)
+    if case.positions.method == "llm":
+        relations = {voice: contrasted(row, leaders) for voice, row in relations.items()}
     return build_window(
         leaders,
         relations,
         finder=finder,
         method=case.positions.method,
-        merged=len(claims) - len(leaders),
+        merged=len(said) - len(leaders),
+        unsaid=len(claims) - len(said),
     )
