@@ -42,6 +42,11 @@ _SPEAKING = re.compile(
     r"i (?:(?:firmly|strongly) )?(?:believe|think|feel|recommend|suggest|argue|hold) that ",
     re.IGNORECASE,
 )
+_LINK = re.compile(
+    r"^(?:(?:however|moreover|furthermore|therefore|overall|additionally|in addition|also|thus|finally|first(?:ly)?|"
+    r"second(?:ly)?|third(?:ly)?|on (?:the )?one hand|on the other hand|for example|for instance),\s+)+",
+    re.IGNORECASE,
+)
 _REFUSAL = re.compile(
     r"^(?:(?:i['’]?m|i am) (?:very )?sorry|sorry,|i (?:cannot|can['’]?t|am unable to|am not able to) |as an ai\b)",
     re.IGNORECASE,
@@ -74,13 +79,13 @@ def spoken_claims(comments: Mapping[str, str], each: int) -> dict[str, list[str]
 
 
 def tidy(text: str) -> str:
-    """`text` as a claim: on one line, without list markers, emphasis and "Passage 1 argues that".
+    """`text` as a claim: on one line, without list markers, emphasis, "However," and "Passage 1 argues that".
 
     Returns:
         "" for fewer than three words, and for a refusal, which claims nothing.
     """
     claim = one_line(_EMPHASIS.sub("", _MARKER.sub("", text)))
-    claim = _SPEAKING.sub("", _ADDRESSED.sub("", claim)).strip(' "“”')
+    claim = _LINK.sub("", _SPEAKING.sub("", _ADDRESSED.sub("", _LINK.sub("", claim)))).strip(' "“”')
     if not _says_something(claim) or _REFUSAL.match(claim):
         return ""
     claim = one_line(claim[:1].upper() + claim[1:], LONGEST)

@@ -75,6 +75,8 @@ def test_a_bare_list_is_a_list() -> None:
             BAN,
         ),
         ("Therefore, I recommend that phones should be banned.", BAN),
+        ("However, on the other hand, phones should be banned.", BAN),
+        ("Also, some people argue that phones should be banned", BAN),
         ("Yes.", ""),
         ("I'm sorry, but I can't assist with that.", ""),
         ("As an AI language model, I have no opinion.", ""),
