@@ -39,9 +39,9 @@ def is_made_of(text: str, source: str) -> bool:
 
     A word of a script that sets none apart stands there if half of its pairs of characters do.
     """
-    known, source = set(content_words(source)), source.lower()
-    found = [word in known or _is_in_pieces(word, source) for word in content_words(text)]
-    return 2 * sum(found) >= len(found)
+    source_words, small_letters = set(content_words(source)), source.lower()
+    stand_there = [word in source_words or _is_in_pieces(word, small_letters) for word in content_words(text)]
+    return 2 * sum(stand_there) >= len(stand_there)
 
 
 def _is_in_pieces(word: str, source: str) -> bool:

@@ -80,9 +80,9 @@ def _assign(
 ) -> Generator[Step, Any, Window]:
     if case.positions is None:
         raise TypeError("positions are looked for by a plan")
-    said_there = "\n".join([case.question.question, *comments.values()])
-    said = [claim for claim in claims if is_made_of(claim, said_there)]
-    leaders = yield from merge(case, said, rows)
+    texts = "\n".join([case.question.question, *comments.values()])
+    claims_on_topic = [claim for claim in claims if is_made_of(claim, texts)]
+    leaders = yield from merge(case, claims_on_topic, rows)
     relations = yield from relate_all(case, comments, leaders, rows)
     if case.positions.method == "llm":
         relations = {voice: contrasted(row, leaders) for voice, row in relations.items()}
@@ -91,6 +91,6 @@ def _assign(
         relations,
         finder=finder,
         method=case.positions.method,
-        merged=len(said) - len(leaders),
-        unsaid=len(claims) - len(said),
+        merged=len(claims_on_topic) - len(leaders),
+        unsaid=len(claims) - len(claims_on_topic),
     )
