@@ -50,10 +50,13 @@ def test_two_hundred_asks_do_not_grow_memory(starter_path: Path, make_ref: MakeR
 
         for turn in range(WARM_UP):
             one(turn)
-        before, stats = resident_kb(), engine.stats
+        stats, resident = engine.stats, list[int]()
         for turn in range(WARM_UP, WARM_UP + 200):
             one(turn)
+            if turn % 10 == 0:
+                resident.append(resident_kb())
         after = engine.stats
-        assert resident_kb() - before < 16 * 1024
+        # of many readings the least: where other tests left a large heap, single ones go up and down by as much
+        assert min(resident[10:]) - min(resident[:10]) < 8 * 1024
         assert (after.model_loads, after.stack_loads) == (stats.model_loads, stats.stack_loads) == (1, 1)
         assert after.adapter_loads == stats.adapter_loads == 1
