@@ -201,6 +201,12 @@ def test_a_voice_without_any_probability_is_named(tmp_path: Path) -> None:
     held = result(tmp_path, engine=ScriptedEngine(script(tmp_path, replies=replies(), distributions=nothing)))
     assert all(it.scores["left"] == 0.5 for it in chosen(held).statements)
     assert any("left gave neither answer" in it for it in held.warnings)
+    half = [
+        {"pattern": "(?s)You speak for left.*Do you agree.*A. No", "mass": {"A": 0.0, "B": 0.0}},
+        *votes(),
+    ]
+    held = result(tmp_path, engine=ScriptedEngine(script(tmp_path, replies=replies(), distributions=half)))
+    assert {it.text: it.scores["left"] for it in chosen(held).statements} == pytest.approx(AGREES["left"])
     faint = [{"pattern": "(?s)You speak for left.*Do you agree", "mass": {"A": 0.02, "B": 0.01}}, *votes()]
     held = result(tmp_path, engine=ScriptedEngine(script(tmp_path, replies=replies(), distributions=faint)))
     assert any("lies outside of the two answers" in it and "left" in it for it in held.warnings)

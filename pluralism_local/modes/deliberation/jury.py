@@ -7,7 +7,8 @@
 The order of draft, ranking, critique and revision is the Habermas Machine's (Tessler et al., Science 2024). A voice
 judges each statement alone, behind its own persona or adapter and its last comment, so that no other statement and no
 place among them bears on it; its two answers stand at both places in turn, and the mean counts, so that a model which
-goes by letters agrees with probability one half. Voices that said nothing judge, too.
+goes by letters agrees with probability one half. A vote in which neither answer had any probability is nobody's and
+left out of that mean. Voices that said nothing judge, too.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from typing import Any
 from pluralism_local.agreement import Agreement
 from pluralism_local.deliberation.statements import proposed
 from pluralism_local.deliberation.verdict import Candidate, agreement
+from pluralism_local.modes.aggregate import STAND_IN, single
 from pluralism_local.modes.deliberation import prompts
 from pluralism_local.modes.deliberation.rounds import cues_of
 from pluralism_local.modes.options import letters, listed
+from pluralism_local.modes.orders import Weighed, in_asked_order, orders_of
 from pluralism_local.modes.steps import Answered, Case, Cue, Judge, Propose, Room, Step, Steps, Warn, Write
 from pluralism_local.modes.wordings import Q
 from pluralism_local.positions.claims import claim_id
@@ -85,8 +88,8 @@ def judge(
 ) -> Generator[Step, Any, Scores]:
     """By voice its probability of agreeing with each candidate; neither's order has a part in it."""
     ordered = sorted(candidates, key=lambda candidate: candidate.id)
-    places = letters(len(ANSWERS))
-    lists = [listed(ANSWERS), listed(ANSWERS[::-1])]
+    orders = orders_of(ANSWERS, "reverse")
+    lists = [listed([ANSWERS[place] for place in order]) for order in orders]
     cues = [
         Cue(
             voice,
@@ -98,24 +101,30 @@ def judge(
         for candidate in ordered
         for answers in lists
     ]
-    distributions: Sequence[OptionDistribution] = yield Judge(tuple(cues), places)
-    each = 2 * len(ordered)
+    judged: Sequence[OptionDistribution] = yield Judge(tuple(cues), letters(len(ANSWERS)))
+    following = iter(judged)
     by_voice = {
-        voice.id: distributions[number * each : (number + 1) * each]
-        for number, voice in enumerate(case.voices)
+        voice.id: {
+            candidate.id: Weighed(orders, tuple(in_asked_order(next(following), order) for order in orders))
+            for candidate in ordered
+        }
+        for voice in case.voices
     }
-    yield from _doubts(by_voice)
-    scores: Scores = {}
-    for voice, row in by_voice.items():
-        agrees = [(first.p[0] + second.p[1]) / 2 for first, second in zip(row[::2], row[1::2], strict=True)]
-        by_id = {candidate.id: p for candidate, p in zip(ordered, agrees, strict=True)}
-        scores[voice] = [by_id[candidate.id] for candidate in candidates]
-    return scores
+    yield from _doubts(
+        {
+            voice: [vote for weighed in row.values() for vote in weighed.distributions]
+            for voice, row in by_voice.items()
+        }
+    )
+    return {
+        voice: [single(ANSWERS, row[candidate.id]).p[0] for candidate in candidates]
+        for voice, row in by_voice.items()
+    }
 
 
 def _doubts(by_voice: Mapping[str, Sequence[OptionDistribution]]) -> Generator[Step, Any, None]:
     """Warn of voices whose scores say little."""
-    mute = [voice for voice, row in by_voice.items() if all(it.method == "uniform" for it in row)]
+    mute = [voice for voice, row in by_voice.items() if all(it.method == STAND_IN for it in row)]
     if mute:
         yield Warn(
             f"{', '.join(mute)} gave neither answer about any statement a probability; one half stands in for it."
