@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from pluralism_local.cli.draw_cost import DrawCost
@@ -121,25 +122,24 @@ def _counts(steps: list[RehearsedStep]) -> str:
 
 
 def _steps(out: Output, steps: list[RehearsedStep]) -> Iterator[str]:
-    """Every request; of many that voices are weighed by, the first two, which differ in the order of the answers."""
-    for number, step in enumerate(steps, 1):
-        before = steps[max(0, number - 3) : number - 1]
-        if (
-            step.role == "communities"
-            and step.options
-            and len(before) == 2
-            and all(it.options for it in before)
-        ):
-            if number == len(steps) or not steps[number].options:
-                alike = sum(it.role == "communities" and bool(it.options) for it in steps)
-                yield f"… and {alike - 2:,} more like the last two, for every voice and statement"
-            continue
-        yield _step(out, number, step)
+    """Every request; of many votes in a row the first two, which differ in the order of the answers."""
+    numbered = enumerate(steps, 1)
+    for are_votes, group in groupby(numbered, lambda pair: _is_vote(pair[1])):
+        requests = list(group)
+        printed = requests[:2] if are_votes else requests
+        yield from (_step(out, number, step) for number, step in printed)
+        if left := len(requests) - len(printed):
+            yield f"… and {left:,} more like the last two, for every voice and statement"
+
+
+def _is_vote(step: RehearsedStep) -> bool:
+    """Whether a voice judges a statement; the LLM weighs options."""
+    return step.role == "communities" and bool(step.options)
 
 
 def _weighed(task: Ask, steps: list[RehearsedStep]) -> str | None:
-    """How many requests for probabilities of options there are, and in which orders; None for none."""
-    requests = sum(bool(step.options) for step in steps)
+    """How many requests for probabilities of the ask's options there are, and in which orders; None for none."""
+    requests = sum(bool(step.options) and not _is_vote(step) for step in steps)
     return f"{many(requests, 'request')}, orders of options: {task.orders}" if requests else None
 
 

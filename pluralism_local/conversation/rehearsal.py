@@ -2,8 +2,8 @@
 
     Ask ──> mode ──> Rehearsal(engine) ──> RehearsedStep(messages, tokens) per request ──> plan
 
-A community's comment is a placeholder, so the LLM's prompts are exact but for the comments in them;
-`RehearsedStep.upto` says how long they can get.
+What is written is a placeholder, so prompts are exact but for the comments and statements in them; `RehearsedStep.upto`
+says how long they can get.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ if TYPE_CHECKING:
     from pluralism_local.modes import Ask
 
 HandleName = Literal["communities", "llm"]
-_PLACEHOLDER = re.compile(r"\[comment \d+ goes here\]")
+_PLACEHOLDERS: dict[HandleName, re.Pattern[str]] = {
+    "communities": re.compile(r"\[comment \d+ goes here\]"),
+    "llm": re.compile(r"\[answer \d+ goes here\]"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class RehearsedStep:
     Attributes:
         role: which of the two handles would serve it.
         tokens: length of the prompt; None where the engine cannot count.
-        upto: tokens by which comments can lengthen it beyond their placeholders; 0 where there are none.
+        upto: tokens by which what was written can lengthen it beyond its placeholders; 0 where there are none.
         max_tokens: new tokens at most; None for a choice among `options`.
     """
 
@@ -85,8 +88,11 @@ class Rehearsal(Borrowed):
         del should_stop
         for index, request in enumerate(requests):
             self._note(request.messages, request.adapter, request.sampling.max_tokens)
-            # numbered, since equal comments would make equal prompts, which a mode may ask only once
-            text = f"[comment {index + 1} goes here]" if self._role == "communities" else "[answer]"
+            # numbered, since equal texts would make equal prompts, which a mode may ask only once
+            if self._role == "communities":
+                text = f"[comment {index + 1} goes here]"
+            else:
+                text = f"[answer {sum(step.role == 'llm' for step in self._steps)} goes here]"
             yield TextStarted(index, 0, 0)
             yield TextDelta(index, text)
             yield TextDone(index, Completion(text, "stop", Usage(), 0.0))
@@ -112,10 +118,12 @@ class Rehearsal(Borrowed):
     ) -> None:
         counts = self.capabilities.counts_tokens
         tokens = self._engine.count_tokens(messages, adapter) if counts else None
-        comments = sum(len(_PLACEHOLDER.findall(message.content)) for message in messages)
-        longest = max((step.max_tokens or 0 for step in self._steps if step.role == "communities"), default=0)
-        step = RehearsedStep(self._role, messages, adapter, tokens, comments * longest, max_tokens, options)
-        self._steps.append(step)
+        upto = sum(self._longest(role) * _count(messages, role) for role in _PLACEHOLDERS)
+        self._steps.append(RehearsedStep(self._role, messages, adapter, tokens, upto, max_tokens, options))
+
+    def _longest(self, role: HandleName) -> int:
+        """Tokens that a text of this role can have at most, so far."""
+        return max((step.max_tokens or 0 for step in self._steps if step.role == role), default=0)
 
 
 def rehearse(ask: Ask, llm: LanguageModel, communities: LanguageModel) -> tuple[list[RehearsedStep], Result]:
@@ -138,6 +146,10 @@ def rehearse(ask: Ask, llm: LanguageModel, communities: LanguageModel) -> tuple[
     return steps, replace(
         last, answer="", comments=(), selection=None, distribution=None, rounds=(), agreement=None
     )
+
+
+def _count(messages: Sequence[Message], role: HandleName) -> int:
+    return sum(len(_PLACEHOLDERS[role].findall(message.content)) for message in messages)
 
 
 def _uniform(options: tuple[str, ...]) -> OptionDistribution:

@@ -104,6 +104,21 @@ def test_a_plan_counts_what_would_be_decoded(run: Run, model: str) -> None:
     assert len(voting) == 12 and {step["role"] for step in voting} == {"communities"}
     shown = run("ask", "-m", model, "--dry-run", "--consensus", *BOTH).out
     assert "communities  weigh  12" in shown and "and 10 more like the last two" in shown
+    assert "orders of options" not in shown  # votes are of no options
+
+
+def test_a_plan_counts_the_votes_on_a_revision(run: Run, model: str) -> None:
+    plan = ("ask", "-m", model, "--dry-run", "--consensus", "--revise", *BOTH)
+    steps = json.loads(run(*plan[:3], "--json", *plan[3:]).out)["steps"]
+    # as above, then critiques, the revision, and 2 voices × 1 statement × 2 orders
+    assert sum(bool(step["options"]) for step in steps) == 16 and len(steps) == 2 + 2 + 1 + 12 + 2 + 1 + 4
+    votes_on_the_llms = [
+        step for step in steps[5:17] if "[answer 1 goes here]" in step["messages"][-1]["content"]
+    ]
+    # the voice's comment and the LLM's statement, each longer than its placeholder
+    assert {step["comment_tokens_at_most"] for step in votes_on_the_llms} == {200 + 80}
+    shown = run(*plan).out
+    assert "and 10 more like the last two" in shown and "and 2 more like the last two" in shown
 
 
 @pytest.mark.parametrize(
