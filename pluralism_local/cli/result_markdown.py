@@ -100,8 +100,8 @@ def _positions(window: Window) -> str:
 def _drawn(draws: Draws) -> str:
     from pluralism_local.positions import shares
 
-    said = "\n".join(f"- {inline(note)}" for note in shares.notes(draws))
-    return f"### {DRAWN}\n\n{shares.markdown(draws)}\n\n{said}"
+    notes = "\n".join(f"- {inline(note)}" for note in shares.notes(draws))
+    return f"### {DRAWN}\n\n{shares.markdown(draws)}\n\n{notes}"
 
 
 def _heard(comments: Sequence[Comment], whole: bool) -> str:

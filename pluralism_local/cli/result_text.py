@@ -100,8 +100,9 @@ class TextLayout:
         for round in rounds[1:]:
             lines.append(f"  {tally(round)}")
             lines += [f"    {claim}" for claim in shown(round, _CLAIM)]
-            width = max((len(voice) for voice, _ in changes(round)), default=0)
-            lines += [f"    {voice.ljust(width)}  {words}" for voice, words in changes(round)]
+            by_voice = changes(round)
+            width = max((cells(voice) for voice, _ in by_voice), default=0)
+            lines += [f"    {padded(voice, width)}  {words}" for voice, words in by_voice]
         return "\n".join(lines)
 
     def _plain(self, text: str) -> str:
@@ -123,8 +124,8 @@ class TextLayout:
         from pluralism_local.positions.shares import notes, text
 
         lines = [f"  {line}".rstrip() for line in text(draws, _MATRIX)]
-        said = (f"  {line}" for note in notes(draws) for line in wrap(note, _MATRIX))
-        return "\n".join([self._out.bold(DRAWN), *lines, "", *said])
+        below = (f"  {line}" for note in notes(draws) for line in wrap(note, _MATRIX))
+        return "\n".join([self._out.bold(DRAWN), *lines, "", *below])
 
     def _traced(self, result: Result) -> str:
         from pluralism_local.conversation.trace import TITLES, trace_result

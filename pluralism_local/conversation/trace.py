@@ -103,10 +103,10 @@ def trace_by_entailment(
     premises = {community: sentences(text)[:MOST_PREMISES] for community, text in comments}
     traced = sentences(answer)[:MOST_SENTENCES]
     pairs = dict.fromkeys((part, each) for each in traced for parts in premises.values() for part in parts)
-    asked = [pair for pair in pairs if not _is_same(*pair)]
-    rows = scorer(asked, should_stop) if asked else []
+    scored = [pair for pair in pairs if not _is_same(*pair)]
+    rows = scorer(scored, should_stop) if scored else []
     entailed = dict.fromkeys(pairs, 1.0)
-    entailed.update((pair, min(1.0, float(row[0]))) for pair, row in zip(asked, rows, strict=True))
+    entailed.update((pair, min(1.0, float(row[0]))) for pair, row in zip(scored, rows, strict=True))
     return [Traced(each, _bearing_out(each, premises, entailed)) for each in traced]
 
 
