@@ -33,7 +33,7 @@ def entailment(
 
     Args:
         engines: those of the ask, which the scorer shares where one of them is the starter.
-        status: told what is being opened.
+        status: told what is being opened and got ready, and an empty text once it is.
     """
     if any(engine.info.backend == "scripted" for engine in engines):
         yield None
@@ -76,10 +76,14 @@ class _Shipped:
         """
         from pluralism_local.evaluation.nli import AdapterNli, NliPair, find_shipped
 
+        opened = self._scorer is None
         if self._scorer is None:
             engine = self._shared() or self._open()
             self._scorer = AdapterNli(engine, find_shipped(engine.info).adapter)
+            self._status("")
         scores = self._scorer.score([NliPair(*pair) for pair in pairs], should_stop=should_stop)
+        if opened:
+            self._status("")  # the engine may have tried the adapter first, and said so
         rows: list[list[float]] = scores.tolist()
         return rows
 

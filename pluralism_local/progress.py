@@ -14,3 +14,10 @@ class PositionsProgress:
 
     done: int
     total: int
+
+    @property
+    def line(self) -> str:
+        """``"positions: 12 of 42 comparisons"``, for where it is told how far it is."""
+        if not self.total:
+            return "positions: looking for claims …"
+        return f"positions: {self.done} of {self.total} comparisons"

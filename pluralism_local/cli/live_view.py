@@ -69,7 +69,7 @@ class ProgressLine:
     def event(self, event: ModeEvent) -> None:
         """Count, and redraw at most ten times a second."""
         if isinstance(event, PositionsProgress):
-            self._out.status(positions_status(event))
+            self._out.status(event.line)
             return
         if isinstance(event, CommentDelta):
             self._words += event.text.count(" ")
@@ -91,13 +91,6 @@ class ProgressLine:
         if self._total and self._done >= self._total:
             return "the LLM reads the comments …"
         return f"{self._what}: {self._done} of {self._total} done, {self._words} words"
-
-
-def positions_status(progress: PositionsProgress) -> str:
-    """``"positions: 12 of 42 comparisons"``, as a line of progress."""
-    if not progress.total:
-        return "positions: looking for claims …"
-    return f"positions: {progress.done} of {progress.total} comparisons"
 
 
 class ReadingView:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Circumstances(TypedDict):
-    """What the scorer of entailment is opened with, what stops it, and what is told that it is being opened."""
+    """What the scorer of entailment is opened with, what stops a search, and what is told how far it is."""
 
     settings: Settings
     should_stop: ShouldStop
@@ -40,7 +40,13 @@ def search(
     """
     with entailment(around["settings"], (handles.llm, handles.communities), around["status"]) as scorer:
         return modes.find_positions(
-            ask, comments, answer, llm=handles.llm, should_stop=around["should_stop"], entailment=scorer
+            ask,
+            comments,
+            answer,
+            llm=handles.llm,
+            should_stop=around["should_stop"],
+            entailment=scorer,
+            progress=lambda progress: around["status"](progress.line),
         )
 
 

@@ -5,7 +5,7 @@ Ask, comments, answer ──find_positions──> Result, with the window
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from pluralism_local.engine.base import LanguageModel, ShouldStop, never
@@ -19,6 +19,7 @@ from pluralism_local.modes.positions.carrying import plan_positions
 from pluralism_local.modes.result_builder import ResultBuilder
 from pluralism_local.modes.steps import Answered, Case, Entailment, Steps
 from pluralism_local.modes.wordings import AskQuestion, AskWordings
+from pluralism_local.progress import PositionsProgress
 from pluralism_local.results import Result
 
 
@@ -30,6 +31,7 @@ def find_positions(
     llm: LanguageModel,
     should_stop: ShouldStop = never,
     entailment: Entailment | None = None,
+    progress: Callable[[PositionsProgress], None] = lambda _: None,
 ) -> Result:
     """The positions of comments, as an ask with `positions` finds them after its answer.
 
@@ -38,6 +40,7 @@ def find_positions(
         comments: by voice, in the pool's order; blank ones say nothing.
         answer: looked through for the positions.
         entailment: as in `modes.run`.
+        progress: told how far the search is.
 
     Returns:
         A result with this answer and its `window` (None where none could be found), and with the seconds, tokens,
@@ -62,7 +65,10 @@ def find_positions(
         ask.answer,
         plan_positions(draft, spec, entails=entailment is not None),
     )
-    *_, last = carry_out(draft, _looked_for(case, spoken, answer), llm, should_stop, entailment)
+    last = None
+    for last in carry_out(draft, _looked_for(case, spoken, answer), llm, should_stop, entailment):
+        if isinstance(last, PositionsProgress):
+            progress(last)
     if not isinstance(last, Result):
         raise TypeError("a mode ends with a Result")
     return last

@@ -167,11 +167,12 @@ class Chat(App[None]):
 
     def _tell_screen(self, event: WorkEvent) -> None:
         """Have the screen about an answer's sources show them when they are there."""
-        if isinstance(event, Looked) and self.session.exchanges.get(event.number) is not None:
+        exchange = self.session.exchanges.get(event.number) if isinstance(event, Looked) else None
+        if exchange is not None:
             from pluralism_local.tui.detail_screens import TraceView
 
-            if isinstance(self.screen, TraceView) and self.screen.exchange.number == event.number:
-                self.screen.found()
+            if isinstance(self.screen, TraceView) and self.screen.exchange is exchange:
+                self.screen.found(searching=self.session.lookups.runs(exchange.number, "sources"))
 
     def _leave_alone_what_stays(self) -> None:
         """Have the collector skip what is there with the first model: mostly modules, which stay until the end.

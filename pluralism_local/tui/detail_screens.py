@@ -85,9 +85,9 @@ class TraceView(_View):
     def on_mount(self) -> None:
         self._show()
 
-    def found(self) -> None:
-        """The exchange knows its sources, or will not."""
-        self._searching = False
+    def found(self, *, searching: bool) -> None:
+        """The exchange knows its sources, or will not, unless they are still looked for."""
+        self._searching = searching
         self._show()
 
     def _show(self) -> None:

@@ -1,4 +1,4 @@
-"""What is found out about an answer once it is there: one lookup at a time, which gives way to every prompt.
+"""What is found out about an answer once it is there: one lookup after the other; all give way to every prompt.
 
 Exchange ──Lookups.begin──> Lookup ──Worker──> Looked ──Lookups.take──> Exchange: window or sources
 settings, Exchange ──is_wanted──> whether its positions are looked for before anybody asks
@@ -24,7 +24,7 @@ tokens as the answer did."""
 
 
 class Lookups:
-    """At most one lookup that counts.
+    """The lookups that are under way.
 
     Args:
         look: has one carried out; a `Looked` comes back for each, in order.
@@ -32,7 +32,7 @@ class Lookups:
 
     def __init__(self, look: Callable[[Lookup], None]) -> None:
         self._look = look
-        self._begun: list[Lookup] = []  # that nothing has come back of; all but the last are stopped
+        self._begun: list[Lookup] = []  # that nothing has come back of, in the order they are carried out
         self._jobs: dict[int, AskJob] = {}  # of the exchanges that were asked in this session
 
     def runs(self, number: int, kind: LookupKind) -> bool:
@@ -51,11 +51,16 @@ class Lookups:
         self.stop()
         self._jobs.clear()
 
-    def begin(self, exchange: Exchange, kind: LookupKind, state: ChatState) -> None:
-        """Have it found out, in place of what is under way; nothing happens where it is this."""
+    def begin(self, exchange: Exchange, kind: LookupKind, state: ChatState, *, unasked: bool) -> None:
+        """Have it found out, in place of what is under way; nothing happens where it is this.
+
+        Args:
+            unasked: nobody has asked for it, so that it waits for what is under way.
+        """
         if self.runs(exchange.number, kind):
             return
-        self.stop()
+        if not unasked:
+            self.stop()
         job = self._jobs.get(exchange.number)
         lookup = Lookup(
             exchange.number,
@@ -92,7 +97,7 @@ class Lookups:
         elif event.finding is not None:
             exchange.sources = event.finding
         if lookup.kind == "positions" and not self.runs(lookup.number, "positions"):
-            exchange.search = "stopped" if event.stopped else "over"
+            exchange.search = "stopped" if event.stopped or event.message else "over"
         if event.message:
             exchange.add_warnings((event.message,))
 

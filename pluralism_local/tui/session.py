@@ -53,8 +53,9 @@ class ChatSession:
         running: the one that is being answered.
         model: what is open; None before.
         only_continues: whether the model is a base model, which follows no instructions.
-        loading: what is being opened, for the status line; empty when nothing is.
+        loading: what is being opened or looked for, for the status line; empty when nothing is.
         context: tokens that the conversation takes; None if unknown.
+        lookups: what is being found out about its answers.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class ChatSession:
         self._job: AskJob | None = None
         self._number = 0
         self._last: tuple[AskJob, bool] | None = None  # the last finished one, and whether it added a turn
-        self._lookups = Lookups(worker.look)
+        self.lookups = Lookups(worker.look)
         self._retry_of: int | None = None
         self._opening = 0  # openings that the worker has not answered yet
         self._finding: deque[tuple[float, ...]] = deque()  # weights of the pools that it is to find
@@ -102,7 +103,7 @@ class ChatSession:
     def stop(self) -> bool:
         """Stop the running answer, keeping what there is, or a lookup; False if nothing runs."""
         if self._job is None:
-            return self._lookups.stop()
+            return self.lookups.stop()
         self._job.stop.set()
         return True
 
@@ -129,11 +130,11 @@ class ChatSession:
         self._last = None
         return old, self._queue(old.prompt, old.mode, old.attribute or "", old.options)
 
-    def look(self, exchange: Exchange, kind: LookupKind) -> bool:
-        """Find something out about an answer; False where there is nothing to find, or nothing to find it with."""
-        if not exchange.is_heard or self.model is None:
+    def look(self, exchange: Exchange, kind: LookupKind, *, unasked: bool = False) -> bool:
+        """Find something out about an answer, `unasked` behind all else; False where nothing can be found out."""
+        if not exchange.is_heard or self.model is None or self._opening:
             return False
-        self._lookups.begin(exchange, kind, self.state)
+        self.lookups.begin(exchange, kind, self.state, unasked=unasked)
         return True
 
     def new(self) -> None:
@@ -212,7 +213,7 @@ class ChatSession:
         """Take in an event; the exchange that changed, if one did."""
         match event:
             case Loading():
-                self.loading = event.text
+                self._prepares(event.text)
             case Ready():
                 self._ready(event)
             case NotReady():
@@ -223,7 +224,7 @@ class ChatSession:
                 self._finding.popleft()
                 self._pump()
             case Happened() | Failed() | Looked():
-                self._at_work()
+                self._prepares("")  # what was got ready for it is ready, or will not be
                 return self._happened(event) if isinstance(event, Happened) else self._over_and_done(event)
         return None
 
@@ -238,10 +239,10 @@ class ChatSession:
         self.state = replace(self.state, settings=self.state.settings.model_copy(update=engine))
         self._opened()
 
-    def _at_work(self) -> None:
-        """What an engine was getting ready for this answer is ready, or will not be."""
-        if not self._opening:
-            self.loading = ""
+    def _prepares(self, text: str) -> None:
+        """Something is got ready, or, where there is no text, it is."""
+        if text or not self._opening:
+            self.loading = text
 
     def _opened(self) -> None:
         """An opening is over, well or not; prompts go to the last one that was asked for."""
@@ -275,13 +276,13 @@ class ChatSession:
                 self.context = event.context
             self._over(event.number, turn)
             if exchange is not None and self._job is None and is_wanted(self.state.settings, exchange):
-                self.look(exchange, "positions")
+                self.look(exchange, "positions", unasked=True)
         return exchange
 
     def _over_and_done(self, event: Failed | Looked) -> Exchange | None:
         exchange = self.exchanges.get(event.number)
         if isinstance(event, Looked):
-            self._lookups.take(event, exchange)
+            self.lookups.take(event, exchange)
             return exchange
         if exchange is not None:
             exchange.fail(event.message, event.hint)
@@ -295,7 +296,7 @@ class ChatSession:
         if turn is not None:
             self.state = replace(self.state, turns=(*self.state.turns, turn))
         if number in self.exchanges:
-            self._lookups.answered(job)
+            self.lookups.answered(job)
         self._last = (job, turn is not None) if number in self.exchanges else None
         self._job = self.running = None
         self._pump()
@@ -322,7 +323,7 @@ class ChatSession:
         job = AskJob(exchange.number, ask, self.state.settings, self._log, self._start.force, self._retry_of)
         self._retry_of = None
         self.running, self._job = exchange, job
-        self._lookups.stop()
+        self.lookups.stop()
         self._worker.ask(job)
 
     def _open(self, settings: Settings) -> None:
@@ -331,7 +332,7 @@ class ChatSession:
 
     def _leave(self) -> None:
         self.stop()
-        self._lookups.forget()
+        self.lookups.forget()
         self._waiting.clear()
         self.exchanges.clear()
         self.running = None

@@ -268,7 +268,7 @@ def _heard(exchange: Exchange) -> Iterator[str]:
     window = exchange.window
     yield f"heard {len(exchange.comments)} of {len(exchange.voices)}"
     if window is not None and window.positions:
-        yield agreement(window)
+        yield agreement(window).removesuffix(".")
         if missing := len(left_out(window)):
             yield f"the answer leaves out {many(missing, 'position')}"
     elif window is not None:  # which a note says

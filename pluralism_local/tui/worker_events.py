@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """A model is being opened; `text` says how far."""
+    """Something is being got ready or looked for; `text` says how far, and nothing once it is ready."""
 
     text: str
 

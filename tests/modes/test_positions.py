@@ -366,9 +366,17 @@ def test_many_questions_get_what_each_gets_alone(tmp_path: Path, prompts: Any) -
 def test_the_same_positions_are_found_when_the_answer_is_long_there(tmp_path: Path) -> None:
     first = result(tmp_path, Words(), prompts="paper")
     words, comments = Words(), {comment.community: comment.text for comment in first.comments}
+    told: list[str] = []
     ask = Ask("Should phones be banned?", "overton", THREE)
     with ScriptedEngine(script(tmp_path, replies=replies()), capabilities=BOUNDED) as engine:
-        later = find_positions(ask, {**comments, "silent": " "}, first.answer, llm=engine, entailment=words)
+        later = find_positions(
+            ask,
+            {**comments, "silent": " "},
+            first.answer,
+            llm=engine,
+            entailment=words,
+            progress=lambda progress: told.append(progress.line),
+        )
         stopped = find_positions(
             ask, comments, first.answer, llm=engine, entailment=words, should_stop=lambda: True
         )
@@ -378,4 +386,5 @@ def test_the_same_positions_are_found_when_the_answer_is_long_there(tmp_path: Pa
             find_positions(replace(ask, mode="vanilla"), comments, first.answer, llm=engine, entailment=words)
     assert first.window is not None and later.window == first.window
     assert later.complete and later.answer == first.answer and "positions" in later.seconds
+    assert told[0] == "positions: looking for claims …" and told[-1].endswith(" comparisons")
     assert not stopped.complete and stopped.window is None

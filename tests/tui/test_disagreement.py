@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 from textual.content import Content
 
+from pluralism_local.conversation import looking
+from pluralism_local.conversation.trace import Sources
 from pluralism_local.display.voices import ON_DARK, looks
 from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.engine.scripted import ScriptedEngine
@@ -121,12 +124,14 @@ def test_a_prompt_stops_the_search_which_can_be_begun_again(tmp_path: Path) -> N
         async with running(app) as pilot:
             first = await ask(pilot, app, QUESTION)
             await until(pilot, lambda: first.search == "running" and "looking for" in screen(app))
+            await until(pilot, lambda: "positions: looking for claims …" in screen(app))
             await write(pilot, "And in universities?")
             await until(pilot, lambda: first.search == "stopped")
             second = list(app.session.exchanges.values())[-1]
             await until(pilot, lambda: second.status == "done" and second.search == "running")
             await pilot.press("escape")
             await until(pilot, lambda: second.search == "stopped")
+            assert app.session.loading == ""
             assert first.window is None and not first.warnings
             assert app.is_running and len(app.session.state.turns) == 2
 
@@ -191,6 +196,32 @@ def test_the_sources_are_there_by_words_and_say_so_where_there_is_no_scorer(tmp_
             await until(pilot, lambda: isinstance(app.screen, TraceView))
             assert "(words in common)" in screen(app)
             await until(pilot, lambda: exchange.sources is not None)
+            await until(pilot, lambda: "there is no scorer of entailment here" in screen(app))
+
+    play(scene())
+
+
+def test_who_said_this_takes_the_place_of_a_search_and_says_that_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = threading.Event()
+
+    def sources(*_: object, **__: object) -> Sources:
+        read.wait(60)
+        return Sources("words", ())
+
+    monkeypatch.setattr(looking, "sources", sources)
+
+    async def scene() -> None:
+        app = chat(engine=script(tmp_path, SAID, [BAN, FREE], Slow))
+        async with running(app, (120, 40)) as pilot:
+            exchange = await ask(pilot, app, QUESTION)
+            await until(pilot, lambda: exchange.search == "running")
+            await pilot.press("f6")
+            await until(pilot, lambda: exchange.search == "stopped")
+            await pilot.pause()
+            assert "is reading …" in screen(app)
+            read.set()
             await until(pilot, lambda: "there is no scorer of entailment here" in screen(app))
 
     play(scene())

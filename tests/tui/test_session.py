@@ -13,12 +13,14 @@ from pluralism_local import config
 from pluralism_local.communities import Card, Community, Library, Pool, ad_hoc_pool
 from pluralism_local.conversation.engines import Engines
 from pluralism_local.conversation.history_log import ConversationLog
+from pluralism_local.conversation.trace import Sources
 from pluralism_local.engine.base import Capabilities
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.history import Conversation, History, asked_with, default_path, weighed
 from pluralism_local.mode_specs import ModeName
 from pluralism_local.modes import Ask
-from pluralism_local.results import AnswerDelta, Result, Turn
+from pluralism_local.results import AnswerDelta, Comment, Result, Turn
+from pluralism_local.tui.exchange import Exchange
 from pluralism_local.tui.jobs import AskJob, Lookup
 from pluralism_local.tui.session import ChatSession
 from pluralism_local.tui.transcript import welcome
@@ -27,13 +29,14 @@ from pluralism_local.tui.worker_events import (
     Failed,
     Happened,
     Loading,
+    Looked,
     NotReady,
     PoolFound,
     PoolMissing,
     Ready,
     WorkEvent,
 )
-from pluralism_local.types import ModelInfo, Sampling
+from pluralism_local.types import ModelInfo, Sampling, Usage
 from tests.support.chat_driver import start
 
 MODEL = ModelInfo("first", "scripted", context=100)
@@ -300,6 +303,69 @@ def test_what_an_engine_gets_ready_amid_an_answer_is_not_said_for_ever(over: Wor
     assert session.loading == "trying the adapters …"
     session.take(over)
     assert session.loading == ""
+
+
+def answer(session: ChatSession, exchange: Exchange) -> None:
+    """It is answered from all comments, one of which says something."""
+    comment = Comment("aa", "Yes.", "stop", Usage(4, 0, 2), 1.0)
+    session.take(
+        Happened(
+            exchange.number,
+            replace(result(exchange.prompt, "Some say yes."), mode="overton", comments=(comment,)),
+        )
+    )
+
+
+def looked_for(worker: Notes) -> list[tuple[int, str, bool]]:
+    """Exchange, what, and whether it was stopped."""
+    return [(lookup.number, lookup.kind, lookup.stop.is_set()) for lookup in worker.looked]
+
+
+def test_a_search_that_nobody_asked_for_waits_for_what_the_user_looks_for() -> None:
+    session, worker = begun(mode="overton", chat_positions="always")
+    first = session.submit("one")
+    answer(session, first)
+    session.take(Looked(1, None))
+    second = session.submit("two")
+    assert session.look(first, "sources")  # while the second is answered
+    answer(session, second)
+    assert looked_for(worker) == [(1, "positions", False), (1, "sources", False), (2, "positions", False)]
+    assert session.lookups.runs(1, "sources") and second.search == "running"
+    session.take(Looked(1, Sources("words", ())))
+    assert first.sources is not None and second.search == "running"
+    assert session.look(first, "positions")  # what nobody asked for gives way
+    assert looked_for(worker)[-2:] == [(2, "positions", True), (1, "positions", False)]
+
+
+def test_nothing_is_looked_for_while_another_model_is_opened() -> None:
+    """Or the one before would be opened again for it."""
+    session, worker = begun(mode="overton", chat_positions="always")
+    exchange = session.submit("one")
+    session.use_model("second")
+    answer(session, exchange)
+    assert worker.looked == [] and exchange.search == "none"
+    assert not session.look(exchange, "positions")
+    session.take(Ready(session.state.settings.model_copy(update={"model": "second"}), MODEL))
+    assert session.look(exchange, "positions")
+    assert worker.looked[0].settings.model == "second"
+
+
+def test_a_search_that_failed_has_not_found_that_there_are_no_positions() -> None:
+    session, _ = begun(mode="overton", chat_positions="always")
+    exchange = session.submit("one")
+    answer(session, exchange)
+    session.take(Looked(1, None, message="The remote model could not be reached."))
+    assert exchange.search == "stopped" and exchange.warnings == ("The remote model could not be reached.",)
+
+
+def test_what_was_got_ready_for_a_search_is_not_said_until_its_end() -> None:
+    session, _ = begun()
+    session.take(Loading("loading the scorer …"))
+    session.take(Loading(""))
+    assert session.loading == ""
+    session.use_model("second")
+    session.take(Loading(""))
+    assert session.loading == "opening second …"
 
 
 def test_news_of_an_answer_do_not_hide_that_another_model_is_opened() -> None:
