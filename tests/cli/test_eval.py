@@ -93,6 +93,7 @@ def test_a_run_from_begin_to_export(run: Run, tmp_path: Path, own_home: Path) ->
     folder = own_home / "data" / "eval" / name
     assert json.loads((folder / "results.json").read_text()) == record
     assert run("eval", "show", name, "--json").json() == record
+    assert "; lower is better: js_distance" in run("eval", "show", name).out
     before = (folder / "samples.jsonl").read_bytes()
     again = run("eval", "run", "--task", GLOBAL, "--data", file, "--limit", "10", "--json")
     assert again.json() == record and (folder / "samples.jsonl").read_bytes() == before

@@ -22,11 +22,7 @@ def methods_table(
     everything: bool = False,
 ) -> str:
     """A row per method, a column per figure; figures and `bases` as in results.json."""
-    from pluralism_local.evaluation.tasks import TASKS
-
-    first = TASKS[task].columns if task in TASKS else ()
-    names = list(dict.fromkeys(name for row in methods.values() for name in row if name != "counts"))
-    columns = names if everything else [name for name in first if name in names] or names
+    columns = _columns(task, methods, everything=everything)
     also = {
         key: title
         for key, title in _ALSO.items()
@@ -40,6 +36,26 @@ def methods_table(
             cells[0] = NO_SCORE
         rows.append([method, *cells, *(_share(basis.get(key)) for key in also)])
     return table(rows, ["method", *columns, *also.values()])
+
+
+def reading(task: str, methods: Mapping[str, Mapping[str, Any]], *, everything: bool = False) -> str:
+    """How the figures of `methods_table` are read: what their intervals are over, and which way is better."""
+    from pluralism_local.evaluation.report.measures import measure
+    from pluralism_local.evaluation.tasks import TASKS
+
+    clusters = TASKS[task].clusters if task in TASKS else "questions or situations"
+    columns = _columns(task, methods, everything=everything)
+    ways = {way: [name for name in columns if measure(name).better == way] for way in ("higher", "lower")}
+    better = "".join(f"; {way} is better: {', '.join(names)}" for way, names in ways.items() if names)
+    return f"95 % intervals over {clusters}{better}."
+
+
+def _columns(task: str, methods: Mapping[str, Mapping[str, Any]], *, everything: bool) -> list[str]:
+    from pluralism_local.evaluation.tasks import TASKS
+
+    first = TASKS[task].columns if task in TASKS else ()
+    names = list(dict.fromkeys(name for row in methods.values() for name in row if name != "counts"))
+    return names if everything else [name for name in first if name in names] or names
 
 
 def _share(value: float | None) -> str:
