@@ -55,11 +55,15 @@ def failure_in(record: Mapping[str, Any]) -> Failure | None:
 
 
 class Asker:
-    """An engine, asked in batches."""
+    """An engine, asked in batches.
 
-    def __init__(self, engine: LanguageModel) -> None:
+    Args:
+        has_answered: whether it did before, in what is now gone on with.
+    """
+
+    def __init__(self, engine: LanguageModel, *, has_answered: bool = False) -> None:
         self._engine = engine
-        self._has_answered = False
+        self._has_answered = has_answered
 
     def texts(self, requests: Sequence[Request]) -> list[Completion | Failure]:
         """A completion or a failure per request, in order.

@@ -101,6 +101,7 @@ class BatchDriver:
         positions: how the comments' positions are looked for; None for not at all.
         entailment: the scorer that this needs.
         sides: as of a `Case`.
+        has_answered: whether the LLM did before, see `Asker`.
 
     Raises:
         Unsupported: the task needs probabilities, and the LLM gives none.
@@ -117,6 +118,7 @@ class BatchDriver:
         positions: PositionPlan | None = None,
         entailment: Entailment | None = None,
         sides: bool = False,
+        has_answered: bool = False,
     ) -> None:
         self._positions, self._entailment, self._sides = positions, entailment, sides
         self._probabilities = llm.capabilities.distribution
@@ -128,7 +130,7 @@ class BatchDriver:
             )
             if task.answers == "distribution":
                 raise self._no_probabilities
-        self._task, self._llm, self._asker = task, llm, Asker(llm)
+        self._task, self._llm, self._asker = task, llm, Asker(llm, has_answered=has_answered)
         self._comments, self._comment, self._answer = comments, comment, answer
         self._orders: Orders = orders
 

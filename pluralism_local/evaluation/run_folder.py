@@ -18,9 +18,9 @@ from typing import Any, Self
 
 from pluralism_local.errors import InvalidInput, NotFound, Refused
 from pluralism_local.evaluation.identity import read_run
-from pluralism_local.evaluation.runner import Results, read_results
+from pluralism_local.evaluation.runner import Results, has_answers, read_results
 from pluralism_local.evaluation.sample_file import read_samples
-from pluralism_local.evaluation.samples import Prediction, Sample
+from pluralism_local.evaluation.samples import Sample
 from pluralism_local.evaluation.summary import RunSummary
 from pluralism_local.evaluation.tasks import Task, find_task
 from pluralism_local.files import digest, write_atomic
@@ -125,8 +125,7 @@ class RunFolder:
     @property
     def has_answers(self) -> bool:
         """Whether any sample was answered by now; raises as `results`."""
-        answers = [answer for by_sample in self.results().values() for answer in by_sample.values()]
-        return any(isinstance(answer, Prediction) for answer in answers)
+        return has_answers(self.results())
 
     def read_samples(self) -> tuple[Task, list[Sample]]:
         """The run's task and samples, read again.

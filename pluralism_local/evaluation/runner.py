@@ -114,9 +114,17 @@ def run(
         Journal(comments_file(folder, setup.communities.info)) as comments,
     ):
         store = _comments(setup, comments, shared, retry=retry)
-        driver = BatchDriver(setup.task, setup.llm, store, setup.comment, setup.answer, setup.orders)
         check_records(StoredAnswer, journal.records, journal.path)
         before = results(journal.records)
+        driver = BatchDriver(
+            setup.task,
+            setup.llm,
+            store,
+            setup.comment,
+            setup.answer,
+            setup.orders,
+            has_answered=has_answers(before),
+        )
         todo = {name: _todo(setup.samples, before.get(name, {}), retry=retry) for name in ordered}
         now = _standing(setup.samples, before, todo)
         progress(now)
@@ -193,6 +201,12 @@ def results(records: Sequence[Mapping[str, Any]]) -> Results:
     return by_method
 
 
+def has_answers(results: Results) -> bool:
+    """Whether any sample was answered."""
+    answers = [answer for by_sample in results.values() for answer in by_sample.values()]
+    return any(isinstance(answer, Prediction) for answer in answers)
+
+
 @contextmanager
 def _keeping_replies(setup: RunSetup, folder: Path) -> Iterator[RunSetup]:
     """The setup, with replies kept of the engines that are asked over a connection."""
@@ -218,7 +232,7 @@ def _comments(
         setup.task,
         setup.comment,
         setup.template,
-        Asker(setup.communities),
+        Asker(setup.communities, has_answered=any(failure_in(record) is None for record in journal.records)),
         beside=kept_beside(journal.path, StoredComment),
         shared=shared,
         again=retry,

@@ -37,6 +37,4 @@ def test_a_table_says_which_way_its_own_metrics_are_better(
 def test_every_metric_is_read_where_every_metric_is_shown() -> None:
     figures = {"ours": {"js_distance": {"value": 0.1}, "macro_f1": {"value": 0.9}}}
     assert "macro_f1" not in reading("distributional-globalopinionqa", figures)
-    assert "higher is better: macro_f1" in reading(
-        "distributional-globalopinionqa", figures, everything=True
-    )
+    assert "higher is better: macro_f1" in reading("distributional-globalopinionqa", figures, everything=True)

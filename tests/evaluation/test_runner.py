@@ -14,7 +14,7 @@ import pytest
 from pluralism_local.communities import Pool
 from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.engine.scripted import EVERYTHING, ScriptedEngine
-from pluralism_local.errors import EngineFailure, InvalidInput, RemoteFailure, Unsupported
+from pluralism_local.errors import EngineFailure, InvalidInput, RemoteFailure, RequestRefused, Unsupported
 from pluralism_local.evaluation import metrics
 from pluralism_local.evaluation.batch_calls import PATIENCE, Failure
 from pluralism_local.evaluation.coverage import Coverage
@@ -299,6 +299,21 @@ def test_one_failure_takes_no_other_sample_with_it(tmp_path: Path) -> None:
     assert not any(isinstance(one, Failure) for found in mended.values() for one in found.values())
     good = [sample.id for sample in given.samples if sample.id != bad]
     assert all(mended["ours"][id] == results["ours"][id] for id in good)
+
+
+@pytest.mark.parametrize("method", ["ours", "vanilla"])  # refused as comments, and as the LLM's answer
+def test_a_refused_sample_that_is_asked_for_alone_ends_no_run_that_has_answers(
+    method: str, tmp_path: Path
+) -> None:
+    engine = Fragile("thing 7?", RequestRefused("Against our rules."))
+    given = setup("distributional-globalopinionqa", tmp_path, 20, engine=engine)
+    assert run(given, tmp_path / "run", [method])
+    first = read_results(tmp_path / "run")[0]
+    assert run(given, tmp_path / "run", [method], retry=True)
+    assert read_results(tmp_path / "run")[0] == first
+    assert sum(isinstance(one, Failure) for one in first[method].values()) == 1
+    with pytest.raises(RequestRefused):  # where nothing was answered, the server takes nothing
+        run(replace(given, samples=given.samples[7:8]), tmp_path / "other" / "run", [method])
 
 
 def test_a_server_that_is_down_ends_the_run_and_loses_nothing(tmp_path: Path) -> None:
