@@ -10,7 +10,8 @@ class TextStream:
     """Collects bytes and gives out text as soon as it is certain.
 
     A character split over tokens waits for its last byte; the beginning of a stop text waits until it is clear
-    whether the stop text comes. Invalid bytes become U+FFFD.
+    whether the stop text comes. Invalid bytes become U+FFFD,
+    and so does NUL, which no file of answers and no terminal takes.
 
     The stop text that is complete first ends the text where it begins; of several complete at once, the longest.
     So neither the text nor where it ends depends on how the bytes come in.
@@ -45,6 +46,7 @@ class TextStream:
             keep = 0 if last else self._possible_stop(text)
             cut = len(text) - keep
             self._held, out = text[cut:], text[:cut]
+        out = out.replace("\0", "\ufffd")
         self.text += out
         return out
 

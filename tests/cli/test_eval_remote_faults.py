@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -305,6 +306,22 @@ def test_an_answer_of_nothing(
     assert [(one.get("output"), one.get("error", {}).get("code")) for one in odd] == [
         ("", None) if task == TEXTS else (None, "unsupported")
     ]
+
+
+@pytest.mark.parametrize(("odd", "is_refusal"), [("\0", False), ("\0", True), ("\ud800", True)])
+def test_what_no_file_takes_is_replaced(
+    odd: str, is_refusal: bool, run: Run, server: Server, tmp_path: Path
+) -> None:
+    """A server that says NUL, or in a refusal half of a character: the run is read, shown and gone on with."""
+    spoken = body(sse(chunk(f"one{odd}two"), chunk(finish="stop"), "[DONE]"), "text/event-stream")
+    act = refusal(400, f"one{odd}two") if is_refusal else lambda said: spoken
+    first = PLACES[TEXTS, "answers"]
+    server.reply = Faulty(server, Fault("odd", act), first, first + 2)
+    ran = begin(run, folder := tmp_path / "RUN", TEXTS)
+    assert ran.code == (6 if is_refusal else 0), ran.err
+    server.reply = Faulty(server)
+    assert run("eval", "resume", str(folder), "--json").code == ran.code
+    assert re.search("one[?\ufffd]two", (folder / "samples.jsonl").read_text())
 
 
 def test_a_text_without_end_is_cut_and_told(run: Run, server: Server, tmp_path: Path) -> None:

@@ -37,10 +37,12 @@ def until_stop(text: str, stops: Sequence[str]) -> str:
 
 
 @given(st.text(), cut_lists)
-def test_any_cut_of_any_text_gives_the_text(text: str, cuts: list[int]) -> None:
+@example("a\0b", [1, 2])
+def test_any_cut_of_any_text_gives_the_text_without_nul(text: str, cuts: list[int]) -> None:
     stream = TextStream()
-    assert "".join(read(stream, pieces(text.encode(), cuts))) == text
-    assert (stream.text, stream.stopped) == (text, False)
+    expected = text.replace("\0", "\ufffd")
+    assert "".join(read(stream, pieces(text.encode(), cuts))) == expected
+    assert (stream.text, stream.stopped) == (expected, False)
 
 
 @given(st.binary(), cut_lists)
@@ -50,7 +52,9 @@ def test_any_cut_of_any_text_gives_the_text(text: str, cuts: list[int]) -> None:
 @example(b"\xc3(", [1])
 def test_invalid_bytes_become_replacement_characters_however_cut(data: bytes, cuts: list[int]) -> None:
     stream = TextStream()
-    assert "".join(read(stream, pieces(data, cuts))) == data.decode("utf-8", "replace")
+    assert "".join(read(stream, pieces(data, cuts))) == data.decode("utf-8", "replace").replace(
+        "\0", "\ufffd"
+    )
 
 
 def test_a_character_comes_with_its_last_byte() -> None:
