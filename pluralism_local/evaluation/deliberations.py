@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,9 @@ FEWEST_WORDS, MOST_WORDS = 4, 30
 """Of a statement that can be a viewpoint: shorter ones say nothing alone, longer ones several things."""
 
 _OPINIONS = "Ask Opinion"
+_COUNTED = re.compile(r"\(\d+\)\s*$")
+"""Ends the name of a column of shares: how many participants they are of."""
+
 _FORM = "It is the *_aggregate.csv of a collective dialogue, as Remesh exports it."
 
 
@@ -53,7 +57,7 @@ def read_deliberation(path: Path) -> dict[str, list[Statement]]:
             head = line
         elif head and len(line) == len(head):
             row = dict(zip(head, line, strict=True))
-            agreement = _share(line[_everybody(head)]) if row.get("Question Type") == _OPINIONS else None
+            agreement = _agreement(row) if row.get("Question Type") == _OPINIONS else None
             if agreement is not None and "Question" in row and "Responses" in row:
                 text = " ".join(row["Responses"].split())
                 by_question.setdefault(row["Question"].strip(), []).append(Statement(text, agreement))
@@ -82,9 +86,14 @@ def window_rows(
         ranked = sorted(distinct.values(), key=lambda statement: -statement.agreement)
         chosen = ranked if len(ranked) <= most else [ranked[place] for place in _evenly(len(ranked), most)]
         viewpoints = [
-            {"text": it.text, "weight": it.agreement, "reasonable": it.agreement >= support} for it in chosen
+            {
+                "text": statement.text,
+                "weight": statement.agreement,
+                "reasonable": statement.agreement >= support,
+            }
+            for statement in chosen
         ]
-        if any(it["reasonable"] and it["weight"] for it in viewpoints):
+        if any(viewpoint["reasonable"] and viewpoint["weight"] for viewpoint in viewpoints):
             rows.append({"question": question, "viewpoints": viewpoints})
     return rows
 
@@ -94,9 +103,9 @@ def _evenly(count: int, most: int) -> list[int]:
     return [0] if most == 1 else [round(place * (count - 1) / (most - 1)) for place in range(most)]
 
 
-def _everybody(head: Sequence[str]) -> int:
-    """The first column that counts participants, as in "All(310)": everybody that was asked."""
-    return next((place for place, name in enumerate(head) if name.rstrip().endswith(")")), -1)
+def _agreement(row: Mapping[str, str]) -> float | None:
+    """In the first column that counts participants, as in "All(310)": everybody that was asked. None for no share."""
+    return next((_share(text) for name, text in row.items() if _COUNTED.search(name)), None)
 
 
 def _share(text: str) -> float | None:

@@ -24,7 +24,7 @@ decide, please.","Neutral","40%","50%"
 "2","Ask Opinion","Ban phones?","","Pupils with phones must be expelled.","Negative","5%","50%"
 "2","Ask Opinion","Ban phones?","","Nobody counted these votes yet.","Negative","","50%"
 
-"Question ID","Question Type","Question","Star","Responses","Sentiment","Branch A (9)","O1: Male (5)"
+"Question ID","Question Type","Question","Star","Responses","Sentiment (en)","Branch A (9)","O1: Male (5)"
 "3","Ask Opinion","Why so?","","They distract all of us.","Negative","70%","50%"
 "4","Ask Experience","When?","","Last year in my school.","Negative","70%","50%"
 """
@@ -58,7 +58,14 @@ def test_windows_are_made_of_short_statements_each_once() -> None:
     assert window_rows({"Why?": statements[:3]}, most=3, support=0.5) == []
 
 
-@pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"\xff\xfe\x00", EXPORT[:260].encode()])
+WITHOUT_COUNTS = b"""Question ID,Question Type,Question,Responses,Score
+2,Ask Opinion,Ban phones?,Ban them in every class.,62
+"""
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"a,b\n1,2\n", b"\xff\xfe\x00", EXPORT[:260].encode(), WITHOUT_COUNTS]
+)
 def test_other_files_are_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_bytes(content)
