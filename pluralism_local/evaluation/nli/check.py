@@ -17,8 +17,6 @@ from pluralism_local.evaluation.nli.base import LABELS, NliScorer, parts
 from pluralism_local.evaluation.nli.data import LabelledPair
 from pluralism_local.proportions import interval
 
-"""The normal distribution's 97.5 % point."""
-
 REPORTED = 256
 """Pairs between two reports of progress."""
 

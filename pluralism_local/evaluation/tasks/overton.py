@@ -25,6 +25,21 @@ class TextTask(Task):
     answers = "text"
     mode = "overton"
 
+    def _sample(
+        self, id: str, row: Mapping[str, Any], where: Where, *, question: str, cluster: str
+    ) -> Sample:
+        """A row that asks for a text: nothing to choose from."""
+        return Sample(
+            id=id,
+            row=where.row,
+            cluster=cluster,
+            question=question,
+            options=(),
+            gold=(),
+            attribute=None,
+            data=row,
+        )
+
     def comment(self, sample: Sample) -> Wording:
         return word(QUESTION, question=sample.question)
 
@@ -42,17 +57,9 @@ class _ValueKaleidoscope(TextTask):
         values, explanations = texts(row, "vrd", where), texts(row, "explanation", where)
         if len(values) != len(explanations):
             raise where.fault("explanation", f"has {len(explanations)} texts for {len(values)} values")
-        return Sample(
-            # overton-judge compares what overton-nli produced: one id for both
-            id=content_id("overton", situation, values, explanations, question, row.get("id")),
-            row=where.row,
-            cluster=situation,
-            question=question,
-            options=(),
-            gold=(),
-            attribute=None,
-            data=row,
-        )
+        # overton-judge compares what overton-nli produced: one id for both
+        id = content_id("overton", situation, values, explanations, question, row.get("id"))
+        return self._sample(id, row, where, question=question, cluster=situation)
 
     def viewpoints(self, sample: Sample) -> tuple[Viewpoint, ...]:
         return tuple(Viewpoint(explanation) for explanation in sample.data["explanation"])

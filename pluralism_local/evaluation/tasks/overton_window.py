@@ -36,27 +36,14 @@ class OvertonWindow(TextTask):
     about = "your own questions with viewpoints: how much of the Overton window a response states"
     headline = ("overton_score", "weighted_overton_score", "precision")
     also = ("whole_window", "unreasonable", "unreasonable_share")
-    clusters = "questions"
     windows = True
 
     def sample(self, row: Mapping[str, Any], where: Where) -> Sample:
-        asked = "prompt" if "draws" in row and "question" not in row else "question"
-        question, viewpoints = text(row, asked, where), read_viewpoints(row, where)
-        return Sample(
-            id=content_id(
-                self.name,
-                question,
-                [[each.text, each.weight, each.reasonable] for each in viewpoints],
-                row.get("id"),
-            ),
-            row=where.row,
-            cluster=question,
-            question=question,
-            options=(),
-            gold=(),
-            attribute=None,
-            data=row,
-        )
+        field = "prompt" if "draws" in row and "question" not in row else "question"
+        question, viewpoints = text(row, field, where), read_viewpoints(row, where)
+        content = [[each.text, each.weight, each.reasonable] for each in viewpoints]
+        id = content_id(self.name, question, content, row.get("id"))
+        return self._sample(id, row, where, question=question, cluster=question)
 
     def viewpoints(self, sample: Sample) -> tuple[Viewpoint, ...]:
         return read_viewpoints(sample.data, Where("", sample.row))
@@ -94,10 +81,10 @@ def read_viewpoints(row: Mapping[str, Any], where: Where) -> tuple[Viewpoint, ..
 
 def _drawn(draws: object, where: Where) -> list[dict[str, Any]]:
     """The positions that were drawn for a question, as heavy as their shares."""
-    found = draws_of(draws)
-    if found is None or not found.positions:
+    drawn = draws_of(draws)
+    if drawn is None or not drawn.positions:
         raise where.fault("draws", "has no positions", "Take a result of plocal ask --draws N --json.")
-    return [{"text": position.text, "weight": position.share.p} for position in found.positions]
+    return [{"text": position.text, "weight": position.share.p} for position in drawn.positions]
 
 
 def _viewpoint(item: object, place: int, where: Where) -> Viewpoint:
