@@ -83,7 +83,7 @@ _WEAKLY = (
 _UNITS = ("hour|hourly", "day|daily", "week|weekly", "month|monthly", "year|yearly|annually")
 _SELDOM, _NEVER = r"\bseldom|\brarely|\bhardly ever|\bless often", r"\bnever\b"
 _OFTEN_IN_IT = r"\bseveral|\bmore than|\bfew times|\btimes\b|\btwice|\bor two"
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_NUMBER = re.compile(r"\d+(?:,\d+)*(?:\.\d+)?")
 _WORDS_FOR_NUMBERS = {
     "none": "0",
     "never": "0",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pluralism_local.modes.scales import is_scale
 
@@ -30,6 +32,8 @@ Never|Once|Twice|3 or more
 More than once a week|Once a week|Once or twice a month|A few times a year|Seldom|Never
 Daily|Weekly|Monthly|Never
 Very liberal|Liberal|Moderate|Conservative|Very conservative
+12.05.2020|13.05.2020|14.05.2020
+Release 1.9.1|Release 1.9.2|Release 2
 """.strip()
 OTHERS = """
 Yes|No
@@ -43,6 +47,8 @@ Very big problem|Not a problem at all|Moderately big problem|Small problem
 Men are better|Women are better|No difference
 Route 66|Plan 9|Area 51
 Ban them|Allow them at lunch|Allow them always
+31.12.2020|1.1.2021|15.12.2020
+10.0.0.1|192.168.0.1|127.0.0.1
 Christianity|Islam|Judaism|Hinduism|None (VOL)
 """.strip()
 
@@ -56,3 +62,8 @@ def test_a_scale_is_known_from_either_end(options: str) -> None:
 @pytest.mark.parametrize("options", OTHERS.splitlines())
 def test_what_has_no_order_is_none(options: str) -> None:
     assert not is_scale(options.split("|"))
+
+
+@given(st.lists(st.text(alphabet="0123456789., -+aé٣²", max_size=20), max_size=5))
+def test_any_figures_are_read(options: list[str]) -> None:
+    assert is_scale(options) in (True, False)
