@@ -205,6 +205,16 @@ def test_without_a_scorer_the_llm_weighs(tmp_path: Path) -> None:
     assert window.positions[0].supporters == ("left", "center")
 
 
+def test_an_answer_without_probability_is_no_support_whatever_the_prior(tmp_path: Path) -> None:
+    never_ready = {"pattern": r"Comment:\s+Claim:", "mass": {"Yes": 0.1, "No": 0.9}}
+    neither_word = {"pattern": f"Comment: {re.escape(COMMENTS['left'])}", "mass": {"Perhaps": 1.0}}
+    parts = {"replies": replies(), "distributions": [never_ready, neither_word, *weighed()[1:]]}
+    window = result(tmp_path, None, script_parts=parts).window
+    assert window is not None and window.method == "llm"
+    assert "center" in window.positions[0].supporters
+    assert {position.stance["left"] for position in window.positions} == {"silent"}
+
+
 def test_an_llm_without_grammars_gets_the_papers_prompt_and_sentences(tmp_path: Path) -> None:
     able = Capabilities(
         adapters=True, distribution="exact", batched=True, counts_tokens=True, grammars="none"

@@ -17,6 +17,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pluralism_local.modes.aggregate import STAND_IN
 from pluralism_local.modes.options import letters
 from pluralism_local.modes.steps import Case, Entail, Step
 from pluralism_local.modes.weighing import weigh
@@ -27,6 +28,7 @@ from pluralism_local.positions.stances import STATED, SUFFICES, Relation, calibr
 from pluralism_local.progress import PositionsProgress
 from pluralism_local.results import StanceMethod
 from pluralism_local.sentences import sentences
+from pluralism_local.types import OptionDistribution
 
 AGREES = ("Yes", "No")
 """What the LLM answers: one token each, so that no option takes a step of its own."""
@@ -45,11 +47,12 @@ class Rows:
 
     Attributes:
         entails: by sentence and claim P of entailment, neutral and contradiction.
-        agrees: by text and claim the LLM's P("Yes"), of the two words; by "" and claim that without a text.
+        agrees: by text and claim the LLM's P("Yes"), of the two words, None where it gave neither any probability; by
+            "" and claim that without a text.
     """
 
     entails: dict[tuple[str, str], Sequence[float]] = field(default_factory=dict)
-    agrees: dict[tuple[str, str], float] = field(default_factory=dict)
+    agrees: dict[tuple[str, str], float | None] = field(default_factory=dict)
 
 
 def relate(
@@ -94,7 +97,7 @@ def find_stated(
     else:
         wordings = [case.wordings.stated(case.question, text, claim) for text, claim in open_pairs]
         distributions = (yield from weigh("positions", wordings, letters(2))) if wordings else []
-        stated = [it.method != "uniform" and it.p[0] >= STATED for it in distributions]
+        stated = [yes is not None and yes >= STATED for yes in map(_first_share, distributions)]
     by_pair = dict(zip(open_pairs, stated, strict=True))
     return [by_pair.get(pair, True) for pair in pairs]
 
@@ -183,14 +186,21 @@ def _by_llm(
     if missing:
         wordings = [case.wordings.stance(case.question, text, claim) for text, claim in missing]
         distributions = yield from weigh("positions", wordings, AGREES)
-        rows.agrees.update(
-            (cell, distribution.p[0]) for cell, distribution in zip(missing, distributions, strict=True)
-        )
-    relations = {
-        (text, claim): calibrated(rows.agrees[text, claim], rows.agrees[_NO_TEXT, claim])
-        for text, claim in spoken
-    }
+        rows.agrees.update(zip(missing, map(_first_share, distributions), strict=True))
+    relations = {pair: _beyond_prior(rows, *pair) for pair in spoken}
     return [(1.0, 0.0) if _is_same(*pair) else relations.get(pair, (0.0, 0.0)) for pair in pairs]
+
+
+def _first_share(distribution: OptionDistribution) -> float | None:
+    """The first option's share; None where no option had any probability, and even shares stand in for an answer."""
+    return None if distribution.method == STAND_IN else distribution.p[0]
+
+
+def _beyond_prior(rows: Rows, text: str, claim: str) -> Relation:
+    """What the text adds to the LLM's answer without one: nothing where the LLM gave neither word any probability."""
+    prior, yes = rows.agrees[_NO_TEXT, claim], rows.agrees[text, claim]
+    prior = 0.5 if prior is None else prior
+    return calibrated(prior if yes is None else yes, prior)
 
 
 def _is_same(text: str, claim: str) -> bool:
