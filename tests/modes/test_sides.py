@@ -18,11 +18,12 @@ from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.evaluation.questions import QuestionBatch
 from pluralism_local.evaluation.voices import balanced, read_questions
 from pluralism_local.evaluation.voices.texts import repeats
+from pluralism_local.mode_specs import PromptChoice
 from pluralism_local.modes import Ask, run
 from pluralism_local.modes.sides import REMARK, VIEWS, YES_OR_NO, Side, sides_of
 from pluralism_local.results import AnswerDelta, Result
 from pluralism_local.types import Sampling
-from tests.support.mode_asks import last, pool
+from tests.support.mode_asks import after, last, pool
 
 TWO = pool(("left", 0.5), ("right", 0.5))
 SHORT = Sampling(temperature=1, top_p=0.9, max_tokens=12)
@@ -104,6 +105,18 @@ def test_it_is_asked_as_published_where_that_is_wanted(starter: LlamaEngine) -> 
     published = replace(ask_of("Is tipping fair?"), prompts="paper", answer=Sampling(max_tokens=8))
     result = last(run(published, llm=starter, communities=starter))
     assert "overton.synthesis@1" in result.prompts and REMARK not in result.warnings
+
+
+@pytest.mark.parametrize(
+    ("tokens", "prompts", "least", "most"),
+    [(600, "auto", 600, 600), (5000, "auto", 600, 1000), (600, "paper", 32, 400)],
+)
+def test_comments_that_the_starter_does_not_sum_up_need_not_fit_together(
+    starter: LlamaEngine, tokens: int, prompts: PromptChoice, least: int, most: int
+) -> None:
+    ask = replace(ask_of("Is tipping fair?"), comment=replace(SHORT, max_tokens=tokens), prompts=prompts)
+    result = last(run(ask, llm=starter, communities=starter, should_stop=after(0)))
+    assert least <= result.comment_sampling.max_tokens <= most
 
 
 def test_a_batch_gives_what_each_question_gets_alone(starter: LlamaEngine) -> None:

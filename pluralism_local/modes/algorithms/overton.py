@@ -85,7 +85,10 @@ def with_positions(case: Case[Q], comments: Mapping[str, str], answered: Answere
 def _rooms(case: Case[Q]) -> tuple[Room, ...]:
     """Prompts that comments go into."""
     wordings, question, count = case.wordings, case.question, len(case.voices)
-    rooms = [Room(wordings.synthesis(question, [""] * count), count, case.room)]
+    if case.sides:  # which the LLM writes without comments: a voice's own context must hold its one
+        rooms = [Room(wordings.comment(question), 1, 0, "communities")]
+    else:
+        rooms = [Room(wordings.synthesis(question, [""] * count), count, case.room)]
     plan = case.positions
     if plan is not None and plan.window and plan.finder == "llm":
         empty = {voice.id: "" for voice in case.voices}
