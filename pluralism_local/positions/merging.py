@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from pluralism_local.content_words import content_words
 from pluralism_local.sentences import sentences
@@ -52,8 +53,14 @@ def overlap(a: str, b: str) -> float:
     return 0.0 if _denials(a) % 2 != _denials(b) % 2 else _overlap(a, b)
 
 
+@lru_cache(maxsize=1024)
+def _words(text: str) -> frozenset[str]:
+    """Its content words; kept, since every text is compared with many."""
+    return frozenset(content_words(text))
+
+
 def _overlap(a: str, b: str) -> float:
-    words, others = set(content_words(a)), set(content_words(b))
+    words, others = _words(a), _words(b)
     return len(words & others) / len(words | others) if words | others else 0.0
 
 
@@ -73,9 +80,9 @@ def deny_each_other(a: str, b: str) -> bool:
 
 def says_in_words(text: str, claim: str) -> bool:
     """Whether one sentence of a text has nearly all content words of a claim, and denies as much or as little."""
-    words = set(content_words(claim))
+    words = _words(claim)
     return any(
-        len(words & set(content_words(sentence))) >= SAME_WORDS * max(1, len(words))
+        len(words & _words(sentence)) >= SAME_WORDS * max(1, len(words))
         and _denials(sentence) % 2 == _denials(claim) % 2
         for sentence in sentences(text)
     )
@@ -83,5 +90,5 @@ def says_in_words(text: str, claim: str) -> bool:
 
 def share_a_word(a: str, b: str) -> bool:
     """Whether two texts have any content word in common; also where one of them has none, which tells nothing."""
-    words, others = set(content_words(a)), set(content_words(b))
+    words, others = _words(a), _words(b)
     return not words or not others or not words.isdisjoint(others)

@@ -13,8 +13,9 @@ Equal pairs are scored once in an ask: what was scored is kept in `Rows`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Any
 
 from pluralism_local.modes.aggregate import STAND_IN
@@ -108,43 +109,46 @@ def merge(case: Case[Q], claims: Sequence[str], rows: Rows) -> Generator[Step, A
     Without a scorer the words alone decide: to ask the LLM about all pairs of claims takes longer than to assign them
     to the voices.
     """
-    leaders = [claims[group[0]] for group in _grouped(claims, are_same_words)]
+    in_words = clusters(len(claims), lambda a, b: are_same_words(claims[a], claims[b]))
+    leaders = [claims[group[0]] for group in in_words]
     if case.positions is None or not case.positions.scores:
         return leaders
-    forward = [
-        (a, b)
-        for a, claim in enumerate(leaders)
-        for b in range(a + 1, len(leaders))
-        if share_a_word(claim, leaders[b])
-    ]
-    entailed = yield from _entailed(case, leaders, forward, rows)
-    # most claims do not entail a later one: whether that entails them need not be looked into
-    mutual = {(a, b) for b, a in (yield from _entailed(case, leaders, [(b, a) for a, b in entailed], rows))}
-    groups = clusters(len(leaders), lambda a, b: (a, b) in mutual)
+    groups = yield from group_by_claim(case, leaders, leaders, rows)
     return [leaders[group[0]] for group in groups]
 
 
-def _grouped(claims: Sequence[str], agree: Callable[[str, str], bool]) -> list[list[int]]:
-    return clusters(len(claims), lambda a, b: agree(claims[a], claims[b]))
+def group_by_claim(
+    case: Case[Q], texts: Sequence[str], claims: Sequence[str], rows: Rows
+) -> Generator[Step, Any, list[list[int]]]:
+    """Groups of places, as `clusters` has them: the text at each of two places says what the other's claim does.
+
+    By the scorer where there is one, else by the LLM.
+
+    Args:
+        texts, claims: one of both at each place.
+    """
+    method = claims_method(case)
+
+    def saying(places: Sequence[tuple[int, int]]) -> Generator[Step, Any, list[tuple[int, int]]]:
+        """Those of `places` whose first text says what the second claim does."""
+        pairs = [(texts[a], claims[b]) for a, b in places]
+        by_method = _by_llm(case, pairs, rows) if method == "llm" else _by_entailment(pairs, rows)
+        relations = yield from by_method
+        return [
+            place
+            for place, (support, _) in zip(places, relations, strict=True)
+            if support >= SUFFICES[method]
+        ]
+
+    forward = yield from saying(list(combinations(range(len(texts)), 2)))
+    # most texts do not say what a later one claims: whether that says what they claim need not be looked into
+    mutual = {(a, b) for b, a in (yield from saying([(b, a) for a, b in forward]))}
+    return clusters(len(texts), lambda a, b: (a, b) in mutual)
 
 
-def _entailed(
-    case: Case[Q], claims: Sequence[str], places: Sequence[tuple[int, int]], rows: Rows
-) -> Generator[Step, Any, list[tuple[int, int]]]:
-    """Those of `places` whose first claim entails their second."""
-    entailed = yield from find_entailed(case, [(claims[a], claims[b]) for a, b in places], rows)
-    return [place for place, is_entailed in zip(places, entailed, strict=True) if is_entailed]
-
-
-def find_entailed(
-    case: Case[Q], pairs: Sequence[tuple[str, str]], rows: Rows
-) -> Generator[Step, Any, list[bool]]:
-    """Whether the first text of each pair says what the second does: by the scorer where there is one."""
-    scores = case.positions is not None and case.positions.scores
-    method: StanceMethod = "entailment" if scores else "llm"
-    by_method = _by_llm(case, pairs, rows) if method == "llm" else _by_entailment(pairs, rows)
-    relations = yield from by_method
-    return [support >= SUFFICES[method] for support, _ in relations]
+def claims_method(case: Case[Q]) -> StanceMethod:
+    """Who tells which claims say the same: the scorer where there is one."""
+    return "entailment" if case.positions is not None and case.positions.scores else "llm"
 
 
 def premises(text: str) -> list[str]:
@@ -153,9 +157,9 @@ def premises(text: str) -> list[str]:
 
 
 def _by_entailment(pairs: Sequence[tuple[str, str]], rows: Rows) -> Generator[Step, Any, list[Relation]]:
-    split: Callable[[str], list[str]] = {text: premises(text) for text, _ in pairs}.__getitem__
-    cells = dict.fromkeys((premise, claim) for text, claim in pairs for premise in split(text))
-    for premise, claim in cells:
+    premises_of = {text: premises(text) for text in dict.fromkeys(text for text, _ in pairs)}
+    cells = dict.fromkeys((premise, claim) for text, claim in pairs for premise in premises_of[text])
+    for premise, claim in [cell for cell in cells if cell not in rows.entails]:
         if _is_same(premise, claim):
             rows.entails[premise, claim] = _SAME
         elif not share_a_word(premise, claim):
@@ -166,7 +170,7 @@ def _by_entailment(pairs: Sequence[tuple[str, str]], rows: Rows) -> Generator[St
         rows.entails.update(zip(missing, scores, strict=True))
     relations = []
     for text, claim in pairs:
-        rows_of_text = [rows.entails[premise, claim] for premise in split(text)]
+        rows_of_text = [rows.entails[premise, claim] for premise in premises_of[text]]
         relations.append(
             (
                 max((row[0] for row in rows_of_text), default=0.0),

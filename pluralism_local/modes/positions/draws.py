@@ -12,12 +12,11 @@ from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 from pluralism_local.errors import PlocalError
-from pluralism_local.modes.positions.assigner import Rows, find_entailed
+from pluralism_local.modes.positions.assigner import Rows, claims_method, group_by_claim
 from pluralism_local.modes.steps import Case, Draw, Step, Warn
 from pluralism_local.modes.wordings import Q
-from pluralism_local.positions.merging import clusters
-from pluralism_local.positions.shares import DrawnClaim, count, first_claims
-from pluralism_local.results import Draws, StanceMethod
+from pluralism_local.positions.shares import count, first_claims
+from pluralism_local.results import Draws
 from pluralism_local.sentences import sentences
 
 SENTENCES = 2
@@ -38,26 +37,10 @@ def spread(case: Case[Q], first: Mapping[str, str], rows: Rows) -> Generator[Ste
         )
         comments = {voice: (text, *more[voice]) for voice, text in first.items()}
         claims = first_claims(comments)
-        groups = yield from _groups(case, claims, rows)
+        beginnings = [" ".join(sentences(drawn.comment)[:SENTENCES]) for drawn in claims]
+        groups = yield from group_by_claim(case, beginnings, [drawn.claim for drawn in claims], rows)
     except PlocalError as error:
         yield Warn(f"The positions of drawn comments could not be counted: {error.message}")
         return None
     weights = {voice.id: voice.member.weight for voice in case.voices}
-    method: StanceMethod = "entailment" if case.positions.scores else "llm"
-    return count(comments, claims, groups, weights, method)
-
-
-def _groups(case: Case[Q], claims: Sequence[DrawnClaim], rows: Rows) -> Generator[Step, Any, list[list[int]]]:
-    beginnings = [" ".join(sentences(each.comment)[:SENTENCES]) for each in claims]
-
-    def stating(places: Sequence[tuple[int, int]]) -> Generator[Step, Any, list[tuple[int, int]]]:
-        """Those of `places` whose first comment begins with what the second claims."""
-        pairs = [(beginnings[a], claims[b].claim) for a, b in places]
-        entailed = yield from find_entailed(case, pairs, rows)
-        return [place for place, is_entailed in zip(places, entailed, strict=True) if is_entailed]
-
-    every = [(a, b) for a in range(len(claims)) for b in range(a + 1, len(claims))]
-    forward = yield from stating(every)
-    # most comments do not state a later one's claim: whether that states theirs need not be looked into
-    mutual = {(a, b) for b, a in (yield from stating([(b, a) for a, b in forward]))}
-    return clusters(len(claims), lambda a, b: (a, b) in mutual)
+    return count(comments, claims, groups, weights, claims_method(case))
