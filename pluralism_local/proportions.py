@@ -1,10 +1,11 @@
-"""Shares that were counted, and how far chance could move them.
+"""Shares: how they spread, how far apart they are, and how far chance could move those that were counted.
 
     count of n ──interval──> 95 % interval (Wilson's score)
     counts of strata, weights ──weighted──> the weighted share with its interval (Wilson's limits, combined)
+    shares p ──entropy_nats──> how spread they are        p, q ──total_variation──> how far apart they are
 
-Both hold for few trials and for shares near 0 and 1, where the bootstrap has no width. Written here rather than taken
-from scipy.stats, whose import takes longer than most commands; tests compare.
+The intervals hold for few trials and for shares near 0 and 1, where the bootstrap has no width. Written here rather
+than taken from scipy.stats, whose import takes longer than most commands; tests compare.
 """
 
 from __future__ import annotations
@@ -46,3 +47,14 @@ def weighted(counts: Sequence[int], n: Sequence[int], weights: Sequence[float]) 
         *(weight * (high - share) for weight, share, (_, high) in zip(weights, shares, limits, strict=True))
     )
     return p, max(0.0, p - below), min(1.0, p + above)
+
+
+def entropy_nats(p: Sequence[float]) -> float:
+    """−Σ p ln p in nats, in [0, ln n]; 0 ln 0 is 0. NaN if any p is."""
+    return math.fsum(-value * math.log(value) for value in p if value != 0)
+
+
+def total_variation(p: Sequence[float], q: Sequence[float]) -> float:
+    """½ Σ |p − q|, in [0, 1]: the probability that has to be moved to make one of the other. NaN if any of them is."""
+    total = math.fsum(abs(a - b) for a, b in zip(p, q, strict=True)) / 2
+    return 1.0 if total > 1 else total  # rounding may leave the range by an ulp

@@ -1,4 +1,4 @@
-"""Intervals of counted shares, against scipy and by hand."""
+"""Shares and the intervals of those that were counted, against scipy and by hand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from pluralism_local.proportions import interval, weighted
+from pluralism_local.proportions import entropy_nats, interval, total_variation, weighted
 
 trials = st.integers(1, 200).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
@@ -44,3 +44,16 @@ def test_it_covers_the_truth_about_as_often_as_it_says() -> None:
         low <= mean <= high for _, low, high in (weighted(row.tolist(), [n] * 3, weights) for row in drawn)
     ]
     assert 0.93 < np.mean(hits) < 0.995
+
+
+def test_entropy_at_its_ends() -> None:
+    assert entropy_nats([1, 0, 0]) == 0
+    assert entropy_nats([0.25] * 4) == pytest.approx(math.log(4), abs=1e-15)
+    assert math.isnan(entropy_nats([math.nan, 0.5]))
+
+
+def test_total_variation_at_its_ends() -> None:
+    assert total_variation([0.2, 0.8], [0.2, 0.8]) == 0
+    assert total_variation([1, 0, 0], [0, 0.5, 0.5]) == 1
+    assert total_variation([0.5, 0.25, 0.25], [0.25, 0.25, 0.5]) == 0.25
+    assert math.isnan(total_variation([math.nan, 0.5], [0.5, 0.5]))

@@ -13,7 +13,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from pluralism_local.modes.orders import Weighed, order_effect, total_variation
+from pluralism_local.modes.orders import Weighed, order_effect
+from pluralism_local.proportions import entropy_nats, total_variation
 from pluralism_local.results import Aggregate
 from pluralism_local.types import DistributionMethod, OptionDistribution
 
@@ -25,11 +26,6 @@ NO_ESTIMATE = "none of the options had any probability, so there is no estimate"
 
 # from the strongest to the weakest
 _METHODS: tuple[DistributionMethod, ...] = ("exact", "scripted", "top_logprobs", "samples", STAND_IN)
-
-
-def entropy_nats(p: Sequence[float]) -> float:
-    """−Σ p ln p in nats, in [0, ln n]; 0 ln 0 is 0. NaN if any p is."""
-    return math.fsum(-value * math.log(value) for value in p if value != 0)
 
 
 def aggregate(options: tuple[str, ...], parts: Sequence[tuple[str, float, Weighed]]) -> Aggregate:
@@ -149,8 +145,12 @@ def is_led_by_places(aggregate: Aggregate) -> bool:
 
     So it is where the order effect is larger than the distance of p from even shares; both are total variation.
     """
-    even = [1 / len(aggregate.p)] * len(aggregate.p)
-    return aggregate.order_effect is not None and aggregate.order_effect > total_variation(aggregate.p, even)
+    return aggregate.order_effect is not None and aggregate.order_effect > from_even_shares(aggregate.p)
+
+
+def from_even_shares(p: Sequence[float]) -> float:
+    """How far p is from giving every option the same: the total variation distance, in [0, 1)."""
+    return total_variation(p, [1 / len(p)] * len(p))
 
 
 def _drawn(parts: Sequence[OptionDistribution]) -> int | None:

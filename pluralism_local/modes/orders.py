@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 
 from pluralism_local.mode_specs import Orders
 from pluralism_local.modes.scales import is_scale
+from pluralism_local.proportions import total_variation
 from pluralism_local.types import OptionDistribution
 
 MOST_ORDERS = 8
@@ -84,8 +85,3 @@ def order_effect(rows: Sequence[Sequence[float]], mean: Sequence[float]) -> floa
         mean: their mean.
     """
     return math.fsum(total_variation(row, mean) for row in rows) / len(rows)
-
-
-def total_variation(p: Sequence[float], q: Sequence[float]) -> float:
-    """½ Σ |p − q|, in [0, 1]: the probability that has to be moved to make one of the other."""
-    return math.fsum(abs(a - b) for a, b in zip(p, q, strict=True)) / 2

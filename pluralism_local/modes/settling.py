@@ -10,9 +10,8 @@ from contextlib import suppress
 
 from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.errors import ContextOverflow, EngineFailure, RemoteFailure, Unsupported
-from pluralism_local.modes.aggregate import is_led_by_places, is_stand_in, most_probable
+from pluralism_local.modes.aggregate import from_even_shares, is_led_by_places, is_stand_in, most_probable
 from pluralism_local.modes.options import letters
-from pluralism_local.modes.orders import total_variation
 from pluralism_local.modes.result_builder import ResultBuilder
 from pluralism_local.results import LLM_VOICE, Aggregate
 from pluralism_local.types import Request, Sampling, TextDone
@@ -51,11 +50,10 @@ def settle(
             "it would rather say something else."
         )
     if aggregate.order_effect is not None and is_led_by_places(aggregate):
-        even = [1 / len(aggregate.p)] * len(aggregate.p)
         draft.warn(
             f"The places of the options matter more than the options: from one order to another the shares move by "
             f"{100 * aggregate.order_effect:.1f} % on the mean, and their average is "
-            f"{100 * total_variation(aggregate.p, even):.1f} % from even shares."
+            f"{100 * from_even_shares(aggregate.p):.1f} % from even shares."
         )
 
 

@@ -20,7 +20,7 @@ from pluralism_local.display.voices import looks
 from pluralism_local.positions.claims import claim_id, spoken_claims
 from pluralism_local.positions.matrix import flowing, wrapped
 from pluralism_local.positions.summary import METHODS
-from pluralism_local.proportions import interval, weighted
+from pluralism_local.proportions import entropy_nats, interval, weighted
 from pluralism_local.results import DrawnPosition, Draws, Share, StanceMethod
 
 SHOWN = 12
@@ -91,9 +91,7 @@ def count(
         weights=shares_of_pool,
         positions=tuple(positions),
         silent=silent,
-        entropy_nats=-math.fsum(
-            p * math.log(p) for p in (*(position.share.p for position in positions), silence) if p > 0
-        ),
+        entropy_nats=entropy_nats([*(position.share.p for position in positions), silence]),
         unseen=sum(len(group) == 1 for group in groups) / len(claims) if claims else 0.0,
         method=method,
     )

@@ -16,6 +16,7 @@ from pluralism_local.agreement import Agreement
 from pluralism_local.display.figures import finite
 from pluralism_local.errors import InvalidInput
 from pluralism_local.mode_specs import SPECS, ModeName
+from pluralism_local.proportions import entropy_nats
 from pluralism_local.records.deliberation import agreement_of, rounds_of
 from pluralism_local.records.draws import draws_of
 from pluralism_local.records.orders import orders_of
@@ -285,7 +286,7 @@ def _distribution(part: object) -> Aggregate | None:
         _rows(part.get("per_community"), len(options)),
         chances_by_name(part.get("weights")) or {},
         math.nan if outside is None else outside,
-        -math.fsum(x * math.log(x) for x in p if x) if entropy is None else entropy,
+        entropy_nats(p) if entropy is None else entropy,
         cast(DistributionMethod, _text(part.get("method")) or UNKNOWN),
         _bounds(part.get("bounds"), len(options)),
         strings(part.get("stand_ins")),

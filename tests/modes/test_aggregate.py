@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import entropy
 
-from pluralism_local.modes.aggregate import aggregate, entropy_nats, most_probable, single, unanimous
+from pluralism_local.modes.aggregate import aggregate, most_probable, single, unanimous
 from pluralism_local.modes.orders import Weighed
 from pluralism_local.types import DistributionMethod, OptionDistribution
 
@@ -81,12 +81,6 @@ def test_all_agree_only_where_everybody_is_clear() -> None:
     assert asked((0.1, 0.9), (0.21, 0.79)) is None  # unsure
     assert asked((0.1, 0.9), (0.9, 0.1)) is None  # of two minds: even shares, and no agreement
     assert asked((0.0, 1.0)) is None  # one voice agrees with nobody
-
-
-def test_entropy_at_its_ends() -> None:
-    assert entropy_nats([1, 0, 0]) == 0
-    assert entropy_nats([0.25] * 4) == pytest.approx(math.log(4), abs=1e-15)
-    assert math.isnan(entropy_nats([math.nan, 0.5]))
 
 
 @pytest.mark.parametrize(

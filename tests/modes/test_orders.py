@@ -22,9 +22,9 @@ from pluralism_local.modes.orders import (
     Weighed,
     in_asked_order,
     orders_of,
-    total_variation,
 )
 from pluralism_local.modes.relisting import orders_in, relettered, relisted
+from pluralism_local.proportions import total_variation
 from pluralism_local.types import DistributionMethod, OptionDistribution
 from tests.modes.test_options import line, phrase
 from tests.support.mode_asks import THREE, answer, pool, script

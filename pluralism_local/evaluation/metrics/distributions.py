@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import entr, rel_entr
 
+from pluralism_local import proportions
 from pluralism_local.errors import InvalidInput
 
 Vector = Sequence[float] | npt.NDArray[np.float64]
@@ -94,7 +95,7 @@ def total_variation(p: Vector, q: Vector) -> float:
     pair = _pair(p, q)
     if pair is None:
         return math.nan
-    return min(1.0, math.fsum(abs(pair[0] - pair[1])) / 2)
+    return proportions.total_variation(*(side.tolist() for side in pair))
 
 
 def ruled_out(gold: Vector, p: Vector) -> float:
