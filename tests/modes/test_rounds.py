@@ -114,9 +114,10 @@ def test_voices_hear_positions_without_names_and_what_changed_is_told(tmp_path: 
     assert from_record(to_record(held)).rounds[0].comments == first.comments
 
 
-def test_without_positions_they_hear_the_others_comments(tmp_path: Path) -> None:
+@pytest.mark.parametrize("positions", [False, True])
+def test_who_is_to_hear_the_others_comments_hears_no_positions(tmp_path: Path, positions: bool) -> None:
     engine = ScriptedEngine(script(tmp_path, replies=parts()), record=True, capabilities=BOUNDED)
-    held = result(tmp_path, Words(), engine=engine, hears="comments")
+    held = result(tmp_path, Words(), engine=engine, hears="comments", positions=positions)
     heard = [
         it.messages[-1].content for it in prompts_of(engine) if "what others said" in it.messages[-1].content
     ]
@@ -126,6 +127,7 @@ def test_without_positions_they_hear_the_others_comments(tmp_path: Path) -> None
         assert own not in text and all(comment in text for comment in others)
     assert held.rounds[1].window is None
     assert {it.method for it in held.rounds[1].changes} == {"text"}
+    assert (held.window is not None) is positions
 
 
 def test_every_round_has_its_own_seeds_and_a_thread_of_one_exchange(tmp_path: Path) -> None:

@@ -83,8 +83,8 @@ def cues_of(
 
 
 def positions_of(case: Case[Q], spoken: Mapping[str, str], rows: Rows) -> Generator[Step, Any, Window | None]:
-    """The window of comments; None where positions are not looked for, or none are found."""
-    if case.positions is None:
+    """The window of comments; None where voices hear comments, positions are not looked for, or none are found."""
+    if case.positions is None or case.deliberation.hears == "comments":
         return None
     try:
         window = yield from find_window(case, spoken, rows)
