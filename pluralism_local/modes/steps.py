@@ -65,6 +65,11 @@ class PositionPlan:
     window: bool = True
     draws: int = 0
 
+    @property
+    def lists(self) -> bool:
+        """Whether the LLM lists claims of the comments."""
+        return self.window and self.finder == "llm"
+
 
 @dataclass(frozen=True, slots=True)
 class Voice:
@@ -117,6 +122,17 @@ class Case(Generic[Q]):
         if self.answers == "text":
             return self.answer.max_tokens
         return LABEL_TOKENS if self.answers == "label" and self.probabilities == "none" else 1
+
+    @property
+    def plan(self) -> PositionPlan:
+        """How positions are looked for, where they are.
+
+        Raises:
+            TypeError: nobody looks for them (a bug).
+        """
+        if self.positions is None:
+            raise TypeError("positions are looked for by a plan")
+        return self.positions
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ def _synthesis(case: Case[Q], spoken: Mapping[str, str], rows: Rows) -> Steps:
         answered = yield from write_sides(case)
     else:
         passages = list(spoken.values())
-        lists = plan is not None and plan.window and plan.finder == "llm" and not plan.attributed
+        lists = plan is not None and plan.lists and not plan.attributed
         answered = yield from answer(
             case, lambda listed: wordings.synthesis(listed.question, passages), opens=lists
         )
@@ -90,7 +90,7 @@ def _rooms(case: Case[Q]) -> tuple[Room, ...]:
     else:
         rooms = [Room(wordings.synthesis(question, [""] * count), count, case.room)]
     plan = case.positions
-    if plan is not None and plan.window and plan.finder == "llm":
+    if plan is not None and plan.lists:
         empty = {voice.id: "" for voice in case.voices}
         listing = listing_of(case, empty)
         rooms.append(Room(listing, count, list_sampling(count).max_tokens))

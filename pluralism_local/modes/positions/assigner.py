@@ -64,9 +64,7 @@ def relate(
     Args:
         rows: filled with what is scored, and looked into first.
     """
-    if case.positions is None:
-        raise TypeError("positions are looked for by a plan")
-    if case.positions.method == "llm":
+    if case.plan.method == "llm":
         return (yield from _by_llm(case, pairs, rows))
     return (yield from _by_entailment(pairs, rows))
 
@@ -89,10 +87,8 @@ def find_stated(
 
     One that says it in the claim's own words needs no model.
     """
-    if case.positions is None:
-        raise TypeError("positions are looked for by a plan")
     open_pairs = [pair for pair in dict.fromkeys(pairs) if not says_in_words(*pair)]
-    if case.positions.method == "entailment":
+    if case.plan.method == "entailment":
         relations = yield from _by_entailment(open_pairs, rows)
         stated = [support >= SUFFICES["entailment"] for support, _ in relations]
     else:
@@ -111,7 +107,7 @@ def merge(case: Case[Q], claims: Sequence[str], rows: Rows) -> Generator[Step, A
     """
     in_words = clusters(len(claims), lambda a, b: are_same_words(claims[a], claims[b]))
     leaders = [claims[group[0]] for group in in_words]
-    if case.positions is None or not case.positions.scores:
+    if not case.plan.scores:
         return leaders
     groups = yield from group_by_claim(case, leaders, leaders, rows)
     return [leaders[group[0]] for group in groups]
@@ -148,7 +144,7 @@ def group_by_claim(
 
 def claims_method(case: Case[Q]) -> StanceMethod:
     """Who tells which claims say the same: the scorer where there is one."""
-    return "entailment" if case.positions is not None and case.positions.scores else "llm"
+    return "entailment" if case.plan.scores else "llm"
 
 
 def premises(text: str) -> list[str]:

@@ -29,11 +29,9 @@ def spread(case: Case[Q], first: Mapping[str, str], rows: Rows) -> Generator[Ste
     Args:
         first: by voice the comment that it made already, which counts, too.
     """
-    if case.positions is None:
-        raise TypeError("comments are drawn by a plan")
     try:
         more: Mapping[str, Sequence[str]] = yield Draw(
-            case.voices, case.wordings.comment(case.question), case.positions.draws - 1
+            case.voices, case.wordings.comment(case.question), case.plan.draws - 1
         )
         comments = {voice: (text, *more[voice]) for voice, text in first.items()}
         claims = first_claims(comments)

@@ -34,7 +34,7 @@ _MOST_SENTENCES = 24
 def find_window(case: Case[Q], comments: Mapping[str, str], rows: Rows) -> Generator[Step, Any, Window]:
     """The window of comments that are not blank; without positions if there are none in them."""
     yield PositionsProgress(0, 0)
-    if case.positions is not None and case.positions.finder == "llm":
+    if case.plan.finder == "llm":
         claims = yield from _list(case, comments)
         window = yield from _assign(case, comments, claims, "llm", rows)
         if window.positions:
@@ -61,7 +61,7 @@ def most_claims(voices: int) -> int:
 def listing_of(case: Case[Q], comments: Mapping[str, str]) -> Wording:
     """What the LLM lists on: behind an answer the passages that it read for that, before one the voices by name."""
     most = most_claims(len(comments))
-    if case.positions is not None and case.positions.attributed:
+    if case.plan.attributed:
         return case.wordings.positions(case.question, comments, most)
     return case.wordings.positions_behind(case.question, comments, most)
 
@@ -78,19 +78,17 @@ def _list(case: Case[Q], comments: Mapping[str, str]) -> Generator[Step, Any, li
 def _assign(
     case: Case[Q], comments: Mapping[str, str], claims: list[str], finder: Finder, rows: Rows
 ) -> Generator[Step, Any, Window]:
-    if case.positions is None:
-        raise TypeError("positions are looked for by a plan")
     texts = "\n".join([case.question.question, *comments.values()])
     claims_on_topic = [claim for claim in claims if is_made_of(claim, texts)]
     leaders = yield from merge(case, claims_on_topic, rows)
     relations = yield from relate_all(case, comments, leaders, rows)
-    if case.positions.method == "llm":
+    if case.plan.method == "llm":
         relations = {voice: contrasted(row, leaders) for voice, row in relations.items()}
     return build_window(
         leaders,
         relations,
         finder=finder,
-        method=case.positions.method,
+        method=case.plan.method,
         merged=len(claims_on_topic) - len(leaders),
         unsaid=len(claims) - len(claims_on_topic),
     )

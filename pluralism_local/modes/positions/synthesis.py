@@ -27,9 +27,7 @@ SENTENCE_TOKENS = 90
 
 def compose(case: Case[Q], comments: Mapping[str, str], window: Window, rows: Rows) -> Steps:
     """Write the answer of a window that has positions, and look into it."""
-    if case.positions is None:
-        raise TypeError("positions are looked for by a plan")
-    bound = sentence_grammar(case.question.question) if case.positions.grammars == "gbnf" else None
+    bound = sentence_grammar(case.question.question) if case.plan.grammars == "gbnf" else None
     sampling = replace(case.answer, max_tokens=SENTENCE_TOKENS, stop=(*case.answer.stop, "\n"))
     parts = [
         Part(
@@ -77,7 +75,7 @@ def _checked(
     ]
     stated = yield from find_stated(case, stating, rows)
     relations = yield from relate(case, [(comments[voice], text) for _, voice, text in marked], rows)
-    least = 0.0 if case.positions is None else SUFFICES[case.positions.method]
+    least = SUFFICES[case.plan.method]
     marks_of_answer = [
         Mark(number, voice, support, support >= least)
         for (number, voice, _), (support, _) in zip(marked, relations, strict=True)
