@@ -2,8 +2,9 @@
 
     "rounds" of a record ──rounds_of──> Round…        "agreement" ──agreement_of──> Agreement | None
 
-As in `reading`, nothing raises, and a part that is not of the record's form is left out: a statement without scores, a
-choice of the sweep that names none.
+As in `reading`, nothing raises, and a part that is not of the record's form is left out: a choice of the sweep that
+names no statement. Statements are all read or none, each with scores of the same voices: without one of them another
+would pass for the chosen one, or for one that nobody rejects.
 """
 
 from __future__ import annotations
@@ -48,10 +49,10 @@ def rounds_of(
 
 
 def agreement_of(part: object) -> Agreement | None:
-    """What the voices made of statements; None where there is no statement with scores."""
+    """What the voices made of statements; None where there are none, or not all have the same voices' scores."""
     if not isinstance(part, dict):
         return None
-    statements = tuple(it for it in map(_statement, _objects(part, "statements")) if it is not None)
+    statements = _statements(part.get("statements"))
     if not statements:
         return None
     rule = part.get("rule")
@@ -62,7 +63,7 @@ def agreement_of(part: object) -> Agreement | None:
         rule=cast(Rule, rule) if rule in get_args(Rule) else "mean",
         alpha=_alpha(part.get("alpha")),
         statements=statements,
-        tied=strings(part.get("tied")),
+        tied=tuple(id for id in strings(part.get("tied")) if id in ids),
         sweep=tuple(
             it for it in map(_choice, _objects(part, "sweep")) if it is not None and it.statement in ids
         ),
@@ -88,7 +89,18 @@ def _change(part: Mapping[str, Any]) -> Change | None:
     )
 
 
-def _statement(part: Mapping[str, Any]) -> Statement | None:
+def _statements(parts: object) -> tuple[Statement, ...]:
+    """All of a list; none where one is none, or was judged by other voices than the first."""
+    if not isinstance(parts, list):
+        return ()
+    whole = tuple(it for it in map(_statement, parts) if it is not None)
+    same_voices = all(it.scores.keys() == whole[0].scores.keys() for it in whole)
+    return whole if len(whole) == len(parts) and same_voices else ()
+
+
+def _statement(part: object) -> Statement | None:
+    if not isinstance(part, dict):
+        return None
     id, text, scores = part.get("id"), part.get("text"), chances_by_name(part.get("scores"))
     if not isinstance(id, str) or not isinstance(text, str) or not scores:
         return None

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast, get_args
 
+from pluralism_local.display.figures import finite
 from pluralism_local.results import DrawnPosition, Draws, Share, StanceMethod
 
 
@@ -43,11 +44,11 @@ def _share_record(share: Share) -> dict[str, float]:
 
 
 def draws_of(part: object) -> Draws | None:
-    """What was written; None for anything else."""
+    """What was written; None for else, also without voices, or where a position lacks a voice's count."""
     if not isinstance(part, dict):
         return None
     try:
-        return Draws(
+        draws = Draws(
             n=_count(part["n"]),
             comments={voice: tuple(map(_text, texts)) for voice, texts in part["comments"].items()},
             weights={voice: _number(weight) for voice, weight in part["weights"].items()},
@@ -59,6 +60,8 @@ def draws_of(part: object) -> Draws | None:
         )
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
+    voices = draws.comments.keys()
+    return draws if voices and all(it.counts.keys() == voices for it in draws.positions) else None
 
 
 def _position(part: Mapping[str, Any]) -> DrawnPosition:
@@ -95,6 +98,7 @@ def _count(value: object) -> int:
 
 
 def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    number = finite(value)
+    if number is None:
         raise TypeError(f"{value!r} is no number")
-    return float(value)
+    return number

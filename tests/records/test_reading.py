@@ -157,24 +157,29 @@ SHARES = st.builds(Share, CHANCES, CHANCES, CHANCES)
 
 
 @st.composite
-def drawn_positions(draw: st.DrawFn) -> DrawnPosition:
-    counts = draw(st.dictionaries(NAMES, COUNTS, max_size=3))
-    return DrawnPosition(
-        draw(NAMES), draw(TEXTS), counts, {voice: draw(SHARES) for voice in counts}, draw(SHARES)
+def all_draws(draw: st.DrawFn) -> Draws:
+    """Counted comments: every position has every voice's count."""
+    comments = draw(st.dictionaries(NAMES, st.lists(TEXTS, max_size=3).map(tuple), min_size=1, max_size=3))
+    positions = st.builds(
+        DrawnPosition,
+        NAMES,
+        TEXTS,
+        st.fixed_dictionaries(dict.fromkeys(comments, COUNTS)),
+        st.fixed_dictionaries(dict.fromkeys(comments, SHARES)),
+        SHARES,
+    )
+    return Draws(
+        draw(COUNTS),
+        comments,
+        draw(BY_VOICE),
+        tuple(draw(st.lists(positions, max_size=2))),
+        draw(st.dictionaries(NAMES, COUNTS, max_size=3)),
+        draw(CHANCES),
+        draw(CHANCES),
+        draw(st.sampled_from(get_args(StanceMethod))),
     )
 
 
-DRAWS = st.builds(
-    Draws,
-    COUNTS,
-    st.dictionaries(NAMES, st.lists(TEXTS, max_size=3).map(tuple), max_size=3),
-    BY_VOICE,
-    st.lists(drawn_positions(), max_size=2).map(tuple),
-    st.dictionaries(NAMES, COUNTS, max_size=3),
-    CHANCES,
-    CHANCES,
-    st.sampled_from(get_args(StanceMethod)),
-)
 CHANGES = st.builds(
     Change,
     NAMES,
@@ -204,7 +209,8 @@ ALPHAS = st.floats(0, 100) | st.just(math.inf)
 
 @st.composite
 def agreements(draw: st.DrawFn) -> Agreement:
-    """What a jury comes to: the sweep and the loss name statements of the ranking."""
+    """What a jury comes to: all voices judge all statements; the sweep and the loss name statements of the ranking."""
+    voices = draw(st.lists(NAMES, min_size=1, max_size=3, unique=True))
     statements = draw(
         st.lists(
             st.builds(
@@ -212,7 +218,7 @@ def agreements(draw: st.DrawFn) -> Agreement:
                 NAMES,
                 TEXTS,
                 st.lists(NAMES, max_size=2).map(tuple),
-                st.dictionaries(NAMES, CHANCES, min_size=1, max_size=3),
+                st.fixed_dictionaries(dict.fromkeys(voices, CHANCES)),
                 st.floats(0, 10),
             ),
             min_size=1,
@@ -256,7 +262,7 @@ RESULTS = st.builds(
     turn=st.none() | TURNS,
     thought=TEXTS,
     window=st.none() | WINDOWS,
-    draws=st.none() | DRAWS,
+    draws=st.none() | all_draws(),
     rounds=rounds(),
     agreement=st.none() | agreements(),
 )
@@ -361,6 +367,36 @@ def test_parts_of_parts_are_read_as_far_as_they_go() -> None:
     assert math.isnan(aggregate.unassigned_mass)
     assert aggregate.entropy_nats == pytest.approx(0.5623351446188083)
     assert read.unreadable == ()
+
+
+def _statement(id: str, scores: object) -> dict[str, Any]:
+    return {"id": id, "text": f"Statement {id}.", "by": ["llm"], "scores": scores, "welfare": 0.5}
+
+
+@pytest.mark.parametrize("odd", [None, _statement("a", {}), _statement("a", {"farmers": 0.1}), {"id": "a"}])
+@pytest.mark.parametrize("place", [0, 1])
+def test_no_other_statement_passes_for_the_chosen_one(odd: object, place: int) -> None:
+    statements: list[object] = [_statement("b", {"farmers": 0.9, "fishers": 0.8})]
+    statements.insert(place, odd)
+    read = from_record({"agreement": {"rule": "mean", "statements": statements}})
+    assert read.agreement is None and read.unreadable == ("agreement",)
+
+
+def test_a_tie_with_what_is_no_statement_is_left_out() -> None:
+    statements = [_statement("b", {"farmers": 0.9})]
+    read = from_record({"agreement": {"rule": "mean", "statements": statements, "tied": ["c", "b"]}})
+    assert read.agreement is not None and read.agreement.tied == ("b",)
+
+
+@pytest.mark.parametrize("odd", [{}, {"voices": {}}, {"share": math.nan}, {"share": 10**400}])
+def test_draws_without_a_voices_count_are_no_draws(odd: dict[str, Any]) -> None:
+    shares = {"share": 1.0, "low": 0.2, "high": 1.0}
+    position = {"id": "a", "text": "Ban them.", "voices": {"farmers": {"count": 2, **shares}}, **shares}
+    draws = {
+        "n": 2, "comments": {"farmers": ["Ban.", "Ban."]}, "weights": {"farmers": 1.0}, "silent": {"farmers": 0},
+        "entropy_nats": 0.0, "unseen": 0.0, "method": "llm", "positions": [position | odd],
+    }  # fmt: skip
+    assert (from_record({"draws": draws}).draws is None) == bool(odd)
 
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3)
