@@ -48,10 +48,13 @@ def number_of(agreement: Agreement, id: str) -> int:
 
 
 def authors(agreement: Agreement, place: int) -> str:
-    """Who proposed the statement at a place of the ranking, from 0."""
+    """Who proposed the statement at a place of the ranking, from 0.
+
+    A revision that came to what a voice had proposed is the voice's.
+    """
     statement = agreement.statements[place]
-    names = ["the LLM" if voice == LLM_VOICE else voice for voice in statement.by]
-    return ", ".join(["the revision" if statement.id == agreement.revision else names[0], *names[1:]])
+    llm = "the revision" if statement.id == agreement.revision else "the LLM"
+    return ", ".join(llm if voice == LLM_VOICE else voice for voice in statement.by)
 
 
 def remarks(agreement: Agreement, *, dot: str = " · ") -> Iterator[str]:
@@ -96,7 +99,7 @@ def _alpha(alpha: float) -> str:
 
 
 def tally(round: Round) -> str:
-    """``"round 1: 3 stood, 1 answered, 2 revised"``; by what that is told where it is by words alone."""
+    """``"round 1: 3 stood, 1 answered, 2 revised"``."""
     counts = Counter(change.kind for change in round.changes)
     parts = ", ".join(f"{counts[kind]} {words}" for kind, words in _KINDS.items() if counts[kind])
     return f"round {round.number}: {parts or 'nobody had spoken before'}"
