@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pluralism_local.history import Conversation, StoredTurn, markdown, page
 from pluralism_local.records import to_record
 from pluralism_local.results import Result
-from tests.records.test_reading import RESULTS
+from tests.support.any_results import RESULTS
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 Path = tuple[str | int, ...]
