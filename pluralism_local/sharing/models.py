@@ -68,7 +68,9 @@ def choose(name: str, *, offline: bool) -> Choice:
     """
     place = parse(name).place
     if not isinstance(place, Hub) or place.repo is None:
-        raise InvalidInput(f"'{name}' is no model of the Hub.", "Write hf:user/repo or hf:user/repo:QUANT.")
+        raise InvalidInput(
+            f"'{name}' is no model of the Hub.", "Write hf:user/repo, hf:user/repo:QUANT, or 'recommended'."
+        )
     require_online(offline, name)
     repository = look_up(place.repo, place.revision)
     models = {file.name: file for file in repository.files if is_model_file(file.name)}

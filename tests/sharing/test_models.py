@@ -71,9 +71,10 @@ def test_names_that_fit_several_or_none(fake_hub: FakeHub) -> None:
     assert "M-Q8_0.gguf" in caught.value.hint
     with pytest.raises(InvalidInput, match="'gguf' fits several files"):
         models.choose("hf:user/model-GGUF:gguf", offline=False)
-    for name in ("starter", "x.gguf", "hf:nobody", "remote:http://x"):
-        with pytest.raises(InvalidInput, match="is no model of the Hub"):
+    for name in ("starter", "x.gguf", "hf:nobody", "remote:http://x", "recommendet"):
+        with pytest.raises(InvalidInput, match="is no model of the Hub") as refused:
             models.choose(name, offline=False)
+        assert "'recommended'" in refused.value.hint
 
 
 @pytest.mark.parametrize(
