@@ -18,7 +18,7 @@ import typer
 
 from pluralism_local import wiring
 from pluralism_local.cli import deliberation_options, hub_models, options
-from pluralism_local.cli.ask_checks import check_draws, check_traceable
+from pluralism_local.cli.ask_checks import check_draws, check_positions, check_traceable
 from pluralism_local.cli.ask_log import logged
 from pluralism_local.cli.draw_cost import DrawCost
 from pluralism_local.cli.exits import ExitCode
@@ -177,6 +177,10 @@ def ask(
         choices = replace(choices, attribute=None)  # the conversation's is of another mode
     if trace:
         check_traceable(settings.mode)
+    if positions:
+        check_positions("--positions", settings.mode)
+    if prompts == "own":
+        check_positions("--prompts own", settings.mode)
     chosen = AskOptions(
         choices=choices,
         answers=tuple(option or os.environ.get("PLOCAL_OPTION", "").splitlines()),

@@ -20,16 +20,21 @@ def check_traceable(mode: ModeName) -> None:
         )
 
 
-def check_draws(draws: int, mode: ModeName, voices: int) -> None:
-    """Raises: InvalidInput for a mode whose answer is no text of many comments, or too few or too many comments."""
-    from pluralism_local.positions.shares import MOST
-
+def check_positions(option: str, mode: ModeName) -> None:
+    """Raises: InvalidInput for a mode whose answer is no text of many comments, when `option` is given."""
     together = [spec.name for spec in SPECS.values() if spec.comments == "together"]
     if mode not in together:
         raise InvalidInput(
-            f"--draws counts positions of comments, which is for the mode {listed(together)}, not for {mode}.",
-            "distributional reads the probabilities of options, and needs no draws.",
+            f"{option} is about the positions of comments, which is for the mode {listed(together)}, not for {mode}.",
+            f"Leave {option} out, or use --mode {together[0]}.",
         )
+
+
+def check_draws(draws: int, mode: ModeName, voices: int) -> None:
+    """Raises: InvalidInput as `check_positions`, and for too few or too many comments."""
+    from pluralism_local.positions.shares import MOST
+
+    check_positions("--draws", mode)
     if draws < 2:
         raise InvalidInput(
             "--draws needs at least 2 comments of each community.", "8 or more tell something."

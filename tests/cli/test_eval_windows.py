@@ -69,7 +69,7 @@ def test_the_plan_says_what_draws_cost(run: Run, model: str) -> None:
         (("--draws", "1"), "at least 2 comments"),
         (("--draws", "-3"), "at least 2 comments"),
         (("--draws", "61"), "61 comments of 2 communities are 122, and at most 120"),
-        (("--draws", "3", "--mode", "vanilla"), "--draws counts positions of comments"),
+        (("--draws", "3", "--mode", "vanilla"), "--draws is about the positions of comments"),
     ],
 )
 def test_draws_that_cannot_be_are_refused(run: Run, model: str, options: tuple[str, ...], said: str) -> None:

@@ -37,6 +37,17 @@ def model(village: Path, tmp_path: Path) -> str:
 BOTH = ("-p", "farmers", "-p", "fishers", "Ban phones?")
 
 
+@pytest.mark.parametrize("mode", ["steerable", "distributional", "vanilla", "moe"])
+@pytest.mark.parametrize("option", ["--positions", "--prompts own"])
+def test_an_answer_that_is_no_text_of_many_comments_has_no_positions(
+    run: Run, mode: str, option: str
+) -> None:
+    ran = run("ask", "--mode", mode, *option.split(), *BOTH)
+    assert ran.code == 2 and ran.out == ""
+    assert f"{option} is about the positions of comments" in ran.err
+    assert f"Leave {option} out, or use --mode overton." in ran.err
+
+
 def test_the_matrix_is_printed_below_the_answer(run: Run, model: str) -> None:
     ran = run("ask", "-m", model, "--positions", *BOTH)
     assert ran.code == 0, ran.err
