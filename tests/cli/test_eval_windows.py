@@ -32,6 +32,13 @@ def test_the_command_writes_what_the_task_reads(run: Run, export: Path, tmp_path
     assert run("eval", "windows", str(export), "-o", "x", "--support", "0.9").code == 2
 
 
+def test_the_deliberation_is_never_written_over(run: Run, export: Path) -> None:
+    before = export.read_bytes()
+    ran = run("eval", "windows", str(export), "-o", str(export.parent / "." / export.name))
+    assert ran.code == 2 and "is the deliberation itself" in ran.err
+    assert export.read_bytes() == before
+
+
 def test_drawn_comments_are_counted_below_the_answer(run: Run, model: str) -> None:
     ran = run("ask", "-m", model, "--draws", "3", *BOTH)
     assert ran.code == 0 and "--draws 3: 6 comments of together at most 1,200 tokens" in ran.err

@@ -54,6 +54,8 @@ def windows(
     out = options.output(context, as_json=as_json)
     from pluralism_local.evaluation.deliberations import read_deliberation, window_rows
 
+    if output.resolve() == file.resolve():
+        raise InvalidInput(f"{output} is the deliberation itself.", "Give another path for the questions.")
     rows = window_rows(read_deliberation(file), most=most, support=support)
     if not rows:
         raise InvalidInput(f"No statement in {file} has the support of {support:g}.", "Lower --support.")
