@@ -16,7 +16,7 @@ from pluralism_local.agreement import Change
 from pluralism_local.deliberation.changes import change
 from pluralism_local.errors import PlocalError
 from pluralism_local.modes.deliberation.prompts import heard_comments, heard_positions, round_wording
-from pluralism_local.modes.positions.assigner import Rows, relate
+from pluralism_local.modes.positions.assigner import Rows, relate_all
 from pluralism_local.modes.positions.finder import find_window
 from pluralism_local.modes.steps import Case, Cue, Rejoin, Room, RoundOver, Step, Warn
 from pluralism_local.modes.wordings import Q, Wording
@@ -101,12 +101,15 @@ def _changes(
     before: dict[str, dict[str, Stance]] = {}
     after: dict[str, dict[str, Stance]] = {}
     if window is not None:
-        pairs = [(replies.get(voice, ""), position.text) for voice in spoken for position in window.positions]
+        claims = [position.text for position in window.positions]
+        heard = {voice: replies[voice] for voice in spoken if replies.get(voice)}
         try:
-            relations = iter((yield from relate(case, pairs, rows)))
-            for voice in spoken:
+            relations = yield from relate_all(case, heard, claims, rows)
+            for voice, row in relations.items():
                 before[voice] = {it.text: it.stance.get(voice, "silent") for it in window.positions}
-                after[voice] = {it.text: stance(next(relations), window.method) for it in window.positions}
+                after[voice] = {
+                    claim: stance(relation, window.method) for claim, relation in zip(claims, row, strict=True)
+                }
         except PlocalError as error:
             yield Warn(f"Only the words tell what changed in this round: {error.message}")
             before, after = {}, {}

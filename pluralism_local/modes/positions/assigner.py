@@ -25,7 +25,7 @@ from pluralism_local.modes.weighing import weigh
 from pluralism_local.modes.wordings import Q
 from pluralism_local.positions.claims import claim_id
 from pluralism_local.positions.merging import are_same_words, clusters, says_in_words, share_a_word
-from pluralism_local.positions.stances import STATED, SUFFICES, Relation, calibrated
+from pluralism_local.positions.stances import STATED, SUFFICES, Relation, calibrated, contrasted
 from pluralism_local.progress import PositionsProgress
 from pluralism_local.results import StanceMethod
 from pluralism_local.sentences import sentences
@@ -72,11 +72,15 @@ def relate(
 def relate_all(
     case: Case[Q], texts: Mapping[str, str], claims: Sequence[str], rows: Rows
 ) -> Generator[Step, Any, dict[str, list[Relation]]]:
-    """By name of a text its relation to each claim; one text after the other, with its progress."""
+    """By name of a text its relation to each claim, which its denial has a part in if the LLM tells them.
+
+    One text after the other, with its progress.
+    """
     relations: dict[str, list[Relation]] = {}
     for done, (name, text) in enumerate(texts.items()):
         yield PositionsProgress(done * len(claims), len(texts) * len(claims))
-        relations[name] = yield from relate(case, [(text, claim) for claim in claims], rows)
+        row = yield from relate(case, [(text, claim) for claim in claims], rows)
+        relations[name] = contrasted(row, claims) if case.plan.method == "llm" else row
     return relations
 
 

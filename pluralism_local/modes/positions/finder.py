@@ -18,7 +18,7 @@ from pluralism_local.modes.steps import Case, Step, Write
 from pluralism_local.modes.wordings import Q, Wording
 from pluralism_local.positions.claims import distinct, is_of_nobody, read_claims, spoken_claims
 from pluralism_local.positions.grammars import claims_grammar, whole_claims
-from pluralism_local.positions.stances import build_window, contrasted
+from pluralism_local.positions.stances import build_window
 from pluralism_local.progress import PositionsProgress
 from pluralism_local.results import Finder, Window
 from pluralism_local.types import Completion, Sampling
@@ -82,8 +82,6 @@ def _assign(
     claims_on_topic = [claim for claim in claims if is_made_of(claim, texts)]
     leaders = yield from merge(case, claims_on_topic, rows)
     relations = yield from relate_all(case, comments, leaders, rows)
-    if case.plan.method == "llm":
-        relations = {voice: contrasted(row, leaders) for voice, row in relations.items()}
     return build_window(
         leaders,
         relations,
