@@ -108,7 +108,8 @@ def _changes(
             for voice, row in relations.items():
                 before[voice] = {it.text: it.stance.get(voice, "silent") for it in window.positions}
                 after[voice] = {
-                    claim: stance(relation, window.method) for claim, relation in zip(claims, row, strict=True)
+                    claim: stance(relation, window.method)
+                    for claim, relation in zip(claims, row, strict=True)
                 }
         except PlocalError as error:
             yield Warn(f"Only the words tell what changed in this round: {error.message}")
