@@ -67,16 +67,24 @@ class KVStore:
     def put(self, entry: Entry) -> None:
         """Keep `entry` as the most recently used, in place of its equal and of the earlier turns it continues.
 
-        An entry without text replaces no turn: the turn's text is what a follow-up is found by (see `spelled`).
+        Where it cannot be cut to the last of these, that one stays, too: a template that trims an answer goes on
+        from before it. An entry without text replaces no turn: the turn's text is what a follow-up is found by (see
+        `spelled`).
         """
         if len(entry.data) > self.budget:
             return
 
-        def superseded(old: Entry) -> bool:
-            earlier = bool(old.text) and entry.text.startswith(old.text)
-            return old.codes == entry.codes or (earlier and old.codes == entry.codes[: len(old.codes)])
+        def is_continued(old: Entry) -> bool:
+            return (
+                bool(old.text)
+                and entry.text.startswith(old.text)
+                and old.codes == entry.codes[: len(old.codes)]
+            )
 
-        self._entries = [old for old in self._entries if not superseded(old)]
+        earlier = sorted(filter(is_continued, self._entries), key=lambda old: len(old.codes))
+        if earlier and not self.can_be_cut(len(entry.codes), len(earlier[-1].codes)):
+            earlier.pop()
+        self._entries = [old for old in self._entries if old not in earlier and old.codes != entry.codes]
         self._entries.append(entry)
         self._shrink([old for old in self._entries if old.lasting], self.lasting_budget)
         transient = [old for old in self._entries if not old.lasting]

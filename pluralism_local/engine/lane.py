@@ -205,6 +205,10 @@ class Lane:
                 waiting.discard(sequence)
                 job = writer.job
                 yield TextStarted(job.index, len(job.tokens), writer.reused)
+                if writer.task.keep and not self._store.can_be_cut(
+                    len(job.tokens) + job.room, len(job.tokens)
+                ):
+                    self._put(writer, job.codes, "")
                 yield from self._take(writer, row)
             while running := [w for w in writers.values() if w.finish is None]:
                 if should_stop():
@@ -294,8 +298,12 @@ class Lane:
         if not self._store.can_be_cut(cells, length := len(job.tokens) + len(decoded)):
             return
         self._live.forget(writer.sequence, length)
-        text = Marked(writer.task.prompt + writer.task.quote(spelled))
-        entry = Entry(job.codes + encode(decoded, job.slot), self._live.save(writer.sequence), text)
+        self._put(writer, job.codes + encode(decoded, job.slot), spelled)
+
+    def _put(self, writer: Writer, codes: tuple[Code, ...], answer: str) -> None:
+        """Store the sequence of `writer` as it is, under the text that a follow-up finds it by."""
+        text = Marked(writer.task.prompt + writer.task.quote(answer))
+        entry = Entry(codes, self._live.save(writer.sequence), text)
         with self._store.lock:
             self._store.put(entry)
 

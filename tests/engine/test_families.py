@@ -247,6 +247,25 @@ def test_a_follow_up_decodes_no_earlier_turn_again(family: Family) -> None:
         assert spent + family.engine.stats.decoded_tokens - before <= second.usage.prompt + 6 + again
 
 
+@pytest.mark.parametrize("become", ["trimmed of all it was", "\n", " It  is. "])
+def test_a_follow_up_to_another_answer_reads_the_question_no_more(family: Family, become: str) -> None:
+    """As where a template trims the answer, or its text is not split into the tokens that were drawn."""
+    family.engine.forget()
+    messages = (Message("system", "Be brief."), *user("Is tea hot?"))
+    header = len(family.engine.answer_header()) + 20 if "<think>" in (family.template or "") else 0
+    for _ in range(2):
+        prompt = family.engine.count_tokens(messages)
+        run(family.engine, [Request(messages, Sampling(max_tokens=WINDOW + 4, temperature=1.0), keep=True)])
+        messages = (*messages, Message("assistant", become), Message("user", "And milk?"))
+        [second], _ = run(family.engine, [Request(messages, Sampling(max_tokens=1))])
+        # the answer header's end and the first character of the answer may be one token
+        assert second.usage.reused >= prompt - header - 1
+        family.engine.forget()
+        cold, _ = run(family.engine, [Request(messages, Sampling(max_tokens=1))])
+        if family.is_tiny:
+            assert second.text == cold[0].text
+
+
 def test_a_kept_conversation_says_what_a_fresh_one_says(family: Family) -> None:
     conversation = (*user(LONG), Message("assistant", "It is."), Message("user", QUESTIONS[0]))
     cold = family.cold(OptionRequest(conversation, LETTERS))

@@ -241,3 +241,16 @@ def test_what_a_sliding_window_left_is_cut_only_where_nothing_is_missing(
     hit = store.best(codes, length)
     assert (hit is not None) == (needed <= there)
     assert hit is None or hit[1] == length
+
+
+def test_with_a_window_the_turn_before_stays_beside_the_last() -> None:
+    store = KVStore(PLENTY, window=WORTH_RESTORING)
+    codes, text = alone(1), "a"
+    for turn in range(2, 6):
+        store.put(entry(codes, text=text))
+        assert len(store) == min(turn - 1, 2)
+        codes, text = (*codes, *alone(turn)), text + "b"
+    before = (*alone(1), *alone(2), *alone(3))
+    hit = store.best((*before, *alone(9)), PLENTY)
+    assert hit is not None
+    assert hit[1] == len(before)
