@@ -1,6 +1,6 @@
 """Answers as scripts get them: one, and many that are computed as they are taken.
 
-    Result | Failure ──record_of──> JSON object ──> Answer
+    Result | RequestFailure ──record_of──> JSON object ──> Answer
     questions ──16 at a time──> QuestionBatch ──> Answer…        FOLDER/answers.jsonl: {"key", "result"} …
 
 A folder's answers are found by what they depend on (`QuestionBatch.key`), so that other questions, models and settings
@@ -20,7 +20,7 @@ from typing import Any
 
 from pluralism_local.agreement import Agreement
 from pluralism_local.errors import InvalidInput
-from pluralism_local.evaluation.batch_calls import Failure
+from pluralism_local.evaluation.batch_calls import RequestFailure
 from pluralism_local.evaluation.journal import Journal, Record
 from pluralism_local.evaluation.questions import QuestionBatch, StoredResult
 from pluralism_local.evaluation.runner import CHUNK
@@ -181,8 +181,8 @@ class Answers:
                 ]
 
 
-def record_of(result: Result | Failure, prefix: Sequence[str]) -> dict[str, Any]:
+def record_of(result: Result | RequestFailure, prefix: Sequence[str]) -> dict[str, Any]:
     """The JSON object of a result, `prefix` before its warnings, or of a failure."""
-    if isinstance(result, Failure):
+    if isinstance(result, RequestFailure):
         return result.record()
     return to_record(replace(result, warnings=(*prefix, *result.warnings)))

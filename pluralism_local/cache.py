@@ -19,7 +19,7 @@ from typing import Any, Literal, get_args
 
 from pluralism_local.engine import prefix_files
 from pluralism_local.engine.prefix_files import PREFIXES
-from pluralism_local.engine.shelf import CANDIDATES, WEIGHTS, Entry, Shelf
+from pluralism_local.engine.shelf import CANDIDATES, WEIGHTS, Shelf, ShelfFile
 from pluralism_local.unfinished import sweep
 
 Kind = Literal["copies", "prefixes", "logs", "remembered"]
@@ -125,7 +125,7 @@ def _of_shelves(folder: Path) -> Iterator[Item]:
             yield _shelved(kind, entry, is_old=name == _PACKS)
 
 
-def _shelved(kind: Kind, entry: Entry, *, is_old: bool) -> Item:
+def _shelved(kind: Kind, entry: ShelfFile, *, is_old: bool) -> Item:
     model = _text(entry.made_of, "model")
     paths = entry.made_of.get("adapters")
     adapters = tuple(path for path in paths if isinstance(path, str)) if isinstance(paths, list) else ()

@@ -41,7 +41,7 @@ _TAGS = {tag.lower(): tag for tag in (FAST, *COPY_TYPES)}
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class ServerType:
     """A type of model that is no file here.
 
     Attributes:
@@ -65,14 +65,14 @@ class Server:
 SERVERS = {
     server.prefix: server
     for server in (
-        Server(
+        ServerType(
             prefix="remote",
             form="remote:URL[#model], remote:NAME[/model]",
             engine="pluralism_local.engine.remote:RemoteEngine",
             is_url=True,
             adapters=False,
         ),
-        Server(
+        ServerType(
             prefix="scripted",
             form="scripted:[FILE.json]",
             engine="pluralism_local.engine.scripted:ScriptedEngine",
@@ -125,7 +125,7 @@ class Hub:
 class Served:
     """A model of a server: `rest` is what follows the prefix."""
 
-    server: Server
+    server: ServerType
     rest: str
 
 

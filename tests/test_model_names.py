@@ -24,7 +24,7 @@ from pluralism_local.model_names import (
     ModelName,
     Place,
     Served,
-    Server,
+    ServerType,
     Starter,
     follow,
     names_a_file,
@@ -137,7 +137,7 @@ def test_the_communities_run_on_a_local_model_where_the_llm_takes_no_adapters() 
 
 
 @pytest.mark.parametrize("server", SERVERS.values(), ids=lambda server: server.prefix)
-def test_every_type_of_server_has_an_engine_and_a_place_in_the_help(server: Server) -> None:
+def test_every_type_of_server_has_an_engine_and_a_place_in_the_help(server: ServerType) -> None:
     module, _, name = server.engine.partition(":")
     engine = getattr(import_module(module), name)
     assert {"generate", "distribution", "capabilities", "close"} <= set(dir(engine))
@@ -159,7 +159,7 @@ def test_a_type_of_server_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
 
     opened: list[tuple[str, str]] = []
     monkeypatch.setitem(globals(), "Elsewhere", Elsewhere)
-    entry = Server("elsewhere", "elsewhere:URL", f"{__name__}:Elsewhere", is_url=True, adapters=False)
+    entry = ServerType("elsewhere", "elsewhere:URL", f"{__name__}:Elsewhere", is_url=True, adapters=False)
     monkeypatch.setitem(model_names.SERVERS, "elsewhere", entry)
 
     monkeypatch.setenv("PLOCAL_REMOTE_KEY", "general")

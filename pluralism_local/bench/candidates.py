@@ -1,6 +1,6 @@
 """Which quantizations of a model are worth trying here, and about how large they are: pure planning, from its header.
 
-    header, processor, what the user named ──plan──> Candidate…, LeftOut…
+    header, processor, what the user named ──plan──> FileTypeCandidate…, LeftOut…
 
 llama.cpp multiplies fastest what it keeps once more in another order ("repacked") or has block products for. On x86
 with AVX2 that is Q4_0, IQ4_NL, Q4_K and Q8_0; Arm has it for Q5_K and Q6_K, too. A copy larger than its source holds
@@ -37,7 +37,7 @@ _SAME_SIZE = 1.02
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class FileTypeCandidate:
     """A file type, and the bytes that the model takes in it, within some percent."""
 
     kind: str
@@ -67,7 +67,7 @@ def find_kind(text: str) -> str:
 
 def plan(
     header: GGUFHeader, named: Collection[str] = (), machine: str | None = None
-) -> tuple[list[Candidate], list[LeftOut]]:
+) -> tuple[list[FileTypeCandidate], list[LeftOut]]:
     """What to try, smallest first, and what not.
 
     Args:
@@ -88,7 +88,7 @@ def plan(
         if reason and (kind in named or kind in (*usual, _SLOW_TO_WRITE)):
             left_out.append(LeftOut(kind, reason))
         elif kind in (named or usual):
-            candidates.append(Candidate(kind, expected_bytes(header, kind)))
+            candidates.append(FileTypeCandidate(kind, expected_bytes(header, kind)))
     refused = [left for left in left_out if left.kind in named]
     if refused:
         raise InvalidInput(f"{refused[0].kind} is not tried: {refused[0].reason}.", "Name another type.")

@@ -57,7 +57,7 @@ class _Run:
 
     result: Result
     load: float
-    works: tuple[naive.Workload, ...]
+    works: tuple[naive.NaiveRequest, ...]
     threads: int
     plan: str | None
     stats: EngineStats
@@ -164,7 +164,7 @@ def _one_ask(path: Path, name: str, ask: Ask, options: LlamaOptions) -> _Run:
         if not isinstance(last, Result) or not last.complete:
             raise InvalidInput("The ask did not finish.", "Use fewer tokens or a larger --ctx-size.")
         works = tuple(
-            naive.Workload(
+            naive.NaiveRequest(
                 engine.prompt_tokens(request.messages),
                 request.adapter.path if request.adapter else None,
                 request.sampling.max_tokens,

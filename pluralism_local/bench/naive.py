@@ -42,7 +42,7 @@ class NaiveRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Workload:
+class NaiveRequest:
     """One text to generate: the whole prompt's tokens, the adapter, and exactly how many new tokens."""
 
     prompt: Sequence[int]
@@ -61,7 +61,7 @@ class Loop:
     flash: bool = False
 
 
-def run(model: Path, comments: Sequence[Workload], answer: Workload, loop: Loop) -> NaiveRun:
+def run(model: Path, comments: Sequence[NaiveRequest], answer: NaiveRequest, loop: Loop) -> NaiveRun:
     """Carry out `comments`, then `answer`; the model is opened anew where the adapter changes, loads included."""
     began = time.perf_counter()
     halfway = began
@@ -81,7 +81,7 @@ def run(model: Path, comments: Sequence[Workload], answer: Workload, loop: Loop)
     return NaiveRun(halfway - began, time.perf_counter() - halfway)
 
 
-def is_flash_faster(model: Path, work: Workload, loop: Loop) -> bool:
+def is_flash_faster(model: Path, work: NaiveRequest, loop: Loop) -> bool:
     """Whether the loop reads the prompt of `work` and writes some tokens faster with flash attention."""
     seconds = {}
     for flash in (False, True):

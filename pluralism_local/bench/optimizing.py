@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from pluralism_local.bench.candidates import UNQUANTIZED, Candidate, plan
+from pluralism_local.bench.candidates import UNQUANTIZED, FileTypeCandidate, plan
 from pluralism_local.bench.copies import CopyReport, CopyWork, Figures, Subject, ask_seconds
 from pluralism_local.bench.divergence import Reference, reference_bytes
 from pluralism_local.bench.memory import forget_peak, peak_rss_mb
@@ -202,7 +202,7 @@ class Optimizer:
             )
         return Figures(own_type, runs_as or own_type, self._header.file_bytes, memory, rates, divergence)
 
-    def _measure_candidate(self, reference: Reference, candidate: Candidate, label: str) -> Figures:
+    def _measure_candidate(self, reference: Reference, candidate: FileTypeCandidate, label: str) -> Figures:
         path = self._written(candidate, label)
         sha256 = self._sha256(path)
         rates, memory, _ = self._speeds(path, sha256, replace(self._options, weights_dir=None), label)
@@ -215,7 +215,7 @@ class Optimizer:
             )
         return Figures(candidate.kind, candidate.kind, path.stat().st_size, memory, rates, divergence)
 
-    def _written(self, candidate: Candidate, label: str) -> Path:
+    def _written(self, candidate: FileTypeCandidate, label: str) -> Path:
         """The candidate's file, written unless it is there.
 
         Raises: EngineFailure, Cancelled, OSError

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from pluralism_local.engine.kernel_safety import Verdict
+from pluralism_local.engine.kernel_safety import KernelVerdict
 from pluralism_local.errors import InvalidInput
 
 Voices = Literal["adapters", "personas"]
@@ -95,7 +95,7 @@ class Report:
     naive: AskTimes | None
     tuned: AskTimes | None
     peak_rss_mb: float | None
-    kernels: Verdict = field(default_factory=Verdict)
+    kernels: KernelVerdict = field(default_factory=KernelVerdict)
     second: AskTimes | None = None
     server: AskTimes | None = None
     model_mb: float | None = None

@@ -28,7 +28,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Any
 
-from pluralism_local.bench.naive import NaiveRun, Workload
+from pluralism_local.bench.naive import NaiveRequest, NaiveRun
 from pluralism_local.errors import EngineFailure, NotFound
 
 BINARY = "llama-server"
@@ -69,7 +69,7 @@ def find(named: Path | None) -> Path:
 
 
 def run(
-    binary: Path, model: Path, comments: Sequence[Workload], answer: Workload, serving: Serving
+    binary: Path, model: Path, comments: Sequence[NaiveRequest], answer: NaiveRequest, serving: Serving
 ) -> NaiveRun:
     """Start the server, let it write `comments` at once and then `answer`, end it.
 
@@ -135,7 +135,7 @@ def _wait(process: subprocess.Popen[bytes], address: str, log: IO[bytes], binary
     raise EngineFailure(f"{binary.name} was not ready after {_START_SECONDS:.0f} seconds.")
 
 
-def _complete(address: str, work: Workload, adapters: Sequence[Path]) -> None:
+def _complete(address: str, work: NaiveRequest, adapters: Sequence[Path]) -> None:
     body = {
         "prompt": list(work.prompt),
         "n_predict": work.tokens,

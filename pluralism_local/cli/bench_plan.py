@@ -12,7 +12,7 @@ from pluralism_local.display.figures import many
 
 if TYPE_CHECKING:
     from pluralism_local.config import Settings
-    from pluralism_local.engine.planner import Choices, Planned, Table
+    from pluralism_local.engine.planner import Choices, Planned, WayTimes
 
 
 def show(out: Output, settings: Settings, *, remeasure: bool, note: Callable[[str], None]) -> None:
@@ -95,7 +95,7 @@ def _guesses(choices: Choices) -> str:
     return f"a step of one row costs 1, of {told}"
 
 
-def _figures(measured: Table) -> list[str]:
+def _figures(measured: WayTimes) -> list[str]:
     """Milliseconds of steps, a line a way."""
     counts = sorted({rows for steps in measured.steps.values() for rows in steps})
     header = ["ms a step of rows", *map(str, counts), "prompt tokens/s"]

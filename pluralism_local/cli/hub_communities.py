@@ -72,7 +72,7 @@ def pull(
         return
     if dry_run:
         raise InvalidInput("--dry-run goes with 'paper'.", "A single community is small: pull it.")
-    request = communities.Request(id=id, base=base, replace=replace)
+    request = communities.PullOptions(id=id, base=base, replace=replace)
     with TransferLine(out, source, 0) as progress:
         pulled = communities.pull(source, data_dir, settings, request, progress)
     bind_cards(out, settings)

@@ -14,7 +14,7 @@ from pluralism_local.display.figures import transfer_size
 if TYPE_CHECKING:
     from pluralism_local.config import Settings
     from pluralism_local.sharing.models import Choice
-    from pluralism_local.sharing.recommended import Machine, Recommended
+    from pluralism_local.sharing.recommended import Capacity, Recommended
 
 ADVISED = "advised"
 """Of the cache folder: there once the user was told of better models than the starter."""
@@ -137,7 +137,7 @@ def advise(out: Output, settings: Settings) -> None:
         out.note(line)
 
 
-def _fits(machine: Machine, model: Recommended) -> str:
+def _fits(machine: Capacity, model: Recommended) -> str:
     if not machine.runs(model):
         return "no: memory"
     return "yes" if machine.has_room(model) else "no: disk"

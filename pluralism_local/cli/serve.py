@@ -134,7 +134,7 @@ def serve(
     settings = options.load(out, overrides).settings
     try:
         from pluralism_local.serve import server
-        from pluralism_local.serve.app import Limits
+        from pluralism_local.serve.app import ServerLimits
     except ImportError as error:
         raise not_installed(error) from error
     if settings.offline:
@@ -152,7 +152,7 @@ def serve(
             port=port,
             token=token,
             origins=origin or [],
-            limits=Limits(queue, max_request),
+            limits=ServerLimits(queue, max_request),
             tell=out.note,
         )
 

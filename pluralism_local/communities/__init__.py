@@ -7,6 +7,7 @@
 """
 
 from pluralism_local.communities.card_parts import (
+    AdapterSource,
     AdapterSpec,
     BaseSpec,
     CardEvaluation,
@@ -14,7 +15,6 @@ from pluralism_local.communities.card_parts import (
     FurtherAdapter,
     Prior,
     Provenance,
-    Source,
 )
 from pluralism_local.communities.cards import (
     Card,
@@ -28,6 +28,7 @@ from pluralism_local.communities.library import Library, Override, Problem, defa
 from pluralism_local.communities.pools import Member, Pool, ad_hoc_pool, fit_to_base, load_pool
 
 __all__ = [
+    "AdapterSource",
     "AdapterSpec",
     "BaseSpec",
     "Card",
@@ -43,7 +44,6 @@ __all__ = [
     "Prior",
     "Problem",
     "Provenance",
-    "Source",
     "ad_hoc_pool",
     "check_base",
     "default_paths",

@@ -78,7 +78,7 @@ class Provenance(Strict):
     date: datetime.date | None = None
 
 
-class Source(Strict):
+class AdapterSource(Strict):
     """Where an adapter came from that was trained elsewhere.
 
     Attributes:

@@ -22,6 +22,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from pluralism_local.communities.adapter_file import AdapterFile, check_adapter, inside
 from pluralism_local.communities.card_parts import (
+    AdapterSource,
     AdapterSpec,
     BaseSpec,
     CardEvaluation,
@@ -32,7 +33,6 @@ from pluralism_local.communities.card_parts import (
     OneOrMore,
     Prior,
     Provenance,
-    Source,
     Texts,
 )
 from pluralism_local.communities.plain_text import Line, Text, plain
@@ -79,7 +79,7 @@ class CardBlock(Strict):
     adapters: Annotated[tuple[FurtherAdapter, ...], Field(strict=False)] = ()
     prior: Prior | None = None
     provenance: Provenance | None = None
-    source: Source | None = None
+    source: AdapterSource | None = None
     limits: CardLimits | None = None
     evaluation: Annotated[tuple[CardEvaluation, ...], Field(strict=False)] = ()
     judged: Annotated[tuple[JudgedVoice, ...], Field(strict=False)] = ()

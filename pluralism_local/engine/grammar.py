@@ -1,6 +1,6 @@
 """A grammar while a text is written under it: llama.cpp's own, asked about single tokens first.
 
-    gbnf ──Grammars.begin──> Grammar ──allows(token)──> the drawn token stands, or masked(logits) ──> drawn again
+    gbnf ──Grammars.begin──> GrammarState ──allows(token)──> the drawn token stands, or masked(logits) ──> drawn again
                                      ──accept(token)──> the next place
 
 To ask about one token takes microseconds; to ask about a whole vocabulary of 150,000 takes as long as a step of a small
@@ -35,16 +35,16 @@ class Grammars:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._begun: list[Grammar] = []
+        self._begun: list[GrammarState] = []
 
-    def begin(self, text: str) -> Grammar:
+    def begin(self, text: str) -> GrammarState:
         """The grammar `text` (GBNF) at the beginning of a reply.
 
         Raises:
             InvalidInput: it is no grammar that can be used.
         """
         gbnf.check(text)
-        self._begun.append(Grammar(self, self._model, text))
+        self._begun.append(GrammarState(self, self._model, text))
         return self._begun[-1]
 
     @cached_property
@@ -70,7 +70,7 @@ def check_all(model: Model, texts: Iterable[str | None]) -> None:
     grammars.close()
 
 
-class Grammar:
+class GrammarState:
     """One reply's place in a grammar."""
 
     def __init__(self, owner: Grammars, model: Model, text: str) -> None:

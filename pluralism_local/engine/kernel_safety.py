@@ -1,7 +1,7 @@
 """Whether llama.cpp's extra kernels work on this machine: tried once in a child process, remembered, obeyed.
 
     processor without AMX ──────────────────────────────────────────────────────────> nothing dropped, no child
-    processor, library ──key──> <cache>/kernels/<key>.json ──> Verdict(dropped, reason) ──settle──> ggml.drop
+    processor, library ──key──> <cache>/kernels/<key>.json ──> KernelVerdict(dropped, reason) ──settle──> ggml.drop
                                      └─ none: a child with all buffer types, and one without AMX
 
 llama.cpp's AMX products end the process on some virtual machines whose processor says that it has AMX (a general
@@ -54,7 +54,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class KernelVerdict:
     """Extra buffer types that this machine must do without, and why; none and "" where all work."""
 
     dropped: tuple[str, ...] = ()
@@ -67,13 +67,13 @@ class Verdict:
         return f"{' and '.join(self.dropped)} kernels fault on this machine ({self.reason}); not used"
 
 
-Attempt = Callable[[Sequence[str]], Outcome]
+KernelAttempt = Callable[[Sequence[str]], Outcome]
 
-_settled: Verdict | None = None
+_settled: KernelVerdict | None = None
 _lock = threading.Lock()
 
 
-def settle() -> Verdict:
+def settle() -> KernelVerdict:
     """See to it, once per process and before any model is loaded, that no kernel runs that faults here."""
     global _settled
     with _lock:
@@ -87,7 +87,7 @@ def settle_with(dropped: Collection[str]) -> None:
     """Decide for this process without asking: `dropped` are left out. For the child that tries."""
     global _settled
     with _lock:
-        _settled = Verdict(tuple(dropped), "as told")
+        _settled = KernelVerdict(tuple(dropped), "as told")
         _apply(_settled.dropped)
 
 
@@ -98,11 +98,11 @@ def _apply(dropped: Collection[str]) -> None:
         ggml.drop(dropped)
 
 
-def verdict(attempt: Attempt | None = None, machine: Processor | None = None) -> Verdict:
+def verdict(attempt: KernelAttempt | None = None, machine: Processor | None = None) -> KernelVerdict:
     """The remembered verdict, or a fresh one by `attempt`, a child process; see the module."""
     machine = machine or processor()
     if not machine.has_amx:
-        return Verdict()
+        return KernelVerdict()
     path = _place(machine)
     remembered = _read(path)
     if remembered is not None:
@@ -115,17 +115,17 @@ def verdict(attempt: Attempt | None = None, machine: Processor | None = None) ->
     return result
 
 
-def _tried(attempt: Attempt) -> tuple[Verdict, bool]:
+def _tried(attempt: KernelAttempt) -> tuple[KernelVerdict, bool]:
     """The verdict, and whether it may be remembered."""
     with ThreadPoolExecutor(2) as pool:  # at once: each takes a second, most of it to import
         everything, without_amx = pool.map(attempt, ((), (_AMX,)))
     if not everything.problem:
-        return Verdict(), True
+        return KernelVerdict(), True
     if everything.buffers is None:
-        return Verdict((_AMX, _REPACK), everything.problem), False
+        return KernelVerdict((_AMX, _REPACK), everything.problem), False
     if not without_amx.problem:
-        return Verdict((_AMX,), everything.problem), True
-    return Verdict(everything.buffers, everything.problem), True
+        return KernelVerdict((_AMX,), everything.problem), True
+    return KernelVerdict(everything.buffers, everything.problem), True
 
 
 def machine_key(machine: Processor | None = None) -> str:
@@ -141,7 +141,7 @@ def _place(machine: Processor) -> Path:
     return config.paths().cache_dir / "kernels" / f"{machine_key(machine)}.json"
 
 
-def _read(path: Path) -> Verdict | None:
+def _read(path: Path) -> KernelVerdict | None:
     try:
         record: Any = json.loads(path.read_bytes())
         dropped, reason = record["dropped"], record["reason"]
@@ -152,7 +152,7 @@ def _read(path: Path) -> Verdict | None:
         and all(isinstance(name, str) for name in dropped)
         and isinstance(reason, str)
     ):
-        return Verdict(tuple(dropped), reason)
+        return KernelVerdict(tuple(dropped), reason)
     return None
 
 

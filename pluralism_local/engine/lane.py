@@ -24,7 +24,7 @@ from pluralism_local.engine.counters import Counters
 from pluralism_local.engine.grammar import Grammars
 from pluralism_local.engine.handles import Adapter, Context, Model
 from pluralism_local.engine.kv_store import Entry, KVStore
-from pluralism_local.engine.lookup import Lookup, RowCosts
+from pluralism_local.engine.lookup import PromptLookup, RowCosts
 from pluralism_local.engine.markers import Marked
 from pluralism_local.engine.pace import Pace
 from pluralism_local.engine.rotation import ANY_SIZE, CellBounds
@@ -32,8 +32,8 @@ from pluralism_local.engine.sampling import Sampler, most_probable
 from pluralism_local.engine.schedule import Code, Job, Prefix, Row, RowHook, Wave, encode, prefill_rows
 from pluralism_local.engine.scoring import Path, prefixes_to_decode
 from pluralism_local.engine.stream import TextStream
-from pluralism_local.engine.thoughts import Splitter, is_tag
-from pluralism_local.engine.writer import Task, Writer
+from pluralism_local.engine.thoughts import ThoughtSplitter, is_tag
+from pluralism_local.engine.writer import Writer, WriterTask
 from pluralism_local.errors import Cancelled, EngineFailure
 from pluralism_local.types import EngineEvent, TextStarted
 
@@ -176,7 +176,7 @@ class Lane:
     def generate(
         self,
         wave: Wave,
-        tasks: Mapping[int, Task],
+        tasks: Mapping[int, WriterTask],
         adapter: Adapter | None,
         scale: float,
         should_stop: ShouldStop,
@@ -195,7 +195,9 @@ class Lane:
             sampler = Sampler(task.sampling, () if grammar else self._banned, grammar)
             stream = TextStream((*task.sampling.stop, *task.stops))
             lookup = self._lookup(job) if len(wave.jobs) == 1 else None
-            writers[sequence] = Writer(job, task, sequence, sampler, stream, Splitter(), 0, began, lookup)
+            writers[sequence] = Writer(
+                job, task, sequence, sampler, stream, ThoughtSplitter(), 0, began, lookup
+            )
         reused: dict[int, int] = {}
         waiting = set(writers)
         try:
@@ -225,9 +227,11 @@ class Lane:
         finally:
             self._grammars.close()
 
-    def _lookup(self, job: Job) -> Lookup | None:
+    def _lookup(self, job: Job) -> PromptLookup | None:
         """For texts that are written alone: rows of several texts fill a batch by themselves."""
-        return Lookup(job.tokens, self._row_costs) if self._row_costs and self._model.can_be_cut else None
+        return (
+            PromptLookup(job.tokens, self._row_costs) if self._row_costs and self._model.can_be_cut else None
+        )
 
     def _draft(self, writer: Writer) -> list[int]:
         """What is guessed to come next and worth decoding; nothing that ends a text or spells nothing."""

@@ -52,15 +52,15 @@ from pluralism_local.engine.prompter import Prompter
 from pluralism_local.engine.runner import Runner, RunnerOptions, physical_cores
 from pluralism_local.engine.schedule import (
     BASE_SLOT,
+    ContextLimits,
     Job,
-    Limits,
     Wave,
     make_schedule,
     make_stacked_schedule,
 )
 from pluralism_local.engine.slots import Slots
-from pluralism_local.engine.together import Stack, open_together
-from pluralism_local.engine.writer import Task
+from pluralism_local.engine.together import AdapterStack, open_together
+from pluralism_local.engine.writer import WriterTask
 from pluralism_local.errors import DamagedWeights, EngineFailure, InvalidInput
 from pluralism_local.gguf_header import GGUFHeader
 from pluralism_local.models.details import parts, whole
@@ -226,9 +226,9 @@ class LlamaEngine(LanguageModel):
             )
         return ctx_size or min(trained, factors_switch or trained)
 
-    def _limits(self, jobs: Sequence[Job], sequences: int, lanes: int = 1) -> Limits:
+    def _limits(self, jobs: Sequence[Job], sequences: int, lanes: int = 1) -> ContextLimits:
         longest = max((len(job.tokens) + job.room for job in jobs), default=1)
-        return Limits(max(longest, self._bounds.clamp(_WAVE_CELLS // lanes)), sequences)
+        return ContextLimits(max(longest, self._bounds.clamp(_WAVE_CELLS // lanes)), sequences)
 
     @property
     def info(self) -> ModelInfo:
@@ -326,12 +326,14 @@ class LlamaEngine(LanguageModel):
         self, requests: Sequence[Request], should_stop: ShouldStop
     ) -> Generator[EngineEvent, None, None]:
         """All on a stack if any have adapters and a stack takes them, else apart."""
-        tasks: dict[int, Task] = {}
+        tasks: dict[int, WriterTask] = {}
         for index, request in enumerate(requests):
             prompt = self._prompter.prompt(request.messages)
             gbnf = request.grammar.gbnf if request.grammar else None
             stops = () if self.options.ignore_end or gbnf else self._prompter.stops
-            tasks[index] = Task(request.sampling, request.keep, prompt, self._prompter.quote, stops, gbnf)
+            tasks[index] = WriterTask(
+                request.sampling, request.keep, prompt, self._prompter.quote, stops, gbnf
+            )
         check_all(self._runner.model, (task.grammar for task in tasks.values()))
         jobs = [
             self._jobs.job(i, tasks[i].prompt, r.adapter, r.sampling.max_tokens, r.messages)
@@ -346,7 +348,11 @@ class LlamaEngine(LanguageModel):
             yield from self._generate_apart(jobs, tasks, should_stop)
 
     def _generate_stacked(
-        self, stack: Stack, jobs: Sequence[Job], tasks: Mapping[int, Task], should_stop: ShouldStop
+        self,
+        stack: AdapterStack,
+        jobs: Sequence[Job],
+        tasks: Mapping[int, WriterTask],
+        should_stop: ShouldStop,
     ) -> Iterator[EngineEvent]:
         """All adapters in one batch per lane, on the model itself."""
 
@@ -361,7 +367,7 @@ class LlamaEngine(LanguageModel):
             self._runner.drop_masked()
 
     def _generate_apart(
-        self, jobs: Sequence[Job], tasks: Mapping[int, Task], should_stop: ShouldStop
+        self, jobs: Sequence[Job], tasks: Mapping[int, WriterTask], should_stop: ShouldStop
     ) -> Iterator[EngineEvent]:
         """A wave per adapter, on the model itself."""
         adapters = self._adapters(jobs)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pluralism_local.engine.counters import Counters
 from pluralism_local.engine.lookup import RowCosts
-from pluralism_local.engine.together import Way
+from pluralism_local.engine.together import AdapterBatching
 from pluralism_local.errors import InvalidInput
 from pluralism_local.types import MAX_THREADS
 
@@ -54,7 +54,7 @@ class LlamaOptions:
     row_costs: RowCosts | None = None
     plan_dir: Path | None = None
     remeasure: bool = False
-    together: Way = "auto"
+    together: AdapterBatching = "auto"
     ignore_end: bool = False
     log_file: Path | None = None
 

@@ -1,7 +1,7 @@
 """Prompt lookup: the next tokens, guessed from what followed where the same tokens stood before.
 
-    prompt and text so far ──Lookup.draft──> guesses ──the lane decodes them behind the last token, in one batch──>
-    the sampler draws at each place as it would have anyway ──Lookup.add──> how good such guesses are
+    prompt and text so far ──draft──> guesses ──the lane decodes them behind the last token, in one batch──>
+    the sampler draws at each place as it would have anyway ──add──> how good such guesses are
 
 An answer that weighs comments repeats much of them, and a batch of a few rows costs less than as many steps. A guess is
 taken as long as it equals the drawn token; at the first other one the rest of the batch is dropped. Every token is so
@@ -42,7 +42,7 @@ _STEP = 0.1
 """What one more guess counts for in such a share."""
 
 
-class Lookup:
+class PromptLookup:
     """Guesses for one text, which begins as `prompt` and grows by `add`."""
 
     def __init__(self, prompt: Sequence[int], costs: RowCosts) -> None:

@@ -43,7 +43,7 @@ _SECONDS, _BYTES_A_SECOND = 60.0, 20e6
 
 _OUT_OF_MEMORY = "SIGKILL"  # by the system; nothing lasting
 
-Attempt = Callable[[Mapping[str, Any], float, ShouldStop], Ended]
+ModelAttempt = Callable[[Mapping[str, Any], float, ShouldStop], Ended]
 Tell = Callable[[str], None]
 
 
@@ -78,7 +78,7 @@ class Setup:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ModelVerdict:
     """What is remembered of a model on this machine.
 
     Attributes:
@@ -117,7 +117,7 @@ class ModelSafety:
         threads: int = 2,
         note: Tell = lambda _: None,
         should_stop: ShouldStop = never,
-        attempt: Attempt | None = None,
+        attempt: ModelAttempt | None = None,
     ) -> None:
         self._folder, self._threads, self._note, self._should_stop = folder, threads, note, should_stop
         self._attempt = attempt or try_in_child
@@ -148,7 +148,7 @@ class ModelSafety:
             )
         return verdict.setup
 
-    def verdict(self, path: Path, identity: str, preferred: Setup) -> Verdict:
+    def verdict(self, path: Path, identity: str, preferred: Setup) -> ModelVerdict:
         """What is known of the file `path`, tried now if need be; never refuses it.
 
         Raises:
@@ -159,8 +159,8 @@ class ModelSafety:
         except InvalidInput:
             pass
         else:
-            return self.remembered(identity, preferred) or Verdict(setup)
-        return self.remembered(identity, preferred) or Verdict(None, fault="it did not end in time")
+            return self.remembered(identity, preferred) or ModelVerdict(setup)
+        return self.remembered(identity, preferred) or ModelVerdict(None, fault="it did not end in time")
 
     def check_adapters(self, path: Path, identity: str, refs: Sequence[AdapterRef]) -> None:
         """Try those of `refs` on the model `path` that have not been tried on it.
@@ -172,12 +172,12 @@ class ModelSafety:
         if self._folder is None:
             return
         place = self._place(identity, None)
-        tried = dict((read(place) or Verdict(None)).adapters)
+        tried = dict((read(place) or ModelVerdict(None)).adapters)
         untried = [ref for ref in refs if ref.sha256 not in tried]
         if untried:
             self._note("trying the adapters once, in a process of their own …")
             tried |= self._try_adapters(path, untried)
-            _write(place, Verdict(None, adapters=tried, name=path.name))
+            _write(place, ModelVerdict(None, adapters=tried, name=path.name))
         for ref in refs:
             if tried.get(ref.sha256):
                 raise InvalidInput(
@@ -185,7 +185,7 @@ class ModelSafety:
                     "Leave it out of the pool, or have it made again for this base.",
                 )
 
-    def _try(self, path: Path, preferred: Setup) -> tuple[Verdict, bool]:
+    def _try(self, path: Path, preferred: Setup) -> tuple[ModelVerdict, bool]:
         """The verdict, and whether it may be remembered."""
         left_out: list[str] = []
         setup, reason = preferred, ""
@@ -196,10 +196,10 @@ class ModelSafety:
             if not problem or ended.failure or ended.last("refused"):
                 # a refusal is told by the load itself, with more to it
                 told = f"{', '.join(left_out)} ({reason})" if left_out else ""
-                return Verdict(setup, told), not ended.failure and not ended.last("refused")
+                return ModelVerdict(setup, told), not ended.failure and not ended.last("refused")
             safer, what = next(ladder, (None, ""))
             if safer is None:
-                return Verdict(None, fault=problem), _lasts(ended)
+                return ModelVerdict(None, fault=problem), _lasts(ended)
             left_out.append(what)
             setup, reason = safer, reason or problem
 
@@ -247,7 +247,7 @@ class ModelSafety:
         parts = f"{machine_key()} {identity} {preferred!r} {TOLERANCE}"
         return (self._folder or Path()) / f"{key_of(parts)}.json"
 
-    def remembered(self, identity: str, preferred: Setup) -> Verdict | None:
+    def remembered(self, identity: str, preferred: Setup) -> ModelVerdict | None:
         """What is known of a model without trying it."""
         return read(self._place(identity, preferred)) if self._folder is not None else None
 
@@ -287,24 +287,24 @@ def _available_memory() -> int | None:
     return None
 
 
-def all_remembered(folder: Path) -> list[Verdict]:
+def all_remembered(folder: Path) -> list[ModelVerdict]:
     """Every verdict kept in `folder`, of whatever library and processor, in no order that matters."""
     return [verdict for place in sorted(folder.glob("*.json")) if (verdict := read(place)) is not None]
 
 
-def read(place: Path) -> Verdict | None:
+def read(place: Path) -> ModelVerdict | None:
     """The verdict kept in the file `place`; None if there is none, or a damaged one."""
     try:
         record = json.loads(place.read_bytes())
         setup = None if record["setup"] is None else Setup(**record["setup"])
         adapters = {str(sha): str(fault) for sha, fault in record["adapters"].items()}
         left_out, fault, name = (str(record[key]) for key in ("left_out", "fault", "name"))
-        return Verdict(setup, left_out, fault, adapters, name)
+        return ModelVerdict(setup, left_out, fault, adapters, name)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
-def _write(place: Path, verdict: Verdict) -> None:
+def _write(place: Path, verdict: ModelVerdict) -> None:
     record = {
         "setup": None if verdict.setup is None else asdict(verdict.setup),
         "left_out": verdict.left_out,

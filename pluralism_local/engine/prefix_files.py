@@ -2,7 +2,7 @@
 
     tokens ──find──> llama.cpp's serialised cells | None: not there, damaged, or of another setup
     tokens, cells ──keep──> <folder>/<key>.cells, written beside the work that goes on
-    folder ──entries──> Entry…          Entry ──is_whole──> whether it is what was written
+    folder ──entries──> PrefixFile…          PrefixFile ──is_whole──> whether it is what was written
 
 A file's key is a hash of the tokens and of everything that decides what their cells are and whether this library can
 read them: the model file, how it runs, how contexts are made, processor and build of the library. Its first line says
@@ -47,7 +47,7 @@ _LONGEST_LINE = 65536
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class PrefixFile:
     """A file of a folder.
 
     Attributes:
@@ -149,7 +149,7 @@ class PrefixFiles:
                     discard(entry.path)
 
 
-def entries(folder: Path) -> list[Entry]:
+def entries(folder: Path) -> list[PrefixFile]:
     """The files in `folder`, by name; empty if there is none."""
     listed = []
     for path in sorted(folder.glob("*.cells")):
@@ -161,7 +161,7 @@ def entries(folder: Path) -> list[Entry]:
                 line = _line(file.readline(_LONGEST_LINE))
             tokens, model = line.get("tokens"), line.get("model")
             listed.append(
-                Entry(
+                PrefixFile(
                     path,
                     status.st_size,
                     datetime.fromtimestamp(status.st_mtime, UTC),

@@ -32,7 +32,7 @@ from pluralism_local.api_keys import ApiKey, general_key
 from pluralism_local.engine import gbnf, remote_together
 from pluralism_local.engine.base import Capabilities, LanguageModel, ShouldStop, never
 from pluralism_local.engine.remote_adapters import ServedAdapters, VllmAdapters, of_llama_server
-from pluralism_local.engine.remote_answer import Answer
+from pluralism_local.engine.remote_answer import RemoteAnswer
 from pluralism_local.engine.remote_client import reach
 from pluralism_local.engine.remote_fields import Dialect, Payload
 from pluralism_local.engine.remote_line import Line, Stopped
@@ -197,7 +197,7 @@ class RemoteEngine(LanguageModel):
 
     def _answer(self, line: Line, index: int, request: Request) -> Iterator[EngineEvent]:
         began = time.perf_counter()
-        answer = Answer(request, self._server)
+        answer = RemoteAnswer(request, self._server)
         try:
             payload = self._payload(line, request) | sampling_fields(request.sampling)
             payload |= grammar_fields(request.grammar)

@@ -1,6 +1,6 @@
 """One streamed answer of a server, chunk by chunk, and when it has gone on long enough.
 
-Reply… ──Answer.add──> text that is certain ──ending──> how it ended, and what is strange with that
+Reply… ──RemoteAnswer.add──> text that is certain ──ending──> how it ended, and what is strange with that
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from pluralism_local.engine.remote_refusals import Server
 from pluralism_local.engine.remote_reply import Reply, ending
 from pluralism_local.engine.stream import TextStream
-from pluralism_local.engine.thoughts import Splitter
+from pluralism_local.engine.thoughts import ThoughtSplitter
 from pluralism_local.types import Finish, Request, Usage
 
 PIECES_PER_TOKEN = 16  # chunks that a server may send for each token it was allowed; some send each letter
@@ -16,7 +16,7 @@ MORE_PIECES = 64  # chunks without text, before and after the answer
 LETTERS_PER_TOKEN = 256  # of the longest tokens there are; a server may send its whole answer in one chunk
 
 
-class Answer:
+class RemoteAnswer:
     """An answer as it comes in.
 
     Attributes:
@@ -29,7 +29,7 @@ class Answer:
     def __init__(self, request: Request, server: Server) -> None:
         self.pieces = 0
         self.stops = TextStream()
-        self.thoughts = Splitter()
+        self.thoughts = ThoughtSplitter()
         self.cut = False
         self._server = server
         self._most_pieces = request.sampling.max_tokens * PIECES_PER_TOKEN + MORE_PIECES

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from pluralism_local.engine.thoughts import Splitter
+from pluralism_local.engine.thoughts import ThoughtSplitter
 from pluralism_local.proportions import interval
 from pluralism_local.types import OptionDistribution
 
@@ -37,7 +37,7 @@ def chosen(options: Sequence[str], answer: str) -> int | None:
 
 def without_thought(answer: str) -> str:
     """An answer without the block of thoughts that some servers leave before it."""
-    splitter = Splitter()
+    splitter = ThoughtSplitter()
     splitter.push(answer)
     splitter.finish()
     return splitter.answer

@@ -111,7 +111,7 @@ class Wave:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ContextLimits:
     """What one context can hold: KV cells and sequences."""
 
     cells: int
@@ -148,7 +148,10 @@ def distinct_cells(paths: Iterable[Sequence[Code]]) -> int:
 
 
 def make_schedule(
-    jobs: Sequence[Job], limits: Limits, lanes: int = 1, apart: Callable[[int], int] = lambda waves: waves
+    jobs: Sequence[Job],
+    limits: ContextLimits,
+    lanes: int = 1,
+    apart: Callable[[int], int] = lambda waves: waves,
 ) -> Schedule:
     """Group `jobs` into waves: one adapter per wave, each wave within `limits`, every job exactly once.
 
@@ -168,7 +171,7 @@ def make_schedule(
     return _with_beginnings(jobs, waves, apart(len(waves)) if len(by_slot) > 1 else lanes, limits)
 
 
-def make_stacked_schedule(jobs: Sequence[Job], lanes: int, limits: Limits) -> Schedule:
+def make_stacked_schedule(jobs: Sequence[Job], lanes: int, limits: ContextLimits) -> Schedule:
     """The schedule for stacked adapters (see `stacking`): jobs of all slots, the base's too, share waves.
 
     The jobs are dealt out to `lanes` evenly, neighbours together; distinct roots become base jobs without room, and
@@ -181,7 +184,9 @@ def make_stacked_schedule(jobs: Sequence[Job], lanes: int, limits: Limits) -> Sc
     return _with_beginnings(jobs, waves, lanes, limits)
 
 
-def _with_beginnings(jobs: Sequence[Job], waves: Sequence[Wave], lanes: int, limits: Limits) -> Schedule:
+def _with_beginnings(
+    jobs: Sequence[Job], waves: Sequence[Wave], lanes: int, limits: ContextLimits
+) -> Schedule:
     """The schedule of these waves, with what the prompts of their jobs begin with before them: prefixes and roots."""
     roots = dict.fromkeys(job.root for job in jobs if job.root)
     root_jobs = [Job(index=i, tokens=tokens) for i, tokens in enumerate(roots)]
@@ -189,13 +194,13 @@ def _with_beginnings(jobs: Sequence[Job], waves: Sequence[Wave], lanes: int, lim
     return Schedule(tuple(_fill_waves(BASE_SLOT, root_jobs, limits)), tuple(waves), lanes, tuple(prefixes))
 
 
-def _dealt(limits: Limits, jobs: int, lanes: int) -> Limits:
+def _dealt(limits: ContextLimits, jobs: int, lanes: int) -> ContextLimits:
     """`limits` with an even share of the jobs as the most sequences."""
     share = -(-jobs // lanes)
     return replace(limits, sequences=min(limits.sequences, max(1, share)))
 
 
-def _fill_waves(slot: int, jobs: Sequence[Job], limits: Limits) -> list[Wave]:
+def _fill_waves(slot: int, jobs: Sequence[Job], limits: ContextLimits) -> list[Wave]:
     waves: list[Wave] = []
     for job in _neighbours_together(jobs):
         if waves and limits.hold(grown := Wave(slot, (*waves[-1].jobs, job))):

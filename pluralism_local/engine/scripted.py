@@ -34,7 +34,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, mo
 from pluralism_local.engine import gbnf
 from pluralism_local.engine.base import Capabilities, LanguageModel, ShouldStop, never
 from pluralism_local.engine.json_grammar import example
-from pluralism_local.engine.thoughts import Splitter
+from pluralism_local.engine.thoughts import ThoughtSplitter
 from pluralism_local.errors import (
     Cancelled,
     ContextOverflow,
@@ -193,7 +193,7 @@ class ScriptedEngine(LanguageModel):
         started = time.perf_counter()
         answers = [self._answer(request) for request in requests]
         spoken: list[list[str]] = [[] for _ in requests]
-        replies = [Splitter() for _ in requests]
+        replies = [ThoughtSplitter() for _ in requests]
         for index, request in enumerate(requests):
             yield TextStarted(index, _length(request.messages), 0)
         running = list(range(len(requests)))

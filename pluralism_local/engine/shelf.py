@@ -2,7 +2,7 @@
 
     key ──find──> <folder>/<key>.gguf | None: not there, or damaged and thrown away
     key, made_of, write ──add──> the file, with a note beside it: <key>.json (bytes, time, SHA-256, what it is made of)
-    folder ──entries──> Entry…          Entry ──check──> "whole" | "damaged"
+    folder ──entries──> ShelfFile…          ShelfFile ──check──> "whole" | "damaged"
 
 A file is taken as it is while its size and time are those of the note. Read whole and compared with its SHA-256 it is
 when these differ, once after every start of the machine (a power cut is what damages files unseen), and when somebody
@@ -38,7 +38,7 @@ _OLDER_FORM = re.compile(r"\.[0-9a-f]{32}\.gguf\.[a-z0-9_]{8}")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ShelfFile:
     """A file on a shelf.
 
     Attributes:
@@ -113,7 +113,7 @@ class Shelf:
             with suppress(OSError):
                 file.unlink(missing_ok=True)
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[ShelfFile]:
         """What is on the shelf, by name."""
         listed = []
         for path in sorted(self._folder.glob("*.gguf")):
@@ -124,7 +124,7 @@ class Shelf:
                 moment = datetime.fromtimestamp(used, UTC)
                 made_of = note.get("made_of")
                 parts = made_of if isinstance(made_of, dict) else {}
-                listed.append(Entry(path, file.st_size, moment, parts, note.get("sha256")))
+                listed.append(ShelfFile(path, file.st_size, moment, parts, note.get("sha256")))
         return listed
 
     def tidy(self) -> int:

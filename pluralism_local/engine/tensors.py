@@ -20,7 +20,7 @@ _OBJECT_BYTES = 32
 _CPU = 0
 
 
-class Tensor(ctypes.Structure):
+class GgmlTensor(ctypes.Structure):
     """A node: `op` of `src`; sizes `ne` and strides in bytes `nb`, fastest first; pointers are addresses or None."""
 
     _fields_ = (
@@ -53,7 +53,7 @@ class Tensor(ctypes.Structure):
 
 
 class Ops(NamedTuple):
-    """Numbers of the ops in `Tensor.op`."""
+    """Numbers of the ops in `GgmlTensor.op`."""
 
     mul_mat: int
     mul: int
@@ -83,17 +83,17 @@ def ops() -> Ops:
         times = function("ggml_mul", *pair)(context, a, a)
         scaled = function("ggml_scale", pointer, pointer, pointer, ctypes.c_float)(context, a, 0.5)
         whole = function("ggml_tensor_overhead", ctypes.c_size_t)() - _OBJECT_BYTES
-        if whole != ctypes.sizeof(Tensor) or not _are_as_declared(a, b, product, times, scaled):
+        if whole != ctypes.sizeof(GgmlTensor) or not _are_as_declared(a, b, product, times, scaled):
             raise EngineFailure("The tensors of this llama.cpp are not laid out as declared.")
-        return Ops(*(Tensor.from_address(node).op for node in (product, times, scaled)))
+        return Ops(*(GgmlTensor.from_address(node).op for node in (product, times, scaled)))
     finally:
         function("ggml_free", None, pointer)(context)
 
 
 def _are_as_declared(a: int, b: int, product: int, times: int, scaled: int) -> bool:
-    first, node, scale = (Tensor.from_address(address) for address in (a, product, scaled))
+    first, node, scale = (GgmlTensor.from_address(address) for address in (a, product, scaled))
     describe = function("ggml_op_desc", ctypes.c_char_p, ctypes.c_void_p)
-    numbers = [Tensor.from_address(address).op for address in (a, product, times, scaled)]
+    numbers = [GgmlTensor.from_address(address).op for address in (a, product, times, scaled)]
     return (
         first.shape == (3, 5, 1, 1)
         and list(first.nb) == [4, 12, 60, 60]
@@ -116,7 +116,7 @@ def runs_on_cpu_alone() -> bool:
     return all(kind(get(place)) == _CPU for place in range(count))
 
 
-def is_in_main_memory(tensor: Tensor) -> bool:
+def is_in_main_memory(tensor: GgmlTensor) -> bool:
     """Whether a node's numbers lie where this process can write them."""
     is_host = function("ggml_backend_buffer_is_host", ctypes.c_bool, ctypes.c_void_p)
     return bool(tensor.buffer) and bool(tensor.data) and bool(is_host(tensor.buffer))

@@ -1,6 +1,6 @@
 """What a model thinks before it answers, kept apart from the answer.
 
-    text as it comes ──Splitter.push──> the answer's text, as soon as it is certain to be that; the rest is `thought`
+    text as it comes ──push──> the answer's text, as soon as it is certain to be that; the rest is `thought`
     header of the answer ──closed──> the header with an empty block, for a model that would begin inside of one
 
 A block stands at the beginning of a reply: ``<think>…</think>`` and its like, several in a row too. One that never ends
@@ -59,7 +59,7 @@ _VISIBLE = frozenset(
 )
 
 
-class Splitter:
+class ThoughtSplitter:
     """One reply, piece by piece.
 
     Attributes:

@@ -1,6 +1,6 @@
 """How several adapters run in one call: stacked in one batch where `stacking` is there and can, else apart.
 
-    open_together ──> Together ──stack──> Stack | None, with the reason: the caller runs a wave per adapter
+    open_together ──> Together ──stack──> AdapterStack | None, with the reason: the caller runs a wave per adapter
 
 This is the only file that knows the folder `stacking`. Without it everything runs, each adapter apart.
 """
@@ -17,12 +17,12 @@ from pluralism_local.engine.schedule import RowHook
 from pluralism_local.engine.slots import Slots
 from pluralism_local.gguf_header import GGUFHeader
 
-Way = Literal["auto", "stacked", "apart"]
+AdapterBatching = Literal["auto", "stacked", "apart"]
 """What several adapters run as. "stacked" and "auto" run them apart where there can be no stack, "auto" also where
 that was measured to be faster (see `planner.adapters`)."""
 
 
-class Stack(Protocol):
+class AdapterStack(Protocol):
     """Several adapters as one, which contexts tell apart by a hook."""
 
     @property
@@ -46,7 +46,7 @@ class Together(Protocol):
     def loads(self) -> int:
         """Stacks made so far."""
 
-    def stack(self, slots: Collection[int]) -> Stack | None:
+    def stack(self, slots: Collection[int]) -> AdapterStack | None:
         """The stack that all of these adapters can run on, each seen to act; None for none, with `reason`.
 
         Raises:
@@ -74,7 +74,7 @@ class Apart:
 
 
 def open_together(
-    way: Way,
+    way: AdapterBatching,
     runner: Runner,
     base: GGUFHeader,
     slots: Slots,

@@ -1,6 +1,6 @@
 """One text while it is written: what is asked of it, its tokens so far, and what of them can be shown.
 
-Task ──Writer──> next_rows (to decode) ──drawn token──> add ──> deltas …, done
+WriterTask ──Writer──> next_rows (to decode) ──drawn token──> add ──> deltas …, done
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from pluralism_local.engine.lookup import Lookup
+from pluralism_local.engine.lookup import PromptLookup
 from pluralism_local.engine.markers import Marked
 from pluralism_local.engine.sampling import Sampler
 from pluralism_local.engine.schedule import Job, Row
 from pluralism_local.engine.stream import TextStream
-from pluralism_local.engine.thoughts import Splitter
+from pluralism_local.engine.thoughts import ThoughtSplitter
 from pluralism_local.types import Completion, EngineEvent, Finish, Sampling, TextDone, Usage
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class WriterTask:
     """How to carry out one job of a generating wave; `stops` end its text as those of `sampling` do.
 
     For kept sequences: `prompt`, and how text continues it. `grammar` is the GBNF that the text follows, None for any.
@@ -38,14 +38,14 @@ class Writer:
     """A sequence while it is being generated."""
 
     job: Job
-    task: Task
+    task: WriterTask
     sequence: int
     sampler: Sampler
     stream: TextStream
-    thoughts: Splitter
+    thoughts: ThoughtSplitter
     reused: int
     began: float
-    lookup: Lookup | None = None
+    lookup: PromptLookup | None = None
     tokens: list[int] = field(default_factory=list)
     finish: Finish | None = None
 

@@ -1,6 +1,6 @@
 """Many questions to a model at once, where one that fails must not take the others with it.
 
-    requests ──Asker.texts──> Completion | Failure, each      option requests ──Asker.distributions──> the same
+    requests ──Asker.texts──> Completion | RequestFailure, each      option requests ──Asker.distributions──> the same
 
 All go into one call, which is what engines are fast at. If that raises, each is asked alone, so that only the guilty
 one fails; a remote server that fails `PATIENCE` requests in a row is given up, and its error is raised. One that does
@@ -37,7 +37,7 @@ _Got = TypeVar("_Got")
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class RequestFailure:
     """Why a request got no answer: the error's code and its sentence."""
 
     code: str
@@ -48,10 +48,10 @@ class Failure:
         return {"error": {"code": self.code, "message": self.message}}
 
 
-def failure_in(record: Mapping[str, Any]) -> Failure | None:
+def failure_in(record: Mapping[str, Any]) -> RequestFailure | None:
     """The failure that a checked record of a journal tells of; None where it tells of none."""
     error = record.get("error")
-    return None if error is None else Failure(error["code"], error["message"])
+    return None if error is None else RequestFailure(error["code"], error["message"])
 
 
 class Asker:
@@ -65,7 +65,7 @@ class Asker:
         self._engine = engine
         self._has_answered = has_answered
 
-    def texts(self, requests: Sequence[Request]) -> list[Completion | Failure]:
+    def texts(self, requests: Sequence[Request]) -> list[Completion | RequestFailure]:
         """A completion or a failure per request, in order.
 
         Raises:
@@ -73,7 +73,7 @@ class Asker:
         """
         return self._all_or_each(requests, self._generate)
 
-    def distributions(self, requests: Sequence[OptionRequest]) -> list[OptionDistribution | Failure]:
+    def distributions(self, requests: Sequence[OptionRequest]) -> list[OptionDistribution | RequestFailure]:
         """As `texts`, for probabilities of options."""
 
         def ask(part: Sequence[OptionRequest]) -> list[OptionDistribution]:
@@ -92,7 +92,7 @@ class Asker:
 
     def _all_or_each(
         self, requests: Sequence[_Asked], ask: Callable[[Sequence[_Asked]], list[_Got]]
-    ) -> list[_Got | Failure]:
+    ) -> list[_Got | RequestFailure]:
         if not requests:
             return []
         try:
@@ -104,8 +104,8 @@ class Asker:
 
     def _each(
         self, requests: Sequence[_Asked], ask: Callable[[Sequence[_Asked]], list[_Got]]
-    ) -> list[_Got | Failure]:
-        replies: list[_Got | Failure] = []
+    ) -> list[_Got | RequestFailure]:
+        replies: list[_Got | RequestFailure] = []
         down = refused = 0
         for request in requests:
             try:
@@ -121,6 +121,6 @@ class Asker:
         return replies
 
 
-def failure_of(error: PlocalError) -> Failure:
+def failure_of(error: PlocalError) -> RequestFailure:
     """The error as an answer's place holds it."""
-    return Failure(error.code, " ".join(part for part in (error.message, error.hint) if part))
+    return RequestFailure(error.code, " ".join(part for part in (error.message, error.hint) if part))

@@ -1,10 +1,10 @@
 """The batch driver: a mode over many samples, equal steps of all samples together.
 
     samples ──a Case each──> algorithm ──> steps ──all that are equally far──> one call ──> sent back
-                                       ──> Answered ──> Prediction, or Failure of what failed
+                                       ──> Answered ──> Prediction, or RequestFailure of what failed
 
 Of the steps that samples wait with, those of the mode's earliest stage go first: who lags behind catches up, and every
-stage stays one call. A sample whose comment, selection or answer fails ends in a `Failure`; the others go on.
+stage stays one call. A sample whose comment, selection or answer fails ends in a `RequestFailure`; the others go on.
 
 A server says only with its first answer that it gives no probabilities: from then on it is asked in words, where the
 algorithm can do with words.
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pluralism_local.engine.base import LanguageModel, never
 from pluralism_local.errors import ContextOverflow, EngineFailure, PlocalError, Unsupported
 from pluralism_local.evaluation.basis import ALREADY_CLEAR
-from pluralism_local.evaluation.batch_calls import Asker, Failure, failure_of
+from pluralism_local.evaluation.batch_calls import Asker, RequestFailure, failure_of
 from pluralism_local.evaluation.batch_steps import Waiting, place, prediction, wordings_of, written
 from pluralism_local.evaluation.comments import CommentRequest, CommentStore, CommunityComment
 from pluralism_local.evaluation.samples import Prediction, Sample
@@ -60,7 +60,7 @@ class SampleOutcome:
         prompts: that were used, in order.
     """
 
-    result: Prediction | Failure
+    result: Prediction | RequestFailure
     usage: dict[ModelRole, Usage] = field(default_factory=dict)
     answered: Answered | None = None
     comments: dict[str, CommunityComment] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class _SampleRun:
     steps: Steps
     step: Waiting | None = None
     comment_tokens: int | None = None
-    result: Prediction | Failure | None = None
+    result: Prediction | RequestFailure | None = None
     usage: dict[ModelRole, Usage] = field(default_factory=dict)
     answered: Answered | None = None
     comments: dict[str, CommunityComment] = field(default_factory=dict)
@@ -86,7 +86,7 @@ class _SampleRun:
     def spend(self, role: ModelRole, usage: Usage) -> None:
         self.usage[role] = self.usage.get(role, Usage()) + usage
 
-    def end(self, result: Prediction | Failure) -> None:
+    def end(self, result: Prediction | RequestFailure) -> None:
         self.steps.close()
         self.step, self.result = None, result
 
@@ -327,7 +327,7 @@ class BatchDriver:
 
     def _reply(self, sample_run: _SampleRun, parts: Iterable[object], reply: object) -> None:
         """Go on with `reply`, unless any of its parts is a failure and there is no answer without it."""
-        failure = next((part for part in parts if isinstance(part, Failure)), None)
+        failure = next((part for part in parts if isinstance(part, RequestFailure)), None)
         if failure is None:
             self._advance(sample_run, reply)
         elif sample_run.step is not None and is_optional(sample_run.step):

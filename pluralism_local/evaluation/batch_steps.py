@@ -15,7 +15,7 @@ from pluralism_local.evaluation.samples import Prediction
 from pluralism_local.mode_specs import Stage
 from pluralism_local.modes.aggregate import STAND_IN, is_stand_in, most_probable
 from pluralism_local.modes.options import letters
-from pluralism_local.modes.steps import Answered, Answers, Compose, Consult, Entail, Weigh, Write
+from pluralism_local.modes.steps import Answered, AnswerForm, Compose, Consult, Entail, Weigh, Write
 from pluralism_local.modes.wordings import Wording
 from pluralism_local.positions.attribution import mended
 from pluralism_local.results import Aggregate
@@ -63,7 +63,7 @@ def written(step: Compose, completions: Sequence[Completion]) -> tuple[str, ...]
     )
 
 
-def prediction(answered: Answered, answers: Answers) -> Prediction:
+def prediction(answered: Answered, answers: AnswerForm) -> Prediction:
     """The answer in a sample's form; where no option had any probability there is no label."""
     selection = answered.selection
     chosen = Prediction(

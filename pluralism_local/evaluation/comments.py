@@ -1,6 +1,6 @@
 """Comments of communities, generated once and kept for every method, pool and run that needs them.
 
-    CommentRequest(sample, Voice, tokens)… ──CommentStore.find──> CommunityComment | Failure, each
+    CommentRequest(sample, Voice, tokens)… ──CommentStore.find──> CommunityComment | RequestFailure, each
                           └ what is missing: one batch of the engine ──> one batch of the journal
 
 A comment's key is all that it depends on: the communities' model, adapter and scale or persona, the question's wording,
@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pluralism_local.evaluation.batch_calls import Asker, Failure, failure_in
+from pluralism_local.evaluation.batch_calls import Asker, RequestFailure, failure_in
 from pluralism_local.evaluation.identity import model_key
 from pluralism_local.evaluation.journal import Journal, Record
 from pluralism_local.evaluation.samples import Sample
@@ -79,7 +79,7 @@ class CommentStore:
     ) -> None:
         self._journal, self._info, self._asker = journal, info, asker
         self._task, self._sampling, self._template = task, sampling, template
-        self._replies: dict[str, CommunityComment | Failure] = {}
+        self._replies: dict[str, CommunityComment | RequestFailure] = {}
         if journal is not None:
             check_records(StoredComment, journal.records, journal.path)
             self._replies = {record["key"]: _read(record) for record in journal.records}
@@ -90,7 +90,7 @@ class CommentStore:
                 key: reply for key, reply in self._replies.items() if isinstance(reply, CommunityComment)
             }
 
-    def find(self, requests: Sequence[CommentRequest]) -> list[CommunityComment | Failure]:
+    def find(self, requests: Sequence[CommentRequest]) -> list[CommunityComment | RequestFailure]:
         """What each voice says to each sample, in order; generates and keeps what is missing.
 
         Raises:
@@ -139,7 +139,7 @@ class CommentStore:
         for (key, request), done in zip(missing.items(), completions, strict=True):
             reply = (
                 done
-                if isinstance(done, Failure)
+                if isinstance(done, RequestFailure)
                 else CommunityComment(done.text.strip(), done.finish, done.usage)
             )
             self._replies[key] = reply
@@ -171,8 +171,8 @@ class CommentStore:
         )[:24]
 
 
-def _write(reply: CommunityComment | Failure) -> dict[str, Any]:
-    if isinstance(reply, Failure):
+def _write(reply: CommunityComment | RequestFailure) -> dict[str, Any]:
+    if isinstance(reply, RequestFailure):
         return reply.record()
     usage = reply.usage
     return {
@@ -182,7 +182,7 @@ def _write(reply: CommunityComment | Failure) -> dict[str, Any]:
     }
 
 
-def _read(record: Mapping[str, Any]) -> CommunityComment | Failure:
+def _read(record: Mapping[str, Any]) -> CommunityComment | RequestFailure:
     return failure_in(record) or CommunityComment(
         record["text"], record.get("finish", "stop"), Usage(**record.get("usage", {}))
     )

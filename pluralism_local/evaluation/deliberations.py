@@ -1,6 +1,6 @@
 """Deliberations of people, as questions with viewpoints: what they wrote, and how many agreed with each.
 
-    a Remesh export's CSV ──read_deliberation──> [Statement] by question ──window_rows──> rows of overton-window
+    a Remesh export's CSV ──read_deliberation──> statements by question ──window_rows──> rows of overton-window
 
 The export has a table for each question, one below the other, each with a head of its own. A statement's agreement is
 the share of all participants, or of the branch that was asked; some of it is inferred from few votes, as the export's
@@ -31,14 +31,14 @@ _FORM = "It is the *_aggregate.csv of a collective dialogue, as Remesh exports i
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class ParticipantStatement:
     """What a participant wrote, and the share, in [0, 1], of participants that agree."""
 
     text: str
     agreement: float
 
 
-def read_deliberation(path: Path) -> dict[str, list[Statement]]:
+def read_deliberation(path: Path) -> dict[str, list[ParticipantStatement]]:
     """By question the statements, in the file's order.
 
     Raises:
@@ -50,7 +50,7 @@ def read_deliberation(path: Path) -> dict[str, list[Statement]]:
         lines = list(csv.reader(io.StringIO(raw.decode("utf-8-sig"), newline="")))
     except (UnicodeDecodeError, csv.Error) as error:
         raise InvalidInput(f"{path} is no CSV: {error}.", _FORM) from error
-    by_question: dict[str, list[Statement]] = {}
+    by_question: dict[str, list[ParticipantStatement]] = {}
     head: list[str] = []
     for line in lines:
         if line and line[0] == "Question ID":
@@ -60,14 +60,16 @@ def read_deliberation(path: Path) -> dict[str, list[Statement]]:
             agreement = _agreement(row) if row.get("Question Type") == _OPINIONS else None
             if agreement is not None and "Question" in row and "Responses" in row:
                 text = " ".join(row["Responses"].split())
-                by_question.setdefault(row["Question"].strip(), []).append(Statement(text, agreement))
+                by_question.setdefault(row["Question"].strip(), []).append(
+                    ParticipantStatement(text, agreement)
+                )
     if not by_question:
         raise InvalidInput(f"{path} has no question that opinions were asked about.", _FORM)
     return by_question
 
 
 def window_rows(
-    by_question: Mapping[str, Sequence[Statement]], *, most: int, support: float
+    by_question: Mapping[str, Sequence[ParticipantStatement]], *, most: int, support: float
 ) -> list[dict[str, Any]]:
     """A row for each question with at least one reasonable viewpoint, its statements chosen evenly by agreement.
 
@@ -79,7 +81,7 @@ def window_rows(
     """
     rows = []
     for question, statements in by_question.items():
-        distinct: dict[str, Statement] = {}
+        distinct: dict[str, ParticipantStatement] = {}
         for statement in statements:
             if FEWEST_WORDS <= len(statement.text.split()) <= MOST_WORDS:
                 distinct.setdefault(statement.text.casefold(), statement)

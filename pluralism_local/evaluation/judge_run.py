@@ -17,11 +17,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pluralism_local.engine.base import LanguageModel, ShouldStop, never
-from pluralism_local.evaluation.batch_calls import Failure
+from pluralism_local.evaluation.batch_calls import RequestFailure
 from pluralism_local.evaluation.beside import kept_beside
 from pluralism_local.evaluation.journal import Journal, locked
 from pluralism_local.evaluation.judge_cases import JudgeCase, make_case
-from pluralism_local.evaluation.judging import Judge, PairJudgement, judge_file, judge_pairs
+from pluralism_local.evaluation.judging import ModelJudge, PairJudgement, judge_file, judge_pairs
 from pluralism_local.evaluation.run_folder import RunFolder
 from pluralism_local.evaluation.runner import RunProgress, check_answers, read_results
 from pluralism_local.evaluation.standings import HUMANS_KAPPA, agreement, standing
@@ -165,7 +165,7 @@ def _ask_judges(
             return list(answers.values()), comparison.judges[number:]
         name = without_credentials(spelling)
         with open_judge(spelling) as engine:
-            judge = Judge(engine, words=comparison.words, variant=comparison.template)
+            judge = ModelJudge(engine, words=comparison.words, variant=comparison.template)
             if judge.identity in answers:
                 hooks.warn(
                     f"'{answers[judge.identity].name}' and '{name}' are the same model, which is asked once."
@@ -204,7 +204,7 @@ def _record(
         for judge in answers
         for opponent, row in case.pairs.items()
         for pair, judgement in zip(row, judge.judgements[opponent], strict=True)
-        if isinstance(judgement, Failure)
+        if isinstance(judgement, RequestFailure)
     ]
     missing = len(waiting) * case.n * len(case.pairs)
     missing += sum(

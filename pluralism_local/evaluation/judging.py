@@ -1,6 +1,6 @@
 """Which of two responses reflects more values, by a judge (Modular Pluralism §4 and App. A, overton w/ GPT-4).
 
-    [ResponsePair] ──both orders──> Judge ──the most probable of "1", "2", "tie", or its words──> choice | Failure
+    [ResponsePair] ──both orders──> ModelJudge ──"1", "2", "tie", or words──> choice | RequestFailure
                                       └ a chunk of pairs: one batch of the engine ──> one batch of the journal
     choice, choice ──> PairVerdict          (what the verdicts come to is in `standings`)
 
@@ -21,7 +21,7 @@ from typing import Any
 from pluralism_local.engine.base import LanguageModel, ShouldStop, never
 from pluralism_local.errors import Unsupported
 from pluralism_local.evaluation import metrics
-from pluralism_local.evaluation.batch_calls import Asker, Failure, failure_in
+from pluralism_local.evaluation.batch_calls import Asker, RequestFailure, failure_in
 from pluralism_local.evaluation.identity import model_key
 from pluralism_local.evaluation.journal import Journal, Record
 from pluralism_local.evaluation.metrics.agreement import JudgeChoice, PairOutcome
@@ -89,7 +89,7 @@ class PairVerdict:
         return self.outcome == "tie" and self.choices != ("tie", "tie")
 
 
-PairJudgement = PairVerdict | Failure | None
+PairJudgement = PairVerdict | RequestFailure | None
 """Of a pair; None: not yet."""
 
 
@@ -112,7 +112,7 @@ def most_probable(shares: OptionDistribution) -> JudgeChoice | None:
     return best[0] if len(best) == 1 else "tie"
 
 
-class Judge:
+class ModelJudge:
     """A model as a judge.
 
     Args:
@@ -158,13 +158,13 @@ class Judge:
         return [_record(distribution) for distribution in distributions]
 
 
-def judge_file(folder: Path, judge: Judge) -> Path:
+def judge_file(folder: Path, judge: ModelJudge) -> Path:
     """Where this judge's answers lie."""
     return folder / f"judge-{judge.identity[:12]}.jsonl"
 
 
 def judge_pairs(
-    judge: Judge,
+    judge: ModelJudge,
     journal: Journal,
     pairs: Mapping[str, Sequence[ResponsePair]],
     *,
@@ -185,13 +185,13 @@ def judge_pairs(
         progress: counts answers, two to a pair; equal ones once.
 
     Raises:
-        Unsupported, PlocalError: as `Judge.ask`; finished chunks stay.
+        Unsupported, PlocalError: as `ModelJudge.ask`; finished chunks stay.
         OSError: no room; finished chunks stay.
     """
     check_records(StoredChoice, journal.records, journal.path)
     choices = {record["key"]: _answer(record) for record in journal.records}
     if retry:
-        choices = {key: choice for key, choice in choices.items() if not isinstance(choice, Failure)}
+        choices = {key: choice for key, choice in choices.items() if not isinstance(choice, RequestFailure)}
     keys = {key for row in pairs.values() for pair in row for key in _questions(judge, pair)}
     used = {
         record["key"]: record
@@ -203,7 +203,7 @@ def judge_pairs(
 
     def tell(opponent: str) -> None:
         answered = [choices[key] for key in keys if key in choices]
-        failed = sum(isinstance(choice, Failure) for choice in answered)
+        failed = sum(isinstance(choice, RequestFailure) for choice in answered)
         progress(RunProgress(opponent, len(answered), len(keys), failed))
 
     tell("begun")
@@ -232,37 +232,37 @@ def _chunks(pairs: Mapping[str, Sequence[ResponsePair]]) -> Iterator[tuple[str, 
             yield opponent, row[start : start + CHUNK]
 
 
-def _questions(judge: Judge, pair: ResponsePair) -> dict[str, tuple[str, str, str]]:
+def _questions(judge: ModelJudge, pair: ResponsePair) -> dict[str, tuple[str, str, str]]:
     """By key, both orders; they are one question if the responses are the same."""
     orders = (pair.situation, pair.a, pair.b), (pair.situation, pair.b, pair.a)
     return {judge.key(*order): order for order in orders}
 
 
 def _verdict(
-    judge: Judge, pair: ResponsePair, choices: Mapping[str, JudgeChoice | Failure | None]
+    judge: ModelJudge, pair: ResponsePair, choices: Mapping[str, JudgeChoice | RequestFailure | None]
 ) -> PairJudgement:
     keys = list(_questions(judge, pair))
     if any(key not in choices for key in keys):
         return None
     first, second = choices[keys[0]], choices[keys[-1]]
-    if isinstance(first, Failure):
+    if isinstance(first, RequestFailure):
         return first
-    return second if isinstance(second, Failure) else PairVerdict(first, second)
+    return second if isinstance(second, RequestFailure) else PairVerdict(first, second)
 
 
 def _wording(situation: str, first: str, second: str) -> str:
     return JUDGE_PAIR.render(situation=situation.strip(), first=first.strip(), second=second.strip())
 
 
-def _record(reply: Completion | OptionDistribution | Failure) -> dict[str, Any]:
-    if isinstance(reply, Failure):
+def _record(reply: Completion | OptionDistribution | RequestFailure) -> dict[str, Any]:
+    if isinstance(reply, RequestFailure):
         return reply.record()
     if isinstance(reply, Completion):
         return {"choice": read_choice(reply.text), "said": reply.text}
     return {"choice": most_probable(reply), "p": list(reply.p), "outside": reply.unassigned_mass}
 
 
-def _answer(record: Mapping[str, Any]) -> JudgeChoice | Failure | None:
+def _answer(record: Mapping[str, Any]) -> JudgeChoice | RequestFailure | None:
     """None: unparsed."""
     choice: JudgeChoice | None = record.get("choice")
     return failure_in(record) or choice

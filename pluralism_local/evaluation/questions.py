@@ -1,6 +1,6 @@
 """Free questions in batches: what `modes.run` answers one by one, by the driver that evaluations use.
 
-    questions ──prepared──> a ResultBuilder, a Case each ──BatchDriver──> SampleOutcome ──> Result | Failure
+    questions ──prepared──> a ResultBuilder, a Case each ──BatchDriver──> SampleOutcome ──> Result | RequestFailure
 
 Wordings, checks and the result's form are those of a single ask. What differs: equal steps of all questions go to the
 engine together, and every question draws comments of its own (their seeds are of the run's seed, the community and the
@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from pluralism_local import __version__, modes
 from pluralism_local.engine.base import LanguageModel
 from pluralism_local.errors import Unsupported
-from pluralism_local.evaluation.batch_calls import Asker, Failure
+from pluralism_local.evaluation.batch_calls import Asker, RequestFailure
 from pluralism_local.evaluation.batch_driver import BatchDriver, SampleOutcome
 from pluralism_local.evaluation.comments import CommentStore
 from pluralism_local.evaluation.identity import member_record, model_key, sampling_record
@@ -30,7 +30,7 @@ from pluralism_local.modes.comments import add_comments
 from pluralism_local.modes.driver import prepared
 from pluralism_local.modes.result_builder import ResultBuilder
 from pluralism_local.modes.settling import settle
-from pluralism_local.modes.steps import Answers, Case, Entailment
+from pluralism_local.modes.steps import AnswerForm, Case, Entailment
 from pluralism_local.modes.wordings import AskQuestion, AskWordings, Wording
 from pluralism_local.results import Result
 from pluralism_local.types import Completion
@@ -49,7 +49,7 @@ class _Written(SampleWordings):
     """Free questions as samples, whose data has the question under "asked"."""
 
     name = "this mode"
-    answers: ClassVar[Answers] = "text"
+    answers: ClassVar[AnswerForm] = "text"
     _wordings = AskWordings()
 
     def comment(self, question: Sample) -> Wording:
@@ -78,7 +78,7 @@ class _Written(SampleWordings):
 class _Weighed(_Written):
     """The same with options to weigh."""
 
-    answers: ClassVar[Answers] = "distribution"
+    answers: ClassVar[AnswerForm] = "distribution"
 
 
 def _question(sample: Sample) -> AskQuestion:
@@ -119,7 +119,7 @@ class QuestionBatch:
             ]
         )[:24]
 
-    def answer_all(self, questions: Sequence[str]) -> list[Result | Failure]:
+    def answer_all(self, questions: Sequence[str]) -> list[Result | RequestFailure]:
         """A result or a failure per question, in order; equal steps of all go to the engine together.
 
         Raises:
@@ -174,8 +174,8 @@ def _sample(case: Case[AskQuestion]) -> Sample:
     )
 
 
-def _result(draft: ResultBuilder, case: Case[AskQuestion], outcome: SampleOutcome) -> Result | Failure:
-    if isinstance(outcome.result, Failure):
+def _result(draft: ResultBuilder, case: Case[AskQuestion], outcome: SampleOutcome) -> Result | RequestFailure:
+    if isinstance(outcome.result, RequestFailure):
         return outcome.result
     for role, usage in outcome.usage.items():
         draft.spend(role, usage)

@@ -24,7 +24,7 @@ from typing import Any
 from pluralism_local.communities import Pool
 from pluralism_local.engine.base import LanguageModel, ShouldStop, never
 from pluralism_local.errors import InvalidInput
-from pluralism_local.evaluation.batch_calls import Asker, Failure, failure_in
+from pluralism_local.evaluation.batch_calls import Asker, RequestFailure, failure_in
 from pluralism_local.evaluation.batch_driver import BatchDriver, SampleOutcome
 from pluralism_local.evaluation.beside import kept_beside
 from pluralism_local.evaluation.comments import CommentStore
@@ -77,7 +77,7 @@ class RunProgress:
     failed: int
 
 
-Results = dict[str, dict[str, Prediction | Failure]]
+Results = dict[str, dict[str, Prediction | RequestFailure]]
 """By method and sample id."""
 
 
@@ -173,7 +173,7 @@ def check_answers(folder: Path, task: Task, samples: Sequence[Sample], results: 
     for method, answers in results.items():
         for id, answer in answers.items():
             sample = by_id.get(id)
-            if sample is None or isinstance(answer, Failure):
+            if sample is None or isinstance(answer, RequestFailure):
                 continue
             shares = None if answer.distribution is None else len(answer.distribution)
             wrong = (
@@ -255,7 +255,7 @@ def _standing(samples: Sequence[Sample], before: Results, todo: Mapping[str, fro
     total = len(todo) * len(samples)
     done = total - sum(map(len, todo.values()))
     failed = sum(
-        isinstance(answer, Failure) and id not in missing
+        isinstance(answer, RequestFailure) and id not in missing
         for name, missing in todo.items()
         for id, answer in before.get(name, {}).items()
     )
@@ -263,24 +263,24 @@ def _standing(samples: Sequence[Sample], before: Results, todo: Mapping[str, fro
 
 
 def _after(now: RunProgress, method: str, outcomes: Sequence[SampleOutcome]) -> RunProgress:
-    failed = sum(isinstance(outcome.result, Failure) for outcome in outcomes)
+    failed = sum(isinstance(outcome.result, RequestFailure) for outcome in outcomes)
     return RunProgress(method, now.done + len(outcomes), now.total, now.failed + failed)
 
 
 def _todo(
-    samples: Sequence[Sample], answers: Mapping[str, Prediction | Failure], *, retry: bool
+    samples: Sequence[Sample], answers: Mapping[str, Prediction | RequestFailure], *, retry: bool
 ) -> frozenset[str]:
     return frozenset(
         sample.id
         for sample in samples
-        if sample.id not in answers or (retry and isinstance(answers[sample.id], Failure))
+        if sample.id not in answers or (retry and isinstance(answers[sample.id], RequestFailure))
     )
 
 
 def _record(method: str, sample: Sample, outcome: SampleOutcome) -> dict[str, Any]:
     record: dict[str, Any] = {"id": sample.id, "method": method}
     result = outcome.result
-    if isinstance(result, Failure):
+    if isinstance(result, RequestFailure):
         record |= result.record()
     else:
         if result.distribution is not None:
@@ -307,7 +307,7 @@ def _record(method: str, sample: Sample, outcome: SampleOutcome) -> dict[str, An
     return record
 
 
-def _result(record: Mapping[str, Any]) -> Prediction | Failure:
+def _result(record: Mapping[str, Any]) -> Prediction | RequestFailure:
     if (failure := failure_in(record)) is not None:
         return failure
     p = record.get("pred_distribution")

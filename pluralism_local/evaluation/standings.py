@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from pluralism_local.evaluation import metrics
-from pluralism_local.evaluation.batch_calls import Failure
+from pluralism_local.evaluation.batch_calls import RequestFailure
 from pluralism_local.evaluation.judging import PairJudgement, PairVerdict, ResponsePair
 from pluralism_local.evaluation.metrics import Estimate
 from pluralism_local.evaluation.metrics.agreement import PairOutcome
@@ -77,7 +77,7 @@ def standing(pairs: Sequence[ResponsePair], judged: Sequence[PairJudgement], *, 
             for name in OUTCOMES
         },
         n=len(verdicts),
-        failed=sum(isinstance(judgement, Failure) for judgement in judged),
+        failed=sum(isinstance(judgement, RequestFailure) for judgement in judged),
         missing=sum(judgement is None for judgement in judged),
         unparsed=answers.count(None),
         position_bias={

@@ -16,7 +16,7 @@ from typing import Any
 from pluralism_local.errors import InvalidInput
 from pluralism_local.evaluation import controls, metrics
 from pluralism_local.evaluation.basis import remarks, void
-from pluralism_local.evaluation.batch_calls import Failure
+from pluralism_local.evaluation.batch_calls import RequestFailure
 from pluralism_local.evaluation.coverage import Coverage
 from pluralism_local.evaluation.metrics import Estimate
 from pluralism_local.evaluation.runner import Results
@@ -138,7 +138,7 @@ def summarise(
     """
     real = [name for name in methods if name not in ("uniform", "shuffled")]
     failed = {
-        name: sum(isinstance(results.get(name, {}).get(sample.id), Failure) for sample in samples)
+        name: sum(isinstance(results.get(name, {}).get(sample.id), RequestFailure) for sample in samples)
         for name in real
     }
     missing = {name: sum(sample.id not in results.get(name, {}) for sample in samples) for name in real}
@@ -177,7 +177,9 @@ def summarise(
 def failures(results: Results, methods: Sequence[str]) -> dict[str, tuple[int, str]]:
     """Method -> on how many samples it failed, and what the first failure said; of those that did."""
     messages_of = {
-        name: [answer.message for answer in results.get(name, {}).values() if isinstance(answer, Failure)]
+        name: [
+            answer.message for answer in results.get(name, {}).values() if isinstance(answer, RequestFailure)
+        ]
         for name in methods
     }
     return {name: (len(messages), messages[0]) for name, messages in messages_of.items() if messages}
@@ -211,7 +213,9 @@ def _coverage(
     return {name: covered[at * count : (at + 1) * count] for at, name in enumerate(predicted)}
 
 
-def _answers(answers: Mapping[str, Prediction | Failure], samples: Sequence[Sample]) -> dict[str, Prediction]:
+def _answers(
+    answers: Mapping[str, Prediction | RequestFailure], samples: Sequence[Sample]
+) -> dict[str, Prediction]:
     return {sample.id: answer for sample in samples if isinstance(answer := answers[sample.id], Prediction)}
 
 

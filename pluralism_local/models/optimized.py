@@ -35,7 +35,7 @@ _REVISION = re.compile(r"(/models--[^/]+/snapshots)/[^/]+/")
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class CopySource:
     """A model's file, or files, as they were when a copy was written.
 
     Attributes:
@@ -66,7 +66,7 @@ class OptimizedCopy:
     """
 
     path: Path
-    source: Source
+    source: CopySource
     kind: str
     file_bytes: int
     sha256: str
@@ -76,14 +76,14 @@ class OptimizedCopy:
     figures: dict[str, Any] = field(default_factory=dict)
 
 
-def stamp(files: Sequence[Path], sha256: str) -> Source:
+def stamp(files: Sequence[Path], sha256: str) -> CopySource:
     """What tells these files, the parts of one model, from what they may become.
 
     Raises: OSError
     """
     states = [file.stat() for file in files]
     total, latest = sum(state.st_size for state in states), max(state.st_mtime_ns for state in states)
-    return Source(str(files[0].absolute()), sha256, total, latest)
+    return CopySource(str(files[0].absolute()), sha256, total, latest)
 
 
 def places(source: Path, data_dir: Path, *, is_managed: bool) -> list[Path]:
@@ -162,7 +162,7 @@ def read(path: Path) -> OptimizedCopy | None:
     """The note of the copy `path`; None if either is not there or the note says nothing of use."""
     try:
         note = json.loads(note_of(path).read_bytes())
-        source = Source(**note.pop("source"))
+        source = CopySource(**note.pop("source"))
         note.pop("schema")
         copy = OptimizedCopy(path=path, source=source, **note)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):

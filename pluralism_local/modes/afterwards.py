@@ -14,7 +14,7 @@ from pluralism_local.mode_specs import SPECS
 from pluralism_local.modes.algorithms.overton import with_positions
 from pluralism_local.modes.ask import Ask
 from pluralism_local.modes.driver import carry_out
-from pluralism_local.modes.positions.assigner import Rows
+from pluralism_local.modes.positions.assigner import ScoredPairs
 from pluralism_local.modes.positions.carrying import plan_positions
 from pluralism_local.modes.result_builder import ResultBuilder
 from pluralism_local.modes.steps import Answered, Case, Entailment, Steps
@@ -78,4 +78,4 @@ def _looked_for(case: Case[AskQuestion], comments: Mapping[str, str], answer: st
     answered = Answered(case.wordings.synthesis(case.question, list(comments.values())), answer)
     if case.positions is None:  # which the plan has warned of
         return answered
-    return (yield from with_positions(case, comments, answered, Rows()))
+    return (yield from with_positions(case, comments, answered, ScoredPairs()))

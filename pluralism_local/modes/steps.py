@@ -29,7 +29,7 @@ from pluralism_local.types import AdapterRef, Grammar, Sampling
 if TYPE_CHECKING:
     from pluralism_local.communities import Member
 
-Answers = Literal["distribution", "label", "text"]
+AnswerForm = Literal["distribution", "label", "text"]
 """The form of an answer: a distribution over options, one option (weighed, or in words where that cannot be), or a
 text."""
 
@@ -106,7 +106,7 @@ class Case(Generic[Q]):
 
     wordings: Wordings[Q]
     question: Q
-    answers: Answers
+    answers: AnswerForm
     options: tuple[str, ...]
     voices: tuple[Voice, ...]
     probabilities: Literal["exact", "bounded", "none"]

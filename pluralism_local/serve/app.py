@@ -2,7 +2,7 @@
 
     GET  /health                    whether it answers, and how many wait
     GET  /v1/models, /v1/models/ID  what can be asked
-    POST /v1/chat/completions       ──> FairQueue ──> Worker ──> JSON, or server-sent events ending in [DONE]
+    POST /v1/chat/completions       ──> FairQueue ──> EngineThread ──> JSON, or server-sent events ending in [DONE]
 
 A reply is written while its job runs, and watched: a client that leaves stops its job. Nobody gets further than `Door`
 who calls this machine by another name, comes from a page of another site, or lacks the token.
@@ -31,7 +31,7 @@ from pluralism_local.errors import NotFound, PlocalError, did_you_mean
 from pluralism_local.results import ModeEvent, Result
 from pluralism_local.serve import replies
 from pluralism_local.serve.chunks import Chunks
-from pluralism_local.serve.queue import FairQueue, Job, Worker, ending
+from pluralism_local.serve.queue import ChatJob, EngineThread, FairQueue, ending
 from pluralism_local.serve.replies import Label, Rejected
 from pluralism_local.serve.service import Service
 from pluralism_local.web_access import is_named, is_own_page
@@ -46,7 +46,7 @@ _EVENTS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-cont
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ServerLimits:
     """What a server takes: requests that wait at once, bytes of one request."""
 
     waiting: int = 32
@@ -70,12 +70,12 @@ class Api:
         host: str,
         token: str | None = None,
         origins: Sequence[str] = (),
-        limits: Limits = Limits(),
+        limits: ServerLimits = ServerLimits(),
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._service, self.limits, self._tell = service, limits, tell
         self.queue = FairQueue(limits.waiting)
-        self.worker = Worker(service, self.queue)
+        self.worker = EngineThread(service, self.queue)
         routes = [
             Route("/health", self._health),
             Route("/v1/models", self._models),
@@ -123,11 +123,11 @@ class Api:
         try:
             if self.queue.closed:  # and nothing is read any more
                 raise ending()
-            job = Job(address, self._service.read(await self._body(request)))
+            job = ChatJob(address, self._service.read(await self._body(request)))
             self.queue.put(job)
         except (PlocalError, Rejected) as error:
             return refused(error)
-        return Reply(job, self._drop, self._problem)
+        return ChatResponse(job, self._drop, self._problem)
 
     async def _body(self, request: Request) -> bytes:
         """The body of a request.
@@ -156,7 +156,7 @@ class Api:
             raise Rejected(408, "The request did not come in whole.", "incomplete") from error
         return bytes(body)
 
-    def _drop(self, job: Job) -> None:
+    def _drop(self, job: ChatJob) -> None:
         job.left.set()
         self.queue.drop(job)
 
@@ -166,7 +166,7 @@ class Api:
         return replies.problem(error)
 
 
-class Reply:
+class ChatResponse:
     """The answer to one request, as an ASGI application: sent whole or in chunks, until the client leaves.
 
     Args:
@@ -176,8 +176,8 @@ class Reply:
 
     def __init__(
         self,
-        job: Job,
-        drop: Callable[[Job], None],
+        job: ChatJob,
+        drop: Callable[[ChatJob], None],
         problem: Callable[[BaseException], tuple[int, dict[str, Any], dict[str, str]]],
     ) -> None:
         self._job, self._drop, self._problem = job, drop, problem

@@ -16,7 +16,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 
 from pluralism_local.results import Turn
-from pluralism_local.serve.requests import ChatRequest, Exchange
+from pluralism_local.serve.requests import ChatRequest, EarlierExchange
 
 MOST_CHARACTERS = 16 * 2**20
 """Of all that is remembered; the conversations that were not gone on with longest are forgotten first."""
@@ -44,7 +44,9 @@ class Conversations:
 
     def keep(self, request: ChatRequest, answer: str, turn: Turn) -> None:
         """Remember the exchange that the request and its answer, as the client was sent it, make."""
-        *_, key = _keys(request, [*request.exchanges, Exchange(request.sent, request.question, answer)])
+        *_, key = _keys(
+            request, [*request.exchanges, EarlierExchange(request.sent, request.question, answer)]
+        )
         if key in self._turns:
             self._characters -= _size(self._turns.pop(key))
         self._turns[key] = turn
@@ -57,7 +59,7 @@ class Conversations:
         return len(self._turns)
 
 
-def _keys(request: ChatRequest, exchanges: Iterable[Exchange]) -> Iterable[str]:
+def _keys(request: ChatRequest, exchanges: Iterable[EarlierExchange]) -> Iterable[str]:
     """A key of each exchange, made of all texts up to it; white space around an answer does not matter."""
     texts = [request.system or "", *(message.content for message in request.opening)]
     key = hashlib.sha256(json.dumps(texts).encode()).hexdigest()

@@ -1,6 +1,6 @@
 """Requests that wait for the engines, and the thread that answers them.
 
-    Job ──put──> FairQueue ──take──> Worker ──Service.answer──> events ──> the job's own asyncio queue
+    ChatJob ──put──> FairQueue ──take──> EngineThread ──Service.answer──> events ──> the job's own asyncio queue
 
 The engines answer one request at a time. Addresses take turns, and at each turn of an address its users do: whoever
 sends twenty requests, under one name or under twenty, does not keep another's single one waiting for all of them. A job
@@ -26,15 +26,15 @@ RETRY_SECONDS = 5
 """What a client is told to wait when the queue is full."""
 
 
-class Answers(Protocol):
-    """What a `Worker` needs of a `Service`."""
+class AnswerService(Protocol):
+    """What a `EngineThread` needs of a `Service`."""
 
     def answer(self, request: ChatRequest, should_stop: ShouldStop) -> Iterator[ModeEvent]:
         """The events of a request."""
 
 
 @dataclass(eq=False, slots=True)
-class Job:
+class ChatJob:
     """A request on its way.
 
     Attributes:
@@ -60,7 +60,7 @@ class FairQueue:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._waiting: OrderedDict[str, OrderedDict[str, deque[Job]]] = OrderedDict()
+        self._waiting: OrderedDict[str, OrderedDict[str, deque[ChatJob]]] = OrderedDict()
         self._changed = threading.Condition()
         self.closed = False
 
@@ -68,10 +68,10 @@ class FairQueue:
         with self._changed:
             return len(self._jobs())
 
-    def _jobs(self) -> list[Job]:
+    def _jobs(self) -> list[ChatJob]:
         return [job for users in self._waiting.values() for jobs in users.values() for job in jobs]
 
-    def put(self, job: Job) -> None:
+    def put(self, job: ChatJob) -> None:
         """Let a job wait.
 
         Raises:
@@ -91,7 +91,7 @@ class FairQueue:
             users.setdefault(job.request.user, deque()).append(job)
             self._changed.notify()
 
-    def take(self) -> Job | None:
+    def take(self) -> ChatJob | None:
         """The next job, waited for; None once the queue is closed."""
         with self._changed:
             while not self._waiting and not self.closed:
@@ -107,7 +107,7 @@ class FairQueue:
                 self._waiting[address] = users  # behind all others
             return job
 
-    def drop(self, job: Job) -> None:
+    def drop(self, job: ChatJob) -> None:
         """Let a job wait no longer, if it does."""
         with self._changed:
             users = self._waiting.get(job.address, OrderedDict())
@@ -130,10 +130,10 @@ class FairQueue:
             job.give(ending())
 
 
-class Worker:
+class EngineThread:
     """The thread that the engines belong to; `answering` tells whether it is at a request."""
 
-    def __init__(self, service: Answers, queue: FairQueue) -> None:
+    def __init__(self, service: AnswerService, queue: FairQueue) -> None:
         self._service, self._queue = service, queue
         self._thread = threading.Thread(target=self._work, name="plocal-serve")
         self._ends = threading.Event()
@@ -156,7 +156,7 @@ class Worker:
                 self._carry_out(job)
             self.answering = False
 
-    def _carry_out(self, job: Job) -> None:
+    def _carry_out(self, job: ChatJob) -> None:
         def should_stop() -> bool:
             return job.left.is_set() or self._ends.is_set()
 

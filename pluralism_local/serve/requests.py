@@ -33,7 +33,7 @@ _LINE = re.compile(r"[ \t]*(attribute|options)[ \t]*:[ \t]*([^\n]*\S)[ \t]*(?:\n
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class EarlierExchange:
     """An earlier question and its answer: as the client sends them, and the question without the lines at its head."""
 
     sent: str
@@ -70,7 +70,7 @@ class ChatRequest:
     communities: tuple[str, ...]
     system: str | None
     opening: tuple[Message, ...]
-    exchanges: tuple[Exchange, ...]
+    exchanges: tuple[EarlierExchange, ...]
     sent: str
     question: str
     attribute: str | None
@@ -245,7 +245,7 @@ def _text(content: str | list[_Part] | None) -> str:
 
 def _paired(
     messages: Sequence[Message], spec: ModeSpec
-) -> tuple[tuple[Message, ...], tuple[Exchange, ...], str]:
+) -> tuple[tuple[Message, ...], tuple[EarlierExchange, ...], str]:
     """What came before the first question, the exchanges, and the last question.
 
     Messages of one role in a row are one message in paragraphs.
@@ -261,7 +261,7 @@ def _paired(
     first = 1 if joined[0].role == "assistant" else 0
     turns = joined[first:-1]
     exchanges = tuple(
-        Exchange(query.content, _head(query.content, spec)[0], answer.content)
+        EarlierExchange(query.content, _head(query.content, spec)[0], answer.content)
         for query, answer in zip(turns[::2], turns[1::2], strict=True)
     )
     return tuple(joined[:first]), exchanges, joined[-1].content

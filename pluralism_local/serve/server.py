@@ -13,7 +13,7 @@ from types import FrameType
 
 import uvicorn
 
-from pluralism_local.serve.app import Api, Limits
+from pluralism_local.serve.app import Api, ServerLimits
 from pluralism_local.serve.connection import Connection
 from pluralism_local.serve.service import Service
 from pluralism_local.web_access import address, listening, token_for
@@ -35,7 +35,7 @@ def serve(
     port: int,
     token: str | None,
     origins: Sequence[str] = (),
-    limits: Limits = Limits(),  # noqa: B008 - frozen
+    limits: ServerLimits = ServerLimits(),  # noqa: B008 - frozen
     tell: Callable[[str], None],
 ) -> None:
     """Serve until Ctrl-C or SIGTERM; a second one ends at once.

@@ -1,6 +1,6 @@
 """The modes as tools for agents: a server of the Model Context Protocol on standard input and output.
 
-    agent ──JSON-RPC, a line each──> ask, list_communities, list_pools ──Worker──> Service ──> modes.run
+    agent ──JSON-RPC, a line each──> ask, list_communities, list_pools ──EngineThread──> Service ──> modes.run
 
 Standard output belongs to the protocol: everything else goes to standard error. An agent that cancels a call stops it;
 one that closes the connection ends the server.
@@ -22,7 +22,7 @@ from pluralism_local.errors import PlocalError
 from pluralism_local.mode_specs import DEFAULT, SPECS, ModeName
 from pluralism_local.records import to_record
 from pluralism_local.results import CommentDone, CommentStarted, Result
-from pluralism_local.serve.queue import FairQueue, Job, Worker
+from pluralism_local.serve.queue import ChatJob, EngineThread, FairQueue
 from pluralism_local.serve.replies import Rejected, problem, why_no_answer
 from pluralism_local.serve.requests import ChatRequest
 from pluralism_local.serve.service import Service
@@ -46,7 +46,7 @@ _READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 def run(service: Service) -> None:
     """Serve an agent on standard input and output until it closes them."""
     queue = FairQueue(WAITING)
-    worker = Worker(service, queue)
+    worker = EngineThread(service, queue)
     worker.start()
     try:
         asyncio.run(build(service, queue).run_stdio_async())
@@ -112,7 +112,7 @@ async def _result(queue: FairQueue, request: ChatRequest, progress: Callable[...
     Raises:
         PlocalError, Rejected: as the mode or the queue do.
     """
-    job = Job(AGENT, request)
+    job = ChatJob(AGENT, request)
     queue.put(job)
     started = done = 0
     try:

@@ -46,7 +46,7 @@ Describe = Callable[[CardFacts], CardFacts]
 
 
 @dataclass(frozen=True)
-class Request:
+class PullOptions:
     """How a community is to be taken in.
 
     Attributes:
@@ -96,7 +96,7 @@ class _SavedLora:
 
 
 def pull(
-    source: str, data_dir: Path, settings: Settings, request: Request, progress: Progress
+    source: str, data_dir: Path, settings: Settings, request: PullOptions, progress: Progress
 ) -> PulledCommunity:
     """Take in one community.
 
@@ -119,7 +119,7 @@ def pull(
 
 
 def from_repository(
-    repository: Repository, data_dir: Path, settings: Settings, request: Request, progress: Progress
+    repository: Repository, data_dir: Path, settings: Settings, request: PullOptions, progress: Progress
 ) -> PulledCommunity:
     """The same for a repository that was looked up."""
     names = {file.name for file in repository.files}
@@ -148,7 +148,7 @@ def from_repository(
 
 
 def _from_folder(
-    folder: Path, data_dir: Path, settings: Settings, request: Request, progress: Progress
+    folder: Path, data_dir: Path, settings: Settings, request: PullOptions, progress: Progress
 ) -> PulledCommunity:
     readme = folder / CARD_FILE
     if readme.is_file() and _has_card(readme):
@@ -159,7 +159,7 @@ def _from_folder(
 
 
 def _take_card(
-    readme: Path, fetch: Callable[[str], Path], data_dir: Path, request: Request
+    readme: Path, fetch: Callable[[str], Path], data_dir: Path, request: PullOptions
 ) -> PulledCommunity:
     card = read_card(readme)
     if request.id not in (None, card.id):
@@ -175,7 +175,7 @@ def _take_card(
 
 
 def _take_lora(
-    saved: _SavedLora, data_dir: Path, settings: Settings, request: Request, progress: Progress
+    saved: _SavedLora, data_dir: Path, settings: Settings, request: PullOptions, progress: Progress
 ) -> PulledCommunity:
     base = find_base(_trained_on(saved, request), request.base, settings, progress, sizes=request.sizes)
     lora = read_lora(saved.folder, base.shape)
@@ -189,7 +189,7 @@ def _take_lora(
     return PulledCommunity(saved.id, own_folder(data_dir) / saved.id, base.name, checked, written=True)
 
 
-def _lora_id(place: str, data_dir: Path, request: Request) -> str:
+def _lora_id(place: str, data_dir: Path, request: PullOptions) -> str:
     """The id of a LoRA from `place`, which is free, or may be replaced."""
     id = request.id or _slug(last_part(place))
     if re.fullmatch(ID_PATTERN, id) is None:
@@ -198,7 +198,7 @@ def _lora_id(place: str, data_dir: Path, request: Request) -> str:
     return id
 
 
-def _trained_on(saved: _SavedLora, request: Request) -> str:
+def _trained_on(saved: _SavedLora, request: PullOptions) -> str:
     """The base's name: the configuration's, else what the user says is the base."""
     name = saved.config.get("base_model_name_or_path")
     if isinstance(name, str) and name.strip():

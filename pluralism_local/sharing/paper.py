@@ -1,7 +1,7 @@
 """The paper's own eleven communities, which lie on the Hub as LoRAs without a description: their cards and pools.
 
-paper.json ──communities──> Published   (who they are, what they learned from, limits: of paper and released code)
-Published ──plan, take──> cards in the user's folder; pools paper-perspectives, paper-cultures, paper-mixed
+paper.json ──communities──> PaperCommunity   (who they are, what they learned from, limits: of paper and released code)
+PaperCommunity ──plan, take──> cards in the user's folder; pools paper-perspectives, paper-cultures, paper-mixed
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pluralism_local.hub.session import require_online
 from pluralism_local.lora import CONFIG, WEIGHTS
 from pluralism_local.sharing.bases import is_called, sound_models
 from pluralism_local.sharing.card_text import CardFacts
-from pluralism_local.sharing.communities import PulledCommunity, Request, from_repository
+from pluralism_local.sharing.communities import PulledCommunity, PullOptions, from_repository
 
 NAME = "paper"
 """What `communities pull` takes for all of them."""
@@ -38,7 +38,7 @@ DATA = "paper.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PaperCommunity:
     """One of the eleven: its repository, and what its card says of it."""
 
     repository: str
@@ -49,7 +49,7 @@ class Published:
 
 
 @dataclass(frozen=True)
-class Plan:
+class PullPlan:
     """What taking them all would fetch.
 
     Attributes:
@@ -58,14 +58,14 @@ class Plan:
         missing: bytes of the pending ones' files.
     """
 
-    pending: tuple[tuple[Published, Repository], ...]
+    pending: tuple[tuple[PaperCommunity, Repository], ...]
     here: tuple[str, ...]
     missing: int
 
 
-def communities() -> tuple[Published, ...]:
+def communities() -> tuple[PaperCommunity, ...]:
     """The eleven, perspectives first."""
-    return tuple(Published(**entry) for entry in _data()["communities"])
+    return tuple(PaperCommunity(**entry) for entry in _data()["communities"])
 
 
 def base_model() -> str:
@@ -79,7 +79,7 @@ def base_here(settings: Settings) -> str | None:
     return next(here, None)
 
 
-def plan(data_dir: Path, settings: Settings) -> Plan:
+def plan(data_dir: Path, settings: Settings) -> PullPlan:
     """Ask the Hub about all of them.
 
     Raises:
@@ -96,16 +96,16 @@ def plan(data_dir: Path, settings: Settings) -> Plan:
         missing += sum(
             missing_bytes(repository, file) for file in repository.files if file.name in (CONFIG, WEIGHTS)
         )
-    return Plan(tuple(pending), tuple(here), missing)
+    return PullPlan(tuple(pending), tuple(here), missing)
 
 
-def take(plan: Plan, data_dir: Path, settings: Settings, progress: Progress) -> Iterator[PulledCommunity]:
+def take(plan: PullPlan, data_dir: Path, settings: Settings, progress: Progress) -> Iterator[PulledCommunity]:
     """Take the pending ones in, one after the other; each is whole when it is yielded.
 
     Raises: as `communities.pull`.
     """
     for published, repository in plan.pending:
-        request = Request(
+        request = PullOptions(
             id=published.id,
             replace=True,
             sizes=_data()["base"]["config"],
@@ -125,7 +125,7 @@ def write_pools(data_dir: Path) -> list[str]:
     return ids
 
 
-def _described(published: Published, facts: CardFacts) -> CardFacts:
+def _described(published: PaperCommunity, facts: CardFacts) -> CardFacts:
     data = _data()
     return replace(
         facts,

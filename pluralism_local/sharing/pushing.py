@@ -1,6 +1,6 @@
 """A community shared on the Hub: what would be sent is known first, and a card that says too little is not sent.
 
-community, hf:user/repo ──plan──> Plan(files, bytes) | Refused: what the card lacks ──push──> address of the commit
+community, hf:user/repo ──plan──> PushPlan(files, bytes) | Refused: what the card lacks ──push──> address of the commit
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pluralism_local.sharing.card_text import NONE_STATED, UNKNOWN
 
 
 @dataclass(frozen=True)
-class Plan:
+class PushPlan:
     """What would be sent.
 
     Attributes:
@@ -34,7 +34,7 @@ class Plan:
     bytes: int
 
 
-def plan(community: Community, target: str) -> Plan:
+def plan(community: Community, target: str) -> PushPlan:
     """What a push of this community would send.
 
     Raises:
@@ -56,10 +56,10 @@ def plan(community: Community, target: str) -> Plan:
         )
     files = {CARD_FILE: community.folder / CARD_FILE}
     files |= {spec.file: inside(community.folder, spec.file) for spec, _ in community.card.every_adapter}
-    return Plan(place.repo, files, sum(path.stat().st_size for path in files.values()))
+    return PushPlan(place.repo, files, sum(path.stat().st_size for path in files.values()))
 
 
-def push(plan: Plan, community: Community, *, private: bool, offline: bool) -> str:
+def push(plan: PushPlan, community: Community, *, private: bool, offline: bool) -> str:
     """Send it; the address of the commit.
 
     Raises:

@@ -62,7 +62,7 @@ class Recommended:
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class Capacity:
     """What decides, in bytes.
 
     Attributes:
@@ -91,12 +91,12 @@ def models() -> tuple[Recommended, ...]:
     return tuple(Recommended(**entry) for entry in json.loads(text))
 
 
-def this_machine() -> Machine:
+def this_machine() -> Capacity:
     """The machine that this runs on."""
-    return Machine(machine_memory(), free_bytes(), {model.name: _cached_bytes(model) for model in models()})
+    return Capacity(machine_memory(), free_bytes(), {model.name: _cached_bytes(model) for model in models()})
 
 
-def ordered(machine: Machine, listed: Sequence[Recommended] | None = None) -> list[Recommended]:
+def ordered(machine: Capacity, listed: Sequence[Recommended] | None = None) -> list[Recommended]:
     """What the machine can run first, the largest before the smaller, those with a special purpose last of them.
 
     Then what it cannot run, the smallest first.
@@ -112,7 +112,7 @@ def ordered(machine: Machine, listed: Sequence[Recommended] | None = None) -> li
     return [*fitting, *larger]
 
 
-def best(machine: Machine, listed: Sequence[Recommended] | None = None) -> Recommended:
+def best(machine: Capacity, listed: Sequence[Recommended] | None = None) -> Recommended:
     """The largest that fits memory and disk.
 
     Raises:
@@ -131,7 +131,7 @@ def best(machine: Machine, listed: Sequence[Recommended] | None = None) -> Recom
     )
 
 
-def advice(machine: Machine) -> str | None:
+def advice(machine: Capacity) -> str | None:
     """One line for those who ask the starter: which model to get, and how; None where none fits."""
     try:
         model = best(machine)

@@ -44,7 +44,7 @@ def test_a_workload_of_nothing_is_refused(option: str, capsys: pytest.CaptureFix
 def test_the_naive_loop_runs_on_past_the_end_of_an_answer(starter_path: Path) -> None:
     with LlamaEngine(starter_path, name="starter") as engine:
         prompt = engine.prompt_tokens([Message("user", "Say: hi")])
-    work = naive.Workload(prompt, None, 40, 0.0)
+    work = naive.NaiveRequest(prompt, None, 40, 0.0)
     run = naive.run(starter_path, [work], work, naive.Loop(256, 1))
     assert run.comments > 0
     assert run.total == run.comments + run.answer
@@ -65,12 +65,12 @@ def test_a_loop_over_personas_keeps_its_model_open_and_one_over_adapters_cannot(
 
     monkeypatch.setattr(naive, "_open", note)
     monkeypatch.setattr(naive, "_text", lambda *_: "")
-    answer = naive.Workload((1,), None, 1, 0.0)
-    naive.run(Path("m"), [naive.Workload((i,), None, 1, 1.0) for i in range(3)], answer, naive.Loop(256))
+    answer = naive.NaiveRequest((1,), None, 1, 0.0)
+    naive.run(Path("m"), [naive.NaiveRequest((i,), None, 1, 1.0) for i in range(3)], answer, naive.Loop(256))
     assert opened == [Path("none"), None]
     opened.clear()
     naive.run(
-        Path("m"), [naive.Workload((i,), Path(str(i)), 1, 1.0) for i in range(2)], answer, naive.Loop(256)
+        Path("m"), [naive.NaiveRequest((i,), Path(str(i)), 1, 1.0) for i in range(2)], answer, naive.Loop(256)
     )
     assert opened == [Path("0"), None, Path("1"), None, Path("none"), None]
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pluralism_local.bench import server
-from pluralism_local.bench.naive import Workload
+from pluralism_local.bench.naive import NaiveRequest
 from pluralism_local.bench.server import Serving
 from pluralism_local.cli.main import main
 from pluralism_local.errors import EngineFailure, NotFound
@@ -68,8 +68,8 @@ def notes(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "log").read_text().splitlines()]
 
 
-def work(prompt: int, adapter: Path | None, tokens: int = 5) -> Workload:
-    return Workload((1, 2, prompt), adapter, tokens, 1.0)
+def work(prompt: int, adapter: Path | None, tokens: int = 5) -> NaiveRequest:
+    return NaiveRequest((1, 2, prompt), adapter, tokens, 1.0)
 
 
 def test_every_comment_has_a_slot_and_its_adapter_alone(tmp_path: Path) -> None:

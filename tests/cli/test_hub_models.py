@@ -20,7 +20,7 @@ from pluralism_local.display.figures import transfer_size
 from pluralism_local.hub.cache import repository_folder
 from pluralism_local.hub.download import INCOMPLETE, Transfer
 from pluralism_local.sharing import recommended
-from pluralism_local.sharing.recommended import Machine, Recommended
+from pluralism_local.sharing.recommended import Capacity, Recommended
 from tests.hub.conftest import fake_hub
 from tests.support.command_line import Run, plocal
 from tests.support.fake_hub import COMMIT, FakeHub, Repo
@@ -160,7 +160,7 @@ def test_rm_asks_and_frees(run: Run, put: Callable[..., Repo]) -> None:
 
 
 def machine(monkeypatch: pytest.MonkeyPatch, memory: int, free: int = 10**12) -> None:
-    monkeypatch.setattr(recommended, "this_machine", lambda: Machine(memory, free))
+    monkeypatch.setattr(recommended, "this_machine", lambda: Capacity(memory, free))
 
 
 def test_the_recommended_stand_in_the_order_of_what_fits(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from pluralism_local.engine.grammar import Grammar as Walker
 from pluralism_local.engine.grammar import Grammars
+from pluralism_local.engine.grammar import GrammarState as Walker
 from pluralism_local.engine.handles import Model, install_log
 from pluralism_local.engine.json_grammar import json_grammar
 from pluralism_local.errors import InvalidInput

@@ -13,7 +13,7 @@ import pytest
 
 from pluralism_local import config
 from pluralism_local.engine import kernel_safety, processor
-from pluralism_local.engine.kernel_safety import Outcome, Verdict, try_in_child, verdict
+from pluralism_local.engine.kernel_safety import KernelVerdict, Outcome, try_in_child, verdict
 from pluralism_local.engine.processor import Processor
 
 pytestmark = pytest.mark.usefixtures("untried")
@@ -94,9 +94,9 @@ def test_no_more_is_left_out_than_must_be(
     everything: Outcome, without_amx: Outcome, dropped: tuple[str, ...]
 ) -> None:
     attempts = Attempts(everything, without_amx)
-    assert verdict(attempts, WITH_AMX) == Verdict(dropped, everything.problem)
+    assert verdict(attempts, WITH_AMX) == KernelVerdict(dropped, everything.problem)
     attempted = len(attempts.asked)
-    assert verdict(attempts, WITH_AMX) == Verdict(dropped, everything.problem)
+    assert verdict(attempts, WITH_AMX) == KernelVerdict(dropped, everything.problem)
     assert len(attempts.asked) == attempted, "remembered"
     assert ("SIGSEGV" in verdict(attempts, WITH_AMX).sentence()) == bool(dropped)
 
@@ -110,7 +110,7 @@ def test_a_trial_that_could_not_be_made_is_made_again_next_time() -> None:
 
 def test_a_processor_without_amx_costs_no_child() -> None:
     attempts = Attempts(DEAD, DEAD)
-    assert verdict(attempts, WITHOUT) == Verdict()
+    assert verdict(attempts, WITHOUT) == KernelVerdict()
     assert attempts.asked == []
     assert not (config.paths().cache_dir / "kernels").exists()
 
@@ -139,7 +139,7 @@ def test_a_damaged_memory_is_made_anew(text: str) -> None:
 
 def test_a_read_only_cache_is_no_error(own_home: Path) -> None:
     (own_home / "cache").write_text("in the way")
-    assert verdict(Attempts(FINE, FINE), WITH_AMX) == Verdict()
+    assert verdict(Attempts(FINE, FINE), WITH_AMX) == KernelVerdict()
 
 
 def test_the_real_trial_on_this_machine_without_amx() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from pluralism_local.engine.llama import EngineStats, LlamaEngine, LlamaOptions
-from pluralism_local.engine.lookup import CPU_ROW_COSTS, GPU_ROW_COSTS, Lookup, RowCosts
+from pluralism_local.engine.lookup import CPU_ROW_COSTS, GPU_ROW_COSTS, PromptLookup, RowCosts
 from pluralism_local.engine.schedule import common_prefix
 from pluralism_local.types import Message, Request, Sampling, TextDelta
 from tests.support.llama_requests import ask, run, user
@@ -33,7 +33,7 @@ TEXT = "Tea is drunk hot. Tea is drunk cold. Tea is drunk hot. Tea is"
 
 def spent(prompt: Sequence[int], text: Sequence[int], costs: RowCosts) -> tuple[float, int]:
     """Cost of writing `text`, in steps of one row, and the number of guesses that came true."""
-    lookup, place, seconds, accepted = Lookup(prompt, costs), 0, 0.0, 0
+    lookup, place, seconds, accepted = PromptLookup(prompt, costs), 0, 0.0, 0
     while place < len(text):
         draft = lookup.draft(len(text) - place - 1)
         seconds += costs[len(draft)]
@@ -47,7 +47,7 @@ def spent(prompt: Sequence[int], text: Sequence[int], costs: RowCosts) -> tuple[
 
 
 def test_what_was_read_is_guessed_when_it_begins_again() -> None:
-    lookup = Lookup([*range(100, 140), 7, 8], FREE)
+    lookup = PromptLookup([*range(100, 140), 7, 8], FREE)
     assert lookup.draft(5) == []
     for token in (110, 111, 112, 113):
         lookup.add(token)
@@ -56,11 +56,11 @@ def test_what_was_read_is_guessed_when_it_begins_again() -> None:
 
 
 def test_a_guess_that_reaches_the_end_repeats_what_repeats_itself() -> None:
-    assert Lookup([1, 2, 3] * 4, FREE).draft(7) == [1, 2, 3, 1, 2, 3, 1]
+    assert PromptLookup([1, 2, 3] * 4, FREE).draft(7) == [1, 2, 3, 1, 2, 3, 1]
 
 
 def test_the_longest_agreement_counts_not_the_last() -> None:
-    lookup = Lookup([1, 2, 3, 4, 50, 9, 3, 4, 60, 1, 2, 3, 4], FREE)
+    lookup = PromptLookup([1, 2, 3, 4, 50, 9, 3, 4, 60, 1, 2, 3, 4], FREE)
     assert lookup.draft(1) == [50]
 
 
@@ -73,7 +73,7 @@ def test_the_longest_agreement_counts_not_the_last() -> None:
 def test_a_draft_is_what_followed_an_equal_stretch(
     prompt: list[int], text: list[int], most: int, costs: RowCosts
 ) -> None:
-    lookup = Lookup(prompt, costs)
+    lookup = PromptLookup(prompt, costs)
     for token in text:
         lookup.add(token)
     tokens, draft = prompt + text, lookup.draft(most)
@@ -253,7 +253,7 @@ def test_sampled_tokens_have_the_model_s_own_distribution(
         prompt = engine.prompt_tokens(user(TEXT))
         first = int(_shares(engine, prompt).argmax())
         second = int(_shares(engine, (*prompt, first)).argmax())
-        monkeypatch.setattr(Lookup, "draft", lambda _, most: [second, second][:most])
+        monkeypatch.setattr(PromptLookup, "draft", lambda _, most: [second, second][:most])
         drawn = [_drawn(engine, seed) for seed in range(500)]
         assert engine.stats.drafted - 150 > engine.stats.accepted > 50
         _compare([tokens[0] for tokens in drawn], _shares(engine, prompt))
@@ -269,13 +269,13 @@ def _drawn(engine: LlamaEngine, seed: int) -> list[int]:
     sampling = Sampling(temperature=TEMPERATURE, max_tokens=4, seed=seed)
     drawn: list[int] = []
     with pytest.MonkeyPatch.context() as patch:
-        add = Lookup.add
+        add = PromptLookup.add
 
-        def noting(lookup: Lookup, token: int) -> None:
+        def noting(lookup: PromptLookup, token: int) -> None:
             drawn.append(token)
             add(lookup, token)
 
-        patch.setattr(Lookup, "add", noting)
+        patch.setattr(PromptLookup, "add", noting)
         run(engine, [Request(user(TEXT), sampling)])
     return drawn[:3]
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pluralism_local.engine.schedule import (
     BASE_SLOT,
     Code,
+    ContextLimits,
     Job,
-    Limits,
     Row,
     Schedule,
     Wave,
@@ -27,7 +27,7 @@ from pluralism_local.engine.schedule import (
     token_of,
 )
 
-BIG = Limits(10**6, 10**6)
+BIG = ContextLimits(10**6, 10**6)
 
 # two tokens only, so that prompts often begin alike
 prompts = st.lists(st.integers(0, 1), min_size=1, max_size=10).map(tuple)
@@ -47,11 +47,11 @@ job_lists = st.lists(one_job(), max_size=12).map(
 
 
 @st.composite
-def jobs_and_limits(draw: st.DrawFn) -> tuple[list[Job], Limits]:
+def jobs_and_limits(draw: st.DrawFn) -> tuple[list[Job], ContextLimits]:
     """Limits that hold each job alone, often barely."""
     jobs = draw(job_lists)
     needed = max((need(job) for job in jobs), default=1)
-    return jobs, Limits(needed + draw(st.integers(0, 12)), draw(st.integers(1, 5)))
+    return jobs, ContextLimits(needed + draw(st.integers(0, 12)), draw(st.integers(1, 5)))
 
 
 def need(job: Job) -> int:
@@ -111,7 +111,7 @@ def test_distinct_cells_counts_prefixes(paths: list[tuple[int, ...]]) -> None:
 
 @given(jobs_and_limits())
 def test_every_job_runs_exactly_once_with_its_own_adapter_within_the_limits(
-    given_: tuple[list[Job], Limits],
+    given_: tuple[list[Job], ContextLimits],
 ) -> None:
     jobs, limits = given_
     schedule = make_schedule(jobs, limits)
@@ -126,7 +126,7 @@ def test_every_job_runs_exactly_once_with_its_own_adapter_within_the_limits(
 
 
 @given(jobs_and_limits())
-def test_a_wave_ends_only_where_the_next_job_does_not_fit(given_: tuple[list[Job], Limits]) -> None:
+def test_a_wave_ends_only_where_the_next_job_does_not_fit(given_: tuple[list[Job], ContextLimits]) -> None:
     jobs, limits = given_
     for left, right in itertools.pairwise(make_schedule(jobs, limits).waves):
         if left.slot == right.slot:
@@ -145,7 +145,7 @@ def test_roots_are_the_distinct_base_stretches(jobs: list[Job]) -> None:
 
 
 @given(jobs_and_limits())
-def test_jobs_that_begin_alike_are_adjacent(given_: tuple[list[Job], Limits]) -> None:
+def test_jobs_that_begin_alike_are_adjacent(given_: tuple[list[Job], ContextLimits]) -> None:
     jobs, limits = given_
     schedule = make_schedule(jobs, limits)
     for slot in {wave.slot for wave in schedule.waves}:
@@ -172,7 +172,7 @@ def test_jobs_that_share_nothing_keep_their_order(jobs: list[Job]) -> None:
 
 @given(jobs_and_limits(), st.permutations(range(2)))
 def test_the_order_depends_on_sharing_and_not_on_which_tokens_are_shared(
-    given_: tuple[list[Job], Limits], renamed: list[int]
+    given_: tuple[list[Job], ContextLimits], renamed: list[int]
 ) -> None:
     jobs, limits = given_
     other = [replace(job, tokens=tuple(renamed[token] + 9 for token in job.tokens)) for job in jobs]
@@ -187,15 +187,15 @@ def test_the_order_depends_on_sharing_and_not_on_which_tokens_are_shared(
 @given(job_lists.filter(bool), st.data())
 def test_limits_that_cannot_hold_a_single_job_are_refused(jobs: list[Job], data: st.DataObject) -> None:
     largest = max(map(need, jobs))
-    make_schedule(jobs, Limits(largest, 1))
+    make_schedule(jobs, ContextLimits(largest, 1))
     with pytest.raises(ValueError, match="job"):
-        make_schedule(jobs, Limits(largest - 1, data.draw(st.integers(1, 20))))
+        make_schedule(jobs, ContextLimits(largest - 1, data.draw(st.integers(1, 20))))
     with pytest.raises(ValueError, match="job"):
-        make_schedule(jobs, Limits(10**6, 0))
+        make_schedule(jobs, ContextLimits(10**6, 0))
 
 
 def test_no_jobs_no_waves() -> None:
-    assert make_schedule([], Limits(1, 1)) == Schedule((), (), lanes=1)
+    assert make_schedule([], ContextLimits(1, 1)) == Schedule((), (), lanes=1)
 
 
 @given(job_lists.filter(bool), st.integers(1, 5))

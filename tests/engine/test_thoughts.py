@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pluralism_local.engine.thoughts import Splitter, closed
+from pluralism_local.engine.thoughts import ThoughtSplitter, closed
 from pluralism_local.types import TextDelta, TextWithdrawn
 
 WHOLE = {
@@ -46,7 +46,7 @@ WHOLE = {
 
 def read(pieces: list[str]) -> tuple[str, str, str]:
     """The answer, the thought, and what a reader of the deltas has in the end."""
-    splitter, seen = Splitter(), ""
+    splitter, seen = ThoughtSplitter(), ""
     events = [event for piece in pieces for event in splitter.deltas(0, piece)]
     for event in [*events, *splitter.last_deltas(0)]:
         if isinstance(event, TextWithdrawn):
@@ -87,7 +87,7 @@ def test_text_without_tags_is_passed_on_as_it_is(text: str) -> None:
 
 
 def test_a_field_of_thoughts_of_its_own_is_no_answer() -> None:
-    splitter = Splitter()
+    splitter = ThoughtSplitter()
     splitter.think("a ")
     assert splitter.push("") == ""
     splitter.think("b")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pluralism_local.engine.scripted import ScriptedEngine
-from pluralism_local.evaluation.batch_calls import Failure
+from pluralism_local.evaluation.batch_calls import RequestFailure
 from pluralism_local.evaluation.identity import identify
 from pluralism_local.evaluation.journal import read_journal
 from pluralism_local.evaluation.methods import METHODS, mode_of, voices_for
@@ -80,7 +80,7 @@ def test_comments_that_may_not_fit_are_shortened_and_found_again(tmp_path: Path)
     tokens = {one.sampling.max_tokens for call in communities.calls for one in call.requests}  # type: ignore[union-attr]
     assert len(tokens) == 1 and 32 <= min(tokens) < 40
     folder = tmp_path / "x" / "run"
-    assert not any(isinstance(one, Failure) for one in read_results(folder)[0]["ours"].values())
+    assert not any(isinstance(one, RequestFailure) for one in read_results(folder)[0]["ours"].values())
     kept = read_journal(comments_file(folder, communities.info))
     assert {one["max_tokens"] for one in kept} == tokens
     identity = identify(

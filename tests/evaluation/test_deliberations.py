@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pluralism_local.errors import InvalidInput
-from pluralism_local.evaluation.deliberations import Statement, read_deliberation, window_rows
+from pluralism_local.evaluation.deliberations import ParticipantStatement, read_deliberation, window_rows
 
 EXPORT = """\ufeff"Name","Phones"
 "Participants","40"
@@ -41,13 +41,15 @@ def export(tmp_path: Path) -> Path:
 def test_opinions_are_read_with_their_agreement(export: Path) -> None:
     found = read_deliberation(export)
     assert list(found) == ["Ban phones?", "Why so?"]
-    assert found["Why so?"] == [Statement("They distract all of us.", 0.7)]
-    assert found["Ban phones?"][3] == Statement("Let every parent decide, please.", 0.4)
+    assert found["Why so?"] == [ParticipantStatement("They distract all of us.", 0.7)]
+    assert found["Ban phones?"][3] == ParticipantStatement("Let every parent decide, please.", 0.4)
     assert len(found["Ban phones?"]) == 5
 
 
 def test_windows_are_made_of_short_statements_each_once() -> None:
-    statements = [Statement(f"This is statement number {place}.", place / 10) for place in range(11)]
+    statements = [
+        ParticipantStatement(f"This is statement number {place}.", place / 10) for place in range(11)
+    ]
     (row,) = window_rows({"Why?": statements}, most=3, support=0.5)
     assert row["viewpoints"] == [
         {"text": "This is statement number 10.", "weight": 1.0, "reasonable": True},

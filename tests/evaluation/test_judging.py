@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from pluralism_local.engine.base import Capabilities, ShouldStop, never
 from pluralism_local.engine.scripted import EVERYTHING, ScriptedEngine
 from pluralism_local.errors import EngineFailure, Unsupported
-from pluralism_local.evaluation.batch_calls import Failure
+from pluralism_local.evaluation.batch_calls import RequestFailure
 from pluralism_local.evaluation.journal import Journal, read_journal
 from pluralism_local.evaluation.judging import (
     CHUNK,
-    Judge,
+    ModelJudge,
     PairJudgement,
     PairVerdict,
     ResponsePair,
@@ -59,7 +59,7 @@ def judged(
     retry: bool = False,
     progress: Callable[[RunProgress], None] = lambda _: None,
 ) -> dict[str, list[PairJudgement]]:
-    judge = Judge(engine)
+    judge = ModelJudge(engine)
     with Journal(judge_file(folder, judge)) as journal:
         return judge_pairs(judge, journal, asked, should_stop=should_stop, retry=retry, progress=progress)
 
@@ -126,7 +126,7 @@ def test_equally_probable_is_a_tie(tmp_path: Path) -> None:
 
 @given(st.text(alphabet="abc ", max_size=8))
 def test_equal_responses_tie_whatever_the_judge(text: str) -> None:
-    (record,) = Judge(ScriptedEngine()).ask([("s", text, text)])
+    (record,) = ModelJudge(ScriptedEngine()).ask([("s", text, text)])
     assert PairVerdict(record["choice"], record["choice"]).outcome == "tie"
 
 
@@ -219,7 +219,7 @@ def test_what_does_not_fit_fails_alone_and_is_never_cut(tmp_path: Path) -> None:
     found = judged(engine, tmp_path / "run", {"b": asked})["b"]
     assert [found[0], found[2]] == [WIN, WIN]
     failure = found[1]
-    assert isinstance(failure, Failure) and failure.code == "context_overflow"
+    assert isinstance(failure, RequestFailure) and failure.code == "context_overflow"
     assert "the context holds 120" in failure.message
     result = standing(asked, found)
     assert (result.n, result.failed, result.shares["win"].value) == (2, 1, 1)
@@ -246,7 +246,7 @@ class Breaking(ScriptedEngine):
 def test_one_order_that_fails_fails_the_pair_only(tmp_path: Path) -> None:
     file = script(tmp_path, distributions=READER)
     found = judged(Breaking(file), tmp_path / "run", {"b": pairs(CHUNK + 1)})["b"]
-    assert found[2] == Failure("engine_failure", "Decoding failed.")
+    assert found[2] == RequestFailure("engine_failure", "Decoding failed.")
     assert found[:2] + found[3:] == [WIN] * CHUNK
     (kept,) = (tmp_path / "run").glob("judge-*.jsonl")
     assert sum("error" in record for record in read_journal(kept)) == 1
@@ -256,21 +256,21 @@ def test_a_server_without_probabilities_is_told_of_words(tmp_path: Path) -> None
     with pytest.raises(Unsupported, match="gives no logprobs") as caught:
         judged(NoLogprobs(), tmp_path / "run", {"b": pairs(1)})
     assert "--words" in caught.value.hint
-    reader = Judge(NoLogprobs(script(tmp_path, replies=[{"match": "", "text": "2"}])), words=True)
+    reader = ModelJudge(NoLogprobs(script(tmp_path, replies=[{"match": "", "text": "2"}])), words=True)
     assert reader.ask([("s", "a", "b")]) == [{"choice": "2", "said": "2"}]
 
 
 def test_judges_that_answer_differently_share_nothing() -> None:
     engine = ScriptedEngine()
-    judges = [Judge(engine), Judge(engine, words=True), Judge(engine, variant="none")]
+    judges = [ModelJudge(engine), ModelJudge(engine, words=True), ModelJudge(engine, variant="none")]
     assert len({one.identity for one in judges}) == 3
     assert len({judge_file(Path("/runs/run"), one) for one in judges}) == 3
     assert len({one.key("s", "a", "b") for one in judges}) == 3
     assert judges[0].key("s", "a", "b") != judges[0].key("s", "b", "a")
-    assert Judge(ScriptedEngine()).identity == judges[0].identity
+    assert ModelJudge(ScriptedEngine()).identity == judges[0].identity
     copy = ScriptedEngine()
     copy._info = replace(copy.info, weights="Q8_0")
-    assert Judge(copy).identity != judges[0].identity
+    assert ModelJudge(copy).identity != judges[0].identity
 
 
 @pytest.mark.slow
@@ -286,7 +286,7 @@ def test_the_starter_model_judges_and_repeats_itself(starter_path: Path, tmp_pat
     found = []
     with LlamaEngine(starter_path, name="starter", options=LlamaOptions(ctx_size=1024)) as engine:
         for folder in ("one", "two"):
-            judge = Judge(engine)
+            judge = ModelJudge(engine)
             with Journal(judge_file(tmp_path / folder / "run", judge)) as journal:
                 verdicts = judge_pairs(judge, journal, {"b": asked})["b"]
                 found.append((verdicts, journal.records))

@@ -16,7 +16,7 @@ from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.engine.scripted import EVERYTHING, ScriptedEngine
 from pluralism_local.errors import EngineFailure, InvalidInput, RemoteFailure, RequestRefused, Unsupported
 from pluralism_local.evaluation import metrics
-from pluralism_local.evaluation.batch_calls import PATIENCE, Failure
+from pluralism_local.evaluation.batch_calls import PATIENCE, RequestFailure
 from pluralism_local.evaluation.coverage import Coverage
 from pluralism_local.evaluation.journal import Journal, read_journal
 from pluralism_local.evaluation.methods import METHODS, find_methods
@@ -280,8 +280,8 @@ def test_one_failure_takes_no_other_sample_with_it(tmp_path: Path) -> None:
     results, records = read_results(tmp_path / "run")
     bad = given.samples[7].id
     for found in results.values():
-        assert found[bad] == Failure("engine_failure", "Out of memory.")
-        assert sum(isinstance(one, Failure) for one in found.values()) == 1
+        assert found[bad] == RequestFailure("engine_failure", "Out of memory.")
+        assert sum(isinstance(one, RequestFailure) for one in found.values()) == 1
     summary = summarise(given.task, given.samples, results, ["ours", "vanilla"], records)
     assert (len(summary.samples), summary.requested, summary.complete) == (19, 20, False)
     assert summary.failed == {"ours": 1, "vanilla": 1} and summary.methods["ours"].counts["n"] == 19
@@ -296,7 +296,7 @@ def test_one_failure_takes_no_other_sample_with_it(tmp_path: Path) -> None:
         (40, 0),
     ]  # asked again: not failed yet
     mended, _ = read_results(tmp_path / "run")
-    assert not any(isinstance(one, Failure) for found in mended.values() for one in found.values())
+    assert not any(isinstance(one, RequestFailure) for found in mended.values() for one in found.values())
     good = [sample.id for sample in given.samples if sample.id != bad]
     assert all(mended["ours"][id] == results["ours"][id] for id in good)
 
@@ -311,7 +311,7 @@ def test_a_refused_sample_that_is_asked_for_alone_ends_no_run_that_has_answers(
     first = read_results(tmp_path / "run")[0]
     assert run(given, tmp_path / "run", [method], retry=True)
     assert read_results(tmp_path / "run")[0] == first
-    assert sum(isinstance(one, Failure) for one in first[method].values()) == 1
+    assert sum(isinstance(one, RequestFailure) for one in first[method].values()) == 1
     with pytest.raises(RequestRefused):  # where nothing was answered, the server takes nothing
         run(replace(given, samples=given.samples[7:8]), tmp_path / "other" / "run", [method])
 

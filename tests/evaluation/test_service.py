@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.errors import InvalidInput, NotFound, Refused
 from pluralism_local.evaluation import service
-from pluralism_local.evaluation.batch_calls import Failure
+from pluralism_local.evaluation.batch_calls import RequestFailure
 from pluralism_local.evaluation.methods import CONTROLS, METHODS
 from pluralism_local.evaluation.run_folder import SETTINGS, RunSpec, draw_samples, find_run
 from pluralism_local.evaluation.runner import SAMPLES_FILE, RunProgress, RunSetup
@@ -154,7 +154,7 @@ ANSWERS: st.SearchStrategy[dict[str, frozenset[str]]] = st.dictionaries(
 def test_a_report_compares_methods_that_have_come_equally_far(
     methods: list[str], answered: dict[str, frozenset[str]]
 ) -> None:
-    results = {name: dict.fromkeys(ids, Failure("code", "message")) for name, ids in answered.items()}
+    results = {name: dict.fromkeys(ids, RequestFailure("code", "message")) for name, ids in answered.items()}
     compared, remarks = service.comparable(methods, results)  # type: ignore[arg-type]
     asked = [name for name in compared if name in METHODS]
     assert set(asked) <= set(answered) and {n for n in compared if n in CONTROLS} == set(methods) & set(

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pluralism_local.evaluation import metrics
-from pluralism_local.evaluation.batch_calls import Failure
+from pluralism_local.evaluation.batch_calls import RequestFailure
 from pluralism_local.evaluation.judging import (
     PairJudgement,
     PairVerdict,
@@ -79,7 +79,7 @@ TABLE: list[tuple[str, PairJudgement]] = [
     ("three", PairVerdict("tie", "tie")),
     ("three", PairVerdict("1", "tie")),
     ("four", PairVerdict(None, "2")),
-    ("five", Failure("context_overflow", "Too long.")),
+    ("five", RequestFailure("context_overflow", "Too long.")),
     ("six", None),
 ]
 
@@ -103,7 +103,7 @@ def test_a_table_by_hand() -> None:
 
 
 def test_nothing_judged_has_no_figures() -> None:
-    found = standing(pairs(2), [None, Failure("engine_failure", "Broken.")])
+    found = standing(pairs(2), [None, RequestFailure("engine_failure", "Broken.")])
     assert math.isnan(found.shares["win"].value) and math.isnan(found.position_bias["first"])
     record = found.record()
     assert record["win"] == {"value": None, "low": None, "high": None}
@@ -131,7 +131,7 @@ def test_seen_from_the_other_side_wins_are_losses(verdicts: list[PairVerdict]) -
 
 
 def test_kappa_by_hand() -> None:
-    failed = Failure("engine_failure", "Broken.")
+    failed = RequestFailure("engine_failure", "Broken.")
     rows = {"vanilla": pairs(4), "moe": pairs(2)}
     judges: list[dict[str, list[PairJudgement]]] = [
         {"vanilla": [WIN, WIN, LOSE, WIN], "moe": [failed, WIN]},

@@ -21,7 +21,7 @@ from pluralism_local.engine.base import LanguageModel
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 from pluralism_local.evaluation.nli import AdapterNli, NliPair, find_shipped
 from pluralism_local.model_names import STARTER
-from pluralism_local.modes.positions.assigner import Rows, relate_all
+from pluralism_local.modes.positions.assigner import ScoredPairs, relate_all
 from pluralism_local.modes.steps import Case, Entail, PositionPlan, Step, Weigh
 from pluralism_local.modes.wordings import AskQuestion, AskWordings
 from pluralism_local.positions.stances import stance
@@ -118,7 +118,7 @@ def told(method: StanceMethod, carry_out: Callable[[Step], Any], half: str) -> l
         )
         asked = AskQuestion(question.question, lists_options=False)
         case = Case(AskWordings(), asked, "text", (), (), "exact", Sampling(), plan)
-        relations = finished(relate_all(case, question.comments, question.claims, Rows()), carry_out)
+        relations = finished(relate_all(case, question.comments, question.claims, ScoredPairs()), carry_out)
         for voice, row in relations.items():
             given = [stance(relation, method) for relation in row]
             pairs += zip(given, question.stances[voice], strict=True)

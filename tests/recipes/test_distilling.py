@@ -33,7 +33,7 @@ from communitylm.distilling.generating import Written, text_key, write_texts
 from pluralism_local.engine.base import LanguageModel
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.errors import InvalidInput, NotFound
-from pluralism_local.evaluation.voices import Verdict, read_questions
+from pluralism_local.evaluation.voices import CommentVerdict, read_questions
 from pluralism_local.prompts import QUESTION
 from tests.support.checkpoint import write_checkpoint
 from tests.support.corpus import letters, write_config
@@ -85,7 +85,7 @@ def test_only_what_has_the_form_of_a_comment_is_one(text: str, ended: bool, faul
 def test_a_comment_must_answer_as_it_was_asked_to(
     stance: str, yes: float, on_topic: float, fault: str | None
 ) -> None:
-    assert stance_fault(stance, Verdict(yes, on_topic, 0.0, 0.0)) == fault  # type: ignore[arg-type]
+    assert stance_fault(stance, CommentVerdict(yes, on_topic, 0.0, 0.0)) == fault  # type: ignore[arg-type]
     assert stance_fault(stance, None) == "unread"  # type: ignore[arg-type]
 
 
@@ -258,7 +258,7 @@ def test_distilled_comments_become_a_corpus_whose_training_says_so(
         "Should trams be without charge for pupils?\nMust every pupil ride a tram to school?\n"
     )
     writer(GOOD, 0.9)
-    read = Verdict(0.9, 0.9, 0, 0)
+    read = CommentVerdict(0.9, 0.9, 0, 0)
     monkeypatch.setattr(
         "communitylm.distilling.generating.stances", lambda _, pairs, *__: [read] * len(pairs)
     )

@@ -25,7 +25,7 @@ from communitylm.distilling.reader_texts import (
 from pluralism_local.engine.base import LanguageModel
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.errors import InvalidInput
-from pluralism_local.evaluation.voices import Verdict
+from pluralism_local.evaluation.voices import CommentVerdict
 from pluralism_local.modes.options import listed
 from pluralism_local.prompts import OVERTON_SYNTHESIS, numbered
 
@@ -67,7 +67,7 @@ def test_a_choice_is_of_the_comment_whose_side_the_attribute_names() -> None:
 
 def test_a_letter_is_of_an_option_that_the_comment_supports() -> None:
     passages = [Passage(f"Comment {number}.", question="Should trams be free?") for number in range(60)]
-    verdicts = [Verdict(0.9 if number % 2 else 0.1, 0.9, 0, 0) for number in range(60)]
+    verdicts = [CommentVerdict(0.9 if number % 2 else 0.1, 0.9, 0, 0) for number in range(60)]
     lettered = letters(passages, verdicts, seed=1)
     assert len(lettered) == 60
     for passage, verdict in zip(lettered, verdicts, strict=True):
@@ -78,7 +78,7 @@ def test_a_letter_is_of_an_option_that_the_comment_supports() -> None:
     first = [passage for passage in lettered if "A. Yes\nB. No\n" in (passage.question or "")]
     turned = [passage for passage in lettered if "A. No\nB. Yes\n" in (passage.question or "")]
     assert first and turned
-    unclear = [Verdict(0.6, 0.9, 0, 0), None]
+    unclear = [CommentVerdict(0.6, 0.9, 0, 0), None]
     assert letters(passages[:2], unclear, seed=1) == []
 
 
@@ -115,7 +115,7 @@ def test_the_script_writes_a_corpus_and_counts_first(
         yield ScriptedEngine(script), "Some-Model", "identity"
 
     monkeypatch.setattr("communitylm.distilling.generating.open_writer", lambda *_: opened())
-    read = Verdict(0.9, 0.9, 0, 0)
+    read = CommentVerdict(0.9, 0.9, 0, 0)
     monkeypatch.setattr(
         "communitylm.distilling.generating.stances", lambda _, pairs, *__: [read] * len(pairs)
     )

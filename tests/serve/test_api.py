@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pluralism_local.engine.scripted import ScriptedEngine
-from pluralism_local.serve.app import Limits
+from pluralism_local.serve.app import ServerLimits
 from tests.support.api_server import Answered, Served, served
 
 YES_NO = {"options": ["Yes", "No"]}
@@ -205,7 +205,7 @@ def test_a_prompt_longer_than_the_context_is_refused_with_both_numbers(village: 
 def test_what_is_refused_has_openais_shape(
     village: Path, method: str, path: str, body: Any, headers: dict[str, str], status: int
 ) -> None:
-    with served(limits=Limits(body=2000)) as server:
+    with served(limits=ServerLimits(body=2000)) as server:
         refused = server.request(method, path, body, **headers)
         error = refused.json()["error"]
         assert refused.status == status
@@ -268,7 +268,7 @@ def test_a_client_that_leaves_stops_its_generation(village: Path, stream: bool) 
 
 def test_a_full_queue_says_when_to_come_again(village: Path) -> None:
     engine = Slow()
-    with served(engine, limits=Limits(waiting=2)) as server:
+    with served(engine, limits=ServerLimits(waiting=2)) as server:
         statuses: list[int] = []
         threads = [
             threading.Thread(target=lambda: statuses.append(server.chat("Fair?", "vanilla").status))

@@ -122,7 +122,7 @@ def test_of_too_many_connections_the_last_is_told_so_and_the_others_served(
     village: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server_module, "SPARE_CONNECTIONS", 1)
-    with served(limits=app.Limits(waiting=1)) as server:
+    with served(limits=app.ServerLimits(waiting=1)) as server:
         kept = [HTTPConnection("127.0.0.1", server.port, timeout=20) for _ in range(2)]
         for _ in range(2):
             for door in kept:

@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 
 from pluralism_local.results import Turn
 from pluralism_local.serve.conversations import Conversations
-from pluralism_local.serve.queue import FairQueue, Job
+from pluralism_local.serve.queue import ChatJob, FairQueue
 from pluralism_local.serve.replies import Rejected
 from tests.serve.test_requests import ask, read
 
 
-def jobs(*senders: str) -> list[Job]:
+def jobs(*senders: str) -> list[ChatJob]:
     """A job of each address, or of ``address/user``."""
 
-    async def make() -> list[Job]:
+    async def make() -> list[ChatJob]:
         apart = [sender.partition("/") for sender in senders]
-        return [Job(address, replace(ask("?"), user=user)) for address, _, user in apart]
+        return [ChatJob(address, replace(ask("?"), user=user)) for address, _, user in apart]
 
     return asyncio.run(make())
 
@@ -79,7 +79,7 @@ def test_a_job_that_is_dropped_waits_no_longer() -> None:
 
 def test_closing_wakes_whoever_takes() -> None:
     queue = FairQueue(2)
-    taken: list[Job | None] = []
+    taken: list[ChatJob | None] = []
     thread = threading.Thread(target=lambda: taken.append(queue.take()))
     thread.start()
     queue.close()

@@ -14,7 +14,7 @@ import pytest
 from pluralism_local import config
 from pluralism_local.conversation.engines import Handles
 from pluralism_local.engine.scripted import ScriptedEngine
-from pluralism_local.serve.queue import FairQueue, Worker
+from pluralism_local.serve.queue import EngineThread, FairQueue
 from pluralism_local.serve.service import Service
 
 pytest.importorskip("mcp")
@@ -32,7 +32,7 @@ def agents() -> Iterator[tuple[Service, FairQueue]]:
     engine = ScriptedEngine()
     service = Service(config.load().settings, Handles(engine, engine))
     queue = FairQueue(4)
-    worker = Worker(service, queue)
+    worker = EngineThread(service, queue)
     worker.start()
     yield service, queue
     worker.end()
@@ -113,7 +113,7 @@ def test_a_call_that_is_cancelled_is_stopped_and_the_next_is_answered(village: o
     engine = Slow()
     service = Service(config.load().settings, Handles(engine, engine))
     queue = FairQueue(4)
-    worker = Worker(service, queue)
+    worker = EngineThread(service, queue)
     worker.start()
 
     async def play() -> None:

@@ -19,7 +19,7 @@ from pluralism_local.gguf_header import fingerprint
 from pluralism_local.hub.download import Transfer
 from pluralism_local.models.details import read_model_header
 from pluralism_local.sharing import bases
-from pluralism_local.sharing.communities import PulledCommunity, Request, pull
+from pluralism_local.sharing.communities import PulledCommunity, PullOptions, pull
 from tests.sharing.conftest import BASE_NAME
 from tests.support.fake_hub import COMMIT, FakeHub, Repo
 from tests.support.gguf_files import write_model
@@ -38,7 +38,7 @@ def weights_asked_for(fake_hub: FakeHub) -> list[str]:
 
 
 def take(source: str, home: Path, settings: Settings = NOBODYS, **request: object) -> PulledCommunity:
-    return pull(source, home, settings, Request(**request), silent)  # type: ignore[arg-type]
+    return pull(source, home, settings, PullOptions(**request), silent)  # type: ignore[arg-type]
 
 
 def test_a_lora_from_the_hub_gets_a_card_that_says_what_is_not_known(

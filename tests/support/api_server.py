@@ -18,7 +18,7 @@ from pluralism_local import config
 from pluralism_local.conversation.engines import Handles
 from pluralism_local.engine.base import LanguageModel
 from pluralism_local.engine.scripted import ScriptedEngine
-from pluralism_local.serve.app import Api, Limits
+from pluralism_local.serve.app import Api, ServerLimits
 from pluralism_local.serve.server import configured
 from pluralism_local.serve.service import Service
 from pluralism_local.web_access import listening
@@ -122,14 +122,14 @@ def served(
     host: str = "127.0.0.1",
     token: str | None = None,
     origins: tuple[str, ...] = (),
-    limits: Limits | None = None,
+    limits: ServerLimits | None = None,
     **overrides: object,
 ) -> Iterator[Served]:
     """A server over `engine`, with the settings of PLOCAL_HOME; closes the engine, too."""
     engine = engine or ScriptedEngine()
     settings = config.load(overrides).settings
     service = Service(settings, Handles(engine, communities or engine))
-    api = Api(service, host=host, token=token, origins=origins, limits=limits or Limits())
+    api = Api(service, host=host, token=token, origins=origins, limits=limits or ServerLimits())
     running = Served(api)
     running.start()
     try:

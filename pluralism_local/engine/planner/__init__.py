@@ -1,7 +1,7 @@
 """How a model is run on this machine: measured once, chosen by what was measured, remembered.
 
-    Model ──measure──> Table (seconds of steps, by threads, contexts side by side, flash attention, rows)
-    Table, fixed rules ──choose──> Choices ──remember──> <cache>/plans/<key>.json
+    Model ──measure──> WayTimes (seconds of steps, by threads, contexts side by side, flash attention, rows)
+    WayTimes, fixed rules ──choose──> Choices ──remember──> <cache>/plans/<key>.json
     Choices, a set of adapters ──compare──> stacked or apart ──remember──> beside it, at their first use
 
 `Choices.of_rules` are the rules that hold without measurements: on a GPU, for a folder that cannot be written, after a
@@ -19,9 +19,9 @@ from pluralism_local.engine.planner.adapters import AdapterPlans, Comparison
 from pluralism_local.engine.planner.choices import Batch, Choices, choose
 from pluralism_local.engine.planner.first_use import Planned, plan_model
 from pluralism_local.engine.planner.machine import Machine
-from pluralism_local.engine.planner.measure import ContextSteps, NotMeasured, Turn, Worn, measure, turns
+from pluralism_local.engine.planner.measure import ContextSteps, NotMeasured, TimedTurn, Worn, measure, turns
 from pluralism_local.engine.planner.memory import PLANS, Planner, Remembered, read_plan
-from pluralism_local.engine.planner.table import Table, Way
+from pluralism_local.engine.planner.table import Way, WayTimes
 
 __all__ = [
     "PLANS",
@@ -35,9 +35,9 @@ __all__ = [
     "Planned",
     "Planner",
     "Remembered",
-    "Table",
-    "Turn",
+    "TimedTurn",
     "Way",
+    "WayTimes",
     "Worn",
     "choose",
     "measure",

@@ -1,7 +1,7 @@
 """Whether several adapters run faster stacked in one batch or apart: both timed once, with the adapters themselves.
 
     Choices, number of adapters ──timings──> the turns of either way
-    turns, Steps of either way ──compare──> Comparison ──remember──> <cache>/plans/<plan>-<adapters>x<rank>.json
+    turns, TurnTimer of either way ──compare──> Comparison ──remember──> <cache>/plans/<plan>-<adapters>x<rank>.json
 
 Stacked is the rule: it reads the weights once a step for everybody. Apart can win where the stack's ranks are many
 beside the model, or few adapters have a core each. So apart is taken only where it was measured to be faster by a
@@ -22,7 +22,7 @@ from typing import Any
 from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.engine.planner.choices import GAIN, Choices
 from pluralism_local.engine.planner.machine import AGAIN_SECONDS, Machine
-from pluralism_local.engine.planner.measure import ROUNDS, Steps, Turn
+from pluralism_local.engine.planner.measure import ROUNDS, TimedTurn, TurnTimer
 from pluralism_local.engine.planner.table import Way
 from pluralism_local.errors import Cancelled, EngineFailure, PlocalError
 from pluralism_local.files import write_atomic
@@ -61,14 +61,17 @@ class Comparison:
         return asdict(self)
 
 
-def timings(choices: Choices, adapters: int) -> tuple[tuple[Turn, int], tuple[Turn, int]]:
+def timings(choices: Choices, adapters: int) -> tuple[tuple[TimedTurn, int], tuple[TimedTurn, int]]:
     """Stacked and apart: the turn to time, and how many of them give each of the adapters one token."""
     batch = choices.batch_for(adapters)
     rows = min(batch.rows, -(-adapters // batch.lanes))
     waves = -(-adapters // rows)
     lanes = choices.lanes_apart(adapters)
-    stacked = Turn(_way(choices, min(batch.lanes, waves)), rows)
-    return (stacked, -(-waves // stacked.way.lanes)), (Turn(_way(choices, lanes), 1), -(-adapters // lanes))
+    stacked = TimedTurn(_way(choices, min(batch.lanes, waves)), rows)
+    return (stacked, -(-waves // stacked.way.lanes)), (
+        TimedTurn(_way(choices, lanes), 1),
+        -(-adapters // lanes),
+    )
 
 
 def _way(choices: Choices, lanes: int) -> Way:
@@ -99,7 +102,7 @@ class AdapterPlans:
         self._decided: dict[tuple[int, int], Comparison | None] = {}
 
     def comparison(
-        self, adapters: int, rank: int, stacked: Callable[[], Steps], apart: Callable[[], Steps]
+        self, adapters: int, rank: int, stacked: Callable[[], TurnTimer], apart: Callable[[], TurnTimer]
     ) -> Comparison | None:
         """What is remembered of so many adapters of so many ranks together, measured now if need be.
 
@@ -113,7 +116,7 @@ class AdapterPlans:
         return self._decided[adapters, rank]
 
     def _comparison(
-        self, adapters: int, rank: int, stacked: Callable[[], Steps], apart: Callable[[], Steps]
+        self, adapters: int, rank: int, stacked: Callable[[], TurnTimer], apart: Callable[[], TurnTimer]
     ) -> Comparison | None:
         if self._place is None:
             return None
@@ -160,8 +163,8 @@ def compare(
     choices: Choices,
     adapters: int,
     rank: int,
-    stacked: Callable[[], Steps],
-    apart: Callable[[], Steps],
+    stacked: Callable[[], TurnTimer],
+    apart: Callable[[], TurnTimer],
     should_stop: ShouldStop = never,
 ) -> Comparison:
     """Time both ways in turn; medians of `ROUNDS`.

@@ -1,6 +1,6 @@
 """How to run: what was measured, against the rules that hold without measurements. Pure.
 
-    Table, Choices.of_rules ──choose──> Choices: threads, flash attention, lanes and rows for every number of jobs
+    WayTimes, Choices.of_rules ──choose──> Choices: threads, flash attention, lanes and rows for every number of jobs
 
 The rule's own choice stays unless another is faster by a margin: what differs by less is noise, and another number of
 threads or flash attention moves the last bits of results. So by the table no choice is slower than the rule's.
@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
-from pluralism_local.engine.planner.table import Table, Way
+from pluralism_local.engine.planner.table import Way, WayTimes
 
 MOST_JOBS = 32
 """Numbers of jobs that are planned for one by one; more are planned for as so many."""
@@ -144,7 +144,7 @@ class Choices:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def choose(table: Table, rules: Choices, most_lanes: int) -> Choices:
+def choose(table: WayTimes, rules: Choices, most_lanes: int) -> Choices:
     """What the table recommends in place of `rules`; in every respect as fast by the table, or faster."""
     best = _with_batches(table, rules, most_lanes)
     by_rule = ask_seconds(table, best)
@@ -170,7 +170,7 @@ def _rising(costs: Iterable[float]) -> Iterable[float]:
         yield round(most, 4)
 
 
-def _with_batches(table: Table, choices: Choices, most_lanes: int) -> Choices:
+def _with_batches(table: WayTimes, choices: Choices, most_lanes: int) -> Choices:
     """`choices` with lanes and rows for every number of jobs, by the table."""
     lanes = sorted({1, *(way.lanes for way in table.steps if way.lanes <= most_lanes)})
     batches, apart = [], []
@@ -190,7 +190,7 @@ def _quickest(rule: Choice, options: Sequence[Choice], seconds: Callable[[Choice
     return best if seconds(best) * GAIN < seconds(rule) < math.inf else rule
 
 
-def batch_seconds(table: Table, choices: Choices, batch: Batch, jobs: int) -> float:
+def batch_seconds(table: WayTimes, choices: Choices, batch: Batch, jobs: int) -> float:
     """Seconds, by the table, of one new token for each of `jobs` that are dealt out as `batch` says."""
     share = min(batch.rows, -(-jobs // batch.lanes))
     return _queue(
@@ -198,12 +198,12 @@ def batch_seconds(table: Table, choices: Choices, batch: Batch, jobs: int) -> fl
     )
 
 
-def apart_seconds(table: Table, choices: Choices, lanes: int, batches: int) -> float:
+def apart_seconds(table: WayTimes, choices: Choices, lanes: int, batches: int) -> float:
     """Seconds, by the table, of one new token for each of so many batches of one job, `lanes` of them side by side."""
     return _queue(table, choices, lanes, [1] * batches)
 
 
-def _queue(table: Table, choices: Choices, lanes: int, waves: list[int]) -> float:
+def _queue(table: WayTimes, choices: Choices, lanes: int, waves: list[int]) -> float:
     """Seconds until `waves` (rows of each) are through; each lane takes the next as it becomes free."""
     lanes = min(lanes, len(waves))
     way = Way(1, choices.threads, choices.flash)
@@ -217,7 +217,7 @@ def _queue(table: Table, choices: Choices, lanes: int, waves: list[int]) -> floa
     return max(busy)
 
 
-def ask_seconds(table: Table, choices: Choices) -> float:
+def ask_seconds(table: WayTimes, choices: Choices) -> float:
     """Seconds of an overton ask by the table: prompts, comments as one batch, an answer."""
     way = Way(1, choices.threads, choices.flash)
     prefill = table.prefill.get(way) or table.prefill.get(replace(way, flash=not way.flash), math.inf)

@@ -9,7 +9,7 @@ from pluralism_local.engine.handles import Model
 from pluralism_local.engine.model_safety import ModelSafety, Setup
 from pluralism_local.engine.planner.adapters import AdapterPlans
 from pluralism_local.engine.planner.choices import Choices
-from pluralism_local.engine.planner.measure import ContextSteps, Turn, turns
+from pluralism_local.engine.planner.measure import ContextSteps, TimedTurn, turns
 from pluralism_local.engine.planner.memory import Planner, Remembered
 
 
@@ -41,7 +41,7 @@ def plan_model(
         reason = "it runs on a GPU" if model.on_gpu else "it runs with one thread only"
         return Planned(rules, Remembered(None, reason=reason), AdapterPlans(None, rules))
 
-    def what() -> Sequence[Turn]:
+    def what() -> Sequence[TimedTurn]:
         # what runs with flash attention was seen to run without; the other way it has to be tried
         other_way = replace(setup, flash=True)
         other = setup.flash or safety.setup(model.path, identity, other_way) == other_way

@@ -1,6 +1,6 @@
 """Steps, timed: every way in turn, over and over, so that ways are compared and not the moments they were tried in.
 
-    Turn (a way, rows or a prompt) …, Steps ──measure──> Table | NotMeasured
+    TimedTurn (a way, rows or a prompt) …, TurnTimer ──measure──> WayTimes | NotMeasured
 
 The first round goes through the turns, the most telling first, until its share of the time is used up; the others
 repeat what it reached. So a large model on a slow machine has fewer figures, and none where it has too few.
@@ -19,7 +19,7 @@ from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.engine.handles import Adapter, Context, Model
 from pluralism_local.engine.pace import Steady
 from pluralism_local.engine.planner.choices import MOST_ROWS
-from pluralism_local.engine.planner.table import Table, Way
+from pluralism_local.engine.planner.table import Way, WayTimes
 from pluralism_local.engine.schedule import BASE_SLOT, Row, RowHook
 from pluralism_local.errors import Cancelled
 
@@ -39,24 +39,24 @@ _STEPS_TOGETHER = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class TimedTurn:
     """One thing to time: a step of `rows` in each lane; a prompt of `PROMPT_ROWS` if they are 0."""
 
     way: Way
     rows: int
 
 
-class Steps(Protocol):
+class TurnTimer(Protocol):
     """What carries out turns."""
 
-    def seconds(self, turn: Turn) -> float:
+    def seconds(self, turn: TimedTurn) -> float:
         """Carry out a turn; seconds of its step, or of its prompt."""
 
     def close(self) -> None:
         """Give back what was needed."""
 
 
-def turns(cores: int, most_lanes: int, *, flash: bool, other_flash: bool) -> list[Turn]:
+def turns(cores: int, most_lanes: int, *, flash: bool, other_flash: bool) -> list[TimedTurn]:
     """What to time, the most telling first.
 
     Args:
@@ -69,12 +69,16 @@ def turns(cores: int, most_lanes: int, *, flash: bool, other_flash: bool) -> lis
     side = [Way(lanes, cores // lanes, flash) for lanes in _lane_counts(cores, most_lanes)]
     fewer = [Way(1, threads, flash) for threads in _thread_counts(cores)]
     other = [Way(1, cores, not flash)] if other_flash else []
-    first = [Turn(alone, rows) for rows in (1, 8, 4, 0)]
-    first += [Turn(way, rows) for way in side for rows in (1, 4)]
-    first += [Turn(alone, MOST_ROWS)]
-    first += [Turn(way, rows) for way in (*fewer, *other) for rows in (1, 8, 0)]
+    first = [TimedTurn(alone, rows) for rows in (1, 8, 4, 0)]
+    first += [TimedTurn(way, rows) for way in side for rows in (1, 4)]
+    first += [TimedTurn(alone, MOST_ROWS)]
+    first += [TimedTurn(way, rows) for way in (*fewer, *other) for rows in (1, 8, 0)]
     # verification of guesses goes by every number of rows up to eight
-    return [*first, *(Turn(way, 8) for way in side), *(Turn(alone, rows) for rows in (2, 6, 3, 5, 7))]
+    return [
+        *first,
+        *(TimedTurn(way, 8) for way in side),
+        *(TimedTurn(alone, rows) for rows in (2, 6, 3, 5, 7)),
+    ]
 
 
 def _lane_counts(cores: int, most_lanes: int) -> list[int]:
@@ -96,14 +100,14 @@ class NotMeasured(Exception):
 
 
 def measure(
-    plan: Sequence[Turn],
-    steps: Steps,
+    plan: Sequence[TimedTurn],
+    steps: TurnTimer,
     *,
     disturbed: Callable[[], str] = lambda: "",
     limit: float = LIMIT_SECONDS,
     clock: Callable[[], float] = time.perf_counter,
     should_stop: ShouldStop = never,
-) -> Table:
+) -> WayTimes:
     """Time `plan` in rounds, within about `limit` seconds.
 
     `disturbed` is asked after each round: a reason to give up, as a clause, or "".
@@ -114,7 +118,7 @@ def measure(
         EngineFailure: as `steps` does.
     """
     began = clock()
-    taken: dict[Turn, list[float]] = {}
+    taken: dict[TimedTurn, list[float]] = {}
     reached = list(plan)
     for number in range(ROUNDS):
         for place, turn in enumerate(reached):
@@ -131,7 +135,7 @@ def measure(
     return _table(taken, clock() - began)
 
 
-def _table(taken: dict[Turn, list[float]], seconds: float) -> Table:
+def _table(taken: dict[TimedTurn, list[float]], seconds: float) -> WayTimes:
     prefill: dict[Way, float] = {}
     steps: dict[Way, dict[int, float]] = {}
     for turn, times in taken.items():
@@ -140,7 +144,7 @@ def _table(taken: dict[Turn, list[float]], seconds: float) -> Table:
         else:
             prefill[turn.way] = statistics.median(times) / PROMPT_ROWS
     spread = statistics.median(max(times) / min(times) for times in taken.values())
-    return Table(prefill, steps, spread, seconds=seconds)
+    return WayTimes(prefill, steps, spread, seconds=seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +173,7 @@ class ContextSteps:
         self._slots = worn.slots if worn else (BASE_SLOT,)
         self._contexts: dict[bool, list[Context]] = {False: [], True: []}
 
-    def seconds(self, turn: Turn) -> float:
+    def seconds(self, turn: TimedTurn) -> float:
         way = turn.way
         contexts = self._contexts[way.flash]
         while len(contexts) < way.lanes:

@@ -24,8 +24,8 @@ from pluralism_local.engine.kernel_safety import machine_key
 from pluralism_local.engine.planner.adapters import AdapterPlans
 from pluralism_local.engine.planner.choices import Choices, choose
 from pluralism_local.engine.planner.machine import AGAIN_SECONDS, Machine
-from pluralism_local.engine.planner.measure import LIMIT_SECONDS, NotMeasured, Steps, Turn, measure
-from pluralism_local.engine.planner.table import Table
+from pluralism_local.engine.planner.measure import LIMIT_SECONDS, NotMeasured, TimedTurn, TurnTimer, measure
+from pluralism_local.engine.planner.table import WayTimes
 from pluralism_local.errors import EngineFailure, PlocalError
 from pluralism_local.files import key_of, write_atomic
 
@@ -54,7 +54,7 @@ class Remembered:
     """
 
     choices: Choices | None
-    table: Table | None = None
+    table: WayTimes | None = None
     reason: str = ""
     lasting: bool = False
     when: float = 0.0
@@ -78,7 +78,7 @@ class Planner:
         note: Callable[[str], None] = lambda _: None,
         should_stop: ShouldStop = never,
         machine: Machine | None = None,
-        measuring: Callable[..., Table] = measure,
+        measuring: Callable[..., WayTimes] = measure,
     ) -> None:
         self._folder, self._again = folder, again
         self._note, self._should_stop = note, should_stop
@@ -90,8 +90,8 @@ class Planner:
         name: str,
         rules: Choices,
         most_lanes: int,
-        turns: Callable[[], Sequence[Turn]],
-        steps: Callable[[], Steps],
+        turns: Callable[[], Sequence[TimedTurn]],
+        steps: Callable[[], TurnTimer],
     ) -> Remembered:
         """How to run the model that `identity` tells from others, the first time by measuring `turns()` on `steps()`.
 
@@ -120,8 +120,8 @@ class Planner:
         name: str,
         rules: Choices,
         most_lanes: int,
-        turns: Callable[[], Sequence[Turn]],
-        steps: Callable[[], Steps],
+        turns: Callable[[], Sequence[TimedTurn]],
+        steps: Callable[[], TurnTimer],
     ) -> Remembered:
         plan = turns()  # may try something in a child process, which would count as somebody else's work
         others = self._machine.others()
@@ -180,7 +180,7 @@ def read_plan(place: Path) -> Remembered | None:
     try:
         record: Any = json.loads(place.read_bytes())
         choices = None if record["choices"] is None else Choices.from_record(record["choices"])
-        table = None if record["table"] is None else Table.from_record(record["table"])
+        table = None if record["table"] is None else WayTimes.from_record(record["table"])
         when = float(record["when"])
         return Remembered(
             choices, table, str(record["reason"]), bool(record["lasting"]), when, str(record["name"])

@@ -1,6 +1,6 @@
 """What was measured of a model on this machine: seconds of a step in every way of running it that was tried.
 
-    Table.step(Way, rows) ──> seconds, between and beyond what was measured by straight lines
+    WayTimes.step(Way, rows) ──> seconds, between and beyond what was measured by straight lines
 
 A step is one decode call: a token for each of `rows` sequences in every context of the way.
 """
@@ -28,7 +28,7 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class WayTimes:
     """Medians over rounds in which every way had its turn.
 
     Attributes:
@@ -86,7 +86,7 @@ class Table:
         }
 
     @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> Table:
+    def from_record(cls, record: Mapping[str, Any]) -> WayTimes:
         """What `record` wrote.
 
         Raises: KeyError, TypeError, ValueError, AttributeError for anything else.

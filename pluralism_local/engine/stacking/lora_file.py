@@ -19,7 +19,7 @@ F32, F16, BF16 = 0, 1, 30
 Matrix = npt.NDArray[np.floating[Any]]
 
 
-class Lora:
+class LoraMatrices:
     """The matrices of the file that `header` was read from, at `scale`.
 
     Raises:

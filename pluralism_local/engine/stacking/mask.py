@@ -21,10 +21,10 @@ import numpy as np
 
 from pluralism_local.engine import tensors
 from pluralism_local.engine.schedule import BASE_SLOT, Row
-from pluralism_local.engine.tensors import F32, Tensor
+from pluralism_local.engine.tensors import F32, GgmlTensor
 from pluralism_local.errors import EngineFailure
 
-_OP = Tensor.op.offset
+_OP = GgmlTensor.op.offset
 _A, _B = b".lora_a", b".lora_b"
 _INT = ctypes.c_int
 
@@ -47,7 +47,7 @@ class Mask:
         self._ops = tensors.ops()
         self._lines = np.zeros((most_rows, rank), np.float32)
         self._output_lines = np.zeros((most_rows, rank), np.float32)  # what the last layer is cut down to
-        self._masks: dict[int, Tensor] = {}
+        self._masks: dict[int, GgmlTensor] = {}
         self._ready: dict[tuple[int, bool], int] = {}
         self._rows = self._outputs = self._due = self._masked = 0
         self._fault = ""
@@ -74,9 +74,9 @@ class Mask:
         try:
             op = _INT.from_address(address + _OP).value
             if op == self._ops.scale:
-                self._change(Tensor.from_address(address))
+                self._change(GgmlTensor.from_address(address))
             elif op == self._ops.mul:
-                self._count(Tensor.from_address(address))
+                self._count(GgmlTensor.from_address(address))
         except BaseException as error:  # noqa: BLE001 - C code cannot carry it
             self._error = error
         return False
@@ -92,7 +92,7 @@ class Mask:
             told = self._fault or f"{self._masked} of {self._due} targets were masked"
             raise EngineFailure(f"llama.cpp computes stacked adapters in another way than expected: {told}.")
 
-    def _count(self, node: Tensor) -> None:
+    def _count(self, node: GgmlTensor) -> None:
         mask = self._masks.get(node.src[1] or 0)
         if mask is None:
             return
@@ -100,7 +100,7 @@ class Mask:
             self._fault = f"a mask of {mask.ne[1]} rows in a step of {self._rows}"
         self._masked += 1
 
-    def _change(self, last: Tensor) -> None:
+    def _change(self, last: GgmlTensor) -> None:
         """Change the three nodes that end in `last`, if they are a LoRA's."""
         second = _source(last, 0)
         if second is None or second.op != self._ops.mul_mat:
@@ -123,7 +123,7 @@ class Mask:
         second.ne[:], second.nb[:], second.data = first.ne[:], first.nb[:], first.data
         self._masked += 1
 
-    def _problem(self, first: Tensor, second: Tensor, last: Tensor) -> str:
+    def _problem(self, first: GgmlTensor, second: GgmlTensor, last: GgmlTensor) -> str:
         """What is otherwise than the change needs it; empty if nothing."""
         rank, rows = self._rank, first.ne[1]
         step = 4 * rank
@@ -143,13 +143,13 @@ class Mask:
         whole = rows == self._rows
         if (rows, whole) not in self._ready:
             step = 4 * self._rank
-            mask = Tensor(type=F32, data=(self._lines if whole else self._output_lines).ctypes.data)
+            mask = GgmlTensor(type=F32, data=(self._lines if whole else self._output_lines).ctypes.data)
             mask.ne[:], mask.nb[:] = (self._rank, rows, 1, 1), (4, step, step * rows, step * rows)
             self._ready[rows, whole] = ctypes.addressof(mask)
             self._masks[ctypes.addressof(mask)] = mask
         return self._ready[rows, whole]
 
 
-def _source(node: Tensor, place: int) -> Tensor | None:
+def _source(node: GgmlTensor, place: int) -> GgmlTensor | None:
     address = node.src[place]
-    return Tensor.from_address(address) if address else None
+    return GgmlTensor.from_address(address) if address else None

@@ -19,7 +19,7 @@ from typing import Any
 import gguf
 import numpy as np
 
-from pluralism_local.engine.stacking.lora_file import BF16, F16, F32, Lora, Matrix
+from pluralism_local.engine.stacking.lora_file import BF16, F16, F32, LoraMatrices, Matrix
 from pluralism_local.errors import InvalidInput
 from pluralism_local.gguf_header import GGUFHeader
 from pluralism_local.models.adapter_rules import A, B, check_lora
@@ -97,7 +97,7 @@ def write_stack(out: Path, architecture: str, adapters: Sequence[ScaledAdapter],
         InvalidInput: one changed, or has numbers that are infinite or no numbers.
         OSError: the file cannot be written.
     """
-    loras = [Lora(adapter.header, adapter.scale) for adapter in adapters]
+    loras = [LoraMatrices(adapter.header, adapter.scale) for adapter in adapters]
     writer = gguf.GGUFWriter(out, architecture)
     writer.add_string("general.type", "adapter")
     writer.add_string("adapter.type", "lora")
@@ -120,7 +120,11 @@ def write_stack(out: Path, architecture: str, adapters: Sequence[ScaledAdapter],
 
 
 def _stacked(
-    loras: Sequence[Lora], name: str, shape: tuple[int, int], layout: StackLayout, dtype: np.dtype[Any]
+    loras: Sequence[LoraMatrices],
+    name: str,
+    shape: tuple[int, int],
+    layout: StackLayout,
+    dtype: np.dtype[Any],
 ) -> Matrix:
     """A [ranks, in] or B [out, ranks] of all adapters at one target."""
     stacked: Matrix = np.zeros(shape, dtype)

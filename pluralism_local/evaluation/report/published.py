@@ -1,6 +1,6 @@
 """The paper's published figures, to stand beside a run's own: other models, other communities, full test sets.
 
-task, metric (, part) ──published──> Published(model, source, {method: figure}), …
+task, metric (, part) ──published──> PublishedFigures(model, source, {method: figure}), …
 
 All are from Feng et al., "Modular Pluralism", EMNLP 2024, whose tables print percentages or thousandths; here shares
 and distances. They stand with their tasks. Figures 2, 4, 5 and 6 are drawings without numbers, so that MoralChoice and
@@ -11,7 +11,7 @@ coverage are taken from Tables 7, 8 and 10. Table 4 prints, under LLaMA2-13B, th
 from __future__ import annotations
 
 from pluralism_local.evaluation.tasks import TASKS
-from pluralism_local.evaluation.tasks.facts import Papers, Published
+from pluralism_local.evaluation.tasks.facts import Papers, PublishedFigures
 
 PAPER = "Feng et al., Modular Pluralism, EMNLP 2024"
 FAITHFULNESS = (
@@ -20,7 +20,7 @@ FAITHFULNESS = (
 )
 
 
-def published(task: str, metric: str, part: str | None = None) -> tuple[Published, ...]:
+def published(task: str, metric: str, part: str | None = None) -> tuple[PublishedFigures, ...]:
     """Two models' figures by method; empty where the paper has none.
 
     Args:
@@ -30,7 +30,7 @@ def published(task: str, metric: str, part: str | None = None) -> tuple[Publishe
     return papers.metrics.get(metric, ()) if part is None else papers.parts.get(metric, {}).get(part, ())
 
 
-def published_pools(task: str, metric: str) -> Published | None:
+def published_pools(task: str, metric: str) -> PublishedFigures | None:
     """A model's figures by pool ("perspectives", "cultures", "mixed"); None where the paper has none."""
     return _papers(task).pools.get(metric)
 

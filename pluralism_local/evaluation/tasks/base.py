@@ -17,14 +17,14 @@ from pluralism_local.evaluation.samples import Sample, Viewpoint, Where
 from pluralism_local.evaluation.tasks.facts import Papers, Partition
 from pluralism_local.mode_specs import ModeName
 from pluralism_local.modes.relisting import relisted
-from pluralism_local.modes.steps import Answers
+from pluralism_local.modes.steps import AnswerForm
 from pluralism_local.modes.wordings import Wordings
 
 
 class SampleWordings(Wordings[Sample]):
     """How samples are put. `answers`: the form of their answers, see `modes.steps`."""
 
-    answers: ClassVar[Answers]
+    answers: ClassVar[AnswerForm]
 
     def in_order(self, question: Sample, options: tuple[str, ...], order: tuple[int, ...]) -> Sample:
         return replace(question, question=relisted(question.question, options, order))

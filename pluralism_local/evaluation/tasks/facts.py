@@ -53,7 +53,7 @@ class Partition:
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishedFigures:
     """A model's figures: by method, or by pool."""
 
     model: str
@@ -72,29 +72,31 @@ class Papers:
         caution: how far they can be compared with a run.
     """
 
-    metrics: Mapping[str, tuple[Published, ...]] = field(default_factory=lambda: MappingProxyType({}))
-    parts: Mapping[str, Mapping[str, tuple[Published, ...]]] = field(
+    metrics: Mapping[str, tuple[PublishedFigures, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    parts: Mapping[str, Mapping[str, tuple[PublishedFigures, ...]]] = field(
         default_factory=lambda: MappingProxyType({})
     )
-    pools: Mapping[str, Published] = field(default_factory=lambda: MappingProxyType({}))
+    pools: Mapping[str, PublishedFigures] = field(default_factory=lambda: MappingProxyType({}))
     caution: str = ANOTHER_SETTING
 
 
-def paper_row(model: str, source: str, *values: float | None, scale: float = 1.0) -> Published:
+def paper_row(model: str, source: str, *values: float | None, scale: float = 1.0) -> PublishedFigures:
     """Figures in the order vanilla, prompting, moe, ours; None where the paper has none."""
     figures = {
         name: round(value * scale, 6) for name, value in zip(_ORDER, values, strict=True) if value is not None
     }
-    return Published(model, source, figures)
+    return PublishedFigures(model, source, figures)
 
 
 def both(
     source: str, llama: tuple[float, ...], chat: tuple[float, ...], *, scale: float = 1.0
-) -> tuple[Published, ...]:
+) -> tuple[PublishedFigures, ...]:
     """The two models of the paper's main tables."""
     return paper_row(LLAMA, source, *llama, scale=scale), paper_row(CHAT, source, *chat, scale=scale)
 
 
-def by_pool(*values: float) -> Published:
+def by_pool(*values: float) -> PublishedFigures:
     """Table 4's figures of the pools perspectives, cultures and mixed."""
-    return Published(CHAT, "Table 4", dict(zip(("perspectives", "cultures", "mixed"), values, strict=True)))
+    return PublishedFigures(
+        CHAT, "Table 4", dict(zip(("perspectives", "cultures", "mixed"), values, strict=True))
+    )

@@ -26,16 +26,16 @@ from pluralism_local.evaluation.voices.comments import (
     write_comments,
 )
 from pluralism_local.evaluation.voices.figures import JudgedComment, VoiceReport, report
-from pluralism_local.evaluation.voices.judgements import StanceJudge, Verdict, judge_comments
+from pluralism_local.evaluation.voices.judgements import CommentVerdict, StanceJudge, judge_comments
 from pluralism_local.evaluation.voices.pairs import VoicePair, find_pairs, parse_pair
 from pluralism_local.evaluation.voices.questions import ContestedQuestion, balanced, read_questions
 
 __all__ = [
+    "CommentVerdict",
     "ContestedQuestion",
     "JudgedComment",
     "Speakers",
     "StanceJudge",
-    "Verdict",
     "VoiceComment",
     "VoicePair",
     "VoiceReport",

@@ -42,7 +42,7 @@ ANSWER = "(answer)"
 """Stands for a community's id; none can be called so."""
 
 
-class StoredAnswer(BaseModel):
+class StoredVoicesAnswer(BaseModel):
     """An answer as the journal keeps it; `prompts` are those that its ask used."""
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
@@ -127,7 +127,7 @@ def write_answers(
     Raises:
         PlocalError: as the engine does; finished answers stay.
     """
-    check_records(StoredAnswer, journal.records, journal.path)
+    check_records(StoredVoicesAnswer, journal.records, journal.path)
     stored = {record["key"]: record for record in journal.records}
     whole = _whole(answerer, questions, comments)
     keys = {question: answerer.key(question, own) for question, own in whole.items()}

@@ -2,7 +2,7 @@
 
     [JudgedComment], questions, pairs ──report──> VoiceReport(voices, pairs, pool) ──record──> JSON
 
-Every figure has a 95 % interval, bootstrapped over questions. P(yes) is `Verdict.yes`.
+Every figure has a 95 % interval, bootstrapped over questions. P(yes) is `CommentVerdict.yes`.
 
 stance spread   variance over the voices of P(yes), mean over the questions with at least two of them
 two-sided       share of those questions with one voice of P(yes) ≥ 2/3 and one of ≤ 1/3
@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 
 from pluralism_local.evaluation import metrics
-from pluralism_local.evaluation.batch_calls import Failure
+from pluralism_local.evaluation.batch_calls import RequestFailure
 from pluralism_local.evaluation.metrics import Estimate
 from pluralism_local.evaluation.voices.comments import VoiceComment
-from pluralism_local.evaluation.voices.judgements import Verdict
+from pluralism_local.evaluation.voices.judgements import CommentVerdict
 from pluralism_local.evaluation.voices.pairs import VoicePair
 from pluralism_local.evaluation.voices.questions import ContestedQuestion
 from pluralism_local.evaluation.voices.texts import invented_figures, repeats, words
@@ -38,10 +38,10 @@ ALL = "all"
 
 @dataclass(frozen=True, slots=True)
 class JudgedComment:
-    """A comment and its verdict; a Failure where it could not be judged, None where it was not yet."""
+    """A comment and its verdict; a RequestFailure where it could not be judged, None where it was not yet."""
 
     comment: VoiceComment
-    verdict: Verdict | Failure | None
+    verdict: CommentVerdict | RequestFailure | None
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class TextFigures:
 
     Attributes:
         comments, judged, failed: how many there are, have a verdict, could not be judged.
-        on_topic: share whose `Verdict.on_topic` is at least 1/2.
+        on_topic: share whose `CommentVerdict.on_topic` is at least 1/2.
         repeats, invents: share with any eight words twice, and with a number that nobody told it.
         ends: share that ended by itself, of those where that is known.
         words: mean number.
@@ -158,7 +158,7 @@ def report(
         question: {
             id: judgement.verdict.yes
             for id, judgement in row.items()
-            if isinstance(judgement.verdict, Verdict)
+            if isinstance(judgement.verdict, CommentVerdict)
         }
         for question, row in table.items()
     }
@@ -194,11 +194,12 @@ def _text_figures(rows: Sequence[JudgedComment], personas: Mapping[str, str], se
         return bool(invented_figures(comment.text, (comment.question, personas.get(comment.community, ""))))
 
     verdicts = [
-        (judgement.verdict, judgement) for judgement in rows if isinstance(judgement.verdict, Verdict)
+        (judgement.verdict, judgement) for judgement in rows if isinstance(judgement.verdict, CommentVerdict)
     ]
     blank = [judgement for judgement in rows if not judgement.comment.text.strip()]
     failed = sum(
-        isinstance(judgement.verdict, Failure) and bool(judgement.comment.text.strip()) for judgement in rows
+        isinstance(judgement.verdict, RequestFailure) and bool(judgement.comment.text.strip())
+        for judgement in rows
     )
     return TextFigures(
         comments=len(rows),
@@ -233,7 +234,7 @@ def _voice(
     stances = [
         (judgement.verdict.yes, questions[judgement.comment.question])
         for judgement in own
-        if isinstance(judgement.verdict, Verdict)
+        if isinstance(judgement.verdict, CommentVerdict)
     ]
     return VoiceFigures(
         id,

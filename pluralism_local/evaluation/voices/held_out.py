@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pluralism_local.communities import Member, Pool
 from pluralism_local.engine.base import LanguageModel, ShouldStop, never
 from pluralism_local.errors import InvalidInput, NotFound
-from pluralism_local.evaluation.batch_calls import Asker, Failure
+from pluralism_local.evaluation.batch_calls import Asker, RequestFailure
 from pluralism_local.evaluation.identity import model_key
 from pluralism_local.evaluation.journal import Journal
 from pluralism_local.evaluation.sample_file import read_rows
@@ -37,7 +37,7 @@ _SUFFIXES = (".jsonl", ".jsonl.gz")
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class PassagePerplexity:
     """Perplexity per word, at least 1, of a community's passages under its voice and under the bare base."""
 
     id: str
@@ -68,7 +68,7 @@ def agreement(
     template: str = "auto",
     should_stop: ShouldStop = never,
     progress: Callable[[int, int], None] = lambda *_: None,
-) -> list[Agreement]:
+) -> list[PassagePerplexity]:
     """Of every member that has a file, in the pool's order; without those not reached.
 
     Raises:
@@ -97,7 +97,7 @@ def agreement(
         answers = asker.distributions([request for _, request in missing])
         rows = {
             key: [None, None]
-            if isinstance(answer, Failure)
+            if isinstance(answer, RequestFailure)
             else [math.log(mass) if mass > 0 else None for mass in answer.mass]
             for (key, _), answer in zip(missing, answers, strict=True)
         }
@@ -116,7 +116,7 @@ def agreement(
         both = [(a, b) for a, b in zip(voice, base, strict=True) if a is not None and b is not None]
         if both:
             agreements.append(
-                Agreement(
+                PassagePerplexity(
                     id,
                     len(both),
                     math.exp(-sum(a for a, _ in both) / len(both) / WORDS),

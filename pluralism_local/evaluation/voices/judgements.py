@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pluralism_local.engine.base import LanguageModel, ShouldStop, never
 from pluralism_local.errors import Unsupported
-from pluralism_local.evaluation.batch_calls import Asker, Failure, failure_in
+from pluralism_local.evaluation.batch_calls import Asker, RequestFailure, failure_in
 from pluralism_local.evaluation.identity import model_key
 from pluralism_local.evaluation.journal import Journal, Record
 from pluralism_local.evaluation.strict_records import check_records
@@ -47,13 +47,13 @@ _ASKED = len(_ORDERS) + 1
 _NO_COMMENT = "No comment."
 _LEAST = 1e-300
 """Stands for a probability too small for a number, of which the logarithm is taken."""
-_EMPTY = Failure("empty", "The comment has no text.")
+_EMPTY = RequestFailure("empty", "The comment has no text.")
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CommentVerdict:
     """Of one comment.
 
     Attributes:
@@ -109,13 +109,13 @@ class StanceJudge:
             [model_key(self.info), [prompt.id for prompt in _PROMPTS], self._shipped, variant]
         )
         self._asker = Asker(engine)
-        self._priors: dict[str, OptionDistribution | Failure] = {}
+        self._priors: dict[str, OptionDistribution | RequestFailure] = {}
 
     def key(self, question: str, text: str) -> str:
         """Of a comment, all that its verdict depends on."""
         return digest([self.identity, question, text])[:24]
 
-    def ask(self, comments: Sequence[tuple[str, str]]) -> list[Verdict | Failure]:
+    def ask(self, comments: Sequence[tuple[str, str]]) -> list[CommentVerdict | RequestFailure]:
         """A verdict per (question, text), in order.
 
         Raises:
@@ -158,7 +158,7 @@ def judge_comments(
     *,
     should_stop: ShouldStop = never,
     progress: Callable[[int, int], None] = lambda *_: None,
-) -> list[Verdict | Failure | None]:
+) -> list[CommentVerdict | RequestFailure | None]:
     """A verdict per (question, text), in order; None: not yet, because it was stopped. Blank texts are failures.
 
     Args:
@@ -198,14 +198,14 @@ def _without(question: str, comment: str) -> str:
     return rest if words(rest) else _NO_COMMENT
 
 
-def _verdict(answers: Sequence[OptionDistribution | Failure]) -> Verdict | Failure:
+def _verdict(answers: Sequence[OptionDistribution | RequestFailure]) -> CommentVerdict | RequestFailure:
     """Of the answers about one comment: both orders of yes and no, which question, and which without a comment."""
     usable: list[OptionDistribution] = []
     for answer in answers:
-        if isinstance(answer, Failure):
+        if isinstance(answer, RequestFailure):
             return answer
         if answer.method == "uniform":
-            return Failure("silent", "The judge gave no option any probability.")
+            return RequestFailure("silent", "The judge gave no option any probability.")
         usable.append(answer)
     first, second, given, before = usable
     gains = [
@@ -213,7 +213,7 @@ def _verdict(answers: Sequence[OptionDistribution | Failure]) -> Verdict | Failu
         for after, earlier in zip(given.mass, before.mass, strict=True)
     ]
     weights = [math.exp(gain - max(gains)) for gain in gains]
-    return Verdict(
+    return CommentVerdict(
         yes=(first.p[0] + second.p[1]) / 2,
         on_topic=weights[0] / sum(weights),
         order_effect=abs(first.p[0] - second.p[1]),
@@ -221,8 +221,8 @@ def _verdict(answers: Sequence[OptionDistribution | Failure]) -> Verdict | Failu
     )
 
 
-def _record(key: str, verdict: Verdict | Failure) -> Record:
-    if isinstance(verdict, Failure):
+def _record(key: str, verdict: CommentVerdict | RequestFailure) -> Record:
+    if isinstance(verdict, RequestFailure):
         return {"key": key, **verdict.record()}
     return {
         "key": key,
@@ -233,7 +233,7 @@ def _record(key: str, verdict: Verdict | Failure) -> Record:
     }
 
 
-def _read(record: Mapping[str, Any]) -> Verdict | Failure:
-    return failure_in(record) or Verdict(
+def _read(record: Mapping[str, Any]) -> CommentVerdict | RequestFailure:
+    return failure_in(record) or CommentVerdict(
         record["yes"], record["on_topic"], record["order_effect"], record["outside"]
     )

@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pluralism_local.engine.base import LanguageModel, ShouldStop, never
 from pluralism_local.errors import InvalidInput
 from pluralism_local.evaluation import metrics
-from pluralism_local.evaluation.batch_calls import Asker, Failure
+from pluralism_local.evaluation.batch_calls import Asker, RequestFailure
 from pluralism_local.evaluation.journal import Journal
 from pluralism_local.evaluation.sample_file import read_rows
 from pluralism_local.evaluation.strict_records import check_records
@@ -211,10 +211,10 @@ def _request(comment: VoiceComment, options: Sequence[str]) -> OptionRequest:
 
 
 def _mean(
-    forward: OptionDistribution | Failure, reversed_: OptionDistribution | Failure
+    forward: OptionDistribution | RequestFailure, reversed_: OptionDistribution | RequestFailure
 ) -> list[float] | None:
     """Of both directions, in the order asked; None if one says nothing."""
-    if isinstance(forward, Failure) or isinstance(reversed_, Failure):
+    if isinstance(forward, RequestFailure) or isinstance(reversed_, RequestFailure):
         return None
     if "uniform" in (forward.method, reversed_.method):
         return None

@@ -16,7 +16,7 @@ from typing import Any
 from pluralism_local.evaluation.identity import model_key, sampling_record
 from pluralism_local.evaluation.voices.card_block import card_blocks
 from pluralism_local.evaluation.voices.figures import VoiceReport, report
-from pluralism_local.evaluation.voices.judgements import Verdict
+from pluralism_local.evaluation.voices.judgements import CommentVerdict
 from pluralism_local.evaluation.voices.service import VoiceJudging
 from pluralism_local.files import write_atomic
 from pluralism_local.types import ModelInfo
@@ -60,7 +60,7 @@ class VoicesResult:
 def result_of(judging: VoiceJudging) -> VoicesResult:
     """Figures of what there is; nothing is written."""
     spec, seed = judging.spec, judging.spec.sampling.seed
-    if not any(isinstance(comment.verdict, Verdict) for comment in judging.judged):
+    if not any(isinstance(comment.verdict, CommentVerdict) for comment in judging.judged):
         return VoicesResult({"schema": SCHEMA, "folder": str(judging.folder), "complete": False})
     personas = {member.community.id: member.community.persona or "" for member in judging.pool.members}
     voices = report(

@@ -36,7 +36,7 @@ from pluralism_local.evaluation.voices.comments import (
     write_comments,
 )
 from pluralism_local.evaluation.voices.figures import JudgedComment
-from pluralism_local.evaluation.voices.held_out import Agreement, agreement
+from pluralism_local.evaluation.voices.held_out import PassagePerplexity, agreement
 from pluralism_local.evaluation.voices.judgements import StanceJudge, judge_comments, judge_file
 from pluralism_local.evaluation.voices.opinions import (
     SurveyQuestion,
@@ -152,7 +152,7 @@ class VoiceJudging:
     base: Sequence[VoiceComment] = ()
     answers: Sequence[VoiceComment] = ()
     on_survey: Sequence[VoiceComment] = ()
-    agreement: Sequence[Agreement] = ()
+    agreement: Sequence[PassagePerplexity] = ()
     judged: Sequence[JudgedComment] = ()
     base_judged: Sequence[JudgedComment] = ()
     answers_judged: Sequence[JudgedComment] = ()

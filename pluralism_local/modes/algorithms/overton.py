@@ -21,7 +21,7 @@ from pluralism_local.modes.deliberation.jury import agree
 from pluralism_local.modes.deliberation.jury import rooms as jury_rooms
 from pluralism_local.modes.deliberation.rounds import hold_rounds
 from pluralism_local.modes.deliberation.rounds import rooms as hearing_rooms
-from pluralism_local.modes.positions.assigner import Rows, find_stated
+from pluralism_local.modes.positions.assigner import ScoredPairs, find_stated
 from pluralism_local.modes.positions.draws import spread
 from pluralism_local.modes.positions.finder import find_window, list_sampling, listing_of
 from pluralism_local.modes.positions.synthesis import SENTENCE_TOKENS, compose, longest_sentence
@@ -42,7 +42,7 @@ def overton(case: Case[Q]) -> Steps:
     if not spoken:
         yield Warn("No community said anything; the model answered alone.")
         return (yield from answer(case, lambda listed: wordings.alone(listed.question)))
-    rows = Rows()
+    rows = ScoredPairs()
     if case.deliberation.rounds:
         comments = yield from hold_rounds(case, comments, rows)
         spoken = {voice: text for voice, text in comments.items() if text}
@@ -55,7 +55,7 @@ def overton(case: Case[Q]) -> Steps:
     return replace(answered, draws=(yield from spread(case, comments, rows)))
 
 
-def _synthesis(case: Case[Q], spoken: Mapping[str, str], rows: Rows) -> Steps:
+def _synthesis(case: Case[Q], spoken: Mapping[str, str], rows: ScoredPairs) -> Steps:
     """Answer with the comments that say something."""
     wordings = case.wordings
     plan, window = case.positions, None
@@ -76,7 +76,9 @@ def _synthesis(case: Case[Q], spoken: Mapping[str, str], rows: Rows) -> Steps:
     return (yield from with_positions(case, spoken, answered, rows))
 
 
-def with_positions(case: Case[Q], comments: Mapping[str, str], answered: Answered, rows: Rows) -> Steps:
+def with_positions(
+    case: Case[Q], comments: Mapping[str, str], answered: Answered, rows: ScoredPairs
+) -> Steps:
     """`answered` with the positions of the comments, none of them blank, and which of them it states."""
     window = yield from _window(case, comments, rows)
     return answered if window is None else (yield from _looked_up(case, answered, window, rows))
@@ -103,7 +105,9 @@ def _rooms(case: Case[Q]) -> tuple[Room, ...]:
     return tuple(rooms)
 
 
-def _agreed(case: Case[Q], comments: Mapping[str, str], spoken: Mapping[str, str], rows: Rows) -> Steps:
+def _agreed(
+    case: Case[Q], comments: Mapping[str, str], spoken: Mapping[str, str], rows: ScoredPairs
+) -> Steps:
     """The statement that a jury chooses, and which of the positions it states."""
     window = None if case.positions is None else (yield from _window(case, spoken, rows))
     held = window is not None and bool(window.positions)
@@ -113,7 +117,9 @@ def _agreed(case: Case[Q], comments: Mapping[str, str], spoken: Mapping[str, str
     return (yield from _looked_up(case, answered, window, rows))
 
 
-def _window(case: Case[Q], comments: Mapping[str, str], rows: Rows) -> Generator[Step, Any, Window | None]:
+def _window(
+    case: Case[Q], comments: Mapping[str, str], rows: ScoredPairs
+) -> Generator[Step, Any, Window | None]:
     """The window; None, and a warning, where it cannot be found."""
     try:
         window = yield from find_window(case, comments, rows)
@@ -125,7 +131,7 @@ def _window(case: Case[Q], comments: Mapping[str, str], rows: Rows) -> Generator
     return window
 
 
-def _looked_up(case: Case[Q], answered: Answered, window: Window, rows: Rows) -> Steps:
+def _looked_up(case: Case[Q], answered: Answered, window: Window, rows: ScoredPairs) -> Steps:
     """`answered` with the window, and which of its positions the answer states."""
     pairs = [(answered.text, position.text) for position in window.positions]
     try:

@@ -16,7 +16,7 @@ from pluralism_local.agreement import Change
 from pluralism_local.deliberation.changes import change
 from pluralism_local.errors import PlocalError
 from pluralism_local.modes.deliberation.prompts import heard_comments, heard_positions, round_wording
-from pluralism_local.modes.positions.assigner import Rows, relate_all
+from pluralism_local.modes.positions.assigner import ScoredPairs, relate_all
 from pluralism_local.modes.positions.finder import find_window
 from pluralism_local.modes.steps import Case, Cue, Rejoin, Room, RoundOver, Step, Warn
 from pluralism_local.modes.wordings import Q, Wording
@@ -25,7 +25,7 @@ from pluralism_local.results import Stance, Window
 
 
 def hold_rounds(
-    case: Case[Q], comments: Mapping[str, str], rows: Rows
+    case: Case[Q], comments: Mapping[str, str], rows: ScoredPairs
 ) -> Generator[Step, Any, dict[str, str]]:
     """The last thing that each voice said, after all rounds.
 
@@ -82,7 +82,9 @@ def cues_of(
     return tuple(cues)
 
 
-def positions_of(case: Case[Q], spoken: Mapping[str, str], rows: Rows) -> Generator[Step, Any, Window | None]:
+def positions_of(
+    case: Case[Q], spoken: Mapping[str, str], rows: ScoredPairs
+) -> Generator[Step, Any, Window | None]:
     """The window of comments; None where voices hear comments, positions are not looked for, or none are found."""
     if case.positions is None or case.deliberation.hears == "comments":
         return None
@@ -95,7 +97,11 @@ def positions_of(case: Case[Q], spoken: Mapping[str, str], rows: Rows) -> Genera
 
 
 def _changes(
-    case: Case[Q], spoken: Mapping[str, str], replies: Mapping[str, str], window: Window | None, rows: Rows
+    case: Case[Q],
+    spoken: Mapping[str, str],
+    replies: Mapping[str, str],
+    window: Window | None,
+    rows: ScoredPairs,
 ) -> Generator[Step, Any, tuple[Change, ...]]:
     """What each voice did that had spoken before."""
     before: dict[str, dict[str, Stance]] = {}

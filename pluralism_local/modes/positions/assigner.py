@@ -8,7 +8,7 @@ entailment   the largest P(entailment), P(contradiction) of the text's sentences
 llm          P("Yes") against "No", whether the author agrees, after the question, the text and the claim; less what
              it is where no text stands
 
-Equal pairs are scored once in an ask: what was scored is kept in `Rows`.
+Equal pairs are scored once in an ask: what was scored is kept in `ScoredPairs`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _NO_TEXT = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class ScoredPairs:
     """What was scored so far in an ask.
 
     Attributes:
@@ -57,7 +57,7 @@ class Rows:
 
 
 def relate(
-    case: Case[Q], pairs: Sequence[tuple[str, str]], rows: Rows
+    case: Case[Q], pairs: Sequence[tuple[str, str]], rows: ScoredPairs
 ) -> Generator[Step, Any, list[Relation]]:
     """The relation of each (text, claim), in order; a blank text has none to any claim.
 
@@ -70,7 +70,7 @@ def relate(
 
 
 def relate_all(
-    case: Case[Q], texts: Mapping[str, str], claims: Sequence[str], rows: Rows
+    case: Case[Q], texts: Mapping[str, str], claims: Sequence[str], rows: ScoredPairs
 ) -> Generator[Step, Any, dict[str, list[Relation]]]:
     """By name of a text its relation to each claim, which its denial has a part in if the LLM tells them.
 
@@ -85,7 +85,7 @@ def relate_all(
 
 
 def find_stated(
-    case: Case[Q], pairs: Sequence[tuple[str, str]], rows: Rows
+    case: Case[Q], pairs: Sequence[tuple[str, str]], rows: ScoredPairs
 ) -> Generator[Step, Any, list[bool]]:
     """Whether each text of the answer has the claim in it, as its own view or as somebody's.
 
@@ -103,7 +103,7 @@ def find_stated(
     return [by_pair.get(pair, True) for pair in pairs]
 
 
-def merge(case: Case[Q], claims: Sequence[str], rows: Rows) -> Generator[Step, Any, list[str]]:
+def merge(case: Case[Q], claims: Sequence[str], rows: ScoredPairs) -> Generator[Step, Any, list[str]]:
     """The claims without those that say the same as an earlier one: in the same words, or each entails the other.
 
     Without a scorer the words alone decide: to ask the LLM about all pairs of claims takes longer than to assign them
@@ -118,7 +118,7 @@ def merge(case: Case[Q], claims: Sequence[str], rows: Rows) -> Generator[Step, A
 
 
 def group_by_claim(
-    case: Case[Q], texts: Sequence[str], claims: Sequence[str], rows: Rows
+    case: Case[Q], texts: Sequence[str], claims: Sequence[str], rows: ScoredPairs
 ) -> Generator[Step, Any, list[list[int]]]:
     """Groups of places, as `clusters` has them: the text at each of two places says what the other's claim does.
 
@@ -156,7 +156,9 @@ def premises(text: str) -> list[str]:
     return sentences(text)[:MOST_PREMISES]
 
 
-def _by_entailment(pairs: Sequence[tuple[str, str]], rows: Rows) -> Generator[Step, Any, list[Relation]]:
+def _by_entailment(
+    pairs: Sequence[tuple[str, str]], rows: ScoredPairs
+) -> Generator[Step, Any, list[Relation]]:
     premises_of = {text: premises(text) for text in dict.fromkeys(text for text, _ in pairs)}
     cells = dict.fromkeys((premise, claim) for text, claim in pairs for premise in premises_of[text])
     for premise, claim in [cell for cell in cells if cell not in rows.entails]:
@@ -181,7 +183,7 @@ def _by_entailment(pairs: Sequence[tuple[str, str]], rows: Rows) -> Generator[St
 
 
 def _by_llm(
-    case: Case[Q], pairs: Sequence[tuple[str, str]], rows: Rows
+    case: Case[Q], pairs: Sequence[tuple[str, str]], rows: ScoredPairs
 ) -> Generator[Step, Any, list[Relation]]:
     spoken = [pair for pair in pairs if pair[0].strip() and not _is_same(*pair)]
     # a text's claims stand together, so that it is read once for all of them
@@ -200,7 +202,7 @@ def _first_share(distribution: OptionDistribution) -> float | None:
     return None if distribution.method == STAND_IN else distribution.p[0]
 
 
-def _beyond_prior(rows: Rows, text: str, claim: str) -> Relation:
+def _beyond_prior(rows: ScoredPairs, text: str, claim: str) -> Relation:
     """What the text adds to the LLM's answer without one: nothing where the LLM gave neither word any probability."""
     prior, yes = rows.agrees[_NO_TEXT, claim], rows.agrees[text, claim]
     prior = 0.5 if prior is None else prior

@@ -12,7 +12,7 @@ from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 from pluralism_local.errors import PlocalError
-from pluralism_local.modes.positions.assigner import Rows, claims_method, group_by_claim
+from pluralism_local.modes.positions.assigner import ScoredPairs, claims_method, group_by_claim
 from pluralism_local.modes.steps import Case, Draw, Step, Warn
 from pluralism_local.modes.wordings import Q
 from pluralism_local.positions.shares import count, first_claims
@@ -23,7 +23,7 @@ SENTENCES = 2
 """Of a comment, those that are its beginning."""
 
 
-def spread(case: Case[Q], first: Mapping[str, str], rows: Rows) -> Generator[Step, Any, Draws | None]:
+def spread(case: Case[Q], first: Mapping[str, str], rows: ScoredPairs) -> Generator[Step, Any, Draws | None]:
     """Draw as many comments as the plan says, and count their positions; None, and a warning, where that fails.
 
     Args:

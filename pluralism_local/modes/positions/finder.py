@@ -13,7 +13,7 @@ from collections.abc import Generator, Mapping
 from typing import Any
 
 from pluralism_local.content_words import is_made_of
-from pluralism_local.modes.positions.assigner import Rows, merge, relate_all
+from pluralism_local.modes.positions.assigner import ScoredPairs, merge, relate_all
 from pluralism_local.modes.steps import Case, Step, Write
 from pluralism_local.modes.wordings import Q, Wording
 from pluralism_local.positions.claims import distinct, is_of_nobody, read_claims, spoken_claims
@@ -31,7 +31,9 @@ _MOST_SENTENCES = 24
 """Of all comments together, at least one of each: every two of them are compared."""
 
 
-def find_window(case: Case[Q], comments: Mapping[str, str], rows: Rows) -> Generator[Step, Any, Window]:
+def find_window(
+    case: Case[Q], comments: Mapping[str, str], rows: ScoredPairs
+) -> Generator[Step, Any, Window]:
     """The window of comments that are not blank; without positions if there are none in them."""
     yield PositionsProgress(0, 0)
     if case.plan.finder == "llm":
@@ -76,7 +78,7 @@ def _list(case: Case[Q], comments: Mapping[str, str]) -> Generator[Step, Any, li
 
 
 def _assign(
-    case: Case[Q], comments: Mapping[str, str], claims: list[str], finder: Finder, rows: Rows
+    case: Case[Q], comments: Mapping[str, str], claims: list[str], finder: Finder, rows: ScoredPairs
 ) -> Generator[Step, Any, Window]:
     texts = "\n".join([case.question.question, *comments.values()])
     claims_on_topic = [claim for claim in claims if is_made_of(claim, texts)]

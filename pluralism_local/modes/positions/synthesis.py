@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from pluralism_local.errors import PlocalError
-from pluralism_local.modes.positions.assigner import Rows, find_stated, relate
+from pluralism_local.modes.positions.assigner import ScoredPairs, find_stated, relate
 from pluralism_local.modes.steps import SEPARATOR, Answered, Case, Compose, Part, Step, Steps, Warn
 from pluralism_local.modes.wordings import Q, Wording
 from pluralism_local.positions.attribution import lead, marks, small_words
@@ -25,7 +25,7 @@ from pluralism_local.results import Mark, Window
 SENTENCE_TOKENS = 90
 
 
-def compose(case: Case[Q], comments: Mapping[str, str], window: Window, rows: Rows) -> Steps:
+def compose(case: Case[Q], comments: Mapping[str, str], window: Window, rows: ScoredPairs) -> Steps:
     """Write the answer of a window that has positions, and look into it."""
     bound = sentence_grammar(case.question.question) if case.plan.grammars == "gbnf" else None
     sampling = replace(case.answer, max_tokens=SENTENCE_TOKENS, stop=(*case.answer.stop, "\n"))
@@ -64,7 +64,7 @@ def longest_sentence(case: Case[Q]) -> Wording:
 
 
 def _checked(
-    case: Case[Q], comments: Mapping[str, str], window: Window, texts: Sequence[str], rows: Rows
+    case: Case[Q], comments: Mapping[str, str], window: Window, texts: Sequence[str], rows: ScoredPairs
 ) -> Generator[Step, Any, Window]:
     """Whether each sentence states its position, and each of its supporters' comments supports it."""
     stating = [(text, position.text) for text, position in zip(texts, window.positions, strict=True)]

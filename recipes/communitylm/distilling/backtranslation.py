@@ -2,7 +2,7 @@
 
     passages ──question_requests──> {key: (Passage, Request)}  (`generating` writes them)
     Written  ──named──> (question, whether the passage says yes), or None: it takes no side on a question
-    answer, Verdict ──agrees──> whether a second reading finds the same answer in the passage
+    answer, CommentVerdict ──agrees──> whether a second reading finds the same answer in the passage
 
 So a passage can be trained on as the answer to a question that a user might ask, in the words of `plocal ask`.
 """
@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 from communitylm.corpus.passages import Passage
 from communitylm.distilling.generating import Written, text_key
-from pluralism_local.evaluation.voices import Verdict
+from pluralism_local.evaluation.voices import CommentVerdict
 from pluralism_local.types import Message, Request, Sampling
 
 FEWEST, MOST, TOKENS = 4, 26, 48
@@ -67,6 +67,6 @@ def named(written: Written) -> tuple[str, bool] | None:
     return match[1], match[2].lower() == "yes"
 
 
-def agrees(yes: bool, verdict: Verdict | None) -> bool:
+def agrees(yes: bool, verdict: CommentVerdict | None) -> bool:
     """Whether a reading of the passage finds that answer to the question, too."""
     return verdict is not None and (verdict.yes > 0.5) == yes

@@ -2,7 +2,7 @@
 
     questions, persona, principles, side ──comment_requests──> {key: (Commission, Request)}  (`generating` writes them)
     question, Written                    ──comment_fault──> None (keep it) or one of `FAULTS`
-    stance asked for, Verdict            ──stance_fault──> None, or that it is off topic or takes another side
+    stance asked for, CommentVerdict            ──stance_fault──> None, or that it is off topic or takes another side
 
 Such texts are distilled from the model and come from no person: whatever is trained on them says so in its card. Where
 the rules (`directions`) know which way the left and the right lean on a question, the side's own stance is asked for
@@ -18,7 +18,7 @@ from typing import Literal
 
 from communitylm.distilling.directions import Direction
 from communitylm.distilling.generating import Written, text_key
-from pluralism_local.evaluation.voices import Verdict
+from pluralism_local.evaluation.voices import CommentVerdict
 from pluralism_local.evaluation.voices.texts import repeats, words
 from pluralism_local.types import Message, Request, Sampling
 
@@ -104,7 +104,7 @@ def comment_fault(question: str, written: Written) -> str | None:
     return next((fault for fault, is_so in faults.items() if is_so), None)
 
 
-def stance_fault(stance: Stance, verdict: Verdict | None) -> str | None:
+def stance_fault(stance: Stance, verdict: CommentVerdict | None) -> str | None:
     """Why a comment does not answer its question as it was asked to, by what a model reads in it."""
     if verdict is None:
         return "unread"

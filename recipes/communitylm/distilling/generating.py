@@ -21,10 +21,10 @@ from communitylm.training.bases import find_base
 from pluralism_local.display.figures import duration
 from pluralism_local.engine.base import LanguageModel
 from pluralism_local.errors import InvalidInput
-from pluralism_local.evaluation.batch_calls import Asker, Failure
+from pluralism_local.evaluation.batch_calls import Asker, RequestFailure
 from pluralism_local.evaluation.identity import model_key
 from pluralism_local.evaluation.journal import Journal
-from pluralism_local.evaluation.voices import StanceJudge, Verdict, judge_comments
+from pluralism_local.evaluation.voices import CommentVerdict, StanceJudge, judge_comments
 from pluralism_local.files import digest
 from pluralism_local.types import Request
 
@@ -101,12 +101,14 @@ def write_texts(
                 break
             keys = missing[start : start + BATCH]
             answers = dict(zip(keys, asker.texts([requests[key][1] for key in keys]), strict=True))
-            for failure in {answer.message for answer in answers.values() if isinstance(answer, Failure)}:
+            for failure in {
+                answer.message for answer in answers.values() if isinstance(answer, RequestFailure)
+            }:
                 say(f"A text failed: {failure}")
             texts = {
                 key: Written(answer.text.strip(), answer.finish == "stop")
                 for key, answer in answers.items()
-                if not isinstance(answer, Failure)
+                if not isinstance(answer, RequestFailure)
             }
             journal.append(
                 [{"key": key, "text": text.text, "ended": text.ended} for key, text in texts.items()]
@@ -119,7 +121,7 @@ def write_texts(
 
 def stances(
     engine: LanguageModel, pairs: Sequence[tuple[str, str]], path: Path, say: Say
-) -> list[Verdict | None]:
+) -> list[CommentVerdict | None]:
     """Of each (question, text) what the model reads in it; None where it gave no verdict. Journalled at `path`.
 
     Raises:
@@ -131,4 +133,4 @@ def stances(
         verdicts = judge_comments(
             judge, journal, pairs, progress=lambda done, of: say(f"{done:,} of {of:,} read")
         )
-    return [verdict if isinstance(verdict, Verdict) else None for verdict in verdicts]
+    return [verdict if isinstance(verdict, CommentVerdict) else None for verdict in verdicts]

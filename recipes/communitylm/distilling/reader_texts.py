@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from communitylm.corpus.passages import Passage, source_of_model
 from communitylm.distilling.comments import SIDES, Side
 from communitylm.distilling.generating import Written, text_key
-from pluralism_local.evaluation.voices import Verdict
+from pluralism_local.evaluation.voices import CommentVerdict
 from pluralism_local.evaluation.voices.texts import repeats
 from pluralism_local.modes.options import listed
 from pluralism_local.prompts import (
@@ -113,7 +113,9 @@ def choices(comments: Comments, seed: int) -> list[Passage]:
     return passages
 
 
-def letters(comments: Sequence[Passage], verdicts: Sequence[Verdict | None], seed: int) -> list[Passage]:
+def letters(
+    comments: Sequence[Passage], verdicts: Sequence[CommentVerdict | None], seed: int
+) -> list[Passage]:
     """Per comment whose answer is clear the letter of an option that it supports; half of the lists are turned round.
 
     Args:

@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
-from pluralism_local.engine.planner import AdapterPlans, Choices, Comparison, Machine, Turn, adapters, memory
+from pluralism_local.engine.planner import (
+    AdapterPlans,
+    Choices,
+    Comparison,
+    Machine,
+    TimedTurn,
+    adapters,
+    memory,
+)
 from pluralism_local.engine.planner.adapters import compare, timings
 from pluralism_local.engine.planner.choices import Batch
 from pluralism_local.engine.planner.table import Way
@@ -28,10 +36,10 @@ class Clockwork:
 
     def __init__(self, seconds: Iterator[float] | float) -> None:
         self._seconds = seconds
-        self.turns: list[Turn] = []
+        self.turns: list[TimedTurn] = []
         self.closed = 0
 
-    def seconds(self, turn: Turn) -> float:
+    def seconds(self, turn: TimedTurn) -> float:
         self.turns.append(turn)
         return self._seconds if isinstance(self._seconds, float) else next(self._seconds)
 
@@ -43,14 +51,14 @@ class Clockwork:
     ("count", "stacked", "apart"),
     [
         # rules for two cores: two contexts from six jobs on; apart, two side by side
-        (2, (Turn(Way(1, 2), 2), 1), (Turn(Way(2, 1), 1), 1)),
-        (5, (Turn(Way(1, 2), 5), 1), (Turn(Way(2, 1), 1), 3)),
-        (6, (Turn(Way(2, 1), 3), 1), (Turn(Way(2, 1), 1), 3)),
-        (20, (Turn(Way(2, 1), 10), 1), (Turn(Way(2, 1), 1), 10)),
+        (2, (TimedTurn(Way(1, 2), 2), 1), (TimedTurn(Way(2, 1), 1), 1)),
+        (5, (TimedTurn(Way(1, 2), 5), 1), (TimedTurn(Way(2, 1), 1), 3)),
+        (6, (TimedTurn(Way(2, 1), 3), 1), (TimedTurn(Way(2, 1), 1), 3)),
+        (20, (TimedTurn(Way(2, 1), 10), 1), (TimedTurn(Way(2, 1), 1), 10)),
     ],
 )
 def test_what_is_timed_gives_each_adapter_one_token(
-    count: int, stacked: tuple[Turn, int], apart: tuple[Turn, int]
+    count: int, stacked: tuple[TimedTurn, int], apart: tuple[TimedTurn, int]
 ) -> None:
     assert timings(RULES, count) == (stacked, apart)
 

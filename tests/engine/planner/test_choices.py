@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pluralism_local.engine.planner import Batch, Choices, Table, Way, choose
+from pluralism_local.engine.planner import Batch, Choices, Way, WayTimes, choose
 from pluralism_local.engine.planner.choices import (
     MOST_JOBS,
     MOST_ROWS,
@@ -23,7 +23,7 @@ seconds = st.floats(1e-4, 10)
 
 
 @st.composite
-def tables(draw: st.DrawFn, cores: int, flash: bool) -> Table:
+def tables(draw: st.DrawFn, cores: int, flash: bool) -> WayTimes:
     """A table over a beginning of what is timed, as a slow machine leaves it, with figures of any kind."""
     every = turns(cores, cores, flash=flash, other_flash=draw(st.booleans()))
     steps: dict[Way, dict[int, float]] = {}
@@ -33,7 +33,7 @@ def tables(draw: st.DrawFn, cores: int, flash: bool) -> Table:
             steps.setdefault(turn.way, {})[turn.rows] = draw(seconds)
         else:
             prefill[turn.way] = draw(seconds)
-    return Table(prefill, steps)
+    return WayTimes(prefill, steps)
 
 
 @settings(deadline=None, max_examples=50)
@@ -56,13 +56,13 @@ def test_no_choice_is_slower_by_the_table_than_the_rules(
     assert costs[0] == 1 and costs == sorted(costs)
     assert choose(table, rules, cores) == choices
     assert Choices.from_record(choices.record()) == choices
-    assert Table.from_record(table.record()) == table
+    assert WayTimes.from_record(table.record()) == table
 
 
-def table(alone: dict[int, float], side: dict[int, float], one: dict[int, float] | None = None) -> Table:
+def table(alone: dict[int, float], side: dict[int, float], one: dict[int, float] | None = None) -> WayTimes:
     """Of two cores, without flash attention; a prompt's token takes a tenth of a single one."""
     ways = {Way(1, 2): alone, Way(2, 1): side, **({Way(1, 1): one} if one else {})}
-    return Table({way: steps[1] / 10 for way, steps in ways.items() if way.lanes == 1}, ways)
+    return WayTimes({way: steps[1] / 10 for way, steps in ways.items() if way.lanes == 1}, ways)
 
 
 RULES = Choices.of_rules(2, 2)
@@ -107,7 +107,7 @@ def test_fewer_threads_and_the_other_attention_are_taken_for_a_real_gain_only() 
     for gain, flash in ((0.95, False), (0.85, True)):
         way = Way(1, 2, flash=True)
         steps = {rows: seconds * gain for rows, seconds in alone.items()}
-        both = Table({**plain.prefill, way: 0.001 * gain}, {**plain.steps, way: steps})
+        both = WayTimes({**plain.prefill, way: 0.001 * gain}, {**plain.steps, way: steps})
         assert choose(both, RULES, 2).flash == flash
 
 
@@ -115,9 +115,9 @@ def test_lanes_that_were_not_measured_are_estimated_by_more_of_them_or_left_to_t
     alone = {rows: rows / 100 for rows in (1, 4, 8, 16)}
     side = {rows: rows / 100 for rows in (1, 4, 8)}
     rules = Choices.of_rules(8, 8)
-    measured = Table({Way(1, 8): 0.001}, {Way(1, 8): alone, Way(8, 1): side})
+    measured = WayTimes({Way(1, 8): 0.001}, {Way(1, 8): alone, Way(8, 1): side})
     assert choose(measured, rules, 8).lanes_apart(6) == 6
-    unmeasured = Table({Way(1, 8): 0.001}, {Way(1, 8): alone})
+    unmeasured = WayTimes({Way(1, 8): 0.001}, {Way(1, 8): alone})
     assert choose(unmeasured, rules, 8).batches == rules.batches
 
 

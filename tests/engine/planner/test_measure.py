@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pluralism_local.engine.handles import Model, install_log
-from pluralism_local.engine.planner import ContextSteps, NotMeasured, Turn, Way, measure, turns
+from pluralism_local.engine.planner import ContextSteps, NotMeasured, TimedTurn, Way, measure, turns
 from pluralism_local.engine.planner.measure import PROMPT_ROWS, ROUNDS
 from pluralism_local.errors import Cancelled
 from tests.support.tiny.model import write_tiny
@@ -19,10 +19,10 @@ TWO_CORES = turns(2, 2, flash=False, other_flash=True)
 class Clocked:
     """Steps that take what `cost` says, on a clock of their own."""
 
-    def __init__(self, cost: Callable[[Turn], float]) -> None:
-        self.cost, self.now, self.done = cost, 0.0, list[Turn]()
+    def __init__(self, cost: Callable[[TimedTurn], float]) -> None:
+        self.cost, self.now, self.done = cost, 0.0, list[TimedTurn]()
 
-    def seconds(self, turn: Turn) -> float:
+    def seconds(self, turn: TimedTurn) -> float:
         self.done.append(turn)
         seconds = self.cost(turn)
         self.now += seconds
@@ -114,7 +114,7 @@ def test_real_contexts_carry_out_every_turn_again_and_again(model: Model) -> Non
 
 def test_an_error_in_one_of_several_contexts_is_raised(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     steps = ContextSteps(model)
-    side = Turn(Way(2, 1), 1)
+    side = TimedTurn(Way(2, 1), 1)
     steps.seconds(side)
     monkeypatch.setattr(ContextSteps, "_back", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):

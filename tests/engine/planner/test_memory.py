@@ -17,9 +17,9 @@ from pluralism_local.engine.planner import (
     NotMeasured,
     Planner,
     Remembered,
-    Table,
-    Turn,
+    TimedTurn,
     Way,
+    WayTimes,
     choose,
     memory,
     read_plan,
@@ -30,7 +30,7 @@ from tests.support.llama_requests import ask, texts
 from tests.support.tiny.model import write_tiny
 
 RULES = Choices.of_rules(2, 2)
-TABLE = Table(
+TABLE = WayTimes(
     {Way(1, 2): 0.001}, {Way(1, 2): {1: 0.01, 4: 0.011, 8: 0.012, 16: 0.013}, Way(2, 1): {1: 0.03, 4: 0.04}}
 )
 DAY = 24 * 3600.0
@@ -39,7 +39,7 @@ DAY = 24 * 3600.0
 class Nothing:
     """Steps that nobody carries out."""
 
-    def seconds(self, turn: Turn) -> float:
+    def seconds(self, turn: TimedTurn) -> float:
         raise AssertionError
 
     def close(self) -> None:
@@ -53,7 +53,7 @@ class Desk:
     folder: Path | None
     load: float = 0.0
     now: float = 1e9
-    ends: Table | Exception = TABLE
+    ends: WayTimes | Exception = TABLE
     others: float = 0.0
     notes: list[str] = field(default_factory=list)
     measured: int = 0
@@ -69,7 +69,7 @@ class Desk:
         what = lambda: turns(2, 2, flash=False, other_flash=False)  # noqa: E731
         return planner.plan(identity, "m.gguf", rules, 2, what, Nothing)
 
-    def _measure(self, plan: Sequence[Turn], steps: Any, **_: object) -> Table:
+    def _measure(self, plan: Sequence[TimedTurn], steps: Any, **_: object) -> WayTimes:
         self.measured += 1
         if isinstance(self.ends, Exception):
             raise self.ends
@@ -109,7 +109,7 @@ def test_a_busy_machine_is_not_measured_and_nobody_waits(desk: Desk) -> None:
         replace(TABLE, spread=1.6),
     ],
 )
-def test_a_disturbed_measurement_is_not_the_machines_truth(desk: Desk, ends: Table | Exception) -> None:
+def test_a_disturbed_measurement_is_not_the_machines_truth(desk: Desk, ends: WayTimes | Exception) -> None:
     desk.ends = ends
     for _ in range(3):
         assert desk.choices() == RULES
@@ -149,7 +149,7 @@ def test_a_child_that_tries_what_is_timed_is_nobody_elses_work(tmp_path: Path) -
 
         return cores
 
-    def what() -> list[Turn]:
+    def what() -> list[TimedTurn]:
         nonlocal used
         used += 8.0
         return turns(2, 2, flash=False, other_flash=True)
@@ -174,7 +174,7 @@ def test_who_asks_is_measured_for_again_and_a_good_plan_gives_way_to_a_good_one_
     again = desk.plan(again=True)
     assert (again.choices, again.reason) == (None, "its rounds differ by 60%") and again.table is not None
     assert desk.choices() == first and desk.measured == 2
-    desk.ends = Table(TABLE.prefill, {Way(1, 2): {1: 0.01, 4: 0.05}, Way(2, 1): {1: 0.01, 4: 0.01}})
+    desk.ends = WayTimes(TABLE.prefill, {Way(1, 2): {1: 0.01, 4: 0.05}, Way(2, 1): {1: 0.01, 4: 0.01}})
     other = desk.plan(again=True).choices
     assert other != first and desk.choices() == other and desk.measured == 3
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pluralism_local.bench.seeded import write_lora
-from pluralism_local.engine.stacking.lora_file import Lora
+from pluralism_local.engine.stacking.lora_file import LoraMatrices
 from pluralism_local.engine.stacking.stack_file import ScaledAdapter, StackLayout, lay_out, write_stack
 from pluralism_local.errors import InvalidInput, NotFound
 from pluralism_local.gguf_header import GGUFHeader
@@ -50,7 +50,7 @@ def test_ranks_lie_side_by_side_with_every_factor_in_b(base: GGUFHeader, tmp_pat
     assert layout.targets == {UP: (576, 1536), DOWN: (1536, 576)}
     out = tmp_path / "stack.gguf"
     write_stack(out, "llama", adapters, layout)
-    stacked = Lora(read_header(out), 1.0)
+    stacked = LoraMatrices(read_header(out), 1.0)
     for target, present in ((UP, {0: 2.0, 1: -3.0}), (DOWN, {2: 1.5})):
         a, b = stacked.matrix(f"{target}.lora_a"), stacked.matrix(f"{target}.lora_b")
         assert a is not None and b is not None
@@ -60,7 +60,9 @@ def test_ranks_lie_side_by_side_with_every_factor_in_b(base: GGUFHeader, tmp_pat
                 assert not a[block].any() and not b[:, block].any()
                 continue
             header = adapters[number].header
-            alone = Lora(replace(header, metadata={**header.metadata, "adapter.lora.alpha": 0.0}), 1.0)
+            alone = LoraMatrices(
+                replace(header, metadata={**header.metadata, "adapter.lora.alpha": 0.0}), 1.0
+            )
             own_a, own_b = alone.matrix(f"{target}.lora_a"), alone.matrix(f"{target}.lora_b")
             assert own_a is not None and own_b is not None
             np.testing.assert_array_equal(a[block], own_a)

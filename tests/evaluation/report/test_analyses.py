@@ -12,7 +12,7 @@ from scipy.stats import entropy
 
 from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.errors import Cancelled, InvalidInput
-from pluralism_local.evaluation.batch_calls import Failure
+from pluralism_local.evaluation.batch_calls import RequestFailure
 from pluralism_local.evaluation.nli import NliPair
 from pluralism_local.evaluation.nli.base import EntailmentScores
 from pluralism_local.evaluation.report import analyses
@@ -51,10 +51,10 @@ def overton(count: int) -> list[Sample]:
 
 def test_faithfulness_in_both_directions(tmp_path: Path) -> None:
     one, two, three, four = overton(4)
-    answers: dict[str, Prediction | Failure] = {
+    answers: dict[str, Prediction | RequestFailure] = {
         one.id: Prediction(output="First. Second. Third."),
         two.id: Prediction(output=""),
-        three.id: Failure("engine_failure", "no"),
+        three.id: RequestFailure("engine_failure", "no"),
         four.id: Prediction(output="Fourth."),
     }
     comments = {

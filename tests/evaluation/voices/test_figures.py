@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pluralism_local.evaluation.batch_calls import Failure
+from pluralism_local.evaluation.batch_calls import RequestFailure
 from pluralism_local.evaluation.voices.comments import VoiceComment
 from pluralism_local.evaluation.voices.figures import JudgedComment, report
-from pluralism_local.evaluation.voices.judgements import Verdict
+from pluralism_local.evaluation.voices.judgements import CommentVerdict
 from pluralism_local.evaluation.voices.pairs import VoicePair
 from pluralism_local.evaluation.voices.questions import ContestedQuestion
 
@@ -27,7 +27,7 @@ QUESTIONS = [
 def judged(
     question: str, community: str, yes: float | None, text: str = "A view.", topic: float = 0.9
 ) -> JudgedComment:
-    verdict = Failure("silent", "-") if yes is None else Verdict(yes, topic, 0.1, 0.2)
+    verdict = RequestFailure("silent", "-") if yes is None else CommentVerdict(yes, topic, 0.1, 0.2)
     return JudgedComment(VoiceComment(question, community, text, True), verdict)
 
 
@@ -83,7 +83,7 @@ def test_blank_comments_are_off_topic_and_failures_of_the_judge_are_left_out() -
     rows = [
         judged("Raise it?", "a", 0.9),
         judged("Raise it?", "b", None),
-        JudgedComment(VoiceComment("Raise it?", "c", "", False), Failure("empty", "-")),
+        JudgedComment(VoiceComment("Raise it?", "c", "", False), RequestFailure("empty", "-")),
         JudgedComment(VoiceComment("Raise it?", "d", "Not judged yet.", None), None),
     ]
 

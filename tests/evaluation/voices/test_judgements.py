@@ -11,9 +11,9 @@ import pytest
 
 from pluralism_local.engine.scripted import EVERYTHING, ScriptedEngine
 from pluralism_local.errors import InvalidInput, Unsupported
-from pluralism_local.evaluation.batch_calls import Failure
+from pluralism_local.evaluation.batch_calls import RequestFailure
 from pluralism_local.evaluation.journal import Journal
-from pluralism_local.evaluation.voices.judgements import StanceJudge, Verdict, judge_comments
+from pluralism_local.evaluation.voices.judgements import CommentVerdict, StanceJudge, judge_comments
 from pluralism_local.types import OptionRequest
 
 COMMENTS = [
@@ -33,7 +33,7 @@ def test_both_orders_are_averaged_so_that_a_judge_who_likes_a_letter_says_nothin
 
     (verdict,) = StanceJudge(engine).ask([("Is it?", "It is.")])
 
-    assert isinstance(verdict, Verdict)
+    assert isinstance(verdict, CommentVerdict)
     assert verdict.yes == pytest.approx(0.5)
     assert verdict.order_effect == pytest.approx(0.5)
     assert verdict.outside == pytest.approx(0.2)
@@ -50,7 +50,7 @@ def test_a_judge_who_reads_the_options_is_understood_in_both_orders(tmp_path: Pa
 
     (verdict,) = StanceJudge(engine).ask([("Is it?", "It is.")])
 
-    assert isinstance(verdict, Verdict)
+    assert isinstance(verdict, CommentVerdict)
     assert verdict.yes == pytest.approx(0.8)
     assert verdict.order_effect == pytest.approx(0.2)
 
@@ -62,7 +62,7 @@ def test_on_topic_is_how_much_likelier_a_comment_makes_its_question_than_the_oth
 
     (verdict,) = StanceJudge(engine).ask([("Is it?", "It is.")])
 
-    assert isinstance(verdict, Verdict)
+    assert isinstance(verdict, CommentVerdict)
     assert verdict.on_topic == pytest.approx(2 / (2 + 1 + 1 + 1))  # twice as likely, the others as before
     asked = {one.options for call in engine.calls for one in call.requests if isinstance(one, OptionRequest)}
     (questions,) = asked - {("A", "B")}
@@ -75,7 +75,7 @@ def test_on_topic_is_how_much_likelier_a_comment_makes_its_question_than_the_oth
 def test_a_question_quoted_back_is_no_answer(echo: str) -> None:
     (verdict,) = StanceJudge(ScriptedEngine()).ask([("Is tea good?", echo)])
 
-    assert isinstance(verdict, Verdict)
+    assert isinstance(verdict, CommentVerdict)
     assert verdict.on_topic == pytest.approx(0.25)  # as likely as the three others: chance
 
 
@@ -84,8 +84,8 @@ def test_a_judge_that_gives_no_option_any_probability_has_said_nothing(tmp_path:
 
     first, second = StanceJudge(engine).ask(COMMENTS[:2])
 
-    assert isinstance(first, Verdict)
-    assert isinstance(second, Failure) and second.code == "silent"
+    assert isinstance(first, CommentVerdict)
+    assert isinstance(second, RequestFailure) and second.code == "silent"
 
 
 def test_what_is_asked_beside_it_changes_no_verdict() -> None:
@@ -117,14 +117,14 @@ def test_a_stop_leaves_none_and_the_rest_follows(tmp_path: Path) -> None:
     assert [one is None for one in cut] == [False] * 6 + [True]
     with Journal(tmp_path / "j.jsonl") as journal:
         whole = judge_comments(judge, journal, COMMENTS)
-    assert whole[:6] == cut[:6] and isinstance(whole[6], Verdict)
+    assert whole[:6] == cut[:6] and isinstance(whole[6], CommentVerdict)
 
 
 def test_blank_comments_are_never_asked_about(tmp_path: Path) -> None:
     engine = ScriptedEngine(record=True)
     with Journal(tmp_path / "j.jsonl") as journal:
         (found,) = judge_comments(StanceJudge(engine), journal, [("Is it?", "  ")])
-    assert isinstance(found, Failure) and found.code == "empty"
+    assert isinstance(found, RequestFailure) and found.code == "empty"
     assert not engine.calls
 
 

@@ -10,22 +10,22 @@ from pathlib import Path
 import pytest
 
 from pluralism_local.engine.llama import LlamaEngine
-from pluralism_local.evaluation.voices.judgements import StanceJudge, Verdict
+from pluralism_local.evaluation.voices.judgements import CommentVerdict, StanceJudge
 from pluralism_local.models.gguf_file import sha256_of
 
 ROWS = [json.loads(line) for line in Path(__file__).with_name("texts.jsonl").read_text().splitlines()]
 
 
 @contextmanager
-def judging(path: Path) -> Iterator[Callable[[list[dict[str, str]]], list[Verdict]]]:
+def judging(path: Path) -> Iterator[Callable[[list[dict[str, str]]], list[CommentVerdict]]]:
     """Rows -> verdicts, by the model of this file."""
     with LlamaEngine(path, name="judge", sha256=sha256_of(path)) as engine:
         judge = StanceJudge(engine)
 
-        def ask(rows: list[dict[str, str]]) -> list[Verdict]:
+        def ask(rows: list[dict[str, str]]) -> list[CommentVerdict]:
             found = judge.ask([(one["question"], one["text"]) for one in rows])
-            assert all(isinstance(one, Verdict) for one in found)
-            return [one for one in found if isinstance(one, Verdict)]
+            assert all(isinstance(one, CommentVerdict) for one in found)
+            return [one for one in found if isinstance(one, CommentVerdict)]
 
         yield ask
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pluralism_local.evaluation.batch_calls import Failure
+from pluralism_local.evaluation.batch_calls import RequestFailure
 from pluralism_local.evaluation.report.blocks import Block, Details, Heading, Paragraph, Table
 from pluralism_local.evaluation.report.views import ABSENT, RunView
 
@@ -48,7 +48,7 @@ def _left_out(run: RunView) -> Paragraph:
 def _reasons(run: RunView) -> Iterator[tuple[str, ...]]:
     """(method, error's code, samples, a message), by method."""
     for method, answers in run.results.items():
-        failures = [answer for answer in answers.values() if isinstance(answer, Failure)]
+        failures = [answer for answer in answers.values() if isinstance(answer, RequestFailure)]
         for code, count in sorted(Counter(failure.code for failure in failures).items()):
             message = next(failure.message for failure in failures if failure.code == code)
             yield method, code, str(count), message

@@ -9,7 +9,7 @@ from pluralism_local.evaluation.report.measures import CONTROLS, capital, measur
 from pluralism_local.evaluation.report.plots import Point, Series, dot_plot
 from pluralism_local.evaluation.report.published import PAPER, caution, published
 from pluralism_local.evaluation.report.views import INTERVAL, RunView, shown
-from pluralism_local.evaluation.tasks.facts import Published
+from pluralism_local.evaluation.tasks.facts import PublishedFigures
 
 METHOD, CONTROL, GOLD = 0, 2, 1
 
@@ -62,12 +62,12 @@ def by_method(
     )
 
 
-def published_points(paper: Published, rows: Sequence[str]) -> tuple[Point | None, ...]:
+def published_points(paper: PublishedFigures, rows: Sequence[str]) -> tuple[Point | None, ...]:
     """A published figure by row; None where there is none."""
     return tuple(Point(paper.figures[name]) if name in paper.figures else None for name in rows)
 
 
-def source(task: str, papers: Sequence[Published]) -> str:
+def source(task: str, papers: Sequence[PublishedFigures]) -> str:
     """Where the hollow marks come from; empty without any."""
     if not papers:
         return ""
