@@ -36,7 +36,9 @@ from pluralism_local.evaluation.voices.judgements import StanceJudge
 from pluralism_local.evaluation.voices.pairs import VoicePair
 from pluralism_local.evaluation.voices.prompts import VOICE_OPTIONS
 from pluralism_local.files import digest
+from pluralism_local.modes.aggregate import STAND_IN, single
 from pluralism_local.modes.options import letters, listed
+from pluralism_local.modes.orders import Order, Weighed, in_asked_order, orders_of
 from pluralism_local.types import Message, OptionDistribution, OptionRequest
 
 SCALES: Mapping[str, tuple[str, str]] = {
@@ -141,13 +143,19 @@ def survey_answers(
         if should_stop():
             break
         keys = missing[start : start + CHUNK]
-        requests = [
-            _request(by_key[key], order)
-            for key in keys
-            for order in (options[by_key[key].question], options[by_key[key].question][::-1])
+        asked = [
+            (comment, options[comment.question], orders_of(options[comment.question], "reverse"))
+            for comment in (by_key[key] for key in keys)
         ]
-        answers = Asker(engine).distributions(requests)
-        rows = {key: _mean(*answers[2 * i : 2 * i + 2]) for i, key in enumerate(keys)}
+        answers = iter(
+            Asker(engine).distributions(
+                [_request(comment, own, order) for comment, own, orders in asked for order in orders]
+            )
+        )
+        rows = {
+            key: _mean(own, orders, [next(answers) for _ in orders])
+            for key, (_, own, orders) in zip(keys, asked, strict=True)
+        }
         journal.append([{"key": key, "p": p} for key, p in rows.items()])
         shares |= rows
         progress(len(by_key) - len(missing) + start + len(keys), len(by_key))
@@ -203,22 +211,26 @@ def _pearson(rows: npt.NDArray[np.float64], positions: npt.NDArray[np.int64]) ->
     return float(people @ voices / math.sqrt(float(people @ people) * float(voices @ voices)))
 
 
-def _request(comment: VoiceComment, options: Sequence[str]) -> OptionRequest:
-    text = VOICE_OPTIONS.render(
-        question=comment.question, comment=comment.text.strip(), options=listed(options)
-    )
+def _request(comment: VoiceComment, options: Sequence[str], order: Order) -> OptionRequest:
+    placed = listed([options[number] for number in order])
+    text = VOICE_OPTIONS.render(question=comment.question, comment=comment.text.strip(), options=placed)
     return OptionRequest((Message("user", text),), letters(len(options)))
 
 
 def _mean(
-    forward: OptionDistribution | RequestFailure, reversed_: OptionDistribution | RequestFailure
+    options: tuple[str, ...],
+    orders: tuple[Order, ...],
+    answers: Sequence[OptionDistribution | RequestFailure],
 ) -> list[float] | None:
-    """Of both directions, in the order asked; None if one says nothing."""
-    if isinstance(forward, RequestFailure) or isinstance(reversed_, RequestFailure):
+    """Over the orders, of the options as asked; None if one of them says nothing."""
+    weighed = [
+        in_asked_order(answer, order)
+        for answer, order in zip(answers, orders, strict=True)
+        if not isinstance(answer, RequestFailure) and answer.method != STAND_IN
+    ]
+    if len(weighed) < len(orders):
         return None
-    if "uniform" in (forward.method, reversed_.method):
-        return None
-    return [(a + b) / 2 for a, b in zip(forward.p, reversed_.p[::-1], strict=True)]
+    return list(single(options, Weighed(orders, tuple(weighed))).p)
 
 
 def _row(row: Mapping[str, Any], place: str) -> tuple[str, tuple[str, ...], AnswerShares]:

@@ -88,6 +88,19 @@ def test_answers_are_the_mean_of_both_directions_and_asked_once(tmp_path: Path) 
     assert len(engine.calls) == 1
 
 
+def test_an_option_that_points_at_its_place_keeps_it_in_the_other_order(tmp_path: Path) -> None:
+    script = tmp_path / "script.json"
+    script.write_text(json.dumps({"distributions": [{"match": "", "mass": {"A": 0.5, "B": 0.3, "C": 0.2}}]}))
+    survey = [SurveyQuestion("Which?", ("Jobs", "Prices", "Neither of the above"), {})]
+
+    with Journal(tmp_path / "s.jsonl") as journal:
+        shares = survey_answers(
+            ScriptedEngine(script), "me", survey, [VoiceComment("Which?", "l", "Both.")], journal
+        )
+
+    assert shares["Which?", "l"] == pytest.approx((0.4, 0.4, 0.2))
+
+
 def test_voices_like_people_correlate_and_turned_round_they_do_the_opposite() -> None:
     people = [((0.7, 0.2, 0.1), (0.1, 0.3, 0.6)), ((0.2, 0.3, 0.5), (0.4, 0.4, 0.2))]
     survey = [SurveyQuestion(f"q{i}", OPTIONS, {"party": sides}) for i, sides in enumerate(people)]
