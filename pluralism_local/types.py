@@ -170,6 +170,10 @@ class Usage:
             self.prompt + other.prompt, self.reused + other.reused, self.completion + other.completion
         )
 
+    def record(self) -> dict[str, int]:
+        """As results and journals have it."""
+        return {"prompt": self.prompt, "reused": self.reused, "completion": self.completion}
+
 
 @dataclass(frozen=True, slots=True)
 class Completion:

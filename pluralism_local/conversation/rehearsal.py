@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from pluralism_local.engine.base import LanguageModel, ShouldStop, never
-from pluralism_local.engine.borrowed import Borrowed
+from pluralism_local.engine.borrowed import Borrowed, spoken_at_once
 from pluralism_local.results import Result
 from pluralism_local.types import (
     AdapterRef,
@@ -24,9 +24,6 @@ from pluralism_local.types import (
     OptionDistribution,
     OptionRequest,
     Request,
-    TextDelta,
-    TextDone,
-    TextStarted,
     Usage,
 )
 
@@ -93,9 +90,7 @@ class Rehearsal(Borrowed):
                 text = f"[comment {index + 1} goes here]"
             else:
                 text = f"[answer {sum(step.role == 'llm' for step in self._steps)} goes here]"
-            yield TextStarted(index, 0, 0)
-            yield TextDelta(index, text)
-            yield TextDone(index, Completion(text, "stop", Usage(), 0.0))
+            yield from spoken_at_once(index, Completion(text, "stop", Usage(), 0.0))
 
     def distribution(
         self, requests: Sequence[OptionRequest], *, should_stop: ShouldStop = never

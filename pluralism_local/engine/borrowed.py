@@ -1,6 +1,7 @@
 """An engine that belongs to somebody else, looked at or spoken for on the way.
 
 Borrowed(engine): the same engine, whose owner closes it; a subclass does something of its own with what passes
+spoken_at_once:   the events of a text that such a subclass has already
 """
 
 from __future__ import annotations
@@ -10,12 +11,16 @@ from collections.abc import Iterator, Sequence
 from pluralism_local.engine.base import Capabilities, LanguageModel, ShouldStop, never
 from pluralism_local.types import (
     AdapterRef,
+    Completion,
     EngineEvent,
     Message,
     ModelInfo,
     OptionDistribution,
     OptionRequest,
     Request,
+    TextDelta,
+    TextDone,
+    TextStarted,
 )
 
 
@@ -57,3 +62,11 @@ class Borrowed(LanguageModel):
 
     def close(self) -> None:
         """Nothing: whoever opened the engine closes it."""
+
+
+def spoken_at_once(index: int, completion: Completion) -> Iterator[EngineEvent]:
+    """The events of request `index`, whose text is there already: nothing is read for it, and it comes in one piece."""
+    yield TextStarted(index, 0, 0)
+    if completion.text:
+        yield TextDelta(index, completion.text)
+    yield TextDone(index, completion)

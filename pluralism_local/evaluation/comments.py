@@ -174,12 +174,7 @@ class CommentStore:
 def _write(reply: CommunityComment | RequestFailure) -> dict[str, Any]:
     if isinstance(reply, RequestFailure):
         return reply.record()
-    usage = reply.usage
-    return {
-        "text": reply.text,
-        "finish": reply.finish,
-        "usage": {"prompt": usage.prompt, "reused": usage.reused, "completion": usage.completion},
-    }
+    return {"text": reply.text, "finish": reply.finish, "usage": reply.usage.record()}
 
 
 def _read(record: Mapping[str, Any]) -> CommunityComment | RequestFailure:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from pluralism_local.engine.base import LanguageModel, ShouldStop, never
-from pluralism_local.engine.borrowed import Borrowed
+from pluralism_local.engine.borrowed import Borrowed, spoken_at_once
 from pluralism_local.evaluation.identity import model_key
 from pluralism_local.evaluation.journal import Journal
 from pluralism_local.evaluation.stored import StoredReply
@@ -28,9 +28,7 @@ from pluralism_local.types import (
     OptionDistribution,
     OptionRequest,
     Request,
-    TextDelta,
     TextDone,
-    TextStarted,
     Usage,
 )
 
@@ -111,7 +109,7 @@ class KeptReplies(Borrowed):
             if (completion := self._store.text(key)) is None:
                 missing.append(index)
             else:
-                yield from _events(index, completion)
+                yield from spoken_at_once(index, completion)
         if not missing:
             return
         for event in self._engine.generate([requests[index] for index in missing], should_stop=should_stop):
@@ -171,20 +169,8 @@ def _text_fields(request: Request) -> dict[str, Any]:
     }
 
 
-def _events(index: int, completion: Completion) -> Iterator[EngineEvent]:
-    yield TextStarted(index, 0, 0)
-    if completion.text:
-        yield TextDelta(index, completion.text)
-    yield TextDone(index, completion)
-
-
 def _text_record(completion: Completion) -> dict[str, Any]:
-    usage = completion.usage
-    return {
-        "text": completion.text,
-        "finish": completion.finish,
-        "usage": {"prompt": usage.prompt, "reused": usage.reused, "completion": usage.completion},
-    }
+    return {"text": completion.text, "finish": completion.finish, "usage": completion.usage.record()}
 
 
 def _distribution_record(weighed: OptionDistribution) -> dict[str, Any]:

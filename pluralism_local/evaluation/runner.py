@@ -300,10 +300,7 @@ def _record(method: str, sample: Sample, outcome: SampleOutcome) -> dict[str, An
         if result.selection is not None:
             record["selection"] = result.selection
             record["selection_method"] = result.selection_method
-    record["usage"] = {
-        role: {"prompt": usage.prompt, "reused": usage.reused, "completion": usage.completion}
-        for role, usage in outcome.usage.items()
-    }
+    record["usage"] = {role: usage.record() for role, usage in outcome.usage.items()}
     return record
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from pluralism_local.agreement import Agreement, Change, Statement
 from pluralism_local.records.draws import draws_record
 from pluralism_local.results import Aggregate, Comment, Position, Result, Round, Selection, Turn, Window
-from pluralism_local.types import ModelInfo, Sampling, Usage
+from pluralism_local.types import ModelInfo, Sampling
 
 SCHEMA = "plocal.result/1"
 
@@ -42,7 +42,7 @@ def to_record(result: Result) -> dict[str, Any]:
             "answer": _sampling(result.answer_sampling),
             "comments": _sampling(result.comment_sampling),
         },
-        "usage": {role: _usage(usage) for role, usage in result.usage.items()},
+        "usage": {role: usage.record() for role, usage in result.usage.items()},
         "timing": {stage: _number(seconds) for stage, seconds in result.seconds.items()},
         "warnings": list(result.warnings),
         "prompts": list(result.prompts),
@@ -82,7 +82,7 @@ def _comment(comment: Comment) -> dict[str, Any]:
         "weight": _number(comment.weight),
         "finish": comment.finish,
         "problem": comment.problem,
-        "tokens": _usage(comment.usage),
+        "tokens": comment.usage.record(),
         "seconds": _number(comment.seconds),
     }
 
@@ -227,10 +227,6 @@ def _sampling(sampling: Sampling) -> dict[str, Any]:
         "seed": sampling.seed,
         "stop": list(sampling.stop),
     }
-
-
-def _usage(usage: Usage) -> dict[str, int]:
-    return {"prompt": usage.prompt, "reused": usage.reused, "completion": usage.completion}
 
 
 def _number(value: float | None) -> float | None:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pluralism_local import modes
 from pluralism_local.engine.base import LanguageModel, ShouldStop, never
-from pluralism_local.engine.borrowed import Borrowed
+from pluralism_local.engine.borrowed import Borrowed, spoken_at_once
 from pluralism_local.errors import EngineFailure
 from pluralism_local.evaluation.identity import sampling_record
 from pluralism_local.evaluation.journal import Journal, Record
@@ -31,9 +31,6 @@ from pluralism_local.types import (
     Finish,
     Request,
     Sampling,
-    TextDelta,
-    TextDone,
-    TextStarted,
     Usage,
 )
 
@@ -102,10 +99,8 @@ class ReadOut(Borrowed):
         """Each request's comment, whole."""
         del should_stop
         for index, (_, comment) in enumerate(zip(requests, self._comments, strict=True)):
-            yield TextStarted(index, 0, 0)
-            yield TextDelta(index, comment.text)
             finish: Finish = "length" if comment.ends is False else "stop"
-            yield TextDone(index, Completion(comment.text, finish, Usage(), 0.0))
+            yield from spoken_at_once(index, Completion(comment.text, finish, Usage(), 0.0))
 
 
 def write_answers(
