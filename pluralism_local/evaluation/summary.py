@@ -18,6 +18,7 @@ from pluralism_local.evaluation import controls, metrics
 from pluralism_local.evaluation.basis import remarks, void
 from pluralism_local.evaluation.batch_calls import RequestFailure
 from pluralism_local.evaluation.coverage import Coverage
+from pluralism_local.evaluation.methods import CONTROLS
 from pluralism_local.evaluation.metrics import Estimate
 from pluralism_local.evaluation.runner import Results
 from pluralism_local.evaluation.samples import Prediction, Sample
@@ -136,7 +137,7 @@ def summarise(
     Raises:
         InvalidInput: no sample was answered by every method, but for those that failed on all.
     """
-    real = [name for name in methods if name not in ("uniform", "shuffled")]
+    real = [name for name in methods if name not in CONTROLS]
     failed = {
         name: sum(isinstance(results.get(name, {}).get(sample.id), RequestFailure) for sample in samples)
         for name in real

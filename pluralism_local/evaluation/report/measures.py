@@ -9,8 +9,6 @@ from typing import Literal
 from pluralism_local.evaluation.methods import BASELINES
 from pluralism_local.evaluation.tasks import TASKS
 
-CONTROLS = ("uniform", "shuffled")
-
 METHODS: Mapping[str, str] = {
     "ours": "every community comments; the LLM synthesises, selects or weighs with their comments",
     "persona": "as ours, each community speaking through a persona on the base model, without its adapter",

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pluralism_local.display.figures import finite, many
+from pluralism_local.evaluation.methods import CONTROLS
 from pluralism_local.evaluation.metrics import Estimate
 from pluralism_local.evaluation.report.analyses import MessageFaithfulness
-from pluralism_local.evaluation.report.measures import CONTROLS
 from pluralism_local.evaluation.report.plots import Point
 from pluralism_local.evaluation.runner import Results
 from pluralism_local.evaluation.summary import RunSummary

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pluralism_local.evaluation.methods import CONTROLS
 from pluralism_local.evaluation.report.blocks import Figure, Table
-from pluralism_local.evaluation.report.measures import CONTROLS, capital, measure
+from pluralism_local.evaluation.report.measures import capital, measure
 from pluralism_local.evaluation.report.plots import Point, Series, dot_plot
 from pluralism_local.evaluation.report.published import PAPER, caution, published
 from pluralism_local.evaluation.report.views import INTERVAL, RunView, shown

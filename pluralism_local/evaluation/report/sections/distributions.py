@@ -7,9 +7,10 @@ from typing import Any
 
 from pluralism_local.display.figures import finite
 from pluralism_local.display.html import clean
+from pluralism_local.evaluation.methods import CONTROLS
 from pluralism_local.evaluation.report.analyses import examples
 from pluralism_local.evaluation.report.blocks import Block, Details, Figure, Heading, Paragraph, Table
-from pluralism_local.evaluation.report.measures import CONTROLS, capital, measure
+from pluralism_local.evaluation.report.measures import capital, measure
 from pluralism_local.evaluation.report.plots import Point, Series, dot_plot, paired_bars
 from pluralism_local.evaluation.report.published import published
 from pluralism_local.evaluation.report.sections.common import PUBLISHED_KEYS, source
