@@ -94,11 +94,11 @@ class TraceView(_View):
         exchange = self.exchange
         sources = exchange.sources or Sources("words", tuple(trace(exchange.answer, exchange.comments)))
         self._box.border_title = TITLES[sources.measure]
-        self._box.border_subtitle = f"{_scale(exchange.sources, searching=self._searching)} · Esc closes"
+        self._box.border_subtitle = "Esc closes"
         voices, dark = named(exchange), is_dark(self.app)
-        self._text.update(
-            lines(traced_text(each, sources.measure, voices, dark=dark) for each in sources.sentences)
-        )
+        scale = Content.styled(f"{_scale(exchange.sources, searching=self._searching)}\n", "dim")
+        traced = (traced_text(each, sources.measure, voices, dark=dark) for each in sources.sentences)
+        self._text.update(lines([scale, *traced]))
 
 
 def _scale(sources: Sources | None, *, searching: bool) -> str:

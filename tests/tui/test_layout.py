@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.tui.communities_pane import CommunitiesPane
+from pluralism_local.tui.detail_screens import TraceView
 from pluralism_local.tui.prompt import PromptBox
+from pluralism_local.tui.worker_events import Loading
 from tests.support.chat_driver import QUESTION, Gated, ask, chat, play, running, screen, start, until, write
 
 
@@ -25,6 +28,58 @@ def test_every_size_keeps_prompt_answer_and_status(size: tuple[int, int]) -> Non
             prompt = app.query_one(PromptBox)
             assert prompt.size.height >= 1 and prompt.region.bottom < size[1]
             assert all(len(line) <= size[0] for line in shown.splitlines())
+
+    play(scene())
+
+
+def test_what_goes_on_is_told_whole_before_the_keys_are_explained() -> None:
+    async def scene() -> None:
+        app = chat(start(model="first", pool="perspectives", chat_positions="never"))
+        async with running(app, (80, 24)) as pilot:
+            await ask(pilot, app, QUESTION)
+            assert "f7 who disagrees?" in screen(app).splitlines()[-1]
+            app.session.take(Loading("trying the model once, in a process of its own …"))
+            app.refresh_chat()
+            await pilot.pause()
+            last = screen(app).splitlines()[-1]
+            assert "trying the model once, in a process of its own …" in last and "f7 f6 f5 f1" in last
+
+    play(scene())
+
+
+def test_the_header_names_a_file_by_the_end_of_its_path() -> None:
+    async def scene() -> None:
+        app = chat()
+        async with running(app, (80, 24)) as pilot:
+            await until(pilot, lambda: app.session.model is not None)
+            model = app.session.model
+            assert model is not None
+            for id, name in (
+                ("/home/ada/models/of/2026/qwen2.5-0.5b-q4_k_m.gguf", "plocal · qwen2.5-0.5b-q4_k_m.gguf "),
+                ("/home/ada/models/of/2026/qwen.gguf@Q4_0", "plocal · qwen.gguf@Q4_0 "),
+                ("hf:Qwen/Qwen2.5-1.5B:q4_k_m", "plocal · hf:Qwen/Qwen2.5-1.5B:q4_k_m "),
+                ("remote:http://box:80/v1#a/b.gguf", "plocal · remote:http://box:80/v1#a/b.gguf "),
+            ):
+                app.session.model = replace(model, id=id)
+                app.refresh_chat()
+                await pilot.pause()
+                assert name in screen(app).splitlines()[0]
+
+    play(scene())
+
+
+@pytest.mark.parametrize("size", [(80, 24), (44, 30)])
+def test_who_said_this_says_what_its_numbers_are_on_every_width(size: tuple[int, int]) -> None:
+    async def scene() -> None:
+        app = chat(start(model="first", pool="perspectives", chat_positions="never"))
+        async with running(app, size) as pilot:
+            await ask(pilot, app, QUESTION)
+            await pilot.press("f6")
+            await until(pilot, lambda: isinstance(app.screen, TraceView))
+            await pilot.pause()
+            assert "Esc closes" in screen(app)
+            shown = " ".join(screen(app).replace("│", " ").split())
+            assert "0 to 1: cosine of content words, not of meaning; " in shown
 
     play(scene())
 
