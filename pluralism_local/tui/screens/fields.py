@@ -31,7 +31,7 @@ LABELS = {
     "comment_max_tokens": "Tokens at most",
     "ctx_size": "Context, tokens",
     "gpu_layers": "GPU layers",
-    "orders": "Orders of options",
+    "orders": "Option orders",
     "logging": "Keep a history",
 }
 

@@ -72,6 +72,15 @@ def test_only_what_differs_is_changed() -> None:
     assert fields.changed(Settings(), texts) == {"top_p": 0.5, "ctx_size": 4096}
 
 
+def test_the_name_of_every_setting_is_shown_whole() -> None:
+    async def scene() -> None:
+        async with shown(SettingsScreen(Settings(), BUILT_IN), (80, 60)) as at:
+            for names in fields.groups().values():
+                assert [name for name in names if f" {fields.label(name)} " not in at.text] == []
+
+    play(scene())
+
+
 @pytest.mark.parametrize("size", [WIDE, NARROW])
 def test_typed_values_are_checked_and_only_the_changed_ones_given(size: tuple[int, int]) -> None:
     async def scene() -> None:
