@@ -156,7 +156,10 @@ def _weights(given: Sequence[float | None], path: Path) -> list[float]:
 def _refuse_repeated(ids: Sequence[str], place: str) -> None:
     repeated = next((id for number, id in enumerate(ids) if id in ids[:number]), None)
     if repeated is not None:
-        raise InvalidInput(f"{place}the community '{repeated}' is named twice.", "Name each community once.")
+        article = "the" if place else "The"
+        raise InvalidInput(
+            f"{place}{article} community '{repeated}' is named twice.", "Name each community once."
+        )
 
 
 def fit_to_base(pool: Pool, fingerprint: str, *, force: bool = False) -> tuple[Pool, list[str]]:

@@ -82,7 +82,7 @@ class Api:
             Route("/v1/models/{name:path}", self._model),
             Route("/v1/chat/completions", self._chat, methods=["POST"]),
         ]
-        paths = Starlette(routes=routes, exception_handlers={404: _nowhere, 405: _nowhere})
+        paths = Starlette(routes=routes, exception_handlers={404: _nowhere, 405: _not_so})
         self.asgi: ASGIApp = Door(paths, host, token, frozenset(origins))
         if origins:  # around the door, so that a page that may use the server can read why it is refused
             self.asgi = CORSMiddleware(
@@ -301,10 +301,17 @@ def _described(name: str) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": 0, "owned_by": "plocal"}
 
 
-async def _nowhere(request: Request, error: Exception) -> JSONResponse:
-    status = getattr(error, "status_code", 404)
+async def _nowhere(request: Request, _error: Exception) -> JSONResponse:
     what = f"{request.method} {request.url.path[:80]}"
-    return refused(Rejected(status, f"There is no {what}. Ask /v1/chat/completions.", "no_such_path"))
+    return refused(Rejected(404, f"There is no {what}. Ask POST /v1/chat/completions.", "no_such_path"))
+
+
+async def _not_so(request: Request, error: Exception) -> JSONResponse:
+    """The path is there, and takes other methods, which the toolkit names."""
+    allowed = (getattr(error, "headers", None) or {}).get("Allow", "")
+    ways = " or ".join(sorted(set(allowed.split(", ")) - {"HEAD"}))
+    sentence = f"{request.url.path[:80]} is asked with {ways}, not with {request.method}."
+    return refused(Rejected(405, sentence, "no_such_method", {"allow": allowed}))
 
 
 def refused(error: PlocalError | Rejected) -> JSONResponse:

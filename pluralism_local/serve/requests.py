@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from pluralism_local.errors import InvalidInput
 from pluralism_local.mode_specs import SPECS, ModeName, ModeSpec, Orders
@@ -147,7 +148,8 @@ def read(body: bytes, *, pools: Sequence[str], answer: Sampling) -> ChatRequest:
     try:
         fields = _Body.model_validate_json(body)
     except ValidationError as error:
-        raise InvalidInput(_sentence(error), "The fields are those of OpenAI's chat completions.") from None
+        fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        raise InvalidInput(_sentence(fault), _known_fields(fault)) from None
     _refuse_others(fields)
     mode, pool = models.read(fields.model, pools)
     spec = SPECS[mode]
@@ -211,6 +213,19 @@ def _remarks(fields: _Body, spec: ModeSpec, extra: _Plural, *, weighs: bool) -> 
     if extra.communities and not spec.communities:
         remarks.append(f"The mode {spec.name} asks no communities; they were passed over.")
     return (*remarks, *passed_over(spec, extra.attribute, extra.options))
+
+
+def check_attribute(request: ChatRequest) -> None:
+    """See that there is one where it is needed, in words for whoever writes requests.
+
+    Raises:
+        InvalidInput: there is none.
+    """
+    if SPECS[request.mode].attribute and not (request.attribute or "").strip():
+        raise InvalidInput(
+            f"The mode {request.mode} needs an attribute to steer towards.",
+            "Give it in the field 'attribute', or in a line before the question, such as 'attribute: rural voters'.",
+        )
 
 
 def passed_over(spec: ModeSpec, attribute: str | None, options: Sequence[str]) -> list[str]:
@@ -296,11 +311,17 @@ def _sampling(fields: _Body, answer: Sampling) -> Sampling:
     )
 
 
-def _sentence(error: ValidationError) -> str:
-    """The first fault of a body: where it is, and what it is."""
-    fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
+def _sentence(fault: ErrorDetails) -> str:
+    """A fault of a body: where it is, and what it is."""
     where = ".".join(str(step) for step in fault["loc"])[:120]
     reason = str(fault["msg"])[:200]
     if fault["type"] == "json_invalid" or not where:
         return f"The request is no JSON object that can be read: {reason}."
     return f"The request's field '{where}' cannot be used: {reason}."
+
+
+def _known_fields(fault: ErrorDetails) -> str:
+    """Which fields there are where a fault is."""
+    if fault["loc"][:1] == ("plural",):
+        return f"The fields of 'plural' are {', '.join(_Plural.model_fields)}."
+    return "The fields are those of OpenAI's chat completions."

@@ -122,6 +122,7 @@ class Service:
         Raises:
             PlocalError: as `modes.run` does; NotFound, InvalidInput, Refused for a pool that cannot be asked.
         """
+        requests.check_attribute(request)
         pool, remarks = None, list[str]()
         if SPECS[request.mode].communities:
             pool, remarks = self._pool(request.pool, request.communities)

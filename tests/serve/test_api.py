@@ -213,6 +213,36 @@ def test_what_is_refused_has_openais_shape(
         assert error["message"].endswith(".")
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/v1/chat/completions", {"POST"}),
+        ("PUT", "/v1/chat/completions", {"POST"}),
+        ("POST", "/v1/models", {"GET", "HEAD"}),
+        ("DELETE", "/v1/models/overton", {"GET", "HEAD"}),
+        ("POST", "/health", {"GET", "HEAD"}),
+    ],
+)
+def test_a_wrong_method_is_told_the_right_one(
+    village: Path, method: str, path: str, allowed: set[str]
+) -> None:
+    with served() as server:
+        refused = server.request(method, path)
+        assert refused.status == 405 and set(refused.headers["allow"].split(", ")) == allowed
+        right = "POST" if allowed == {"POST"} else "GET"
+        sentence = f"{path} is asked with {right}, not with {method}."
+        assert refused.json()["error"]["message"] == sentence
+
+
+def test_a_mode_that_lacks_its_attribute_says_how_a_request_gives_it(village: Path) -> None:
+    with served() as server:
+        for stream in (False, True):
+            refused = server.chat("Fair?", "steerable", stream=stream)
+            assert refused.status == 400
+            message = refused.json()["error"]["message"]
+            assert "'attribute: rural voters'" in message and "--attribute" not in message
+
+
 def test_a_token_is_asked_for_but_for_health(village: Path) -> None:
     token = "kT3vXq9Lw2_mZr8B"
     with served(token=token) as server:
