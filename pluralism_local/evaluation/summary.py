@@ -71,6 +71,14 @@ class RunSummary:
         """Methods without a score, since none of their answers is one."""
         return void(self.bases)
 
+    @property
+    def differences(self) -> dict[str, dict[str, Estimate]]:
+        """Each other method -> metric, of those that are means -> the `leading` one's minus its own, paired."""
+        first = leading(list(self.methods))
+        return {
+            name: self.difference(first, name) for name in self.methods if first is not None and name != first
+        }
+
     def record(self, identity: Mapping[str, Any], run: str) -> dict[str, Any]:
         """As in results.json."""
         return {
@@ -90,6 +98,13 @@ class RunSummary:
             },
             "parts": {
                 name: scores.record()["parts"] for name, scores in self.methods.items() if scores.parts
+            },
+            "differences": {
+                "of": leading(list(self.methods)),
+                "minus": {
+                    name: {metric: figure.record() for metric, figure in row.items()}
+                    for name, row in self.differences.items()
+                },
             },
             "basis": self.bases,
             "remarks": remarks(self.task, self.bases),
@@ -129,7 +144,7 @@ def summarise(
     """Score what is there.
 
     Args:
-        methods: those to show, controls included; `shuffled` is made of "ours", else of the first method.
+        methods: those to show, controls included; `shuffled` is made of the `leading` one.
         records: of the journal, for the cost.
         cover: needed where answers are text.
         seed: of controls and intervals.
@@ -175,6 +190,12 @@ def summarise(
     )
 
 
+def leading(methods: Sequence[str]) -> str | None:
+    """The method that others are compared with: "ours", else the first that is no control; None without one."""
+    candidates = [name for name in methods if name not in CONTROLS]
+    return "ours" if "ours" in candidates else next(iter(candidates), None)
+
+
 def failures(results: Results, methods: Sequence[str]) -> dict[str, tuple[int, str]]:
     """Method -> on how many samples it failed, and what the first failure said; of those that did."""
     messages_of = {
@@ -196,7 +217,7 @@ def _predictions(
     if name == "uniform":
         return controls.uniform(task, samples, seed)
     if name == "shuffled":
-        source = "ours" if "ours" in answers else next(iter(answers), None)
+        source = leading(list(answers))
         return None if source is None else controls.shuffled(task, samples, answers[source], seed)
     return [answers[name][sample.id] for sample in samples]
 

@@ -93,13 +93,17 @@ def test_a_run_from_begin_to_export(run: Run, tmp_path: Path, own_home: Path) ->
     folder = own_home / "data" / "eval" / name
     assert json.loads((folder / "results.json").read_text()) == record
     assert run("eval", "show", name, "--json").json() == record
-    assert "; lower is better: js_distance" in run("eval", "show", name).out
+    shown = run("eval", "show", name).out
+    assert "Lower is better: js_distance" in shown and "ours minus" in shown
+    assert max(len(line) for line in shown.splitlines()[6:]) <= 80
     before = (folder / "samples.jsonl").read_bytes()
     again = run("eval", "run", "--task", GLOBAL, "--data", file, "--limit", "10", "--json")
     assert again.json() == record and (folder / "samples.jsonl").read_bytes() == before
     compared = run("eval", "compare", name, "ours", "vanilla", "--json").json()
     difference = ours["value"] - record["methods"]["vanilla"]["js_distance"]["value"]
     assert compared["differences"]["js_distance"]["value"] == pytest.approx(difference)
+    assert record["differences"]["of"] == "ours"
+    assert record["differences"]["minus"]["vanilla"] == compared["differences"]
     assert "beyond chance" in run("eval", "compare", name, "ours", "vanilla").out
     assert run("eval", "compare", name, "ours", "persona").code == 2
     exported = tmp_path / "out.json"

@@ -95,7 +95,8 @@ def test_a_run_is_judged_by_its_own_model(go: Go, answered: Path) -> None:
     assert row["position_bias"] == {"flipped": 0, "inconsistent": 0, "first": 0.5, "second": 0.5}
 
     text = go("eval", "judge", str(answered), "prompting").out
-    assert "1.000 [1.000, 1.000]  0.000 [0.000, 0.000]  0.000 [0.000, 0.000]" in text
+    assert "vanilla  1.000 [1.000, 1.000]  0.000 [0.000, 0.000]  0.000 [0.000, 0.000]  10" in text
+    assert all(len(line) <= 80 for line in text.splitlines()[6:])
     assert f"{SAMPLES} of {SAMPLES} for each opponent" in text
     lost = go("eval", "judge", str(answered), "vanilla", "prompting", "--json").json()
     assert opponents(lost)["prompting"]["lose"]["value"] == 1

@@ -21,10 +21,10 @@ from pluralism_local.cli.eval.engine_warnings import Telling, once
 from pluralism_local.cli.eval.folders import RunName, find_run, settings_of
 from pluralism_local.cli.eval.others import allow
 from pluralism_local.cli.eval.running import reporter
-from pluralism_local.cli.eval.tables import cell
+from pluralism_local.cli.eval.tables import cell, folded
 from pluralism_local.cli.exits import ExitCode
 from pluralism_local.cli.interrupt import Interrupt, catching
-from pluralism_local.cli.output import Output, key_values, table
+from pluralism_local.cli.output import Output, key_values
 
 if TYPE_CHECKING:
     from pluralism_local.config import Settings
@@ -156,11 +156,14 @@ def result_text(record: Mapping[str, Any], folder: Path) -> str:
                 for what in ("failed", "missing", "unparsed")
                 if row[what]
             ]
+    names = [entry["judge"] for entry in record["judges"]]
+    is_single = len(names) == 1  # then it is named once, and not in every row
     kappa = record["fleiss_kappa"]
     facts = key_values(
         [
             ("task", record["task"]),
             ("judged", record["a"]),
+            ("judge", names[0] if is_single else None),
             ("pairs", f"{record['n']} of {record['wanted']} for each opponent"),
             ("counted", ", ".join(counts) or None),
             (
@@ -170,6 +173,9 @@ def result_text(record: Mapping[str, Any], folder: Path) -> str:
             ("run", folder),
         ]
     )
-    standings = table(rows, ["judge", "against", "win", "tie", "lose", "pairs", "flipped", "says 1"])
+    head = ["against", "win", "tie", "lose", "pairs", "flipped", "says 1"]
+    standings = (
+        folded([row[1:] for row in rows], head) if is_single else folded(rows, ["judge", *head], names=2)
+    )
     clusters = find_task(record["task"]).clusters
     return f"{facts}\n\n{standings}\n\n95 % intervals over {clusters}; where the two orders disagree it is a tie."

@@ -22,7 +22,7 @@ from pluralism_local.cli.eval.engine_warnings import Telling, once
 from pluralism_local.cli.eval.folders import runs_folder
 from pluralism_local.cli.eval.progress import RateReporter, entailment_pace
 from pluralism_local.cli.eval.scorers import open_scorer
-from pluralism_local.cli.eval.tables import methods_table, reading
+from pluralism_local.cli.eval.tables import leading_table, methods_table, reading
 from pluralism_local.cli.exits import ExitCode
 from pluralism_local.cli.interrupt import Interrupt, catching
 from pluralism_local.cli.output import Output, key_values
@@ -230,5 +230,7 @@ def results_text(record: dict[str, Any], folder: Path, *, everything: bool = Fal
     bases = record.get("basis", {})
     scores = methods_table(record["task"], record["methods"], bases, everything=everything)
     how_to_read = reading(record["task"], record["methods"], everything=everything)
+    apart = leading_table(record["task"], record["differences"])
+    paired = f"\n\n{apart}\n\nPaired over samples; * beyond chance." if apart else ""
     notes = "".join(f"\n{sentence}" for sentence in record.get("remarks", ()))
-    return f"{facts}\n\n{scores}\n\n{how_to_read}{notes}"
+    return f"{facts}\n\n{scores}\n\n{how_to_read}{notes}{paired}"
