@@ -110,3 +110,55 @@ def test_what_is_not_complete_is_not_kept(tmp_path: Path) -> None:
     assert "--retry-failed" in refused.value.hint
     with pytest.raises(NotFound, match="There is no"):
         condensed(tmp_path)
+
+
+def test_each_model_and_rule_of_orders_has_a_file_and_a_table_of_its_own(tmp_path: Path) -> None:
+    clear, within = {"value": 0.25, "low": 0.1, "high": 0.4}, {"value": 0.3, "low": -0.1, "high": 0.7}
+    folder = run(
+        tmp_path / "run",
+        "steerable-vk",
+        differences={"of": "ours", "minus": {"vanilla": {"accuracy": clear}, "moe": {"accuracy": within}}},
+        cost={
+            "ours": {
+                role: {"prompt": 900.0, "reused": 400.0, "completion": 50.0}
+                for role in ("llm", "communities")
+            }
+        },
+        basis={"ours": {"order_effect": 0.125}, "shuffled": {"order_effect": None}},
+    )
+    written(condensed(run(tmp_path / "starter", "steerable-vk"))[0], tmp_path / "to")
+    stored = json.loads((folder / "run.json").read_text())
+    stored["identity"] |= {
+        "llm": {"id": "/home/somebody/models/big model.q4.gguf", "sha256": "cd"},
+        "orders": {"rule": "rotate", "sha256": "ef"},
+    }
+    (folder / "run.json").write_text(json.dumps(stored))
+    (result,) = condensed(folder)
+    assert written(result, tmp_path / "to").name == "eval-steerable-vk-big-model.q4-rotate.json"
+    first, second = read_results(tmp_path / "to")
+    assert first["model"]["id"] == "starter" and second == result
+    text = page([first, second])
+    assert "somebody" not in text + json.dumps(result)
+    assert text.index("## steerable-vk\n") < text.index("## steerable-vk · big-model.q4 · rotate\n")
+    assert text.count(" · orders of options: rotate") == 1 and "model big model.q4 ·" in text
+    assert "| ours minus | accuracy |" in text
+    assert "| vanilla | **0.250 (0.100 to 0.400)** |" in text and "| moe | 0.300 (-0.100 to 0.700) |" in text
+    assert "Order effect (mean total variation): ours 0.125." in text
+    assert "Tokens an answer, read + written: ours 1,000 + 100." in text
+
+
+@pytest.mark.parametrize("draw", [None, 0])
+def test_a_run_that_was_stopped_counts_only_if_its_samples_were_drawn(
+    tmp_path: Path, draw: int | None
+) -> None:
+    folder = run(tmp_path / "run", "steerable-vk", n=16, wanted=200, missing={"ours": 184, "vanilla": 184})
+    stored = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**stored, "about": {"wanted": {"draw": draw}}}))
+    with pytest.raises(Refused, match="184 of ours are missing"):
+        condensed(folder)
+    if draw is None:
+        with pytest.raises(Refused, match="184 of ours are missing"):
+            condensed(folder, partial=True)
+        return
+    (result,) = condensed(folder, partial=True)
+    assert "16 samples, the first of 200 that were drawn ·" in page([result])
