@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Literal
 
 ModeName = Literal["overton", "steerable", "distributional", "vanilla", "prompting", "moe"]
-Stage = Literal["comments", "selection", "positions", "rounds", "consensus", "answer"]
+Stage = Literal["comments", "selection", "positions", "rounds", "consensus", "answer", "values"]
 Orders = Literal["rotate", "reverse", "asked"]
 """In which orders options are weighed: each at every place, from both ends, or as the question has them."""
 PromptChoice = Literal["auto", "own", "paper"]

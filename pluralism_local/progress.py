@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +22,24 @@ class PositionsProgress:
         if not self.total:
             return "positions: looking for claims …"
         return f"positions: {self.done} of {self.total} comparisons"
+
+
+@dataclass(frozen=True, slots=True)
+class ValuesProgress:
+    """Values are being looked for: `done` of `total` that are listed have come as far as `stage`.
+
+    Both are 0 in the stages that take them all at once.
+    """
+
+    stage: Literal["listing", "relevance", "merging", "valence", "reasons"]
+    done: int = 0
+    total: int = 0
+
+    @property
+    def line(self) -> str:
+        """``"values: relevance of 8 of 15"``, for where it is told how far it is."""
+        return (
+            f"values: {self.stage} of {self.done} of {self.total}"
+            if self.total
+            else f"values: {self.stage} …"
+        )

@@ -22,6 +22,7 @@ SENTENCES = MappingProxyType(
     {
         "ask": "Ask one question and get one answer from a pool of communities and a language model.",
         "chat": "Chat in the terminal, or in a browser with --web: all modes, many turns, everything by keyboard.",
+        "values": "Find the values, rights and duties at stake in a situation, and what each of them speaks for.",
         "serve": "Serve the modes to other programs, in the protocol of OpenAI's chat completions.",
         "mcp": "Offer the modes to agents as tools of the Model Context Protocol, on standard input and output.",
         "doctor": "Check what an answer needs: packages, model, communities, config, memory, folders.",

@@ -19,12 +19,11 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from pluralism_local.display.figures import many
 from pluralism_local.engine.base import LanguageModel, ShouldStop
 from pluralism_local.errors import (
-    Cancelled,
     PlocalError,
     Unsupported,
 )
@@ -33,7 +32,8 @@ from pluralism_local.modes.ask import Ask
 from pluralism_local.modes.comment_budget import SLACK, fit_comments
 from pluralism_local.modes.comments import draw_comments, find_voices, write_comments
 from pluralism_local.modes.deliberation.carrying import check_deliberation, reply, vote, write_proposals
-from pluralism_local.modes.fit_context import generated, leave_out, until_it_fits
+from pluralism_local.modes.fit_context import generated, leave_out
+from pluralism_local.modes.llm_steps import weigh, write, write_each
 from pluralism_local.modes.options import pose
 from pluralism_local.modes.positions.carrying import plan_positions, score, write_sentences
 from pluralism_local.modes.relisting import orders_in
@@ -41,7 +41,6 @@ from pluralism_local.modes.result_builder import ResultBuilder
 from pluralism_local.modes.settling import FAILURES, settle
 from pluralism_local.modes.sides import only_takes_sides
 from pluralism_local.modes.steps import (
-    Answered,
     Case,
     Compose,
     Consult,
@@ -61,6 +60,7 @@ from pluralism_local.modes.steps import (
     Warn,
     Weigh,
     Write,
+    WriteEach,
     is_optional,
 )
 from pluralism_local.modes.thinking import only_thought
@@ -69,14 +69,13 @@ from pluralism_local.prompts import QUESTION
 from pluralism_local.results import LLM_VOICE, AnswerDelta, AnswerWithdrawn, ModeEvent, Selected
 from pluralism_local.types import (
     Completion,
-    OptionDistribution,
-    OptionRequest,
     Request,
     TextDelta,
     TextDone,
     TextWithdrawn,
-    Usage,
 )
+
+T = TypeVar("T")
 
 
 def prepared(
@@ -129,9 +128,30 @@ def carry_out(
     entailment: Entailment | None = None,
 ) -> Iterator[ModeEvent]:
     """Advance `steps` to their end, or as far as it goes; the Result comes last."""
-    answered: Answered | None = None
+    answered = yield from advance(draft, steps, communities, should_stop, entailment)
+    if answered is not None:
+        draft.window, draft.draws = answered.window, answered.draws
+        if answered.agreement is not None:
+            draft.chose(answered.agreement, answered.question.text)
+    if answered is not None and answered.distribution is not None:
+        settle(draft, answered.distribution, answered.question.text, should_stop)
+    yield draft.result()
+
+
+def advance(
+    draft: ResultBuilder,
+    steps: Generator[Step, Any, T],
+    communities: LanguageModel,
+    should_stop: ShouldStop,
+    entailment: Entailment | None = None,
+) -> Generator[ModeEvent, None, T | None]:
+    """Carry out steps to their end, which is returned; None where they were stopped or failed, which the draft says.
+
+    Raises:
+        PlocalError: something failed before there was anything in the draft to keep.
+    """
     try:
-        step: Step = next(steps)
+        step = next(steps)
         while True:
             try:
                 reply = yield from _carried_out(draft, step, communities, should_stop, entailment)
@@ -141,23 +161,18 @@ def carry_out(
                 step = steps.throw(error)
                 continue
             if not draft.complete:
-                break
+                return None
             step = steps.send(reply)
     except StopIteration as end:
-        answered = end.value
+        finished: T = end.value
+        return finished
     except Unsupported as error:
         if not (draft.comments and isinstance(step, Weigh)):
             raise
         draft.fail(error)
+        return None
     finally:
         steps.close()
-    if answered is not None:
-        draft.window, draft.draws = answered.window, answered.draws
-        if answered.agreement is not None:
-            draft.chose(answered.agreement, answered.question.text)
-    if answered is not None and answered.distribution is not None:
-        settle(draft, answered.distribution, answered.question.text, should_stop)
-    yield draft.result()
 
 
 def _require_probabilities(llm: LanguageModel) -> None:
@@ -197,11 +212,13 @@ def _carried_out(
         case Judge():
             return (yield from vote(draft, step, communities, should_stop))
         case Weigh():
-            return _weigh(draft, step, should_stop)
+            return weigh(draft, step, should_stop)
         case Write("answer"):
             return (yield from _write_answer(draft, step, should_stop))
         case Write():
-            return _write(draft, step, should_stop)
+            return write(draft, step, should_stop)
+        case WriteEach():
+            return write_each(draft, step, should_stop)
         case Compose():
             return (yield from write_sentences(draft, step, should_stop))
         case Entail(pairs):
@@ -276,75 +293,3 @@ def _write_answer(
     elif draft.finish == "length":
         draft.warn(f"The answer was cut off at {many(ask.answer.max_tokens, 'token')}.")
     return completion
-
-
-def _write(draft: ResultBuilder, step: Write, should_stop: ShouldStop) -> Completion | None:
-    """The LLM's words; None when it failed after there were comments, which the draft then says."""
-    draft.used(step.wording.prompt)
-    completion = None
-
-    def requests() -> list[Request]:
-        return [
-            Request(draft.to_llm(step.wording.text), step.sampling, keep=step.opens, grammar=step.grammar)
-        ]
-
-    with draft.timed(step.stage):
-        try:
-            for event in generated(draft, draft.llm, [LLM_VOICE], requests, should_stop=should_stop):
-                if isinstance(event, TextDone):
-                    completion = event.completion
-                    draft.spend("llm", completion.usage)
-                    if completion.finish == "cancelled":
-                        _stop(draft, step)
-        except FAILURES as error:
-            if step.stage == "positions" or not draft.comments:
-                raise
-            draft.fail(error)
-    return completion
-
-
-def _weigh(draft: ResultBuilder, step: Weigh, should_stop: ShouldStop) -> list[OptionDistribution] | None:
-    """Probabilities after each wording, in one call; None when stopped or failed.
-
-    Raises:
-        Unsupported: a server turns out to give none.
-    """
-    if draft.no_probabilities is not None:
-        raise draft.no_probabilities
-    texts = [wording.text for wording in step.wordings]
-    for wording in step.wordings:
-        draft.used(wording.prompt)
-        leave_out(draft, LLM_VOICE, draft.llm, partial(draft.ask.to_llm, wording.text), room=1)
-
-    def requests() -> list[OptionRequest]:
-        return [OptionRequest(draft.to_llm(text), step.options) for text in texts]
-
-    def call() -> list[OptionDistribution]:
-        return draft.llm.distribution(requests(), should_stop=should_stop)
-
-    with draft.timed(step.stage):
-        try:
-            distributions = until_it_fits(draft, draft.llm, [LLM_VOICE], call)
-        except Cancelled:
-            _stop(draft, step)
-            return None
-        except Unsupported as error:
-            draft.no_probabilities = error
-            raise
-        except FAILURES as error:
-            if step.stage == "positions" or not draft.comments:
-                raise
-            draft.fail(error)
-            return None
-        prompt_tokens = sum(draft.llm.count_tokens(request.messages) or 0 for request in requests())
-    draft.spend("llm", Usage(prompt=prompt_tokens))
-    for distribution in distributions:
-        draft.warn_all(distribution.warnings)
-    return distributions
-
-
-def _stop(draft: ResultBuilder, step: Weigh | Write) -> None:
-    if step.stage == "positions":
-        draft.stop_positions()
-    else:
-        draft.stop()

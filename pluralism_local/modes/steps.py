@@ -22,7 +22,7 @@ from pluralism_local.agreement import ALONE, Agreement, Change, Deliberation
 from pluralism_local.engine.base import ShouldStop
 from pluralism_local.modes.orders import Order
 from pluralism_local.modes.wordings import Q, Wording, Wordings
-from pluralism_local.progress import PositionsProgress
+from pluralism_local.progress import PositionsProgress, ValuesProgress
 from pluralism_local.results import Aggregate, Draws, Finder, Selected, Selection, StanceMethod, Window
 from pluralism_local.types import AdapterRef, Grammar, Sampling
 
@@ -36,7 +36,7 @@ text."""
 LABEL_TOKENS = 20
 """New tokens where only a choice is wanted, as in the released code."""
 
-LlmStage = Literal["selection", "answer", "positions", "consensus"]
+LlmStage = Literal["selection", "answer", "positions", "consensus", "values"]
 
 Scores = Sequence[Sequence[float]]
 Entailment = Callable[[Sequence[tuple[str, str]], ShouldStop], Scores]
@@ -205,6 +205,15 @@ class Write:
     opens: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class WriteEach:
+    """The LLM's words on each wording, in one call. Gets a Completion each; after one that was cancelled, end."""
+
+    stage: LlmStage
+    parts: tuple[tuple[Wording, Sampling], ...]
+    grammar: Grammar | None = None
+
+
 SEPARATOR = "\n\n"
 """Between the sentences of a composed answer, which stand on lines of their own."""
 
@@ -249,10 +258,7 @@ class Compose:
 
 @dataclass(frozen=True, slots=True)
 class Entail:
-    """Whether the first text of each pair entails the second.
-
-    Gets, for each pair, P(entailment), P(neutral) and P(contradiction), which sum to 1.
-    """
+    """Whether one text of each pair entails the other. Gets P(entailment, neutral, contradiction), which sum to 1."""
 
     pairs: tuple[tuple[str, str], ...]
 
@@ -317,8 +323,8 @@ class Warn:
 
 
 Step = (
-    Reserve | Consult | Draw | Weigh | Write | Compose | Entail | Rejoin | RoundOver | Propose | Judge | Warn | Selected
-    | PositionsProgress
+    Reserve | Consult | Draw | Weigh | Write | WriteEach | Compose | Entail | Rejoin | RoundOver | Propose | Judge
+    | Warn | Selected | PositionsProgress | ValuesProgress
 )  # fmt: skip
 
 

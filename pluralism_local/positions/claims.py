@@ -86,10 +86,15 @@ def tidy(text: str) -> str:
     """
     claim = one_line(_EMPHASIS.sub("", _MARKER.sub("", text)))
     claim = _LINK.sub("", _SPEAKING.sub("", _ADDRESSED.sub("", _LINK.sub("", claim)))).strip(' "“”')
-    if not _says_something(claim) or _REFUSAL.match(claim):
+    if not _says_something(claim) or is_refusal(claim):
         return ""
     claim = one_line(claim[:1].upper() + claim[1:], LONGEST)
     return claim if claim.endswith(ENDS) else f"{claim}."
+
+
+def is_refusal(text: str) -> bool:
+    """Whether a text begins as models begin that do not answer."""
+    return _REFUSAL.match(text) is not None
 
 
 def impersonal(text: str) -> str:

@@ -31,11 +31,11 @@ class _Characters:
     ends: str
 
 
-def characters_of(question: str) -> _Characters:
-    """Latin letters for a question in these alone; else any character that is no markup."""
+def characters_of(question: str, marks: str = _MARKS) -> _Characters:
+    """Latin letters, digits and `marks` for a question in these letters alone; else any character that is no markup."""
     letters = [letter for letter in question if letter.isalpha()]
     if letters and all(unicodedata.name(letter, "").startswith("LATIN") for letter in letters):
-        return _Characters(f"[{_LETTERS}]", f"[{_LETTERS}{_MARKS}]", '"."')
+        return _Characters(f"[{_LETTERS}]", f"[{_LETTERS}{marks}]", '"."')
     return _Characters(f"[^ \\-.。{_UNFIT}]", f"[^.。{_UNFIT}]", '("." | "。")')
 
 

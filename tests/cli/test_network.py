@@ -43,6 +43,11 @@ WALK: dict[str, list[tuple[str, ...]]] = {
         ("ask", "-m", "hf:nobody/nothing", "Is tipping fair?"),
         ("ask", "-m", "nobody/nothing", "Is tipping fair?"),
     ],
+    "values": [
+        ("values", *SCRIPTED, "Biking to work"),
+        ("values", "-m", FAR, "Biking to work"),
+        ("values", "-m", "hf:nobody/nothing", "Biking to work"),
+    ],
     "chat": [("chat", *SCRIPTED)],
     "chat --web": [("chat", *SCRIPTED, "--web")],
     "serve": [("serve", *SCRIPTED, "--port", "0")],

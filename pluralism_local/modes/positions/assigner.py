@@ -104,17 +104,23 @@ def find_stated(
 
 
 def merge(case: Case[Q], claims: Sequence[str], rows: ScoredPairs) -> Generator[Step, Any, list[str]]:
-    """The claims without those that say the same as an earlier one: in the same words, or each entails the other.
+    """The claims without those that say the same as an earlier one, as `merged` has it."""
+    groups = yield from merged(case, claims, rows)
+    return [claims[group[0]] for group in groups]
+
+
+def merged(case: Case[Q], claims: Sequence[str], rows: ScoredPairs) -> Generator[Step, Any, list[list[int]]]:
+    """Groups of places, as `clusters` has them, of claims that say the same: in the same words, or both ways.
 
     Without a scorer the words alone decide: to ask the LLM about all pairs of claims takes longer than to assign them
     to the voices.
     """
     in_words = clusters(len(claims), lambda a, b: are_same_words(claims[a], claims[b]))
-    leaders = [claims[group[0]] for group in in_words]
     if not case.plan.scores:
-        return leaders
+        return in_words
+    leaders = [claims[group[0]] for group in in_words]
     groups = yield from group_by_claim(case, leaders, leaders, rows)
-    return [leaders[group[0]] for group in groups]
+    return [[place for leader in group for place in in_words[leader]] for group in groups]
 
 
 def group_by_claim(

@@ -1,0 +1,140 @@
+"""How a model is asked for values, rights and duties: an LLM in our own words, Kaleido in those of its training.
+
+    situation, Stake ──ValueWordings──> Wording of a list, of relevance, of valence, of a reason
+
+The situation comes before the value, so that an engine reads it once for all values.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar
+
+from pluralism_local.modes.options import listed
+from pluralism_local.modes.orders import Order, orders_of
+from pluralism_local.modes.wordings import Wording, word
+from pluralism_local.prompts import Prompt
+from pluralism_local.types import Sampling
+from pluralism_local.values.stakes import Kind, Leaning, Stake
+
+LIST = Prompt(
+    "values.list",
+    1,
+    "own: the values, rights and duties at stake, in the kinds of Value Kaleidoscope",
+    "Situation: {situation}\n\nWhich human values, rights and duties are at stake in this situation, or when people "
+    "judge it? Think of everybody it concerns, and of reasons for it and against it. Name each in one to six words, "
+    'without explanation, as JSON: {{"values": [...], "rights": [...], "duties": [...]}}',
+)
+
+RELEVANCE = Prompt(
+    "values.relevance",
+    1,
+    "own: whether a value, right or duty is at stake",
+    "Situation: {situation}\n\n{kind}: {name}\n\nIs this {small_kind} at stake in the situation? Answer Yes or No.",
+)
+
+VALENCE = Prompt(
+    "values.valence",
+    1,
+    "own: what a value does with a situation; a question is taken for its answer yes",
+    "Situation: {situation}\n\n{kind}: {name}\n\nDoes this {small_kind} speak for it or against it? If it is a "
+    "question, does the {small_kind} speak for the answer yes or for the answer no?\n{options}\nAnswer with the letter "
+    "alone.",
+)
+
+REASON = Prompt(
+    "values.reason",
+    1,
+    "own: why a value has the valence that it was given",
+    "Situation: {situation}\n\n{kind}: {name}\n\nSay in one plain sentence why this {small_kind} {leaning}.",
+)
+
+NOWHERE = "N/A"
+"""Stands for the situation where the answer without one is asked for (Zhao et al., "Calibrate Before Use")."""
+
+LEAN: Mapping[Leaning, str] = {
+    "support": "speaks for it",
+    "oppose": "speaks against it",
+    "either": "can speak for it or against it",
+}
+"""The leanings as the LLM is shown them."""
+
+NAMES: Mapping[Kind, str] = {"value": "Value", "right": "Right", "duty": "Duty"}
+
+
+class ValueWordings(ABC):
+    """How one kind of model is asked.
+
+    Attributes:
+        agrees: the words for "it is at stake" and "it is not", weighed after `relevance`.
+        leanings: those weighed after `valence` for support, opposition and either: letters, or words.
+        orders: of the leanings, in which valence is asked.
+        calibrated: relevance is told against what the model says without a situation.
+        first, more: lists that are drawn to begin with, and where these gave too few, of `list_tokens` at most each.
+    """
+
+    agrees: ClassVar[tuple[str, str]] = ("Yes", "No")
+    leanings: ClassVar[tuple[str, str, str]]
+    orders: ClassVar[tuple[Order, ...]]
+    calibrated: ClassVar[bool]
+    first: ClassVar[int]
+    more: ClassVar[int]
+    list_tokens: ClassVar[int]
+
+    @abstractmethod
+    def list_sampling(self, seed: int, draw: int) -> Sampling:
+        """How the list is drawn for the time `draw`, from 0."""
+
+    @abstractmethod
+    def list(self, situation: str) -> Wording:
+        """What is at stake."""
+
+    @abstractmethod
+    def relevance(self, situation: str, stake: Stake) -> Wording:
+        """Whether it is at stake."""
+
+    @abstractmethod
+    def valence(self, situation: str, stake: Stake, order: Order) -> Wording:
+        """What it does with the situation, the leanings in this order."""
+
+    @abstractmethod
+    def reason(self, situation: str, stake: Stake, leaning: Leaning) -> Wording:
+        """Why it does so."""
+
+
+class LlmWordings(ValueWordings):
+    """For a language model that follows instructions."""
+
+    leanings = ("A", "B", "C")
+    orders = orders_of(tuple(LEAN.values()), "rotate")
+    calibrated = True
+    first, more = 1, 3
+    list_tokens = 260
+
+    def list_sampling(self, seed: int, draw: int) -> Sampling:
+        """The most probable list, then others."""
+        if draw == 0:
+            return Sampling(max_tokens=self.list_tokens, seed=seed)
+        return Sampling(temperature=1.0, top_p=0.9, max_tokens=self.list_tokens, seed=(seed + draw) % 2**32)
+
+    def list(self, situation: str) -> Wording:
+        return word(LIST, situation=situation)
+
+    def relevance(self, situation: str, stake: Stake) -> Wording:
+        return word(RELEVANCE, situation=situation, **_named(stake))
+
+    def valence(self, situation: str, stake: Stake, order: Order) -> Wording:
+        leanings = [f"It {text}" for text in LEAN.values()]
+        options = listed([leanings[place] for place in order])
+        return word(VALENCE, situation=situation, options=options, **_named(stake))
+
+    def reason(self, situation: str, stake: Stake, leaning: Leaning) -> Wording:
+        return word(REASON, situation=situation, leaning=LEAN[leaning], **_named(stake))
+
+
+LLM = LlmWordings()
+
+
+def _named(stake: Stake) -> dict[str, str]:
+    return {"kind": NAMES[stake.kind], "small_kind": stake.kind, "name": stake.text}
