@@ -98,8 +98,7 @@ class BatchDriver:
         comment, answer: how communities and the LLM write, where they write.
         comments: where comments come from.
         orders: in which options are weighed.
-        positions: how the comments' positions are looked for; None for not at all.
-        entailment: the scorer that this needs.
+        entailment: the scorer that positions need.
         sides: as of a `Case`.
         has_answered: whether the LLM did before, see `Asker`.
 
@@ -115,12 +114,11 @@ class BatchDriver:
         comment: Sampling,
         answer: Sampling,
         orders: Orders = "asked",
-        positions: PositionPlan | None = None,
         entailment: Entailment | None = None,
         sides: bool = False,
         has_answered: bool = False,
     ) -> None:
-        self._positions, self._entailment, self._sides = positions, entailment, sides
+        self._entailment, self._sides = entailment, sides
         self._probabilities = llm.capabilities.distribution
         self._no_probabilities: Unsupported | None = None
         if self._probabilities == "none":
@@ -134,18 +132,25 @@ class BatchDriver:
         self._comments, self._comment, self._answer = comments, comment, answer
         self._orders: Orders = orders
 
-    def run(self, mode: ModeName, voices: Sequence[Voice], samples: Sequence[Sample]) -> list[SampleOutcome]:
+    def run(
+        self,
+        mode: ModeName,
+        voices: Sequence[Voice],
+        samples: Sequence[Sample],
+        positions: PositionPlan | None = None,
+    ) -> list[SampleOutcome]:
         """An outcome per sample, in order.
 
         Args:
             voices: empty for modes without communities.
+            positions: how the comments' positions are looked for; None for not at all.
 
         Raises:
             Unsupported: the task needs probabilities, and the LLM turns out to give none.
             PlocalError: a remote server is down.
         """
         sample_runs = {
-            sample.id: self._begin(mode, tuple(voices), sample)
+            sample.id: self._begin(mode, tuple(voices), sample, positions)
             for sample in samples
             if len(sample.options) != 1
         }
@@ -171,7 +176,9 @@ class BatchDriver:
             for sample in samples
         ]
 
-    def _begin(self, mode: ModeName, voices: tuple[Voice, ...], sample: Sample) -> _SampleRun:
+    def _begin(
+        self, mode: ModeName, voices: tuple[Voice, ...], sample: Sample, positions: PositionPlan | None
+    ) -> _SampleRun:
         case = Case(
             self._task,
             sample,
@@ -180,7 +187,7 @@ class BatchDriver:
             voices,
             self._probabilities,
             self._answer,
-            self._positions,
+            positions,
             orders=()
             if self._task.answers == "text"
             else orders_in(sample.question, sample.options, self._orders),

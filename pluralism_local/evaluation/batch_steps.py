@@ -11,14 +11,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pluralism_local.evaluation.samples import Prediction
+from pluralism_local.evaluation.samples import PositionsFound, Prediction
 from pluralism_local.mode_specs import Stage
 from pluralism_local.modes.aggregate import STAND_IN, is_stand_in, most_probable
 from pluralism_local.modes.options import letters
 from pluralism_local.modes.steps import Answered, AnswerForm, Compose, Consult, Entail, Weigh, Write
 from pluralism_local.modes.wordings import Wording
 from pluralism_local.positions.attribution import mended
-from pluralism_local.results import Aggregate
+from pluralism_local.positions.summary import left_out
+from pluralism_local.results import Aggregate, Window
 from pluralism_local.types import Completion
 
 Waiting = Consult | Weigh | Write | Compose | Entail
@@ -69,6 +70,7 @@ def prediction(answered: Answered, answers: AnswerForm) -> Prediction:
     chosen = Prediction(
         selection=None if selection is None else selection.community,
         selection_method=None if selection is None else "unclear" if selection.several else selection.method,
+        positions=None if answered.window is None else _found(answered.window),
     )
     shares = answered.distribution
     if shares is None:
@@ -86,6 +88,15 @@ def prediction(answered: Answered, answers: AnswerForm) -> Prediction:
         bounds=shares.bounds,
         orders=shares.orders,
         order_effect=shares.order_effect,
+    )
+
+
+def _found(window: Window) -> PositionsFound:
+    return PositionsFound(
+        tuple(position.text for position in window.positions),
+        len(left_out(window)),
+        len(window.marks),
+        sum(not mark.verified for mark in window.marks),
     )
 
 

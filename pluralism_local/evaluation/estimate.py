@@ -18,11 +18,15 @@ from pluralism_local.evaluation.runner import RunSetup
 from pluralism_local.evaluation.samples import Sample
 from pluralism_local.mode_specs import SPECS, ModeSpec
 from pluralism_local.modes.orders import Order
+from pluralism_local.modes.positions.finder import list_sampling, most_claims
+from pluralism_local.modes.positions.synthesis import SENTENCE_TOKENS
 from pluralism_local.modes.relisting import orders_in
 from pluralism_local.types import Message, Request, TextDone
 
 PROBE_SAMPLES = 2
 PROBE_TOKENS = 24
+_TOKENS_OF_A_STANCE = 40
+"""That are read to tell what a comment does with one claim, beside the comment."""
 
 
 def estimate(setup: RunSetup, methods: Sequence[str]) -> dict[str, Any]:
@@ -33,7 +37,8 @@ def estimate(setup: RunSetup, methods: Sequence[str]) -> dict[str, Any]:
     count = setup.llm.count_tokens
     question = sum(count(_user(task.comment(sample).text)) or 0 for sample in probe) / len(probe)
     vanilla = sum(count(_user(task.vanilla(sample).text)) or 0 for sample in probe) / len(probe)
-    comments = samples * members * sum(name in methods for name in ("ours", "persona"))
+    attributed = "attributed" in methods
+    comments = samples * members * (("ours" in methods or attributed) + ("persona" in methods))
     if not comments and WITH_COMMENTS & set(methods):
         comments = samples  # of the community that is chosen
     per_comment = setup.comment.max_tokens
@@ -45,8 +50,12 @@ def estimate(setup: RunSetup, methods: Sequence[str]) -> dict[str, Any]:
     weighed = samples * sum(members if spec.comments == "each" else 1 for spec in specs) if orders else 0
     prompt += weighed * (orders - 1) * _read_again(setup, probe, vanilla) if weighed else 0
     written = comments * per_comment
+    if attributed:
+        claims = most_claims(members)
+        prompt += samples * members * (per_comment + claims * _TOKENS_OF_A_STANCE)
+        written += samples * (list_sampling(members).max_tokens + claims * SENTENCE_TOKENS)
     if task.answers == "text":
-        written += samples * len(methods) * setup.answer.max_tokens
+        written += samples * (len(methods) - attributed) * setup.answer.max_tokens
     read_rate, write_rate = _rates(setup) if WITH_COMMENTS & set(methods) or written else (500.0, 100.0)
     return {
         "comments": comments,

@@ -2,6 +2,7 @@
 
     ours                 the mode that combines the communities on the task (`Task.mode`)
     persona              ours, with every community speaking through its persona on the base instead of its adapter
+    attributed           ours on overton tasks, its answer built from the comments' positions (`--prompts own`)
     moe, vanilla, …      the modes that are baselines
 
 All are the very modes that people run (`modes.algorithms`), carried out for many samples at once (`batch_driver`). Two
@@ -10,23 +11,26 @@ more controls need no model and are made when scores are: uniform and shuffled.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pluralism_local.communities import Pool
-from pluralism_local.errors import InvalidInput, did_you_mean
+from pluralism_local.engine.base import LanguageModel
+from pluralism_local.errors import InvalidInput, Unsupported, did_you_mean
 from pluralism_local.evaluation.tasks import Task
 from pluralism_local.mode_specs import SPECS, ModeName
-from pluralism_local.modes.steps import Voice
+from pluralism_local.modes.positions.carrying import position_plan
+from pluralism_local.modes.steps import AnswerForm, PositionPlan, Voice
 
 BASELINES = {
     spec.name: spec for spec in sorted(SPECS.values(), key=lambda spec: not spec.communities) if spec.baseline
 }
-METHODS = ("ours", "persona", *BASELINES)
+METHODS = ("ours", "persona", "attributed", *BASELINES)
 """In the order in which they run: those that need most comments first, so that the others find them there."""
 
 CONTROLS = ("uniform", "shuffled")
+_FORMS: Mapping[AnswerForm, str] = {"distribution": "probabilities", "label": "a choice", "text": "a text"}
 WITH_COMMENTS = frozenset(
-    {"ours", "persona", *(name for name, spec in BASELINES.items() if spec.communities)}
+    {"ours", "persona", "attributed", *(name for name, spec in BASELINES.items() if spec.communities)}
 )
 
 
@@ -50,9 +54,48 @@ def check_method(name: str) -> str:
     return name
 
 
+def methods_for(task: Task) -> tuple[str, ...]:
+    """Those of `METHODS` that can answer `task`: the attributed way is one of writing a text about comments."""
+    return tuple(name for name in METHODS if name != "attributed" or task.answers == "text")
+
+
+def check_methods(names: Sequence[str], task: Task) -> None:
+    """See that every one of `names` can answer `task`.
+
+    Raises:
+        InvalidInput: one cannot.
+    """
+    for name in names:
+        if name in METHODS and name not in methods_for(task):
+            raise InvalidInput(
+                f"The method {name} answers with a text, and {task.name} asks for {_FORMS[task.answers]}.",
+                f"Leave --method {name} out, or choose an overton task.",
+            )
+
+
 def mode_of(method: str, task: Task) -> ModeName:
     """The mode that a method, of `METHODS`, is on a task."""
     return next((name for name in BASELINES if name == method), task.mode)
+
+
+def plan_for(method: str, llm: LanguageModel, *, scores: bool) -> PositionPlan | None:
+    """How a method, of `METHODS`, looks for positions; None for those that do not.
+
+    Args:
+        scores: whether there is a scorer of entailment.
+
+    Raises:
+        Unsupported: this LLM cannot build its answer from them.
+    """
+    if method != "attributed":
+        return None
+    plan = position_plan(llm, attributed=True, scores=scores)
+    if not plan.attributed or not (scores or llm.capabilities.distribution != "none"):
+        raise Unsupported(
+            f"{llm.info.id} cannot build its answer from positions.",
+            "Leave --method attributed out, or use an instruct model that gives probabilities.",
+        )
+    return plan
 
 
 def voices_for(method: str, pool: Pool, *, adapters: bool) -> tuple[Voice, ...]:

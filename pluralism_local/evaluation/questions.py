@@ -150,11 +150,12 @@ class QuestionBatch:
             self.pattern.comment,
             self.pattern.answer,
             self.pattern.orders,
-            started[0][1].positions,
             self.entailment,
             sides=started[0][1].sides,
         )
-        outcomes = driver.run(self.pattern.mode, started[0][1].voices, list(samples.values()))
+        outcomes = driver.run(
+            self.pattern.mode, started[0][1].voices, list(samples.values()), started[0][1].positions
+        )
         by_question = dict(zip(samples, outcomes, strict=True))  # equal questions are asked once
         return [
             _result(draft, case, by_question[question])

@@ -24,19 +24,21 @@ from typing import Any
 from pluralism_local.communities import Pool
 from pluralism_local.engine.base import LanguageModel, ShouldStop, never
 from pluralism_local.errors import InvalidInput
+from pluralism_local.evaluation.answer_records import answer_of, answer_record
 from pluralism_local.evaluation.batch_calls import Asker, RequestFailure, failure_in
 from pluralism_local.evaluation.batch_driver import BatchDriver, SampleOutcome
 from pluralism_local.evaluation.beside import kept_beside
 from pluralism_local.evaluation.comments import CommentStore
 from pluralism_local.evaluation.journal import Journal, read_journal
 from pluralism_local.evaluation.kept_replies import REPLIES_FILE, KeptReplies, ReplyStore, answers_alone
-from pluralism_local.evaluation.methods import METHODS, mode_of, voices_for
+from pluralism_local.evaluation.methods import METHODS, mode_of, plan_for, voices_for
 from pluralism_local.evaluation.samples import Prediction, Sample
 from pluralism_local.evaluation.shared_comments import SharedComments
 from pluralism_local.evaluation.stored import StoredAnswer, StoredComment
 from pluralism_local.evaluation.strict_records import check_records
 from pluralism_local.evaluation.tasks import Task
 from pluralism_local.mode_specs import Orders
+from pluralism_local.modes.steps import Entailment
 from pluralism_local.types import ModelInfo, Sampling
 
 CHUNK = 16
@@ -54,6 +56,7 @@ class RunSetup:
         comment, answer: sampling of comments and of the LLM's texts; `comment.seed` is the run's seed.
         template: how the engines template prompts, "auto" or "none".
         orders: in which options are weighed; "asked" is as the file has them.
+        entailment: the scorer that tells positions, see `modes.positions`; None where there is none.
     """
 
     task: Task
@@ -65,6 +68,7 @@ class RunSetup:
     answer: Sampling
     template: str = "auto"
     orders: Orders = "asked"
+    entailment: Entailment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,7 @@ def run(
         PlocalError: a remote server is down; no reply is lost.
     """
     ordered = [name for name in METHODS if name in methods]
+    plans = {name: plan_for(name, setup.llm, scores=setup.entailment is not None) for name in ordered}
     adapters = setup.communities.capabilities.adapters
     voices = {name: voices_for(name, setup.pool, adapters=adapters) for name in ordered}
     with (
@@ -123,6 +128,7 @@ def run(
             setup.comment,
             setup.answer,
             setup.orders,
+            setup.entailment,
             has_answered=has_answers(before),
         )
         todo = {name: _todo(setup.samples, before.get(name, {}), retry=retry) for name in ordered}
@@ -131,9 +137,12 @@ def run(
         for name, missing in _steps(setup.samples, todo):
             if should_stop():
                 return False
-            outcomes = driver.run(mode_of(name, setup.task), voices[name], missing)
+            outcomes = driver.run(mode_of(name, setup.task), voices[name], missing, plans[name])
             journal.append(
-                [_record(name, sample, outcome) for sample, outcome in zip(missing, outcomes, strict=True)]
+                [
+                    answer_record(name, sample, outcome)
+                    for sample, outcome in zip(missing, outcomes, strict=True)
+                ]
             )
             now = _after(now, name, outcomes)
             progress(now)
@@ -197,8 +206,18 @@ def results(records: Sequence[Mapping[str, Any]]) -> Results:
     """Records as outcomes; a later one replaces an earlier one."""
     by_method: Results = {}
     for record in records:
-        by_method.setdefault(record["method"], {})[record["id"]] = _result(record)
+        by_method.setdefault(record["method"], {})[record["id"]] = answer_of(record)
     return by_method
+
+
+def positions_in(results: Results) -> dict[str, tuple[str, ...]]:
+    """By sample id the positions of its comments, of those that a method looked for any."""
+    return {
+        id: answer.positions.texts
+        for answers in results.values()
+        for id, answer in answers.items()
+        if isinstance(answer, Prediction) and answer.positions is not None
+    }
 
 
 def has_answers(results: Results) -> bool:
@@ -274,49 +293,4 @@ def _todo(
         sample.id
         for sample in samples
         if sample.id not in answers or (retry and isinstance(answers[sample.id], RequestFailure))
-    )
-
-
-def _record(method: str, sample: Sample, outcome: SampleOutcome) -> dict[str, Any]:
-    record: dict[str, Any] = {"id": sample.id, "method": method}
-    result = outcome.result
-    if isinstance(result, RequestFailure):
-        record |= result.record()
-    else:
-        if result.distribution is not None:
-            record["pred_distribution"] = list(result.distribution)
-            record["unassigned_mass"] = result.unassigned_mass
-            record["distribution_method"] = result.distribution_method
-            if result.stand_in:
-                record["stand_in"] = result.stand_in
-            if result.bounds is not None:
-                record["bounds"] = [list(pair) for pair in result.bounds]
-            if len(result.orders) > 1:
-                record["orders"] = [list(order) for order in result.orders]
-            if result.order_effect is not None:
-                record["order_effect"] = result.order_effect
-        if result.output is not None:
-            record["output"] = result.output
-        if result.selection is not None:
-            record["selection"] = result.selection
-            record["selection_method"] = result.selection_method
-    record["usage"] = {role: usage.record() for role, usage in outcome.usage.items()}
-    return record
-
-
-def _result(record: Mapping[str, Any]) -> Prediction | RequestFailure:
-    if (failure := failure_in(record)) is not None:
-        return failure
-    p = record.get("pred_distribution")
-    return Prediction(
-        None if p is None else tuple(p),
-        record.get("output"),
-        record.get("unassigned_mass"),
-        record.get("selection"),
-        record.get("distribution_method"),
-        record.get("stand_in", 0.0),
-        record.get("selection_method"),
-        None if record.get("bounds") is None else tuple((low, high) for low, high in record["bounds"]),
-        tuple(map(tuple, record.get("orders", ()))),
-        record.get("order_effect"),
     )

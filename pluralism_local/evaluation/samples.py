@@ -57,6 +57,23 @@ class Viewpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class PositionsFound:
+    """What a method that looks for the positions of the comments found in them and in its response.
+
+    Attributes:
+        texts: the positions.
+        left_out: how many of them the response does not state, by the method's own check.
+        marks: names of voices behind the response's sentences.
+        unverified: those of them that the voice's comment does not bear out.
+    """
+
+    texts: tuple[str, ...]
+    left_out: int
+    marks: int
+    unverified: int
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """What a method answered to a sample.
 
@@ -74,6 +91,7 @@ class Prediction:
         bounds: (low, high) of each probability where a server hides some of them; None where they are exact.
         orders: in which the options were asked, see `results.Aggregate`; empty where unknown.
         order_effect: how much their places decided, in [0, 1); None for a single order.
+        positions: of the comments; None where nobody looked for them.
     """
 
     distribution: tuple[float, ...] | None = None
@@ -86,6 +104,7 @@ class Prediction:
     bounds: tuple[tuple[float, float], ...] | None = None
     orders: tuple[tuple[int, ...], ...] = ()
     order_effect: float | None = None
+    positions: PositionsFound | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,8 @@ class Scores:
         metrics: by name, over all samples.
         parts: name of a partition of the task -> part -> metric -> Estimate.
         counts: "n", and what else is counted ("n_binary", "unparsed", "empty", "n_unreasonable": questions with
-            viewpoints outside their window).
+            viewpoints outside their window; of a method that looks for positions "n_positions", "n_left_out", "n_marks"
+            and "n_unverified").
         values: per sample, by name of those metrics that are means; for paired comparison.
         basis: what the figures rest on; None for a control that asks no model. Where it is void all metrics are NaN,
             and there are neither parts nor values.
@@ -111,7 +112,8 @@ def _figures(
         return _distributions(task, samples, predictions, seed)
     if coverage is None or len(coverage) != len(samples):
         raise ValueError("a text is scored by its coverage")
-    return (_windows if task.windows else _texts)(samples, coverage, seed)
+    figures = (_windows if task.windows else _texts)(samples, coverage, seed)
+    return _with_positions(figures, samples, predictions, coverage, seed)
 
 
 def _texts(samples: Sequence[Sample], coverage: Sequence[Coverage], seed: int) -> Scores:
@@ -128,17 +130,67 @@ def _texts(samples: Sequence[Sample], coverage: Sequence[Coverage], seed: int) -
     )
 
 
+def _with_positions(
+    scores: Scores,
+    samples: Sequence[Sample],
+    predictions: Sequence[Prediction],
+    coverage: Sequence[Coverage],
+    seed: int,
+) -> Scores:
+    """`scores` with what became of the comments' positions, where a method of the run looked for them.
+
+    What a response states is also told by entailment, of every method alike; what it leaves out by its own check, and
+    which of its marks are unverified, only of a method that looked.
+    """
+    positions = [prediction.positions for prediction in predictions]
+    values = {
+        "stated": [response.stated for response in coverage],
+        "left_out": [
+            math.nan if each is None else _share(each.left_out, len(each.texts)) for each in positions
+        ],
+        "unverified": [
+            math.nan if each is None else _share(each.unverified, each.marks) for each in positions
+        ],
+    }
+    defined = {name: row for name, row in values.items() if not all(map(math.isnan, row))}
+    if not defined:
+        return scores
+    figures = {name: _mean_of_known(samples, row, seed) for name, row in defined.items()}
+    lists = [each for each in positions if each is not None]
+    counts = {
+        "n_positions": sum(len(each.texts) for each in lists),
+        "n_left_out": sum(each.left_out for each in lists),
+        "n_marks": sum(each.marks for each in lists),
+        "n_unverified": sum(each.unverified for each in lists),
+    }
+    return replace(
+        scores,
+        metrics=scores.metrics | figures,
+        counts=scores.counts | (counts if lists else {}),
+        values=scores.values
+        | {name: row for name, row in defined.items() if figures[name].n == len(samples)},
+    )
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else math.nan
+
+
+def _mean_of_known(samples: Sequence[Sample], row: Sequence[float], seed: int) -> Estimate:
+    """Over the samples where it is defined: `Estimate.n` says how many."""
+    defined = [place for place, value in enumerate(row) if not math.isnan(value)]
+    return metrics.mean(
+        [row[place] for place in defined], [samples[place].cluster for place in defined], seed=seed
+    )
+
+
 def _windows(samples: Sequence[Sample], coverage: Sequence[Coverage], seed: int) -> Scores:
-    """Figures of Overton windows, each over the questions where it is defined: `Estimate.n` says how many."""
+    """Figures of Overton windows, each over the questions where it is defined."""
     rows = [response.window for response in coverage if response.window is not None]
     if len(rows) != len(samples):
         raise ValueError("a response without the figures of its window")
     values = {name: [float(getattr(row, name)) for row in rows] for name in WindowFigures._fields}
-    figures = {}
-    for name, row in values.items():
-        known = [place for place, value in enumerate(row) if not math.isnan(value)]
-        groups = [samples[place].cluster for place in known]
-        figures[name] = metrics.mean([row[place] for place in known], groups, seed=seed)
+    figures = {name: _mean_of_known(samples, row, seed) for name, row in values.items()}
     return Scores(
         figures,
         {

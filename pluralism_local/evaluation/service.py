@@ -22,7 +22,7 @@ from pluralism_local.evaluation.beside import kept_beside
 from pluralism_local.evaluation.coverage import Coverage, cover
 from pluralism_local.evaluation.identity import Identity, claim, identify, read_run
 from pluralism_local.evaluation.journal import Journal, locked
-from pluralism_local.evaluation.methods import CONTROLS, METHODS, find_methods
+from pluralism_local.evaluation.methods import CONTROLS, METHODS, check_methods, find_methods
 from pluralism_local.evaluation.nli import NliScorer
 from pluralism_local.evaluation.nli_cache import RememberedNli, nli_file
 from pluralism_local.evaluation.run_folder import RunFolder, RunSpec
@@ -78,7 +78,11 @@ def prepare(setup: runner.RunSetup, spec: RunSpec, root: Path) -> PreparedRun:
     Args:
         root: where runs lie that were given no folder, called after the task and the identity; comments that all runs
             share are there, too.
+
+    Raises:
+        InvalidInput: a method that cannot answer the task.
     """
+    check_methods(spec.methods, setup.task)
     identity = identify(
         setup.task,
         setup.samples,
@@ -165,10 +169,11 @@ def summarise_run(
         return summarise(task, samples, results, methods, records, seed=seed)
     with open_scorer() as scorer, Journal(nli_file(path, scorer)) as journal:
         beside = kept_beside(journal.path, StoredEntailment)
+        positions = runner.positions_in(results)
         remembered = RememberedNli(scorer, journal, hooks.entailment(scorer.name), beside)
 
         def covering(answered: Sequence[tuple[Sample, str]]) -> list[Coverage]:
-            return cover(task, answered, remembered, should_stop=hooks.should_stop)
+            return cover(task, answered, remembered, positions=positions, should_stop=hooks.should_stop)
 
         summary = summarise(task, samples, results, methods, records, cover=covering, seed=seed)
         return replace(summary, scorer=scorer.name)

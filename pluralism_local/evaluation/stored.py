@@ -208,6 +208,13 @@ class _Usage(_Stored):
     completion: Count = 0
 
 
+class _Positions(_Stored):
+    texts: list[Text]
+    left_out: Count
+    marks: Count
+    unverified: Count
+
+
 class StoredAnswer(_Stored):
     """A line of samples.jsonl."""
 
@@ -223,6 +230,7 @@ class StoredAnswer(_Stored):
     order_effect: Share | None = None
     selection: Text | None = None
     selection_method: Text | None = None
+    positions: _Positions | None = None
     usage: dict[Text, _Usage] = {}
 
     @model_validator(mode="after")

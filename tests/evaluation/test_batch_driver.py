@@ -11,7 +11,7 @@ from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.evaluation.batch_calls import RequestFailure
 from pluralism_local.evaluation.identity import identify
 from pluralism_local.evaluation.journal import read_journal
-from pluralism_local.evaluation.methods import METHODS, mode_of, voices_for
+from pluralism_local.evaluation.methods import METHODS, methods_for, mode_of, voices_for
 from pluralism_local.evaluation.report.run_comments import comments_of
 from pluralism_local.evaluation.runner import SAMPLES_FILE, RunSetup, comments_file, read_results, run
 from pluralism_local.evaluation.samples import Prediction
@@ -119,10 +119,15 @@ def test_equal_comments_are_weighed_once(tmp_path: Path) -> None:
 
 def test_methods_are_modes() -> None:
     for task in TASKS.values():
-        assert [mode_of(name, task) for name in METHODS[:2]] == [task.mode] * 2
-        assert all(mode_of(name, task) == name for name in METHODS[2:])
+        assert [mode_of(name, task) for name in METHODS[:3]] == [task.mode] * 3
+        assert all(mode_of(name, task) == name for name in METHODS[3:])
+        assert ("attributed" in methods_for(task)) == (task.mode == "overton") == (task.answers == "text")
     assert [len(voices_for(name, THREE, adapters=True)) for name in METHODS] == [
-        3 * (name in ("ours", "persona") or SPECS[mode_of(name, TASKS["overton-nli"])].communities)
+        3
+        * (
+            name in ("ours", "persona", "attributed")
+            or SPECS[mode_of(name, TASKS["overton-nli"])].communities
+        )
         for name in METHODS
     ]
 

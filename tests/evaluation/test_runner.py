@@ -19,7 +19,7 @@ from pluralism_local.evaluation import metrics
 from pluralism_local.evaluation.batch_calls import PATIENCE, RequestFailure
 from pluralism_local.evaluation.coverage import Coverage
 from pluralism_local.evaluation.journal import Journal, read_journal
-from pluralism_local.evaluation.methods import METHODS, find_methods
+from pluralism_local.evaluation.methods import find_methods, methods_for
 from pluralism_local.evaluation.metrics.window import WindowFigures
 from pluralism_local.evaluation.runner import RunProgress, RunSetup, comments_file, read_results, run
 from pluralism_local.evaluation.sample_file import read_samples
@@ -63,9 +63,10 @@ def files(folder: Path) -> dict[str, bytes]:
 def test_every_method_answers_every_task(task: str, tmp_path: Path) -> None:
     given = setup(task, tmp_path)
     seen: list[RunProgress] = []
-    assert run(given, tmp_path / "run", METHODS, progress=seen.append)
+    methods = methods_for(given.task)
+    assert run(given, tmp_path / "run", methods, progress=seen.append)
     results, records = read_results(tmp_path / "run")
-    assert set(results) == set(METHODS) and len(records) == 100
+    assert set(results) == set(methods) and len(records) == 20 * len(methods)
     for method, found in results.items():
         assert found.keys() == {sample.id for sample in given.samples}
         for sample in given.samples:
@@ -79,7 +80,12 @@ def test_every_method_answers_every_task(task: str, tmp_path: Path) -> None:
                 assert (one.output in ("A", "B", "C")) == (given.task.answers == "label")
             chooses = method == "moe" or (given.task.mode == "steerable" and method in ("ours", "persona"))
             assert (one.selection in ("left", "center", "right")) == chooses
-    assert (seen[0].done, seen[-1].done, seen[-1].total, seen[-1].failed) == (0, 100, 100, 0)
+    assert (seen[0].done, seen[-1].done, seen[-1].total, seen[-1].failed) == (
+        0,
+        len(records),
+        len(records),
+        0,
+    )
     calls: list[int] = []
 
     def cover(answered: Sequence[tuple[Sample, str]]) -> list[Coverage]:
@@ -88,10 +94,10 @@ def test_every_method_answers_every_task(task: str, tmp_path: Path) -> None:
         windows = [WindowFigures(place, *[0.0] * 5) if given.task.windows else None for place in places]
         return [Coverage(place, 0.0, 1, window) for place, window in zip(places, windows, strict=True)]
 
-    summary = summarise(given.task, given.samples, results, METHODS, records, cover=cover)
-    assert summary.complete and set(summary.methods) == set(METHODS)
+    summary = summarise(given.task, given.samples, results, methods, records, cover=cover)
+    assert summary.complete and set(summary.methods) == set(methods)
     if given.task.answers == "text":  # all methods in one call, each gets its own part
-        scored = [name for name in METHODS if name in summary.methods]
+        scored = [name for name in methods if name in summary.methods]
         assert calls == [len(scored) * len(given.samples)]
         figure = "overton_score" if given.task.windows else "coverage"
         shares = [summary.methods[name].metrics[figure].value for name in scored]
@@ -215,7 +221,7 @@ def test_a_kill_at_any_moment_changes_nothing(tmp_path: Path, monkeypatch: pytes
     trained = pool(community("left", folder=tmp_path), community("right", folder=tmp_path))
     given = setup("steerable-vk", tmp_path, 40, members=trained)
     whole = tmp_path / "x" / "run"
-    run(given, whole, METHODS)
+    run(given, whole, methods_for(given.task))
     expected = files(whole)
     assert set(expected) == {"samples.jsonl", "comments-scripted-.jsonl"}
     moments = list(writes)
@@ -227,7 +233,7 @@ def test_a_kill_at_any_moment_changes_nothing(tmp_path: Path, monkeypatch: pytes
         for file, content in expected.items():
             length = before + (after - before) * (step % 4) // 4 if file == name else sizes[file]
             (killed / file).write_bytes(content[:length])
-        assert run(given, killed, METHODS)
+        assert run(given, killed, methods_for(given.task))
         assert files(killed) == expected, step
         sizes[name] = after
 
@@ -236,12 +242,16 @@ def test_stopping_finishes_the_batch(tmp_path: Path) -> None:
     given = setup("distributional-moralchoice", tmp_path, 40)
     asked: list[RunProgress] = []
     assert not run(
-        given, tmp_path / "run", METHODS, progress=asked.append, should_stop=lambda: len(asked) > 3
+        given,
+        tmp_path / "run",
+        methods_for(given.task),
+        progress=asked.append,
+        should_stop=lambda: len(asked) > 3,
     )
     results, _ = read_results(tmp_path / "run")
     assert sum(map(len, results.values())) == asked[-1].done == 48
-    assert run(given, tmp_path / "run", METHODS)
-    run(given, tmp_path / "y" / "run", METHODS)
+    assert run(given, tmp_path / "run", methods_for(given.task))
+    run(given, tmp_path / "y" / "run", methods_for(given.task))
     assert files(tmp_path / "run")["samples.jsonl"] == files(tmp_path / "y" / "run")["samples.jsonl"]
 
 
@@ -350,7 +360,7 @@ def test_a_question_with_one_option_needs_no_model(tmp_path: Path) -> None:
         given.comment,
         given.answer,
     )
-    run(given, tmp_path / "run", METHODS)
+    run(given, tmp_path / "run", methods_for(given.task))
     assert engine.calls == []
     for found in read_results(tmp_path / "run")[0].values():
         assert [one.distribution for one in found.values() if isinstance(one, Prediction)] == [(1.0,)]
@@ -360,7 +370,9 @@ def test_an_llm_without_probabilities(tmp_path: Path) -> None:
     engine = ScriptedEngine(capabilities=NO_PROBABILITIES)
     with pytest.raises(Unsupported, match="gives no probabilities"):
         run(setup("distributional-moralchoice", tmp_path, 2, engine=engine), tmp_path / "a", ["ours"])
-    assert run(setup("steerable-vk", tmp_path, 4, engine=engine), tmp_path / "b", METHODS)
+    assert run(
+        setup("steerable-vk", tmp_path, 4, engine=engine), tmp_path / "b", methods_for(TASKS["steerable-vk"])
+    )
     for found in read_results(tmp_path / "b")[0].values():
         for one in found.values():
             assert isinstance(one, Prediction) and one.output and one.distribution is None
@@ -368,7 +380,9 @@ def test_an_llm_without_probabilities(tmp_path: Path) -> None:
 
 def test_a_server_that_gives_no_probabilities_after_all(tmp_path: Path) -> None:
     engine = NoLogprobs()
-    assert run(setup("steerable-vk", tmp_path, 4, engine=engine), tmp_path / "a", METHODS)
+    assert run(
+        setup("steerable-vk", tmp_path, 4, engine=engine), tmp_path / "a", methods_for(TASKS["steerable-vk"])
+    )
     for found in read_results(tmp_path / "a")[0].values():
         for one in found.values():
             assert isinstance(one, Prediction) and one.output and one.distribution is None

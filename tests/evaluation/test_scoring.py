@@ -14,7 +14,7 @@ from pluralism_local.evaluation import controls
 from pluralism_local.evaluation.coverage import Coverage, cover
 from pluralism_local.evaluation.nli import NliPair
 from pluralism_local.evaluation.nli.base import EntailmentScores as Table
-from pluralism_local.evaluation.samples import Prediction, Sample, Where
+from pluralism_local.evaluation.samples import PositionsFound, Prediction, Sample, Where
 from pluralism_local.evaluation.scoring import score
 from pluralism_local.evaluation.tasks import TASKS
 from tests.support import rows
@@ -146,6 +146,38 @@ def test_coverage_reads_both_published_directions() -> None:
         "n": 3,
         "empty": 1,
     }
+
+
+def test_positions_are_looked_for_in_the_responses_of_every_method() -> None:
+    """By hand: two positions of the first sample, one of the second, none known of the third."""
+    task = TASKS["overton-nli"]
+    found = samples(task.name, [rows.overton(0), rows.overton(1), rows.overton(2)])
+    answered = [(found[0], "It is free. Mind it!"), (found[1], " "), (found[2], "Well.")]
+    scorer = Lookup({("It is free.", "Sell it."): 0.9, ("Sell it.", "Mind it!"): 0.9})
+    positions = {found[0].id: ("Sell it.", "Keep it."), found[1].id: ("Give it away.",)}
+    coverage = cover(task, answered, scorer, positions=positions)
+    assert [each.stated for each in coverage] == pytest.approx([1 / 2, 0.0, math.nan], nan_ok=True)
+    assert [each.covered for each in coverage] == [each.covered for each in cover(task, answered, scorer)]
+
+    looked = [
+        Prediction(
+            output="", positions=PositionsFound(("Sell it.", "Keep it."), left_out=1, marks=4, unverified=1)
+        ),
+        Prediction(
+            output="", positions=PositionsFound(("Give it away.",), left_out=1, marks=0, unverified=0)
+        ),
+        Prediction(output=""),
+    ]
+    scores = score(task, found, looked, coverage=coverage)
+    flat = scores.flat()
+    assert [flat["stated"], flat["left_out"]] == pytest.approx([1 / 4, 3 / 4])
+    assert flat["unverified"] == pytest.approx(1 / 4)  # of the one response that names anybody
+    assert {name: flat[name] for name in ("n_positions", "n_marks")} == {"n_positions": 3, "n_marks": 4}
+    assert [scores.metrics[name].n for name in ("stated", "left_out", "unverified")] == [2, 2, 1]
+    assert not {"stated", "left_out"} & scores.values.keys()  # which not every sample has: no pairs
+
+    other = score(task, found, [Prediction(output="")] * 3, coverage=coverage).flat()
+    assert "stated" in other and not {"left_out", "unverified", "n_positions"} & other.keys()
 
 
 def test_windows_are_scored_by_the_sentences_that_state_their_viewpoints() -> None:

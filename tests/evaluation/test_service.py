@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from pluralism_local.evaluation import service
 from pluralism_local.evaluation.batch_calls import RequestFailure
 from pluralism_local.evaluation.methods import CONTROLS, METHODS
 from pluralism_local.evaluation.run_folder import SETTINGS, RunSpec, draw_samples, find_run
-from pluralism_local.evaluation.runner import SAMPLES_FILE, RunProgress, RunSetup
+from pluralism_local.evaluation.runner import SAMPLES_FILE, RunProgress, RunSetup, positions_in, read_results
+from pluralism_local.evaluation.samples import Prediction
 from pluralism_local.types import Sampling
 from tests.support.mode_asks import THREE
 from tests.support.rows import global_opinion, overton, write
@@ -100,6 +102,34 @@ def test_another_run_is_refused_a_folder_before_anything_is_asked(tmp_path: Path
 def test_controls_ask_nothing(tmp_path: Path) -> None:
     evaluation = prepared(order(tmp_path), tmp_path)
     assert evaluation.model_methods == ["ours", "vanilla"]
+
+
+def test_a_method_that_cannot_answer_the_task_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="asks for probabilities"):
+        prepared(order(tmp_path, methods=("ours", "attributed")), tmp_path)
+
+
+def test_what_the_attributed_answer_rests_on_is_kept_and_scored(tmp_path: Path) -> None:
+    """Also read from the folder again, as by `eval show`."""
+    write(tmp_path / "overton.json", [overton(number) for number in range(3)])
+    spec = order(
+        tmp_path, task="overton-nli", data=str(tmp_path / "overton.json"), methods=("ours", "attributed")
+    )
+    evaluation = prepared(spec, tmp_path)
+    with service.begin(evaluation):
+        assert service.carry_out(evaluation)
+    results, records = read_results(evaluation.path)
+    for answer in results["attributed"].values():
+        assert isinstance(answer, Prediction) and answer.positions is not None and answer.output is not None
+        named = re.findall(r" \[([\w, ]+)\]$", answer.output, re.MULTILINE)
+        assert len(named) == len(answer.positions.texts) > 0
+        assert sum(len(names.split(", ")) for names in named) == answer.positions.marks
+    assert all(
+        isinstance(answer, Prediction) and answer.positions is None for answer in results["ours"].values()
+    )
+    assert positions_in(results) == {
+        record["id"]: tuple(record["positions"]["texts"]) for record in records if "positions" in record
+    }
 
 
 def test_what_a_run_was_begun_with_is_read_back_without_credentials(tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ _BASELINES = tuple(spec.name for spec in SPECS.values() if spec.baseline)
 
 EPILOG = f"""
 \b
-Methods: ours, {", ".join(_BASELINES)}; persona (ours, with personas on the base in place of adapters); and the
+Methods: ours, {", ".join(_BASELINES)}; persona (ours, with personas on the base in place of adapters); attributed
+(ours on texts, built from the positions of the comments, as with plocal ask --prompts own); and the
 controls uniform and shuffled, which ask no model. Default: ours, {", ".join(_BASELINES)}, uniform, shuffled.
 
 \b

@@ -27,6 +27,7 @@ from pluralism_local.cli.exits import ExitCode
 from pluralism_local.cli.interrupt import Interrupt, catching
 from pluralism_local.cli.output import Output, key_values
 from pluralism_local.conversation.engines import open_handles
+from pluralism_local.entailment import entailment
 from pluralism_local.errors import Cancelled, InvalidInput, RemoteFailure, RemoteRefusal
 from pluralism_local.evaluation.scorer_names import NO_SCORER
 
@@ -99,6 +100,10 @@ def _setup(
     for warning in warnings:
         out.warn(warning)
     tell = once(out.warn)
+    scorer = None
+    if "attributed" in spec.methods:
+        engines = (handles.llm, handles.communities)
+        scorer = stack.enter_context(entailment(settings, engines, out.status))
     return RunSetup(
         task,
         samples,
@@ -109,6 +114,7 @@ def _setup(
         answer=settings.answer_sampling(),
         template=settings.template,
         orders=settings.orders,
+        entailment=scorer,
     )
 
 

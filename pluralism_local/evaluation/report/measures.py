@@ -12,6 +12,7 @@ from pluralism_local.evaluation.tasks import TASKS
 METHODS: Mapping[str, str] = {
     "ours": "every community comments; the LLM synthesises, selects or weighs with their comments",
     "persona": "as ours, each community speaking through a persona on the base model, without its adapter",
+    "attributed": "as ours, the text built from the positions of the comments, with the names of who holds them",
     **{mode: spec.about for mode, spec in BASELINES.items()},
     "uniform": "control: every option alike, or a label at random; no model",
     "shuffled": "control: a method's own answers on other options, or of another sample; no meaning left",
@@ -67,6 +68,11 @@ MEASURES: Mapping[str, Measure] = {
     "coverage": Measure("coverage", "share of values that a sentence entails", "higher"),
     "coverage_score": Measure("released score", "mean of the largest entailment probabilities", "higher"),
     "coverage_033": Measure("covered situations", "share with a released score above 0.33", "higher"),
+    "stated": Measure(
+        "positions stated", "share of the comments' positions that a sentence entails", "higher"
+    ),
+    "left_out": Measure("positions left out", "share, by the method's own check", "lower"),
+    "unverified": Measure("unverified marks", "share of the names behind sentences", "lower"),
     "overton_score": Measure(
         "OvertonScore", "share of the window's viewpoints that a sentence states", "higher"
     ),

@@ -49,7 +49,7 @@ class TextTask(Task):
 
 class _ValueKaleidoscope(TextTask):
     headline = ("coverage",)
-    also = ("coverage_033",)
+    also = ("coverage_033", "stated", "left_out", "unverified")
     clusters = "situations"
 
     def sample(self, row: Mapping[str, Any], where: Where) -> Sample:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from functools import partial
 
-from pluralism_local.engine.base import ShouldStop
+from pluralism_local.engine.base import LanguageModel, ShouldStop
 from pluralism_local.errors import Cancelled, PlocalError, Unsupported
 from pluralism_local.mode_specs import ModeSpec
 from pluralism_local.model_names import STARTER
@@ -39,15 +39,33 @@ def plan_positions(draft: ResultBuilder, spec: ModeSpec, *, entails: bool) -> Po
             f"{draft.llm.info.id} gives no probabilities."
         )
         return None
-    lists = able.grammars != "none" and not able.only_continues and draft.llm.info.id != STARTER
-    return PositionPlan(
-        attributed=lists and ask.prompts == "own",
-        finder="llm" if lists else "sentences",
-        method="llm" if (lists and able.distribution == "exact") or not entails else "entailment",
+    return position_plan(
+        draft.llm,
+        attributed=ask.prompts == "own",
         scores=entails,
-        grammars=able.grammars,
         window=ask.wants_window,
         draws=ask.draws,
+    )
+
+
+def position_plan(
+    llm: LanguageModel, *, attributed: bool, scores: bool, window: bool = True, draws: int = 0
+) -> PositionPlan:
+    """How positions are looked for with this LLM, which gives probabilities where nothing else `scores`.
+
+    Args:
+        attributed: whether the answer is to be built from them, which only an LLM that lists can do.
+    """
+    able = llm.capabilities
+    lists = able.grammars != "none" and not able.only_continues and llm.info.id != STARTER
+    return PositionPlan(
+        attributed=lists and attributed,
+        finder="llm" if lists else "sentences",
+        method="llm" if (lists and able.distribution == "exact") or not scores else "entailment",
+        scores=scores,
+        grammars=able.grammars,
+        window=window,
+        draws=draws,
     )
 
 
