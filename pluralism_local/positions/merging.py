@@ -20,7 +20,7 @@ SAME_WORDS = 0.8
 """Overlap from which on two claims are the same for their words alone."""
 
 ALIKE = 0.5
-"""Overlap from which on two claims are the same if every voice takes the same stance on both."""
+"""Overlap, beside the question's words, from which on a claim adds nothing to another that all its voices hold, too."""
 
 _NEGATION = re.compile(
     r"\b(?:no|not|never|nobody|none|neither|nor|without|cannot|against)\b|n['’]t\b", re.IGNORECASE
@@ -44,13 +44,16 @@ def clusters(count: int, agrees: Callable[[int, int], bool]) -> list[list[int]]:
     return groups
 
 
-def overlap(a: str, b: str) -> float:
+def overlap(a: str, b: str, beside: str = "") -> float:
     """Content words in common, as a share of all that either has (Jaccard's index), in [0, 1]; 0 for two without any.
 
     Two texts of which one denies and the other does not have none in common: "should" and "should not" say opposite
     things in the same words.
+
+    Args:
+        beside: a question that both are about: its words are not counted.
     """
-    return 0.0 if _denials(a) % 2 != _denials(b) % 2 else _overlap(a, b)
+    return 0.0 if _denials(a) % 2 != _denials(b) % 2 else _overlap(a, b, beside)
 
 
 @lru_cache(maxsize=1024)
@@ -59,8 +62,8 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(content_words(text))
 
 
-def _overlap(a: str, b: str) -> float:
-    words, others = _words(a), _words(b)
+def _overlap(a: str, b: str, beside: str = "") -> float:
+    words, others = _words(a) - _words(beside), _words(b) - _words(beside)
     return len(words & others) / len(words | others) if words | others else 0.0
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from pluralism_local.positions.claims import MOST, claim_id
-from pluralism_local.positions.merging import deny_each_other
+from pluralism_local.positions.merging import ALIKE, deny_each_other, overlap
 from pluralism_local.results import Finder, Mark, Position, Stance, StanceMethod, Window
 
 SUFFICES: dict[StanceMethod, float] = {"entailment": 0.5, "llm": 0.65}
@@ -79,6 +79,7 @@ def build_window(
     *,
     finder: Finder,
     method: StanceMethod,
+    question: str = "",
     merged: int = 0,
     unsaid: int = 0,
     most: int = MOST,
@@ -87,6 +88,7 @@ def build_window(
 
     Args:
         relations: by voice, in the pool's order, one for each claim.
+        question: that they are about: its words make no two claims alike.
         merged: claims that were left out before, for saying the same as another.
         unsaid: those left out before because what they are about stands in no comment; counted as dropped.
     """
@@ -102,14 +104,31 @@ def build_window(
     ]
     held = [position for position in positions if position.supporters]
     held.sort(key=lambda position: -len(position.supporters))  # equal ones stay in the order of the claims
+    distinct = [
+        position
+        for place, position in enumerate(held)
+        if not any(adds_nothing(position, other, question) for other in held[:place])
+    ]
     return Window(
-        positions=tuple(held[:most]),
+        positions=tuple(distinct[:most]),
         voices=tuple(relations),
         finder=finder,
         method=method,
         dropped=unsaid + len(positions) - len(held),
-        merged=merged,
-        beyond=len(held[most:]),
+        merged=merged + len(held) - len(distinct),
+        beyond=len(distinct[most:]),
+    )
+
+
+def adds_nothing(position: Position, other: Position, question: str) -> bool:
+    """Whether `other` says it in half the same words, is held by all who hold it, and is opposed by none of them.
+
+    "Phones help to talk and to play" beside "Phones help to talk and to work": small models list many such.
+    """
+    return (
+        overlap(position.text, other.text, beside=question) >= ALIKE
+        and set(position.supporters) <= set(other.supporters)
+        and set(position.holders("opposes")) <= set(other.holders("opposes"))
     )
 
 

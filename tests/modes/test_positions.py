@@ -133,6 +133,20 @@ def test_a_mark_that_no_comment_bears_out_is_unverified(tmp_path: Path) -> None:
     ]
 
 
+def test_a_sentence_in_the_words_of_its_position_is_not_asked_about_again(tmp_path: Path) -> None:
+    """Small models copy the position: what bears it out is known, whatever an LLM says of other letters."""
+    scorer = Words()
+    copied = {BAN: BAN[:1].lower() + BAN[1:-1], FREE: FREE}
+    window = result(tmp_path, scorer, script_parts={"replies": replies(**copied)}).window
+    assert window is not None
+    assert [(mark.sentence, mark.voice, mark.p, mark.verified) for mark in window.marks] == [
+        (number, voice, position.support[voice], True)
+        for number, position in enumerate(window.positions, start=1)
+        for voice in position.supporters
+    ]
+    assert not any(hypothesis == copied[BAN] for _, hypothesis in scorer.pairs)
+
+
 def test_the_answer_streams_as_it_stands(tmp_path: Path) -> None:
     every = events(tmp_path, Words())
     last = every[-1]

@@ -67,8 +67,33 @@ def test_a_claim_that_no_comment_supports_is_dropped_and_counted() -> None:
 
 def test_there_are_at_most_so_many_positions_and_the_rest_is_counted() -> None:
     claims = [f"Claim number {number} stands." for number in range(40)]
-    window = build_window(claims, {"left": [(1.0, 0.0)] * 40}, finder="sentences", method="llm")
+    relations = {"left": [(1.0, 0.0)] * 40}
+    question = "Which claim number stands?"
+    window = build_window(claims, relations, finder="sentences", method="llm", question=question)
     assert (len(window.positions), window.beyond, window.dropped) == (12, 28, 0)
+
+
+@pytest.mark.parametrize(
+    ("second", "stances", "merged"),
+    [
+        ("Phones help to talk and to work.", "ss-", 1),
+        ("Phones help to talk and to work.", "sss", 1),  # the claim of more voices stays
+        ("Phones help to talk and to work.", "s-o", 0),
+        ("Phones help to find information.", "ss-", 0),
+        ("Phones do not help to talk and to play.", "ss-", 0),
+        ("Banning phones hurts pupils.", "ss-", 0),  # of the question's words, which all claims have
+    ],
+)
+def test_a_claim_that_adds_nothing_to_one_of_the_same_voices_is_merged(
+    second: str, stances: str, merged: int
+) -> None:
+    relation = {"s": (0.9, 0.1), "o": (0.1, 0.9), "-": (0.5, 0.5)}
+    relations = {f"voice {place}": [relation["ss-"[place]], relation[stances[place]]] for place in range(3)}
+    claims = ["Phones help to talk and to play.", second]
+    question = "Should phones be banned, do they hurt pupils?"
+    window = build_window(claims, relations, finder="llm", method="llm", question=question, merged=2)
+    assert (window.merged - 2, len(window.positions)) == (merged, 2 - merged)
+    assert window.dropped == 0 and window.positions[0].text == (second if stances == "sss" else claims[0])
 
 
 def test_no_voices_hold_no_positions() -> None:

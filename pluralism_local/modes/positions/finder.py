@@ -89,6 +89,7 @@ def _assign(
         relations,
         finder=finder,
         method=case.plan.method,
+        question=case.question.question,
         merged=len(claims_on_topic) - len(leaders),
         unsaid=len(claims) - len(claims_on_topic),
     )

@@ -17,7 +17,7 @@ from pluralism_local.modes.positions.assigner import ScoredPairs, find_stated, r
 from pluralism_local.modes.steps import SEPARATOR, Answered, Case, Compose, Part, Step, Steps, Warn
 from pluralism_local.modes.wordings import Q, Wording
 from pluralism_local.positions.attribution import lead, marks, small_words
-from pluralism_local.positions.claims import LONGEST
+from pluralism_local.positions.claims import LONGEST, claim_id
 from pluralism_local.positions.grammars import sentence_grammar
 from pluralism_local.positions.stances import SUFFICES, with_answer
 from pluralism_local.results import Mark, Window
@@ -66,18 +66,24 @@ def longest_sentence(case: Case[Q]) -> Wording:
 def _checked(
     case: Case[Q], comments: Mapping[str, str], window: Window, texts: Sequence[str], rows: ScoredPairs
 ) -> Generator[Step, Any, Window]:
-    """Whether each sentence states its position, and each of its supporters' comments supports it."""
-    stating = [(text, position.text) for text, position in zip(texts, window.positions, strict=True)]
-    marked = [
-        (number, voice, text)
-        for number, (text, position) in enumerate(zip(texts, window.positions, strict=True), start=1)
+    """Whether each sentence states its position, and each of its supporters' comments supports it.
+
+    A sentence in the very words of its position is borne out by whatever supports that, which is known already: asked
+    once more about the same words, begun with a small letter, the LLM would give another probability.
+    """
+    written = list(zip(texts, window.positions, strict=True))
+    stated = yield from find_stated(case, [(text, position.text) for text, position in written], rows)
+    others = [
+        (comments[voice], text)
+        for text, position in written
+        if claim_id(text) != position.id
         for voice in position.supporters
     ]
-    stated = yield from find_stated(case, stating, rows)
-    relations = yield from relate(case, [(comments[voice], text) for _, voice, text in marked], rows)
+    supports = dict(zip(others, (yield from relate(case, others, rows)), strict=True))
     least = SUFFICES[case.plan.method]
-    marks_of_answer = [
-        Mark(number, voice, support, support >= least)
-        for (number, voice, _), (support, _) in zip(marked, relations, strict=True)
-    ]
+    marks_of_answer = []
+    for number, (text, position) in enumerate(written, start=1):
+        for voice in position.supporters:
+            support, _ = supports.get((comments[voice], text), (position.support[voice], 0.0))
+            marks_of_answer.append(Mark(number, voice, support, support >= least))
     return with_answer(window, stated, marks_of_answer)
