@@ -23,7 +23,8 @@ import numpy.typing as npt
 import scipy.special
 
 from pluralism_local.engine.base import ShouldStop, never
-from pluralism_local.engine.handles import Context, Model
+from pluralism_local.engine.context import Context
+from pluralism_local.engine.handles import Model
 from pluralism_local.engine.schedule import Row
 from pluralism_local.errors import Cancelled, DamagedWeights, InvalidInput
 

@@ -22,7 +22,7 @@ from pluralism_local.bench.voices import Note, has_own, speaking_by_adapter, spe
 from pluralism_local.communities import Pool
 from pluralism_local.engine import kernel_safety
 from pluralism_local.engine.base import ShouldStop, never
-from pluralism_local.engine.handles import gpu_available
+from pluralism_local.engine.library import gpu_available
 from pluralism_local.engine.llama import EngineStats, LlamaEngine, LlamaOptions
 from pluralism_local.errors import InvalidInput
 from pluralism_local.gguf_header import fingerprint

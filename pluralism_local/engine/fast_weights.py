@@ -18,7 +18,7 @@ import platform
 from collections import Counter
 from pathlib import Path
 
-from pluralism_local.engine.handles import write_quantized
+from pluralism_local.engine.library import write_quantized
 from pluralism_local.engine.shelf import Shelf
 from pluralism_local.errors import PlocalError
 from pluralism_local.files import key_of

@@ -19,7 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pluralism_local.engine import child_process, ggml, kernel_safety
-from pluralism_local.engine.handles import Context, Model, install_log
+from pluralism_local.engine.context import Context
+from pluralism_local.engine.handles import Model
+from pluralism_local.engine.library import install_log
 from pluralism_local.engine.schedule import Row
 
 Kind = gguf.GGMLQuantizationType

@@ -20,9 +20,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pluralism_local.engine.base import ShouldStop
+from pluralism_local.engine.context import Context
 from pluralism_local.engine.counters import Counters
 from pluralism_local.engine.grammar import Grammars
-from pluralism_local.engine.handles import Adapter, Context, Model
+from pluralism_local.engine.handles import Adapter, Model
 from pluralism_local.engine.kv_store import Entry, KVStore
 from pluralism_local.engine.lookup import PromptLookup, RowCosts
 from pluralism_local.engine.markers import Marked

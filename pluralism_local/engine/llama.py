@@ -39,9 +39,10 @@ from pluralism_local.engine import rotation, scoring
 from pluralism_local.engine.base import Capabilities, LanguageModel, ShouldStop, never
 from pluralism_local.engine.fast_weights import COPY_TYPE, REPACKED, FastWeights
 from pluralism_local.engine.grammar import check_all
-from pluralism_local.engine.handles import Adapter, Model, gpu_available, install_log
+from pluralism_local.engine.handles import Adapter, Model
 from pluralism_local.engine.jobs import JobMaker
 from pluralism_local.engine.lane import SEQUENCES, Lane
+from pluralism_local.engine.library import gpu_available, install_log
 from pluralism_local.engine.llama_options import EngineStats, LlamaOptions
 from pluralism_local.engine.lookup import CPU_ROW_COSTS, GPU_ROW_COSTS
 from pluralism_local.engine.model_safety import ModelSafety, Setup, Tell

@@ -18,7 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pluralism_local.engine import child_process
-from pluralism_local.engine.handles import Adapter, Context, Model, install_log
+from pluralism_local.engine.context import Context
+from pluralism_local.engine.handles import Adapter, Model
+from pluralism_local.engine.library import install_log
 from pluralism_local.engine.schedule import Row
 from pluralism_local.errors import PlocalError
 

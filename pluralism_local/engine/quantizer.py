@@ -20,7 +20,7 @@ from typing import Any
 from pluralism_local.engine import child_process
 from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.engine.child_process import Ended
-from pluralism_local.engine.handles import write_quantized
+from pluralism_local.engine.library import write_quantized
 from pluralism_local.errors import EngineFailure, PlocalError
 from pluralism_local.unfinished import beside
 

@@ -48,7 +48,7 @@ class RunnerOptions:
     most_lanes: contexts side by side at most.
     cache_bytes: memory for prefixes and kept sequences.
     banned: tokens that are never drawn.
-    flash: flash attention on a CPU; see `handles.Context`.
+    flash: flash attention on a CPU; see `context.Context`.
     bounds: how large contexts may be; see `rotation`.
     row_costs: what rows of a batch cost, for guesses of what comes next; empty for none. See `lookup`.
     cores: CPU threads that lanes side by side share out; None for `threads`.

@@ -247,7 +247,7 @@ class Row:
 
 
 class RowHook(Protocol):
-    """What a context asks around each decode; see `handles.Context`."""
+    """What a context asks around each decode; see `context.Context`."""
 
     def begin(self, rows: Sequence[Row], *, adapter: bool) -> None:
         """These rows come next, with an adapter switched on or without one."""

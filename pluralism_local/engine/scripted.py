@@ -1,6 +1,6 @@
 """A deterministic stand-in for a language model: for demonstrations, and for tests of all but the text.
 
-    Request ──> first matching reply of the script, else text derived from a hash ──> one delta per word
+    Request ──> first matching reply of the `script`, else text derived from a hash (`invented`) ──> one delta per word
     OptionRequest ──> first matching entry of the script, else masses derived from a hash
 
 A token is a word. Everything else is kept as a real engine has it: the context overflows, `max_tokens`
@@ -8,17 +8,10 @@ cuts off, stop texts end, a JSON schema is followed (where the text is derived; 
 own), the seed matters when the temperature is above 0, an adapter at scale 0 is the base, other scales change the text,
 stopping keeps what there was. It is used when asked for by name (``-m scripted:``) and never in place of something
 else.
-
-A script is JSON: {"replies": [{"match": "substring", "text": "…"}, {"pattern": "regex", "text": "…"}],
-"distributions": [{"match": "…", "mass": {"A": 0.5, "B": 0.2}}]}; entries are tried in order against the
-conversation written as ``role: content`` lines, with ``adapter: <sha256>`` last where there is one. A pattern has no
-limit of time: one that never ends is its author's own.
 """
 
 from __future__ import annotations
 
-import codecs
-import hashlib
 import json
 import math
 import re
@@ -27,20 +20,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal, Self, TypeGuard, TypeVar
-
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+from typing import Literal, Self
 
 from pluralism_local.engine import gbnf
 from pluralism_local.engine.base import Capabilities, LanguageModel, ShouldStop, never
+from pluralism_local.engine.invented import digest_of, invent, unit
 from pluralism_local.engine.json_grammar import example
+from pluralism_local.engine.script import Script, first_match, read_script
 from pluralism_local.engine.thoughts import ThoughtSplitter
 from pluralism_local.errors import (
     Cancelled,
     ContextOverflow,
     EngineFailure,
-    InvalidInput,
-    NotFound,
     Unsupported,
 )
 from pluralism_local.types import (
@@ -63,70 +54,6 @@ EVERYTHING = Capabilities(
     adapters=True, distribution="exact", batched=True, counts_tokens=True, grammars="json"
 )
 HEADER_TOKENS = 4  # what each message costs beside its words, and the answer's header once
-
-_SENTENCES = (
-    "For some people {topic} is first of all a matter of {value}.",
-    "Others hold that {value} weighs more when it comes to {topic}.",
-    "What {topic} means in practice depends on who bears the cost.",
-    "There is a case for {value}, and a case against haste.",
-    "Those closest to {topic} ought to be asked before anything is decided.",
-    "Rules about {topic} work best where {value} is already shared.",
-    "A careful answer would try {topic} on a small scale and look at {value}.",
-    "Nobody should claim that {topic} settles the question of {value}.",
-)
-# what prompts and these sentences are made of; no topic
-_FRAME = """
-about after against already answer anything asked bears before bring careful claim closest comes
-comment comments costs could decided depends diverse every expert experts explanation first following
-given haste instruction likely little makes matter means might nobody number other others ought
-passage passages people perspectives please practice question reflect respond response rules scale
-select settles shared should situation small some their there these those value values weighs where
-whether which while works would
-"""
-_VALUES = ("fairness", "freedom", "safety", "trust", "tradition", "care", "responsibility", "privacy")
-
-
-class _Entry(BaseModel):
-    """Where an entry applies: exactly one of `match` (a substring) and `pattern` (a regular expression)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    match: str | None = None
-    pattern: re.Pattern[str] | None = None
-
-    @model_validator(mode="after")
-    def _one_condition(self) -> Self:
-        if (self.match is None) == (self.pattern is None):
-            raise ValueError("give either 'match' or 'pattern'")
-        return self
-
-    def applies(self, text: str) -> bool:
-        if self.pattern is not None:
-            return self.pattern.search(text) is not None
-        return self.match is not None and self.match in text
-
-
-_EntryT = TypeVar("_EntryT", bound=_Entry)
-
-
-class _Reply(_Entry):
-    text: str
-
-
-class _Weights(_Entry):
-    mass: dict[str, float]
-
-    @field_validator("mass")
-    @classmethod
-    def _is_probability(cls, mass: dict[str, float]) -> dict[str, float]:
-        if any(not 0 <= value <= 1 for value in mass.values()) or sum(mass.values()) > 1 + 1e-9:
-            raise ValueError("masses lie in [0, 1] and sum to at most 1")
-        return mass
-
-
-class _Script(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    replies: list[_Reply] = []
-    distributions: list[_Weights] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +86,7 @@ class ScriptedEngine(LanguageModel):
         context: int = 4096,
         record: bool = False,
     ) -> None:
-        self._script = _Script() if script is None else _read_script(script)
+        self._script = Script() if script is None else read_script(script)
         self._info = ModelInfo(f"scripted:{script or ''}", "scripted", context=context)
         self._capabilities = capabilities
         self._context = context
@@ -280,14 +207,15 @@ class ScriptedEngine(LanguageModel):
     def _answer(self, request: Request) -> tuple[list[str], Finish]:
         """The words that will be said and how the text ends."""
         seed = str(request.sampling.seed) if request.sampling.temperature > 0 else "greedy"
-        reply = _first(self._script.replies, request.messages, request.adapter)
+        adapter = _in_effect(request.adapter)
+        reply = first_match(self._script.replies, request.messages, adapter)
         if reply is not None:
             text = reply.text
         elif request.grammar is not None and request.grammar.schema is not None:
-            digest = _digest(request.messages, request.adapter, seed)
-            text = json.dumps(example(request.grammar.schema, partial(_unit, digest)), ensure_ascii=False)
+            digest = digest_of(request.messages, adapter, seed)
+            text = json.dumps(example(request.grammar.schema, partial(unit, digest)), ensure_ascii=False)
         else:
-            text = _invent(request.messages, _digest(request.messages, request.adapter, seed))
+            text = invent(request.messages, digest_of(request.messages, adapter, seed))
         pieces = re.findall(r"\s*\S+|\s+$", text)
         answer = "".join(pieces[: request.sampling.max_tokens])
         finish: Finish = "length" if len(pieces) > request.sampling.max_tokens else "stop"
@@ -297,12 +225,13 @@ class ScriptedEngine(LanguageModel):
         return re.findall(r"\s*\S+|\s+$", answer), finish
 
     def _weigh(self, request: OptionRequest) -> OptionDistribution:
-        scripted = _first(self._script.distributions, request.messages, request.adapter)
+        adapter = _in_effect(request.adapter)
+        scripted = first_match(self._script.distributions, request.messages, adapter)
         if scripted is not None:
             mass = tuple(scripted.mass.get(option.strip(), 0.0) for option in request.options)
         else:
-            digest = _digest(request.messages, request.adapter, "options")
-            logits = [_unit(digest, option.strip()) * 3 for option in (*request.options, "\0none of them")]
+            digest = digest_of(request.messages, adapter, "options")
+            logits = [unit(digest, option.strip()) * 3 for option in (*request.options, "\0none of them")]
             total = sum(math.exp(logit) for logit in logits)
             mass = tuple(math.exp(logit) / total for logit in logits[:-1])
         assigned = sum(mass)
@@ -317,62 +246,10 @@ class ScriptedEngine(LanguageModel):
         )
 
 
-def _read_script(path: Path) -> _Script:
-    try:
-        return _Script.model_validate_json(path.read_bytes().removeprefix(codecs.BOM_UTF8))
-    except FileNotFoundError as error:
-        raise NotFound(f"The script {path} is not there.", "Name a JSON file after 'scripted:'.") from error
-    except OSError as error:
-        raise InvalidInput(f"The script {path} cannot be read: {error.strerror}.") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise InvalidInput(
-            f"The script {path} is not valid at {place}: {first['msg']}.",
-            'It looks like {"replies": [{"match": "…", "text": "…"}], "distributions": []}.',
-        ) from error
-
-
-def _first(
-    entries: Sequence[_EntryT], messages: tuple[Message, ...], adapter: AdapterRef | None
-) -> _EntryT | None:
-    """The first entry that applies to the conversation."""
-    lines = [f"{message.role}: {message.content}" for message in messages]
-    if _acts(adapter):
-        lines.append(f"adapter: {adapter.sha256}")
-    text = "\n".join(lines)
-    return next((entry for entry in entries if entry.applies(text)), None)
-
-
-def _acts(adapter: AdapterRef | None) -> TypeGuard[AdapterRef]:
-    """Scale 0 is the base model itself."""
-    return adapter is not None and adapter.scale != 0
+def _in_effect(adapter: AdapterRef | None) -> AdapterRef | None:
+    """None for one of scale 0, too: that is the base model itself."""
+    return None if adapter is None or adapter.scale == 0 else adapter
 
 
 def _length(messages: Sequence[Message]) -> int:
     return HEADER_TOKENS + sum(HEADER_TOKENS + len(message.content.split()) for message in messages)
-
-
-def _digest(messages: tuple[Message, ...], adapter: AdapterRef | None, salt: str) -> bytes:
-    parts = [salt, f"{adapter.sha256}*{adapter.scale!r}" if _acts(adapter) else ""]
-    parts += [part for message in messages for part in (message.role, message.content)]
-    return hashlib.sha256("\0".join(parts).encode()).digest()
-
-
-def _unit(digest: bytes, salt: str) -> float:
-    """A number in [0, 1) that depends on both."""
-    return int.from_bytes(hashlib.sha256(digest + salt.encode()).digest()[:7]) / 2**56
-
-
-def _invent(messages: tuple[Message, ...], digest: bytes) -> str:
-    """Three to six short sentences about the long words of the last message."""
-    words = re.findall(r"[^\W\d_]{5,}", messages[-1].content.lower()) if messages else []
-    topics = [word for word in dict.fromkeys(words) if word not in {*_FRAME.split(), *_VALUES}] or ["this"]
-    count = 3 + digest[0] % 4
-    first = digest[1] % len(_SENTENCES)
-    return " ".join(
-        _SENTENCES[(first + number) % len(_SENTENCES)].format(
-            topic=topics[digest[2 + number] % len(topics)], value=_VALUES[digest[10 + number] % len(_VALUES)]
-        )
-        for number in range(count)
-    )

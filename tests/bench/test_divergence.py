@@ -22,7 +22,8 @@ from pluralism_local.bench.divergence import (
     text_tokens,
 )
 from pluralism_local.engine.base import never
-from pluralism_local.engine.handles import Model, install_log
+from pluralism_local.engine.handles import Model
+from pluralism_local.engine.library import install_log
 from pluralism_local.engine.quantizer import quantize
 from pluralism_local.errors import Cancelled, DamagedWeights, InvalidInput
 from tests.support.tiny.model import Tiny, write_tiny

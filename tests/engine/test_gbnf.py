@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from pluralism_local.engine.gbnf import MOST_CHARACTERS, check
 from pluralism_local.engine.grammar import check_all
-from pluralism_local.engine.handles import Model, install_log
+from pluralism_local.engine.handles import Model
+from pluralism_local.engine.library import install_log
 from pluralism_local.errors import InvalidInput
 from tests.support.tiny.model import write_tiny
 

@@ -11,8 +11,9 @@ import pytest
 
 from pluralism_local.engine.grammar import Grammars
 from pluralism_local.engine.grammar import GrammarState as Walker
-from pluralism_local.engine.handles import Model, install_log
+from pluralism_local.engine.handles import Model
 from pluralism_local.engine.json_grammar import json_grammar
+from pluralism_local.engine.library import install_log
 from pluralism_local.errors import InvalidInput
 from tests.support.tiny.model import write_tiny
 

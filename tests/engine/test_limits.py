@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from pluralism_local.engine.handles import Context, Model, install_log
+from pluralism_local.engine.context import Context
+from pluralism_local.engine.handles import Model
 from pluralism_local.engine.lane import Lane
+from pluralism_local.engine.library import install_log
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 from pluralism_local.errors import EngineFailure, InvalidInput
 from tests.support.llama_requests import ask, texts

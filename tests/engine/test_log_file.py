@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pluralism_local.engine import handles, log_file
+from pluralism_local.engine import library, log_file
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 from pluralism_local.engine.log_file import MOST_BYTES, LogFile
 from tests.support.llama_requests import ask, texts
@@ -89,4 +89,4 @@ def test_an_answer_logs_little_and_no_debug_lines(starter_path: Path, path: Path
     logged = path.read_text()
     assert "llama_model_loader" in logged and "graph_n_input_tensors" not in logged
     assert len(logged) < 60_000
-    assert handles._log is not None and not any("graph_n_input" in line for line in handles._log.lines)
+    assert library._log is not None and not any("graph_n_input" in line for line in library._log.lines)

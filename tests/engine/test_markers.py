@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pluralism_local.bench.seeded import write_lora
-from pluralism_local.engine.handles import Model, install_log
+from pluralism_local.engine.handles import Model
 from pluralism_local.engine.jobs import JobMaker
 from pluralism_local.engine.kv_store import KVStore
+from pluralism_local.engine.library import install_log
 from pluralism_local.engine.markers import Marked, Marker, Markers, quote_all, unquote
 from pluralism_local.engine.option_tokens import OptionTokens
 from pluralism_local.engine.prompter import Prompter

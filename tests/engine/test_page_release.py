@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pluralism_local.engine.handles import Model, install_log
+from pluralism_local.engine.handles import Model
+from pluralism_local.engine.library import install_log
 from pluralism_local.engine.page_release import give_back, mappings
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the call is Linux's")

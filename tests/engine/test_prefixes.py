@@ -12,7 +12,7 @@ import pytest
 
 from pluralism_local.bench.seeded import write_lora
 from pluralism_local.communities import Card, Community, ad_hoc_pool
-from pluralism_local.engine.handles import Context
+from pluralism_local.engine.context import Context
 from pluralism_local.engine.kv_store import WORTH_RESTORING
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 from pluralism_local.engine.prefix_files import entries

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pluralism_local.engine.child_process import Ended
-from pluralism_local.engine.handles import install_log, write_quantized
+from pluralism_local.engine.library import install_log, write_quantized
 from pluralism_local.engine.quantizer import quantize
 from pluralism_local.errors import Cancelled, EngineFailure
 from pluralism_local.gguf_header import GGML_TYPES, fingerprint

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from pluralism_local.engine import tensors
-from pluralism_local.engine.handles import Model, install_log
+from pluralism_local.engine.handles import Model
+from pluralism_local.engine.library import install_log
 from pluralism_local.engine.stacking.stack_file import ScaledAdapter
 from pluralism_local.engine.stacking.stacks import Stacks
 from pluralism_local.errors import EngineFailure

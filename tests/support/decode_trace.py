@@ -11,7 +11,8 @@ import pytest
 
 from pluralism_local.engine import lane
 from pluralism_local.engine.base import ShouldStop
-from pluralism_local.engine.handles import Adapter, Context
+from pluralism_local.engine.context import Context
+from pluralism_local.engine.handles import Adapter
 from pluralism_local.engine.schedule import Row
 
 Path = tuple[tuple[int, int], ...]

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pluralism_local.engine.base import ShouldStop, never
-from pluralism_local.engine.handles import Adapter, Context, Model
+from pluralism_local.engine.context import Context
+from pluralism_local.engine.handles import Adapter, Model
 from pluralism_local.engine.pace import Steady
 from pluralism_local.engine.planner.choices import MOST_ROWS
 from pluralism_local.engine.planner.table import Way, WayTimes

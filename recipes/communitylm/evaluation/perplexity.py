@@ -23,8 +23,10 @@ import numpy.typing as npt
 
 from communitylm.training.bases import Base
 from communitylm.training.examples import Tokens
+from pluralism_local.engine.context import Context
 from pluralism_local.engine.fast_weights import COPY_TYPE, FastWeights
-from pluralism_local.engine.handles import Adapter, Context, Model, install_log
+from pluralism_local.engine.handles import Adapter, Model
+from pluralism_local.engine.library import install_log
 from pluralism_local.engine.schedule import Row
 from pluralism_local.errors import ContextOverflow, EngineFailure, InvalidInput
 from pluralism_local.models.gguf_file import read_header, sha256_of

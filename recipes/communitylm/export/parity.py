@@ -89,7 +89,8 @@ class ParityBase:
     def __enter__(self) -> ParityBase:
         import torch
 
-        from pluralism_local.engine.handles import Model, install_log
+        from pluralism_local.engine.handles import Model
+        from pluralism_local.engine.library import install_log
 
         install_log()
         with contextlib.ExitStack() as stack:
@@ -179,7 +180,8 @@ class ParityBase:
         return rows
 
     def _llama_rows(self, gguf: Path, exact: Any = None) -> list[Probabilities]:
-        from pluralism_local.engine.handles import Adapter, Context
+        from pluralism_local.engine.context import Context
+        from pluralism_local.engine.handles import Adapter
         from pluralism_local.engine.schedule import Row
 
         tables = []
@@ -266,7 +268,7 @@ def _adapted(model: Any, folder: Path) -> Iterator[Any]:
 
 def _copy(source: Path, target: Path, *, float32: bool) -> Path:
     """The model with its weights in F16 or F32."""
-    from pluralism_local.engine.handles import write_quantized
+    from pluralism_local.engine.library import write_quantized
 
     kind = "F32" if float32 else "F16"
     try:

@@ -81,7 +81,8 @@ class Base:
             InvalidInput: `chat` and the base has no chat template.
         """
         if self.gguf is not None:
-            from pluralism_local.engine.handles import Model, install_log
+            from pluralism_local.engine.handles import Model
+            from pluralism_local.engine.library import install_log
 
             install_log()
             with Model(self.gguf) as model:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pluralism_local.engine.handles import Model, install_log
+from pluralism_local.engine.handles import Model
+from pluralism_local.engine.library import install_log
 from pluralism_local.engine.planner import ContextSteps, NotMeasured, TimedTurn, Way, measure, turns
 from pluralism_local.engine.planner.measure import PROMPT_ROWS, ROUNDS
 from pluralism_local.errors import Cancelled

@@ -13,7 +13,9 @@ import pytest
 
 from pluralism_local.bench.seeded import write_lora
 from pluralism_local.engine import tensors
-from pluralism_local.engine.handles import Adapter, Context, Model, install_log, write_quantized
+from pluralism_local.engine.context import Context
+from pluralism_local.engine.handles import Adapter, Model
+from pluralism_local.engine.library import install_log, write_quantized
 from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 from pluralism_local.engine.schedule import Row, encode, prefill_rows
 from pluralism_local.engine.stacking.mask import Mask
