@@ -171,8 +171,8 @@ def set_value(key: str, text: str, *, environ: Mapping[str, str] | None = None) 
         )
     if field not in Settings.model_fields or (name and field != "aliases"):
         raise InvalidInput(f"There is no setting '{key}'.", did_you_mean(field, Settings.model_fields))
-    given = {name: text} if name else _from_text(field, text)
-    value = _checked(_Given(field, given, "", key, folder=Path.cwd()))
+    typed = {name: text} if name else _from_text(field, text)
+    value = _checked(_Given(field, typed, "", key, folder=Path.cwd()))
     for model in _models([_Given(field, value, "", key)]):
         url = url_of(model)
         if url is not None:

@@ -64,9 +64,9 @@ def settings_given(arguments: Mapping[str, object]) -> dict[str, object]:
     from pluralism_local import wiring
     from pluralism_local.settings import Settings
 
-    given = {name: value for name, value in arguments.items() if name in Settings.model_fields}
-    mode = given.get("mode")
-    return {**given, "mode": wiring.find_mode(mode)} if isinstance(mode, str) else given
+    settings = {name: value for name, value in arguments.items() if name in Settings.model_fields}
+    mode = settings.get("mode")
+    return {**settings, "mode": wiring.find_mode(mode)} if isinstance(mode, str) else settings
 
 
 def remarks(loaded: Loaded) -> tuple[str, ...]:

@@ -63,19 +63,19 @@ class MarkdownLayout:
         if result.distribution is not None:
             yield self._estimate(result.distribution)
             if whole and result.distribution.per_community and not is_stand_in(result.distribution):
-                yield _per_community(result.distribution)
+                yield _per_community_section(result.distribution)
         if result.agreement is not None:
-            yield _agreed(result.agreement)
+            yield _agreement_section(result.agreement)
         if len(result.rounds) > 1:
             yield f"### {ROUNDS}\n\n{rounds(result.rounds)}"
         if result.window is not None and result.window.positions:
-            yield _positions(result.window)
+            yield _positions_section(result.window)
         if result.draws is not None and result.draws.positions:
-            yield _drawn(result.draws)
+            yield _draws_section(result.draws)
         if result.comments and (whole or result.distribution is None):
-            yield _heard(result.comments, whole)
+            yield _comments_section(result.comments, whole)
         if self._trace and result.answer.strip():
-            yield _traced(result)
+            yield _trace_section(result)
         yield _signature(result)
 
     def _estimate(self, aggregate: Aggregate) -> str:
@@ -84,27 +84,27 @@ class MarkdownLayout:
         about = f" ({inline(whose(self._pool))})" if aggregate.weights and self._pool is not None else ""
         rows = [(inline(option), share(aggregate, index)) for index, option in enumerate(aggregate.options)]
         parts = [f"**{HEADING}**{about}", _table(("option", "estimate"), rows), facts(aggregate, ", ")]
-        return "\n\n".join([*parts, *([inline(agreed)] if (agreed := agreement(aggregate)) else [])])
+        return "\n\n".join([*parts, *([inline(sentence)] if (sentence := agreement(aggregate)) else [])])
 
 
-def _agreed(agreement: Agreement) -> str:
+def _agreement_section(agreement: Agreement) -> str:
     notes = "\n".join(f"- {inline(line)}" for line in remarks_on_choice(agreement))
     return f"**{inline(headline(agreement))}**\n\n{ranking(agreement)}\n\n{notes}"
 
 
-def _positions(window: Window) -> str:
+def _positions_section(window: Window) -> str:
     notes = "\n".join(f"- {inline(line)}" for line in remarks(window))
     return f"### {POSITIONS}\n\n{markdown(window)}\n\n{notes}"
 
 
-def _drawn(draws: Draws) -> str:
+def _draws_section(draws: Draws) -> str:
     from pluralism_local.positions import shares
 
     notes = "\n".join(f"- {inline(note)}" for note in shares.notes(draws))
     return f"### {DRAWN}\n\n{shares.markdown(draws)}\n\n{notes}"
 
 
-def _heard(comments: Sequence[Comment], whole: bool) -> str:
+def _comments_section(comments: Sequence[Comment], whole: bool) -> str:
     blocks = ["### Heard", ""]
     for comment in comments:
         problem = f" *({comment.problem})*" if comment.problem else ""
@@ -117,16 +117,16 @@ def _heard(comments: Sequence[Comment], whole: bool) -> str:
     return "\n".join(blocks).rstrip()
 
 
-def _traced(result: Result) -> str:
+def _trace_section(result: Result) -> str:
     from pluralism_local.conversation.trace import TITLES, trace_result
 
     lines = [f"### {TITLES['words']}", ""]
-    for traced in trace_result(result):
-        lines += [f"- {inline(traced.sentence)}", f"  - {inline(source(traced))}"]
+    for sentence in trace_result(result):
+        lines += [f"- {inline(sentence.sentence)}", f"  - {inline(source(sentence))}"]
     return "\n".join(lines)
 
 
-def _per_community(aggregate: Aggregate) -> str:
+def _per_community_section(aggregate: Aggregate) -> str:
     effects = ("order effect",) if aggregate.order_effects else ()
     rows = [
         (

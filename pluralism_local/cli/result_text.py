@@ -94,12 +94,12 @@ class TextLayout:
 
     def _rounds(self, rounds: Sequence[Round]) -> str:
         """What each voice did in each round."""
-        from pluralism_local.deliberation.summary import changes, shown, tally
+        from pluralism_local.deliberation.summary import changes, heard_positions, tally
 
         lines = [self._out.bold(ROUNDS)]
         for round in rounds[1:]:
             lines.append(f"  {tally(round)}")
-            lines += [f"    {claim}" for claim in shown(round, _CLAIM)]
+            lines += [f"    {claim}" for claim in heard_positions(round, _CLAIM)]
             by_voice = changes(round)
             width = max((cells(voice) for voice, _ in by_voice), default=0)
             lines += [f"    {padded(voice, width)}  {words}" for voice, words in by_voice]

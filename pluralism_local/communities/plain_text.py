@@ -54,7 +54,9 @@ def plain_line(text: str) -> str:
 def _joins(text: str, place: int) -> bool:
     """Whether the joiner at `place` stands between two characters of scripts that have it."""
     beside = (text[place - 1 : place], text[place + 1 : place + 2])
-    return text[place] in _JOINERS and all(it and not it.isascii() and not it.isspace() for it in beside)
+    return text[place] in _JOINERS and all(
+        character and not character.isascii() and not character.isspace() for character in beside
+    )
 
 
 Text = Annotated[str, AfterValidator(plain)]

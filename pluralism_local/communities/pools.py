@@ -135,13 +135,13 @@ def ad_hoc_pool(specs: Sequence[tuple[Community, float | None]]) -> Pool:
     return Pool("ad-hoc", ", ".join(community.id for community, _ in specs), members)
 
 
-def _weights(given: Sequence[float | None], path: Path) -> list[float]:
-    numbers = [weight for weight in given if weight is not None]
+def _weights(weights: Sequence[float | None], path: Path) -> list[float]:
+    numbers = [weight for weight in weights if weight is not None]
     if not numbers:
-        return [1 / len(given)] * len(given)
-    if len(numbers) < len(given):
+        return [1 / len(weights)] * len(weights)
+    if len(numbers) < len(weights):
         raise InvalidInput(
-            f"{path} gives {len(numbers)} of {len(given)} weights.",
+            f"{path} gives {len(numbers)} of {len(weights)} weights.",
             "Give all of them one, or none.",
         )
     total = math.fsum(numbers)

@@ -150,11 +150,11 @@ def _first_problem(model: type[BaseModel], error: ValidationError, path: Path) -
     subject = repr(where) if where else "the document"
     mapping = problem["type"] in ("model_type", "dict_type")
     demand = "should be a mapping" if mapping else problem["msg"].removeprefix("Input ")
-    given = problem["input"]
+    value = problem["input"]
     hint = ""
-    if problem["type"] == "string_type" and not isinstance(given, list | None):
-        hint = "A text with a colon needs quotes." if isinstance(given, dict) else "Put it in quotes."
-    return InvalidInput(f"{path}: {subject} {demand}, got {_short(given)}.", hint)
+    if problem["type"] == "string_type" and not isinstance(value, list | None):
+        hint = "A text with a colon needs quotes." if isinstance(value, dict) else "Put it in quotes."
+    return InvalidInput(f"{path}: {subject} {demand}, got {_short(value)}.", hint)
 
 
 def _short(value: object) -> str:

@@ -67,9 +67,9 @@ def build_deliberation(
         raise InvalidInput(
             f"There can be 0 to {MOST_ROUNDS} rounds, got {rounds}.", "Give fewer with --rounds."
         )
-    given = {"--rule": rule is not None, "--alpha": alpha is not None, "--revise": revise}
+    consensus_options = {"--rule": rule is not None, "--alpha": alpha is not None, "--revise": revise}
     if not consensus:
-        if extra := [name for name, is_given in given.items() if is_given]:
+        if extra := [name for name, is_given in consensus_options.items() if is_given]:
             raise InvalidInput(f"{extra[0]} belongs to a consensus.", "Add --consensus, or leave it out.")
         return Deliberation(rounds)
     if alpha is not None and not alpha >= 0:

@@ -40,9 +40,9 @@ def change(
         return Change(voice, "stood" if alike >= RELATED else "revised", "text", alike)
     if alike >= ALIKE:
         return Change(voice, "stood", "text", alike)
-    gained = tuple(it for it in after if after[it] == "supports" and before.get(it) != "supports")
-    dropped = tuple(it for it in after if before.get(it) == "supports" and after[it] != "supports")
-    opposed = tuple(it for it in after if after[it] == "opposes" and before.get(it) != "opposes")
+    gained = tuple(text for text in after if after[text] == "supports" and before.get(text) != "supports")
+    dropped = tuple(text for text in after if before.get(text) == "supports" and after[text] != "supports")
+    opposed = tuple(text for text in after if after[text] == "opposes" and before.get(text) != "opposes")
     kind: ChangeKind = "answered" if opposed else "stood"
     if gained or set(dropped) & set(opposed):
         kind = "revised"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pluralism_local.agreement import ACCEPTS, Agreement
-from pluralism_local.deliberation.summary import authors, changes, headline, remarks, shown, tally
+from pluralism_local.deliberation.summary import authors, changes, headline, heard_positions, remarks, tally
 from pluralism_local.deliberation.tables import LEGEND, score
 from pluralism_local.display.html import element, escape
 from pluralism_local.display.voices import looks
@@ -68,7 +68,9 @@ def rounds(held: Sequence[Round]) -> str:
                 for voice, words in changes(round)
             ),
         )
-        claims = element("ul", *(element("li", escape(claim), dir="auto") for claim in shown(round)))
+        claims = element(
+            "ul", *(element("li", escape(claim), dir="auto") for claim in heard_positions(round))
+        )
         parts.append(element("p", escape(tally(round))) + (claims if round.window else "") + did)
     for round in held[:-1]:
         quotes = "".join(

@@ -44,7 +44,7 @@ def rule_name(agreement: Agreement) -> str:
 
 def number_of(agreement: Agreement, id: str) -> int:
     """The statement's place in the ranking, from 1."""
-    return next(place for place, it in enumerate(agreement.statements, start=1) if it.id == id)
+    return next(place for place, statement in enumerate(agreement.statements, start=1) if statement.id == id)
 
 
 def authors(agreement: Agreement, place: int) -> str:
@@ -105,25 +105,28 @@ def tally(round: Round) -> str:
     return f"round {round.number}: {parts or 'nobody had spoken before'}"
 
 
-def shown(round: Round, width: int | None = None) -> list[str]:
+def heard_positions(round: Round, width: int | None = None) -> list[str]:
     """``'position 1: "…"'`` for each that the voices were shown; none where they heard each other's comments.
 
     Args:
         width: of a position's text, in terminal cells; None for all of it.
     """
     positions = () if round.window is None else round.window.positions
-    return [f'position {place}: "{one_line(it.text, width)}"' for place, it in enumerate(positions, start=1)]
+    return [
+        f'position {place}: "{one_line(position.text, width)}"'
+        for place, position in enumerate(positions, start=1)
+    ]
 
 
 def changes(round: Round) -> list[tuple[str, str]]:
-    """By voice what it did, in words; positions go by their numbers in `shown`."""
-    claims = () if round.window is None else round.window.positions
-    places = {it.text: place for place, it in enumerate(claims, start=1)}
+    """By voice what it did, in words; positions go by their numbers in `heard_positions`."""
+    positions = () if round.window is None else round.window.positions
+    places = {position.text: place for place, position in enumerate(positions, start=1)}
     return [(change.voice, _change(change, places)) for change in round.changes]
 
 
 def _change(change: Change, places: Mapping[str, int]) -> str:
-    silent = [it for it in change.dropped if it not in change.opposed]
+    silent = [text for text in change.dropped if text not in change.opposed]
     named: Sequence[tuple[str, Sequence[str]]] = (
         ("now for", change.gained),
         ("now against", change.opposed),

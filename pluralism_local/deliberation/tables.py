@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
 from pluralism_local.agreement import ACCEPTS, Agreement
-from pluralism_local.deliberation.summary import authors, changes, shown, tally
+from pluralism_local.deliberation.summary import authors, changes, heard_positions, tally
 from pluralism_local.display.figures import cells, clean, one_line, padded
 from pluralism_local.display.markdown import inline
 from pluralism_local.display.voices import looks
@@ -68,7 +68,7 @@ def rounds(held: Sequence[Round]) -> str:
     lines = []
     for round in held[1:]:
         lines.append(f"- {inline(tally(round))}")
-        lines += [f"  - {inline(claim)}" for claim in shown(round)]
+        lines += [f"  - {inline(claim)}" for claim in heard_positions(round)]
         lines += [f"  - **{inline(voice)}** {inline(words)}" for voice, words in changes(round)]
     return "\n".join(lines)
 

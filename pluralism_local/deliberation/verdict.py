@@ -57,7 +57,7 @@ def agreement(
         rule=rule,
         alpha=alpha if rule == "w_alpha" else None,
         statements=tuple(ranked),
-        tied=tuple(it.id for it in ranked[1:] if level(it.welfare, ranked[0].welfare)),
+        tied=tuple(statement.id for statement in ranked[1:] if level(statement.welfare, ranked[0].welfare)),
         sweep=tuple(_choice(candidates, rows, shares, value) for value in ALPHAS),
         loses_most=_loses_most(ranked),
         weights=dict(zip(voices, shares, strict=True)),

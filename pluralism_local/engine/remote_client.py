@@ -76,13 +76,13 @@ def reach(where: RemoteUrl, api_key: str | ApiKey) -> tuple[Access, Server]:
     Raises:
         InvalidInput: the key has characters that cannot be sent.
     """
-    given = ApiKey(api_key, "Give another api_key.") if isinstance(api_key, str) else api_key
-    key = given.secret.strip()
+    access_key = ApiKey(api_key, "Give another api_key.") if isinstance(api_key, str) else api_key
+    key = access_key.secret.strip()
     if not (key.isascii() and key.isprintable()):
-        raise InvalidInput("The API key has characters that no key has.", given.renewal)
+        raise InvalidInput("The API key has characters that no key has.", access_key.renewal)
     of_url = "Check the user name and the password in the URL." if where.credentials else ""
     blot = Blotter.of_credentials(key, where.credentials)
-    return Access(where, key), Server(where.address, blot, given.renewal if key else of_url)
+    return Access(where, key), Server(where.address, blot, access_key.renewal if key else of_url)
 
 
 def _raise_first(faults: Iterator[Fault]) -> None:

@@ -50,8 +50,8 @@ class Server:
 
     def quote(self, text: str, longest: int = LONGEST_QUOTE) -> str:
         """`text` on one line, without secrets, NUL and halves of characters, cut at `longest` characters."""
-        shown = self.blot(text[:_READ]).encode("utf-8", "replace").decode().replace("\0", "\ufffd")
-        return " ".join(shown.split())[:longest]
+        quotable = self.blot(text[:_READ]).encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+        return " ".join(quotable.split())[:longest]
 
 
 def refusal(status: int | None, body: str, server: Server, target: str = "") -> PlocalError:

@@ -112,19 +112,19 @@ class ThoughtSplitter:
         return self._sort(last=True)
 
     def _sort(self, *, last: bool) -> str:
-        given = ""
+        certain = ""
         while True:
             if self._closing:
                 if not self._leave_block(last=last):
-                    return given
+                    return certain
             elif not self._in_answer:
                 if not self._begin(last=last):
-                    return given
+                    return certain
             else:
                 piece, again = self._say(last=last)
-                given = piece if self.withdrawn else given + piece
+                certain = piece if self.withdrawn else certain + piece
                 if not again:
-                    return given
+                    return certain
 
     def _begin(self, *, last: bool) -> bool:
         """At the beginning, or behind a block: does another one begin? False while that is not certain."""

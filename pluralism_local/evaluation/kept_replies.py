@@ -138,8 +138,8 @@ class KeptReplies(Borrowed):
                 yield index, weighed
         if not missing:
             return
-        asked = [requests[index] for index in missing]
-        for place, weighed in self._engine.distributions(asked, should_stop=should_stop):
+        still_to_ask = [requests[index] for index in missing]
+        for place, weighed in self._engine.distributions(still_to_ask, should_stop=should_stop):
             index = missing[place]
             self._store.keep(keys[index], _distribution_record(weighed))
             yield index, weighed

@@ -77,7 +77,9 @@ def cached_files(
     """
     head = _commit_of(folder, "main")
     commits = sorted(
-        folder.glob("snapshots/*"), key=lambda it: (it.name == head, it.stat().st_mtime), reverse=True
+        folder.glob("snapshots/*"),
+        key=lambda snapshot: (snapshot.name == head, snapshot.stat().st_mtime),
+        reverse=True,
     )
     if revision is not None:
         commit = _commit_of(folder, revision) or revision

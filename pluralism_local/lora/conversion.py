@@ -102,11 +102,11 @@ def _refuse_another_base(
     halves: Mapping[str, tuple[Matrix, Matrix]], names: Mapping[str, str], base: BaseShape
 ) -> None:
     for module, (a, b) in halves.items():
-        given = (a.shape[1], b.shape[0])
-        expected = base.linear.get(names[module].rpartition(".")[2], given)
-        if given != expected:
+        shape = (a.shape[1], b.shape[0])
+        expected = base.linear.get(names[module].rpartition(".")[2], shape)
+        if shape != expected:
             raise InvalidInput(
-                f"The LoRA on '{module}' is for a layer of {given[0]} inputs and {given[1]} outputs, this base has "
+                f"The LoRA on '{module}' is for a layer of {shape[0]} inputs and {shape[1]} outputs, this base has "
                 f"{expected[0]} and {expected[1]}.",
                 "Give the base that the adapter was trained on.",
             )

@@ -85,8 +85,8 @@ def write_sides(case: Case[Q]) -> Steps:
         for side in sides_of(question)
     )
     sampling = replace(case.answer, max_tokens=min(SENTENCE_TOKENS, case.answer.max_tokens))
-    asked = word(QUESTION, question=question)
-    texts = yield Compose(asked, parts, sampling, None, small_words([question]))
+    wording = word(QUESTION, question=question)
+    texts = yield Compose(wording, parts, sampling, None, small_words([question]))
     return Answered(
-        asked, SEPARATOR.join(f"{part.before}{text}" for part, text in zip(parts, texts, strict=True))
+        wording, SEPARATOR.join(f"{part.before}{text}" for part, text in zip(parts, texts, strict=True))
     )

@@ -118,7 +118,7 @@ def _says_something(claim: str) -> bool:
     """Whether it has three words, or as many characters of a script that sets none apart."""
     return (
         len(re.findall(r"\w+", claim)) >= _FEWEST_WORDS
-        or sum(not it.isascii() for it in claim) >= 2 * _FEWEST_WORDS
+        or sum(not character.isascii() for character in claim) >= 2 * _FEWEST_WORDS
     )
 
 

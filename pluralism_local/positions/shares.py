@@ -143,29 +143,30 @@ def text(draws: Draws, width: int = 80) -> list[str]:
     """Lines of at most `width` cells (60 at least), without colour; none without positions."""
     if not draws.positions:
         return []
-    named = {voice: look.letter for voice, look in looks(draws.comments).items()}
-    column = max(len(str(draws.n)), *map(len, named.values()))
-    shown = draws.positions[:SHOWN]
-    number = len(str(len(shown)))
-    head = " ".join(letter.rjust(column) for letter in named.values())
-    apart = len(head) > width - number - 1 - _NARROWEST - len(_SHARE) - 4  # too many voices: counts go below
-    beside = 0 if apart else len(head) + 2
-    room = width - number - 1 - len(_SHARE) - 2 - beside
-    heads = "" if apart else f"  {head}"
+    letters = {voice: look.letter for voice, look in looks(draws.comments).items()}
+    column = max(len(str(draws.n)), *map(len, letters.values()))
+    positions = draws.positions[:SHOWN]
+    number = len(str(len(positions)))
+    head = " ".join(letter.rjust(column) for letter in letters.values())
+    # where there are too many voices
+    counts_below = len(head) > width - number - 1 - _NARROWEST - len(_SHARE) - 4
+    head_width = 0 if counts_below else len(head) + 2
+    room = width - number - 1 - len(_SHARE) - 2 - head_width
+    heads = "" if counts_below else f"  {head}"
     lines = [f"{' ' * (number + 1)}{padded('position', room)}  {'pool'.ljust(len(_SHARE))}{heads}".rstrip()]
-    for place, position in enumerate(shown, start=1):
+    for place, position in enumerate(positions, start=1):
         first, *others = wrapped(position.text, room)
-        counts = " ".join(str(position.counts[voice] or "·").rjust(column) for voice in named)
-        row = "" if apart else f"  {counts}"
+        counts = " ".join(str(position.counts[voice] or "·").rjust(column) for voice in letters)
+        row = "" if counts_below else f"  {counts}"
         lines.append(
             f"{place:>{number}} {padded(first, room)}  {_share(position.share).ljust(len(_SHARE))}{row}".rstrip()
         )
         lines += [f"{' ' * (number + 1)}{line}" for line in others]
-        if apart:
-            holding = (f"{voice} {held}" for voice, held in position.counts.items() if held)
+        if counts_below:
+            holding = (f"{voice} {times}" for voice, times in position.counts.items() if times)
             lines += [f"{' ' * (number + 3)}{line}" for line in flowing(list(holding), width - number - 3)]
-    if not apart:
-        lines += ["", *flowing([f"{letter} {one_line(voice)}" for voice, letter in named.items()], width)]
+    if not counts_below:
+        lines += ["", *flowing([f"{letter} {one_line(voice)}" for voice, letter in letters.items()], width)]
     return lines
 
 
@@ -186,8 +187,8 @@ def table(draws: Draws) -> str:
         element("tr", *(element("td", escape(cell)) for cell in _cells(draws, position)))
         for position in draws.positions[:SHOWN]
     ]
-    said = [element("p", escape(note), class_="quiet") for note in notes(draws)]
-    return "\n".join([element("table", element("tr", *head), *rows, class_="matrix"), *said])
+    paragraphs = [element("p", escape(note), class_="quiet") for note in notes(draws)]
+    return "\n".join([element("table", element("tr", *head), *rows, class_="matrix"), *paragraphs])
 
 
 def _cells(draws: Draws, position: DrawnPosition) -> list[str]:

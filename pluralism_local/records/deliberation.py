@@ -39,8 +39,8 @@ def rounds_of(
     return tuple(
         Round(
             number,
-            tuple(it for it in map(comment_of, _objects(round, "comments")) if it is not None),
-            tuple(it for it in map(_change, _objects(round, "changes")) if it is not None),
+            tuple(comment for comment in map(comment_of, _objects(round, "comments")) if comment is not None),
+            tuple(change for change in map(_change, _objects(round, "changes")) if change is not None),
             window_of(round),
         )
         for number, round in enumerate(rounds)
@@ -65,7 +65,9 @@ def agreement_of(part: object) -> Agreement | None:
         statements=statements,
         tied=tuple(id for id in strings(part.get("tied")) if id in ids),
         sweep=tuple(
-            it for it in map(_choice, _objects(part, "sweep")) if it is not None and it.statement in ids
+            choice
+            for choice in map(_choice, _objects(part, "sweep"))
+            if choice is not None and choice.statement in ids
         ),
         loses_most=_loss(part.get("loses_most"), ids),
         weights=chances_by_name(part.get("weights")) or {},
@@ -93,9 +95,9 @@ def _statements(parts: object) -> tuple[Statement, ...]:
     """All of a list; none where one is none, or was judged by other voices than the first."""
     if not isinstance(parts, list):
         return ()
-    whole = tuple(it for it in map(_statement, parts) if it is not None)
-    same_voices = all(it.scores.keys() == whole[0].scores.keys() for it in whole)
-    return whole if len(whole) == len(parts) and same_voices else ()
+    statements = tuple(statement for statement in map(_statement, parts) if statement is not None)
+    same_voices = all(statement.scores.keys() == statements[0].scores.keys() for statement in statements)
+    return statements if len(statements) == len(parts) and same_voices else ()
 
 
 def _statement(part: object) -> Statement | None:

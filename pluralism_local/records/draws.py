@@ -61,7 +61,7 @@ def draws_of(part: object) -> Draws | None:
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
     voices = draws.comments.keys()
-    return draws if voices and all(it.counts.keys() == voices for it in draws.positions) else None
+    return draws if voices and all(position.counts.keys() == voices for position in draws.positions) else None
 
 
 def _position(part: Mapping[str, Any]) -> DrawnPosition:
@@ -69,8 +69,8 @@ def _position(part: Mapping[str, Any]) -> DrawnPosition:
     return DrawnPosition(
         _text(part["id"]),
         _text(part["text"]),
-        {voice: _count(it["count"]) for voice, it in voices.items()},
-        {voice: _share(it) for voice, it in voices.items()},
+        {voice: _count(own["count"]) for voice, own in voices.items()},
+        {voice: _share(own) for voice, own in voices.items()},
         _share(part),
     )
 

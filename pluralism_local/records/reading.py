@@ -163,7 +163,9 @@ def window_of(record: object) -> Window | None:
     """The positions of a record; None where it has none that can be read."""
     if not isinstance(record, dict):
         return None
-    positions = tuple(it for part in _list(record.get("positions")) if (it := _position(part)) is not None)
+    positions = tuple(
+        position for position in map(_position, _list(record.get("positions"))) if position is not None
+    )
     facts = record.get("window")
     if not positions and not isinstance(facts, dict):
         return None

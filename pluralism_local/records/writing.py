@@ -50,10 +50,12 @@ def to_record(result: Result) -> dict[str, Any]:
         "finish": result.finish,
         "turn": None if result.turn is None else _turn(result.turn),
         "thought": result.thought,
-        "positions": [] if result.window is None else [_position(it) for it in result.window.positions],
+        "positions": []
+        if result.window is None
+        else [_position(position) for position in result.window.positions],
         "window": None if result.window is None else _window(result.window),
         "draws": None if result.draws is None else draws_record(result.draws),
-        "rounds": [_round(it) for it in result.rounds],
+        "rounds": [_round(round) for round in result.rounds],
         "agreement": None if result.agreement is None else _agreement(result.agreement),
     }
 
@@ -148,7 +150,7 @@ def _round(round: Round) -> dict[str, Any]:
         "round": round.number,
         "comments": [_comment(comment) for comment in round.comments],
         "changes": [_change(change) for change in round.changes],
-        "positions": [] if window is None else [_position(it) for it in window.positions],
+        "positions": [] if window is None else [_position(position) for position in window.positions],
         "window": None if window is None else _window(window),
     }
 
@@ -174,8 +176,8 @@ def _agreement(agreement: Agreement) -> dict[str, Any]:
         "statements": [_statement(statement) for statement in agreement.statements],
         "tied": list(agreement.tied),
         "sweep": [
-            {"alpha": _alpha(it.alpha), "statement": it.statement, "welfare": _number(it.welfare)}
-            for it in agreement.sweep
+            {"alpha": _alpha(choice.alpha), "statement": choice.statement, "welfare": _number(choice.welfare)}
+            for choice in agreement.sweep
         ],
         "loses_most": None
         if loss is None

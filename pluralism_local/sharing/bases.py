@@ -57,7 +57,7 @@ class Base:
 
 def find_base(
     name: str,
-    given: str | None,
+    named: str | None,
     settings: Settings,
     progress: Progress,
     *,
@@ -70,7 +70,7 @@ def find_base(
 
     Args:
         name: of the adapter's own configuration, a repository or a path of whoever trained it.
-        given: what the user gave with --base: a model's name, a folder with a config.json, or ``hf:user/repo``.
+        named: what the user gave with --base: a model's name, a folder with a config.json, or ``hf:user/repo``.
         sizes: a config.json that is known beforehand.
 
     Raises:
@@ -78,8 +78,8 @@ def find_base(
         NotFound: it is not here, and cannot be asked for.
     """
     called = last_part(name)
-    if given is not None:
-        return _as_given(called, given, settings, progress)
+    if named is not None:
+        return _as_named(called, named, settings, progress)
     for model, header in sound_models(settings):
         if is_called(called, model, header):
             return Base(called, BaseShape.of_header(header), model, header)
@@ -149,14 +149,14 @@ def _words(name: str) -> set[str]:
     return set(_WORD.findall(name.lower()))
 
 
-def _as_given(called: str, given: str, settings: Settings, progress: Progress) -> Base:
-    folder = Path(given).expanduser()
+def _as_named(called: str, named: str, settings: Settings, progress: Progress) -> Base:
+    folder = Path(named).expanduser()
     if (folder / BASE_CONFIG).is_file():
         return Base(called, BaseShape.of_config(_read_config(folder / BASE_CONFIG)))
     try:
-        model = store.resolve(given, settings)
+        model = store.resolve(named, settings)
     except NotFound:
-        place = parse(given).place
+        place = parse(named).place
         if not isinstance(place, Hub) or place.repo is None:
             raise
         return Base(called, BaseShape.of_config(_hub_configuration(place.repo, settings, progress)))

@@ -102,8 +102,8 @@ class ChatView(Vertical):
         self._options.display = spec.options == "needed"
         self._make_room(watched.voices if watched is not None else spec.communities)
         self.transcript.welcome(session)
-        given = " · ".join(state.options) or "from the prompt (A. … B. …)"
-        self._options.update(f"options: {given}   F8 types them")
+        answers = " · ".join(state.options) or "from the prompt (A. … B. …)"
+        self._options.update(f"options: {answers}   F8 types them")
         if watched is None and state.pool is not None:
             members = state.pool.members
             self.communities.show_voices(

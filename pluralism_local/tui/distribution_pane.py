@@ -119,9 +119,9 @@ def _placed(shares: Mapping[str, float], room: int) -> list[str | None]:
     """For each of `room` cells whose share is there, as far as there is a cell for everybody."""
     cells: list[str | None] = [None] * room
     for voice, p in sorted(shares.items(), key=lambda item: item[1]):
-        wanted = round(min(1.0, max(0.0, p)) * (room - 1))
+        nearest = round(min(1.0, max(0.0, p)) * (room - 1))
         free = sorted(
-            (place for place in range(room) if cells[place] is None), key=lambda at: abs(at - wanted)
+            (place for place in range(room) if cells[place] is None), key=lambda at: abs(at - nearest)
         )
         if free:
             cells[free[0]] = voice

@@ -41,10 +41,10 @@ def find_run(name: Path) -> RunFolder:
     return run_folder.find_run(name, runs_folder())
 
 
-def settings_of(out: Output, spec: RunSpec, given: Mapping[str, object] | None = None) -> Settings:
-    """The settings that the run was begun with, but for what `others.allow` decides about; `given` options win."""
+def settings_of(out: Output, spec: RunSpec, overrides: Mapping[str, object] | None = None) -> Settings:
+    """The settings that the run was begun with, but for what `others.allow` decides about; `overrides` win."""
     from pluralism_local.evaluation.run_folder import SETTINGS
 
     own = {name: spec.settings.get(name) for name in SETTINGS if name not in ("model", "pool")}
-    typed = {name: value for name, value in (given or {}).items() if value is not None}
+    typed = {name: value for name, value in (overrides or {}).items() if value is not None}
     return options.load(out, {**own, **typed}).settings

@@ -88,8 +88,8 @@ def judge(
     from pluralism_local.evaluation.judge_run import JudgeComparison, JudgeHooks, judge_run
 
     folder = find_run(run)
-    given = {"ctx_size": ctx_size, "gpu_layers": gpu_layers, "threads": threads, "offline": offline}
-    settings = settings_of(out, folder.spec, given)
+    overrides = {"ctx_size": ctx_size, "gpu_layers": gpu_layers, "threads": threads, "offline": offline}
+    settings = settings_of(out, folder.spec, overrides)
     if not judges:
         _, settings = allow(folder.spec, folder.path, settings, ("model",), how="name the judge with --judge")
     comparison = JudgeComparison(

@@ -77,7 +77,7 @@ def allow(
     folder: Path,
     settings: Settings,
     what: Collection[str],
-    given: Mapping[str, str | None] | None = None,
+    named_again: Mapping[str, str | None] | None = None,
     how: str = "",
 ) -> tuple[RunSpec, Settings]:
     """The run and its settings to go on with, where `what` of it may be opened.
@@ -85,7 +85,7 @@ def allow(
     Args:
         settings: the user's own, without the run's model and pool; what comes back has them.
         what: of ``"model"``, ``"communities_model"``, ``"pool"``, ``"scorer"``.
-        given: options by kind; they must be the run's.
+        named_again: options by kind; they must be the run's.
         how: an option that names something else instead, for the hint.
 
     Raises:
@@ -94,7 +94,7 @@ def allow(
     from pluralism_local import config
     from pluralism_local.trust import Trust
 
-    given = given or {}
+    named_again = named_again or {}
     names = named(spec)
     state = Trust(config.paths().data_dir).run_state(names)
     run = {
@@ -104,7 +104,7 @@ def allow(
         "scorer": spec.scorer,
     }
     for kind in what:
-        option = given.get(kind)
+        option = named_again.get(kind)
         spelling = _spelling(kind, names.get(kind), option, settings)
         if option is not None and spelling != option and option != run[kind]:
             raise Refused(

@@ -180,13 +180,13 @@ def resume(
 
     folder = find_run(run)
     begun = folder.spec
-    given = {"gpu_layers": gpu_layers, "threads": threads, "offline": offline}
+    overrides = {"gpu_layers": gpu_layers, "threads": threads, "offline": offline}
     spec, settings = allow(
         replace(
             begun, methods=tuple(find_methods([*begun.methods, *(method or ())])), output=str(folder.path)
         ),
         folder.path,
-        settings_of(out, begun, given),
+        settings_of(out, begun, overrides),
         ("model", "communities_model", "pool", "scorer"),
         {"model": model, "communities_model": communities_model},
     )

@@ -65,14 +65,14 @@ def window_figures(
         raise ValueError("a weight of at least 0 for each viewpoint is needed")
     stated: Flags = np.logical_or.reduce(table, axis=1)
     unreasonable: Flags = np.logical_not(within)
-    known = bool(unreasonable.any())
+    has_unreasonable = bool(unreasonable.any())
     return WindowFigures(
         overton_score=_share(stated, within.astype(np.float64)),
         weighted_overton_score=_share(stated, np.where(within, share, 0.0)),
         precision=float(table[within].any(axis=0).mean()) if table.shape[1] else 0.0,
         whole_window=float(stated[within].all()) if within.any() else math.nan,
         unreasonable=_share(stated, unreasonable.astype(np.float64)),
-        unreasonable_share=_share(unreasonable, stated.astype(np.float64)) if known else math.nan,
+        unreasonable_share=_share(unreasonable, stated.astype(np.float64)) if has_unreasonable else math.nan,
     )
 
 

@@ -1,7 +1,7 @@
 """A run as the sections of a report read it, and figures as they are shown.
 
     run.json, results.json's record, RunSummary, answers ──> RunView
-    {"value", "low", "high"} ──point──> Point | None ──shown──> "0.300 [0.281, 0.318]"
+    {"value", "low", "high"} ──point──> Point | None ──with_interval──> "0.300 [0.281, 0.318]"
 
 Records may come from files: what is no finite number is no figure.
 """
@@ -159,7 +159,7 @@ def of_estimate(estimate: Estimate) -> Point | None:
     return point(estimate.record())
 
 
-def shown(figure: Point | None, digits: int = 3) -> str:
+def with_interval(figure: Point | None, digits: int = 3) -> str:
     """``"0.300 [0.281, 0.318]"``; a dash without a figure."""
     if figure is None:
         return ABSENT

@@ -41,7 +41,7 @@ class OvertonWindow(TextTask):
     def sample(self, row: Mapping[str, Any], where: Where) -> Sample:
         field = "prompt" if "draws" in row and "question" not in row else "question"
         question, viewpoints = text(row, field, where), read_viewpoints(row, where)
-        content = [[each.text, each.weight, each.reasonable] for each in viewpoints]
+        content = [[viewpoint.text, viewpoint.weight, viewpoint.reasonable] for viewpoint in viewpoints]
         id = content_id(self.name, question, content, row.get("id"))
         return self._sample(id, row, where, question=question, cluster=question)
 
@@ -63,28 +63,28 @@ def read_viewpoints(row: Mapping[str, Any], where: Where) -> tuple[Viewpoint, ..
         problem = "must be a list of viewpoints" if "viewpoints" in row else "is missing"
         raise where.fault("viewpoints", problem, _FORM)
     viewpoints = [_viewpoint(item, place, where) for place, item in enumerate(listed)]
-    weighed = [each for each in viewpoints if each.weight is not None]
-    if len(weighed) not in (0, len(viewpoints)):
+    weighted = [viewpoint for viewpoint in viewpoints if viewpoint.weight is not None]
+    if len(weighted) not in (0, len(viewpoints)):
         raise where.fault(
-            "viewpoints", f"has a weight at {len(weighed)} of {len(viewpoints)} places", "Weigh all or none."
+            "viewpoints", f"has a weight at {len(weighted)} of {len(viewpoints)} places", "Weigh all or none."
         )
     places: dict[str, int] = {}
-    for place, each in enumerate(viewpoints):
-        if (first := places.setdefault(" ".join(each.text.split()), place)) != place:
+    for place, viewpoint in enumerate(viewpoints):
+        if (first := places.setdefault(" ".join(viewpoint.text.split()), place)) != place:
             raise where.fault("viewpoints", f"has the same text at places {first} and {place}")
-    if not any(each.reasonable for each in viewpoints):
+    if not any(viewpoint.reasonable for viewpoint in viewpoints):
         raise where.fault("viewpoints", "has no reasonable one, and so no window")
-    if weighed and not sum(each.weight or 0.0 for each in viewpoints if each.reasonable):
+    if weighted and not sum(viewpoint.weight or 0.0 for viewpoint in viewpoints if viewpoint.reasonable):
         raise where.fault("viewpoints", "has no weight on any reasonable one")
     return tuple(viewpoints)
 
 
 def _drawn(draws: object, where: Where) -> list[dict[str, Any]]:
     """The positions that were drawn for a question, as heavy as their shares."""
-    drawn = draws_of(draws)
-    if drawn is None or not drawn.positions:
+    readable = draws_of(draws)
+    if readable is None or not readable.positions:
         raise where.fault("draws", "has no positions", "Take a result of plocal ask --draws N --json.")
-    return [{"text": position.text, "weight": position.share.p} for position in drawn.positions]
+    return [{"text": position.text, "weight": position.share.p} for position in readable.positions]
 
 
 def _viewpoint(item: object, place: int, where: Where) -> Viewpoint:
@@ -96,10 +96,10 @@ def _viewpoint(item: object, place: int, where: Where) -> Viewpoint:
         words = text(item, "text", where)
     except InvalidInput as error:
         raise where.fault("viewpoints", f"has no text at place {place}", _FORM) from error
-    given = [name for name in _WEIGHTS if item.get(name) is not None]
-    if len(given) > 1:
+    weight_fields = [name for name in _WEIGHTS if item.get(name) is not None]
+    if len(weight_fields) > 1:
         raise where.fault("viewpoints", f"has two weights at place {place}")
-    weight = item[given[0]] if given else None
+    weight = item[weight_fields[0]] if weight_fields else None
     if weight is not None and (
         isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < math.inf
     ):

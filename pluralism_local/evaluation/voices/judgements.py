@@ -207,10 +207,10 @@ def _verdict(answers: Sequence[OptionDistribution | RequestFailure]) -> CommentV
         if answer.method == "uniform":
             return RequestFailure("silent", "The judge gave no option any probability.")
         usable.append(answer)
-    first, second, given, before = usable
+    first, second, after, before = usable
     gains = [
-        math.log(max(after, _LEAST)) - math.log(max(earlier, _LEAST))
-        for after, earlier in zip(given.mass, before.mass, strict=True)
+        math.log(max(with_comment, _LEAST)) - math.log(max(without, _LEAST))
+        for with_comment, without in zip(after.mass, before.mass, strict=True)
     ]
     weights = [math.exp(gain - max(gains)) for gain in gains]
     return CommentVerdict(

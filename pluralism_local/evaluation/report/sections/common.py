@@ -9,7 +9,7 @@ from pluralism_local.evaluation.report.blocks import Figure, Table
 from pluralism_local.evaluation.report.measures import capital, measure
 from pluralism_local.evaluation.report.plots import Point, Series, dot_plot
 from pluralism_local.evaluation.report.published import PAPER, caution, published
-from pluralism_local.evaluation.report.views import INTERVAL, RunView, shown
+from pluralism_local.evaluation.report.views import INTERVAL, RunView, with_interval
 from pluralism_local.evaluation.tasks.facts import PublishedFigures
 
 METHOD, CONTROL, GOLD = 0, 2, 1
@@ -56,7 +56,11 @@ def by_method(
             f"{capital(unit)}, with 95 % interval",
             ("method", "this run", *(f"{paper.model} ({paper.source})" for paper in papers)),
             tuple(
-                (name, shown(point), *(shown(published_points(paper, [name])[0]) for paper in papers))
+                (
+                    name,
+                    with_interval(point),
+                    *(with_interval(published_points(paper, [name])[0]) for paper in papers),
+                )
                 for name, _, point in marks
             ),
         ),

@@ -9,7 +9,7 @@ from pluralism_local.evaluation.report.blocks import Block, Figure, Heading, Par
 from pluralism_local.evaluation.report.plots import Series, dot_plot
 from pluralism_local.evaluation.report.published import FAITHFULNESS
 from pluralism_local.evaluation.report.sections.common import by_method
-from pluralism_local.evaluation.report.views import INTERVAL, RunView, of_estimate, shown
+from pluralism_local.evaluation.report.views import INTERVAL, RunView, of_estimate, with_interval
 
 _WINDOW = {
     "whole_window": "Answers that state their whole window, by method",
@@ -86,7 +86,7 @@ def _faithful(run: RunView, faithfulness: MessageFaithfulness) -> Figure:
             f"Message faithfulness, with 95 % interval; scorer {faithfulness.scorer_identity[:12]}",
             ("share of", "value", "n"),
             tuple(
-                (name, shown(point), str(estimate.n))
+                (name, with_interval(point), str(estimate.n))
                 for (name, estimate), point in zip(rows, points, strict=True)
             ),
         ),

@@ -15,7 +15,7 @@ from pluralism_local.evaluation.report.plots import Point, Series, dot_plot, pai
 from pluralism_local.evaluation.report.published import published
 from pluralism_local.evaluation.report.sections.common import PUBLISHED_KEYS, source
 from pluralism_local.evaluation.report.svg import counted
-from pluralism_local.evaluation.report.views import INTERVAL, RunView, point, shown, with_scores
+from pluralism_local.evaluation.report.views import INTERVAL, RunView, point, with_interval, with_scores
 from pluralism_local.evaluation.samples import Prediction, Sample
 from pluralism_local.evaluation.tasks import Task
 from pluralism_local.evaluation.tasks.facts import Partition
@@ -118,9 +118,10 @@ def _part_table(
     rows = []
     for name in names:
         own = {paper.model: paper.figures["ours"] for paper in published(run.task, metric, name)}
-        others = (shown(Point(own[model]) if model in own else None) for model in heads)
+        others = (with_interval(Point(own[model]) if model in own else None) for model in heads)
         figures = (
-            shown(point(run.parts(partition.name, method).get(name, {}).get(metric))) for method in methods
+            with_interval(point(run.parts(partition.name, method).get(name, {}).get(metric)))
+            for method in methods
         )
         rows.append((partition.in_words(name), str(sizes[name]), *figures, *others))
     caption = f"{capital(measure(metric).label)} by {partition.name}, with 95 % interval"
@@ -169,9 +170,9 @@ def _beside(run: RunView, partition: Partition) -> list[Block]:
                     tuple(
                         (
                             name,
-                            *(shown(row[place]) for row in points),
+                            *(with_interval(row[place]) for row in points),
                             *(
-                                shown(Point(paper.figures[name]) if name in paper.figures else None)
+                                with_interval(Point(paper.figures[name]) if name in paper.figures else None)
                                 for paper, _ in papers
                             ),
                         )

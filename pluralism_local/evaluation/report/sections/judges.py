@@ -8,7 +8,7 @@ from typing import Any
 from pluralism_local.display.figures import finite
 from pluralism_local.evaluation.report.blocks import Block, Figure, Heading, Paragraph, Table
 from pluralism_local.evaluation.report.plots import Point, Series, stacked_bars
-from pluralism_local.evaluation.report.views import ABSENT, RunView, point, shown
+from pluralism_local.evaluation.report.views import ABSENT, RunView, point, with_interval
 
 _OUTCOMES = (("win", 0), ("tie", 2), ("lose", 1))
 
@@ -58,7 +58,11 @@ def _figure(run: RunView, judge: Mapping[str, Any], name: str, rows: Opponents) 
             f"{a} against each opponent, judged by {name}, with 95 % interval",
             ("opponent", *(outcome for outcome, _ in _OUTCOMES), "n"),
             tuple(
-                (opponent, *(shown(points[outcome][place]) for outcome, _ in _OUTCOMES), _count(row.get("n")))
+                (
+                    opponent,
+                    *(with_interval(points[outcome][place]) for outcome, _ in _OUTCOMES),
+                    _count(row.get("n")),
+                )
                 for place, (opponent, row) in enumerate(rows.items())
             ),
         ),
@@ -89,7 +93,7 @@ def _agreement(judge: Mapping[str, Any]) -> list[Paragraph]:
         return []
     return [
         Paragraph(
-            f"Agreement of {_count(kappa.get('judges'))} judges, Fleiss' kappa: {shown(agreement)} on "
+            f"Agreement of {_count(kappa.get('judges'))} judges, Fleiss' kappa: {with_interval(agreement)} on "
             f"{_count(kappa.get('n'))} pairs; 0 is chance, 1 full agreement (the paper's five annotators: 0.4678)."
         )
     ]

@@ -18,7 +18,7 @@ from pluralism_local.evaluation.report.plots import Point, Series, dot_plot
 from pluralism_local.evaluation.report.published import PAPER, published_pools
 from pluralism_local.evaluation.report.sections.distributions import FEW
 from pluralism_local.evaluation.report.svg import counted
-from pluralism_local.evaluation.report.views import INTERVAL, RunView, of_estimate, shown, with_scores
+from pluralism_local.evaluation.report.views import INTERVAL, RunView, of_estimate, with_interval, with_scores
 from pluralism_local.files import digest
 
 
@@ -78,7 +78,7 @@ def _by_pool(group: Sequence[RunView], metric: str, shared: frozenset[str]) -> F
     series = [Series("ours in this report", 0, points)]
     head: tuple[str, ...] = ("pool", "communities", "ours")
     cells: list[tuple[str, ...]] = [
-        (name, str(len(run.identity["pool"]["members"])), shown(point))
+        (name, str(len(run.identity["pool"]["members"])), with_interval(point))
         for name, run, point in zip(rows, group, points, strict=True)
     ]
     remark = ""
@@ -86,7 +86,7 @@ def _by_pool(group: Sequence[RunView], metric: str, shared: frozenset[str]) -> F
         theirs = [Point(paper.figures[run.pool]) if run.pool in paper.figures else None for run in group]
         series.append(Series(f"published: {paper.model}, the paper's own pools", 3, tuple(theirs)))
         head = (*head, f"{paper.model} ({paper.source})")
-        cells = [(*row, shown(figure)) for row, figure in zip(cells, theirs, strict=True)]
+        cells = [(*row, with_interval(figure)) for row, figure in zip(cells, theirs, strict=True)]
         remark = (
             f" Hollow marks: {paper.source} of {PAPER}, another model with other communities under the same pools' "
             "names."
@@ -151,7 +151,9 @@ def _patch_table(title: str, rows: Mapping[str, Estimate]) -> Table:
     return Table(
         f"{title}, with 95 % interval",
         ("samples of", "n", "difference"),
-        tuple((name, str(estimate.n), shown(of_estimate(estimate))) for name, estimate in rows.items()),
+        tuple(
+            (name, str(estimate.n), with_interval(of_estimate(estimate))) for name, estimate in rows.items()
+        ),
     )
 
 

@@ -9,7 +9,14 @@ from pluralism_local.evaluation.report.blocks import Block, Details, Figure, Hea
 from pluralism_local.evaluation.report.measures import capital, measure, primary
 from pluralism_local.evaluation.report.plots import Series, dot_plot
 from pluralism_local.evaluation.report.sections.common import by_method
-from pluralism_local.evaluation.report.views import ABSENT, RunView, of_estimate, point, shown, with_scores
+from pluralism_local.evaluation.report.views import (
+    ABSENT,
+    RunView,
+    of_estimate,
+    point,
+    with_interval,
+    with_scores,
+)
 from pluralism_local.evaluation.summary import RunSummary
 
 
@@ -58,7 +65,7 @@ def _differences(run: RunView) -> Figure | None:
             f"{focus} minus each other, every metric that is a mean over samples, with 95 % interval",
             ("minus", *(measure(name).label for name in names)),
             tuple(
-                (other, *(shown(of_estimate(row[name])) if name in row else ABSENT for name in names))
+                (other, *(with_interval(of_estimate(row[name])) if name in row else ABSENT for name in names))
                 for other, row in differences.items()
             ),
         ),
@@ -77,7 +84,7 @@ def _everything(run: RunView) -> Table:
         ("metric", *run.methods),
         (
             *(
-                (measure(name).label, *(shown(point(row.get(name))) for row in run.methods.values()))
+                (measure(name).label, *(with_interval(point(row.get(name))) for row in run.methods.values()))
                 for name in names
             ),
             *(
