@@ -18,7 +18,7 @@ import typer
 
 from pluralism_local import wiring
 from pluralism_local.cli import deliberation_options, hub_models, options
-from pluralism_local.cli.ask_checks import check_draws, check_positions, check_traceable
+from pluralism_local.cli.ask_checks import check_draws, check_mode
 from pluralism_local.cli.ask_log import logged
 from pluralism_local.cli.draw_cost import DrawCost
 from pluralism_local.cli.exits import ExitCode
@@ -175,12 +175,7 @@ def ask(
     )
     if attribute is None and not SPECS[settings.mode].attribute:
         choices = replace(choices, attribute=None)  # the conversation's is of another mode
-    if trace:
-        check_traceable(settings.mode)
-    if positions:
-        check_positions("--positions", settings.mode)
-    if prompts == "own":
-        check_positions("--prompts own", settings.mode)
+    check_mode(settings.mode, trace=trace, positions=positions, own_prompts=prompts == "own")
     chosen = AskOptions(
         choices=choices,
         answers=tuple(option or os.environ.get("PLOCAL_OPTION", "").splitlines()),
@@ -237,16 +232,7 @@ def _answer(out: Output, settings: Settings, chosen: AskOptions, question: str, 
         out.clear_status()
         task, warnings = fit_ask(task, handles, force=chosen.force)
         if chosen.dry_run:
-            from pluralism_local.cli.dry_run import show_plan
-
-            if task.wants_window:
-                deliberation = replace(task.deliberation, hears="comments")
-                task = replace(task, positions=False, prompts="auto", deliberation=deliberation)
-                warnings.append(
-                    "What positions are asked about follows from the comments: the plan leaves it out, and in rounds "
-                    "shows the voices each other's comments instead."
-                )
-            show_plan(out, task, handles, warnings)
+            _rehearse(out, task, handles, warnings)
         else:
             if task.draws:
                 out.note(f"--draws {task.draws}: {DrawCost.of(task).sentence}")
@@ -254,6 +240,20 @@ def _answer(out: Output, settings: Settings, chosen: AskOptions, question: str, 
                 interrupt.graceful = True
                 hub_models.advise(out, settings)
                 _run(out, settings, task, handles, chosen, warnings, interrupt, log)
+
+
+def _rehearse(out: Output, task: Ask, handles: Handles, warnings: list[str]) -> None:
+    """Show what would be asked."""
+    from pluralism_local.cli.dry_run import show_plan
+
+    if task.wants_window:
+        deliberation = replace(task.deliberation, hears="comments")
+        task = replace(task, positions=False, prompts="auto", deliberation=deliberation)
+        warnings.append(
+            "What positions are asked about follows from the comments: the plan leaves it out, and in rounds "
+            "shows the voices each other's comments instead."
+        )
+    show_plan(out, task, handles, warnings)
 
 
 def _run(

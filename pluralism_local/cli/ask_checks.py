@@ -9,6 +9,16 @@ from pluralism_local.errors import InvalidInput
 from pluralism_local.mode_specs import SPECS, ModeName, listed
 
 
+def check_mode(mode: ModeName, *, trace: bool, positions: bool, own_prompts: bool) -> None:
+    """Raises: InvalidInput for an option that does nothing in this mode."""
+    if trace:
+        check_traceable(mode)
+    if positions:
+        check_positions("--positions", mode)
+    if own_prompts:
+        check_positions("--prompts own", mode)
+
+
 def check_traceable(mode: ModeName) -> None:
     """Raises: InvalidInput for a mode whose answer is not written from all comments together."""
     from pluralism_local.conversation.trace import TRACEABLE

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from pluralism_local import wiring
 from pluralism_local.cli import options
-from pluralism_local.cli.eval.folders import find_run, settings_of
+from pluralism_local.cli.eval import run_options
+from pluralism_local.cli.eval.folders import RunName, find_run, settings_of
 from pluralism_local.cli.eval.running import run_or_resume
 from pluralism_local.cli.eval.score import TaskName
 from pluralism_local.evaluation.scorer_names import ADAPTER
-from pluralism_local.mode_specs import SPECS, Orders
+from pluralism_local.mode_specs import SPECS
 
 _BASELINES = tuple(spec.name for spec in SPECS.values() if spec.baseline)
 
@@ -38,76 +37,30 @@ ask for them again.
 DEFAULT_METHODS = ("ours", *_BASELINES, "uniform", "shuffled")
 ANSWER_TOKENS = 200
 
-Retry = Annotated[
-    bool, typer.Option("--retry-failed", help="Ask again where a method failed, and where a comment did.")
-]
-
 
 def run(
     context: typer.Context,
     task: TaskName,
-    data: Annotated[
-        str,
-        typer.Option(
-            "--data",
-            metavar="FILE",
-            help="The task's rows: a file of JSON or JSON lines, maybe .gz, or hf:user/repo:FILE of the Hub's cache.",
-        ),
-    ],
-    method: Annotated[
-        list[str] | None, typer.Option("--method", metavar="NAME", help="Repeatable; see below.")
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option("--limit", min=1, metavar="N", help="Samples. Default: all.")
-    ] = None,
-    sample: Annotated[
-        int | None,
-        typer.Option("--sample", min=0, metavar="SEED", help="Draw them at random instead of the first N."),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", metavar="FOLDER", help="The run's folder. Default: one in the data folder."),
-    ] = None,
-    scorer: Annotated[
-        str,
-        typer.Option(
-            "--scorer",
-            metavar="NAME",
-            envvar="PLOCAL_SCORER",
-            show_default=False,
-            help="overton-nli: what judges entailment, as in plocal eval score; 'none' keeps the responses only. "
-            "Default: adapter.",
-        ),
-    ] = ADAPTER,
+    data: run_options.DataFile,
+    method: run_options.Methods = None,
+    limit: run_options.SampleLimit = None,
+    sample: run_options.SampleSeed = None,
+    output: run_options.RunOutput = None,
+    scorer: run_options.RunScorer = ADAPTER,
     model: options.Model = None,
     communities_model: options.CommunitiesModel = None,
     pool: options.PoolName = None,
     community: options.CommunityNames = None,
-    orders: Annotated[
-        Orders | None,
-        typer.Option(
-            "--orders",
-            metavar="RULE",
-            show_default=False,
-            help="Weigh the options at other places, too, and average, as in plocal ask. Default: asked, as published.",
-        ),
-    ] = None,
+    orders: run_options.OptionOrders = None,
     seed: options.Seed = None,
-    max_tokens: Annotated[
-        int | None,
-        typer.Option(
-            "--max-tokens", metavar="N", help="New tokens of a response. Default: 200, as released."
-        ),
-    ] = None,
+    max_tokens: run_options.ResponseTokens = None,
     comment_max_tokens: options.CommentMaxTokens = None,
     ctx_size: options.CtxSize = None,
     gpu_layers: options.GpuLayers = None,
     threads: options.Threads = None,
     template: options.Template = None,
-    retry_failed: Retry = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Count, probe and estimate; keep nothing.")
-    ] = False,
+    retry_failed: run_options.RetryFailed = False,
+    dry_run: run_options.DryRun = False,
     offline: options.Offline = None,
     force: options.Force = False,
     as_json: options.Json = False,
@@ -143,29 +96,13 @@ def run(
 
 def resume(
     context: typer.Context,
-    run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="The run's folder, or its name in the data folder.")
-    ],
-    method: Annotated[
-        list[str] | None,
-        typer.Option("--method", metavar="NAME", help="Also this one; the run's own stay. Repeatable."),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "-m",
-            "--model",
-            metavar="NAME",
-            show_default=False,
-            help="The run's own; needed for a run begun elsewhere.",
-        ),
-    ] = None,
-    communities_model: Annotated[
-        str | None, typer.Option("--communities-model", metavar="NAME", show_default=False, help="The same.")
-    ] = None,
+    run: RunName,
+    method: run_options.FurtherMethods = None,
+    model: run_options.BegunModel = None,
+    communities_model: run_options.BegunCommunitiesModel = None,
     gpu_layers: options.GpuLayers = None,
     threads: options.Threads = None,
-    retry_failed: Retry = False,
+    retry_failed: run_options.RetryFailed = False,
     offline: options.Offline = None,
     as_json: options.Json = False,
 ) -> None:
