@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,6 +90,21 @@ def test_positions_are_counted_by_voice_and_weighed_in_the_pool(engine: Noting) 
     )
     assert [position.share.p for position in (ban, torn, free)] == [0.5, 0.25, 0.25]
     assert draws.positions[0] is ban and draws.unseen == 0 and draws.method == "entailment"
+
+
+@pytest.mark.parametrize("scorer", [None, lambda pairs, should_stop: [(0.1, 0.8, 0.1)] * len(pairs)])
+def test_comments_that_claim_the_same_in_words_take_one_position_whoever_tells_them_apart(
+    tmp_path: Path, scorer: Any
+) -> None:
+    never_more = [{"match": "", "mass": {"Yes": 0.1, "No": 0.9}}]
+    engine = ScriptedEngine(script(tmp_path, replies=replies(), distributions=never_more))
+    task = Ask("Should phones be banned?", "overton", THREE, draws=3)
+    *_, last = run(task, llm=engine, communities=engine, entailment=scorer)
+    assert isinstance(last, Result) and last.draws is not None
+    texts = [position.text for position in last.draws.positions]
+    assert len(set(texts)) == len(texts) == 3
+    assert [sum(position.counts.values()) for position in last.draws.positions] == [3, 3, 3]
+    assert last.draws.unseen == 0
 
 
 def test_the_positions_of_the_first_comments_come_with_them(engine: Noting) -> None:

@@ -128,7 +128,7 @@ def group_by_claim(
 ) -> Generator[Step, Any, list[list[int]]]:
     """Groups of places, as `clusters` has them: the text at each of two places says what the other's claim does.
 
-    By the scorer where there is one, else by the LLM.
+    By the scorer where there is one, else by the LLM. Neither is asked about claims in nearly the same words.
 
     Args:
         texts, claims: one of both at each place.
@@ -146,10 +146,14 @@ def group_by_claim(
             if support >= SUFFICES[method]
         ]
 
-    forward = yield from saying(list(combinations(range(len(texts)), 2)))
+    places = list(combinations(range(len(texts)), 2))
+    alike = {
+        (a, b) for a, b in places if _is_same(claims[a], claims[b]) or are_same_words(claims[a], claims[b])
+    }
+    forward = yield from saying([place for place in places if place not in alike])
     # most texts do not say what a later one claims: whether that says what they claim need not be looked into
     mutual = {(a, b) for b, a in (yield from saying([(b, a) for a, b in forward]))}
-    return clusters(len(texts), lambda a, b: (a, b) in mutual)
+    return clusters(len(texts), lambda a, b: (a, b) in alike or (a, b) in mutual)
 
 
 def claims_method(case: Case[Q]) -> StanceMethod:
