@@ -288,6 +288,17 @@ def test_responses_without_a_scorer(run: Run, tmp_path: Path) -> None:
         assert refused.code == 2 and "--scorer none, so its answers have no scores" in refused.err
 
 
+def test_a_scorer_that_cannot_be_opened_is_known_before_anything_is_asked(
+    run: Run, tmp_path: Path, own_home: Path
+) -> None:
+    file = str(write(tmp_path / "o.json", [rows.overton(i) for i in range(3)]))
+    line = ("eval", "run", "--task", "overton-nli", "--data", file, "--scorer", str(tmp_path / "gone"))
+    for more in ((), ("--dry-run",)):
+        said = run(*line, *more)
+        assert said.code == 3 and "There is no folder" in said.err
+    assert not (own_home / "data" / "eval").exists()
+
+
 @pytest.mark.slow
 def test_a_run_is_shown_with_the_scorer_named_last(run: Run, tmp_path: Path) -> None:
     """The answers were made without one; scored afterwards, every other command knows by what."""

@@ -1,23 +1,36 @@
-"""`plocal eval run --dry-run`: what a run would ask, and how long it may take: `evaluation.estimate`, shown."""
+"""`plocal eval run --dry-run`: what a run would ask, and how long it may take: `evaluation.estimate`, shown.
+
+Where texts are scored by entailment, `evaluation.entailment_cost` adds that.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from pluralism_local.cli.output import Output, key_values
 from pluralism_local.display.figures import many
 
 if TYPE_CHECKING:
-    from pluralism_local.evaluation.runner import RunSetup
+    from pluralism_local.evaluation.nli import NliScorer
+    from pluralism_local.evaluation.service import PreparedRun
 
 
-def show_plan(out: Output, setup: RunSetup, methods: Sequence[str], folder: Path) -> None:
-    """Print the plan; nothing is kept."""
+def show_plan(
+    out: Output, evaluation: PreparedRun, open_scorer: Callable[[], AbstractContextManager[NliScorer]] | None
+) -> None:
+    """Print the plan; nothing is kept. `open_scorer`: what opens the scorer of entailment, if answers are scored so."""
+    from pluralism_local.evaluation.entailment_cost import with_entailment
     from pluralism_local.evaluation.estimate import estimate
 
-    record = estimate(setup, methods)
+    setup, methods = evaluation.setup, evaluation.model_methods
+    record, scorer_name = estimate(setup, methods), ""
+    if open_scorer is not None:
+        with open_scorer() as scorer:
+            out.clear_status()
+            record = with_entailment(record, setup, evaluation.spec.methods, scorer)
+            scorer_name = scorer.name
     text = key_values(
         [
             ("task", setup.task.name),
@@ -35,10 +48,16 @@ def show_plan(out: Output, setup: RunSetup, methods: Sequence[str], folder: Path
             ("prompts", f"about {record['prompt_tokens']:,} tokens to read"),
             ("writing", f"at most {record['completion_tokens']:,} tokens"),
             (
+                "scoring",
+                f"at most about {record['entailment_pairs']:,} pairs, entailment by {scorer_name}"
+                if scorer_name
+                else None,
+            ),
+            (
                 "time",
                 f"at most about {many(max(1, round(record['minutes'])), 'minute')}, by a probe on this machine",
             ),
-            ("folder", folder),
+            ("folder", evaluation.path),
         ]
     )
-    out.show(record | {"folder": str(folder)}, text)
+    out.show(record | {"folder": str(evaluation.path)}, text)

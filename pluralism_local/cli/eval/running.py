@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,7 @@ from pluralism_local.evaluation.scorer_names import NO_SCORER
 
 if TYPE_CHECKING:
     from pluralism_local.config import Settings
+    from pluralism_local.evaluation.nli import NliScorer
     from pluralism_local.evaluation.run_folder import RunFolder, RunSpec
     from pluralism_local.evaluation.runner import RunProgress, RunSetup
     from pluralism_local.evaluation.samples import Sample
@@ -57,8 +58,11 @@ def run_or_resume(
         if dry_run:
             from pluralism_local.cli.eval.plan import show_plan
 
-            show_plan(out, setup, evaluation.model_methods, evaluation.path)
+            show_plan(out, evaluation, _scoring(out, settings, spec, task))
             return
+        if (opening := _scoring(out, settings, spec, task)) is not None:
+            with opening():  # one that cannot be opened is known before anything is asked
+                out.clear_status()
         folder = stack.enter_context(service.begin(evaluation))
         others.remember(spec, settings)
         out.note(f"Run {folder.path}")
@@ -200,11 +204,18 @@ def summarise_folder(
         samples,
         spec.methods,
         seed=settings.seed,
-        open_scorer=None
-        if spec.scorer == NO_SCORER
-        else partial(open_scorer, spec.scorer, settings, out.status),
+        open_scorer=_scoring(out, settings, spec, task),
         hooks=_hooks(out, interrupt),
     )
+
+
+def _scoring(
+    out: Output, settings: Settings, spec: RunSpec, task: Task
+) -> Callable[[], AbstractContextManager[NliScorer]] | None:
+    """What opens the run's scorer of entailment; None where its answers have none."""
+    if task.answers != "text" or spec.scorer == NO_SCORER:
+        return None
+    return partial(open_scorer, spec.scorer, settings, out.status)
 
 
 def tell_void(out: Output, methods: Sequence[str]) -> None:
