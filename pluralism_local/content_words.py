@@ -8,11 +8,15 @@ Words lose a plural or verb ending of English; other languages work word by word
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _ENDINGS = ("ing", "ies", "ed", "es", "s")
 _SHORTEST = 3
 """Letters that a word keeps."""
+
+_BEGINNING = 5
+"""Letters in which forms of a word agree that differ by more than an ending: distract, distraction."""
 
 _DOUBLED = "bdgmnprt"
 """Consonants that are doubled before an ending: banned, stopping."""
@@ -42,6 +46,24 @@ def is_made_of(text: str, source: str) -> bool:
     source_words, small_letters = set(content_words(source)), source.lower()
     stand_there = [word in source_words or _is_in_pieces(word, small_letters) for word in content_words(text)]
     return 2 * sum(stand_there) >= len(stand_there)
+
+
+def speaks_of(text: str, claim: str, question: str) -> bool:
+    """Whether a text has a word of what a claim adds to the question, or one that begins like it.
+
+    Also where a claim adds none. A word of a script that sets none apart is there if half of its pairs of characters
+    are.
+    """
+    words = _beginnings(claim) - _beginnings(question)
+    if not words or not words.isdisjoint(_beginnings(text)):
+        return True
+    small_letters = text.lower()
+    return any(_is_in_pieces(word, small_letters) for word in words)
+
+
+@lru_cache(maxsize=256)
+def _beginnings(text: str) -> frozenset[str]:
+    return frozenset(word[:_BEGINNING] for word in content_words(text))
 
 
 def _is_in_pieces(word: str, source: str) -> bool:

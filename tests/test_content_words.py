@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pluralism_local.content_words import content_words, is_made_of
+from pluralism_local.content_words import content_words, is_made_of, speaks_of
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,22 @@ def test_any_text_has_some_or_none(text: str) -> None:
 )
 def test_what_a_text_is_made_of(text: str, expected: bool) -> None:
     assert is_made_of(text, "A ban of phones would help pupils. 我认为学校应当禁止手机。") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "claim", "expected"),
+    [
+        ("They distract pupils.", "Phones are a distraction.", True),
+        ("Phones cost money.", "Phones are a distraction.", False),  # the question's word is no sign
+        (
+            "Teachers earn little.",
+            "Phones should not be banned.",
+            True,
+        ),  # the claim adds no word to the question
+        ("我认为手机会分散学生的注意力。", "手机分散注意力", True),
+        ("我认为教师的工资太低。", "手机分散注意力", False),
+        ("", "Phones are a distraction.", False),
+    ],
+)
+def test_whether_a_text_speaks_of_what_a_claim_adds(text: str, claim: str, expected: bool) -> None:
+    assert speaks_of(text, claim, "Should phones be banned?") == expected

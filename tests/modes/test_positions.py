@@ -16,10 +16,13 @@ from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.errors import Cancelled, EngineFailure, InvalidInput
 from pluralism_local.evaluation.questions import QuestionBatch
 from pluralism_local.modes import Ask, find_positions, run
-from pluralism_local.modes.steps import Scores
+from pluralism_local.modes.positions.assigner import ScoredPairs, relate_all
+from pluralism_local.modes.steps import Case, PositionPlan, Scores, Weigh
+from pluralism_local.modes.wordings import AskQuestion, AskWordings
+from pluralism_local.positions.stances import stance
 from pluralism_local.records import from_record, to_record
 from pluralism_local.results import AnswerDelta, ModeEvent, Result
-from pluralism_local.types import Sampling
+from pluralism_local.types import OptionDistribution, Sampling
 from tests.support.mode_asks import BOUNDED, THREE, after, pool, script
 
 BAN, FREE, NOISE = (
@@ -217,6 +220,32 @@ def test_without_a_scorer_the_llm_weighs(tmp_path: Path) -> None:
     assert window is not None and window.method == "llm"
     assert [position.text for position in window.positions] == [BAN, FREE] and window.dropped == 1
     assert window.positions[0].supporters == ("left", "center")
+
+
+def test_the_llm_is_not_asked_about_what_a_comment_does_not_speak_of() -> None:
+    plan = PositionPlan(attributed=False, finder="llm", method="llm", grammars="gbnf")
+    question = AskQuestion("Should phones be banned?", lists_options=False)
+    case = Case(AskWordings(), question, "text", (), (), "exact", Sampling(), plan)
+    claim, denial = "Phones distract from lessons.", "Phones do not distract from lessons."
+    texts = {"left": "They are a distraction.", "right": "Teachers earn little.", "center": " "}
+    steps = relate_all(case, texts, [claim, denial], ScoredPairs())
+    told: list[str] = []
+    try:
+        step = next(steps)
+        while True:
+            reply = None
+            if isinstance(step, Weigh):
+                told += [wording.text for wording in step.wordings]
+                p = (0.5, 0.5) if len(told) > 2 else (0.9, 0.1)
+                options = step.options
+                bounds = tuple(zip(p, p, strict=True))
+                reply = [OptionDistribution(options, p, p, 0.0, bounds, "exact") for _ in step.wordings]
+            step = steps.send(reply)
+    except StopIteration as end:
+        relations = end.value
+    assert len(told) == 4 and not any("Teachers" in text for text in told)  # left's two, and the two priors
+    plain = {voice: [stance(relation, "llm") for relation in row] for voice, row in relations.items()}
+    assert plain["right"] == plain["center"] == ["silent", "silent"]
 
 
 def test_an_answer_without_probability_is_no_support_whatever_the_prior(tmp_path: Path) -> None:

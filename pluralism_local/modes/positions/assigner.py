@@ -6,7 +6,8 @@ entailment   the largest P(entailment), P(contradiction) of the text's sentences
              for sentences, and whole comments hardly ever entail anything. A sentence that has no content word in
              common with the claim is not scored.
 llm          P("Yes") against "No", whether the author agrees, after the question, the text and the claim; less what
-             it is where no text stands
+             it is where no text stands. A text that has no word of what the claim adds to the question is silent on it
+             and not asked about: models are ready to agree, and half of what they have to read is spared
 
 Equal pairs are scored once in an ask: what was scored is kept in `ScoredPairs`.
 """
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
+from pluralism_local.content_words import speaks_of
 from pluralism_local.modes.aggregate import STAND_IN
 from pluralism_local.modes.options import letters
 from pluralism_local.modes.steps import Case, Entail, Step
@@ -39,6 +41,8 @@ MOST_PREMISES = 12
 
 _SAME: Sequence[float] = (1.0, 0.0, 0.0)
 _NOTHING: Sequence[float] = (0.0, 1.0, 0.0)
+_UNSAID: Relation = (0.5, 0.5)
+"""As of a text that changes nothing in the LLM's answer."""
 _NO_TEXT = ""
 
 
@@ -195,7 +199,12 @@ def _by_entailment(
 def _by_llm(
     case: Case[Q], pairs: Sequence[tuple[str, str]], rows: ScoredPairs
 ) -> Generator[Step, Any, list[Relation]]:
-    spoken = [pair for pair in pairs if pair[0].strip() and not _is_same(*pair)]
+    question = case.question.question
+    spoken = [
+        (text, claim)
+        for text, claim in pairs
+        if text.strip() and not _is_same(text, claim) and speaks_of(text, claim, question)
+    ]
     # a text's claims stand together, so that it is read once for all of them
     cells = dict.fromkeys([*spoken, *((_NO_TEXT, claim) for _, claim in spoken)])
     missing = [cell for cell in cells if cell not in rows.agrees]
@@ -204,7 +213,7 @@ def _by_llm(
         distributions = yield from weigh("positions", wordings, AGREES)
         rows.agrees.update(zip(missing, map(_first_share, distributions), strict=True))
     relations = {pair: _beyond_prior(rows, *pair) for pair in spoken}
-    return [(1.0, 0.0) if _is_same(*pair) else relations.get(pair, (0.0, 0.0)) for pair in pairs]
+    return [(1.0, 0.0) if _is_same(*pair) else relations.get(pair, _UNSAID) for pair in pairs]
 
 
 def _first_share(distribution: OptionDistribution) -> float | None:
