@@ -25,19 +25,33 @@ def once(tell: Callable[[str], None]) -> Callable[[str], None]:
 
 
 class Telling(Borrowed):
-    """An engine that belongs to somebody else, who closes it; its warnings are told."""
+    """An engine that belongs to somebody else, who closes it; its warnings are told.
 
-    def __init__(self, engine: LanguageModel, tell: Callable[[str], None]) -> None:
+    Args:
+        written: told (texts that are there, texts to write) of a call, before the first and after each but the last.
+    """
+
+    def __init__(
+        self,
+        engine: LanguageModel,
+        tell: Callable[[str], None],
+        written: Callable[[int, int], None] = lambda *_: None,
+    ) -> None:
         super().__init__(engine)
-        self._tell = tell
+        self._tell, self._written = tell, written
 
     def generate(
         self, requests: Sequence[Request], *, should_stop: ShouldStop = never
     ) -> Iterator[EngineEvent]:
         """The engine's events."""
+        done = 0
+        self._written(done, len(requests))
         for event in self._engine.generate(requests, should_stop=should_stop):
             if isinstance(event, TextDone):
                 self._remark(event.completion.warnings)
+                done += 1
+                if done < len(requests):
+                    self._written(done, len(requests))
             yield event
 
     def distribution(

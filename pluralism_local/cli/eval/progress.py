@@ -46,6 +46,24 @@ class RateReporter:
             self._out.note(line)
 
 
+def writing_pace(
+    out: Output, what: str, clock: Callable[[], float] = time.monotonic
+) -> Callable[[int, int], None]:
+    """Progress of ("comments") that are there, of those that one call of an engine writes; with 0 another begins.
+
+    A call may take very long, and only after it is anything told of answers.
+    """
+    pace = RateReporter(out, clock)
+
+    def report(done: int, total: int) -> None:
+        nonlocal pace
+        if done == 0:
+            pace = RateReporter(out, clock)
+        pace.report(done, total, f"{what}: {done:,} of {total:,} of this batch")
+
+    return report
+
+
 def entailment_pace(
     out: Output, scorer: str, clock: Callable[[], float] = time.monotonic
 ) -> Callable[[int, int], None]:

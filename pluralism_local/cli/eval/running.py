@@ -20,7 +20,7 @@ from pluralism_local import wiring
 from pluralism_local.cli.eval import others
 from pluralism_local.cli.eval.engine_warnings import Telling, once
 from pluralism_local.cli.eval.folders import runs_folder
-from pluralism_local.cli.eval.progress import RateReporter, entailment_pace
+from pluralism_local.cli.eval.progress import RateReporter, entailment_pace, writing_pace
 from pluralism_local.cli.eval.scorers import open_scorer
 from pluralism_local.cli.eval.tables import leading_table, methods_table, reading
 from pluralism_local.cli.exits import ExitCode
@@ -112,8 +112,8 @@ def _setup(
         task,
         samples,
         pool,
-        Telling(handles.llm, tell),
-        Telling(handles.communities, tell),
+        Telling(handles.llm, tell, writing_pace(out, "texts")),
+        Telling(handles.communities, tell, writing_pace(out, "comments")),
         comment=settings.comment_sampling(),
         answer=settings.answer_sampling(),
         template=settings.template,
