@@ -23,6 +23,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 FAST = "fast"
 """The tag of the copy that was kept last."""
@@ -207,6 +208,11 @@ def names_a_file(text: str) -> bool:
     """Whether a model's name is meant as a path: it has a separator or ends in .gguf, and no ``scheme:``."""
     place = parse(text).place
     return isinstance(place, File) and not place.bare
+
+
+def without_folders(text: str) -> str:
+    """A model's name for where there is little room: of a path its end, which tells files apart; else as it is."""
+    return Path(text).name if isinstance(parse(text).place, File) else text
 
 
 def server_forms() -> str:

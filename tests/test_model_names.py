@@ -31,6 +31,7 @@ from pluralism_local.model_names import (
     parse,
     server_forms,
     url_of,
+    without_folders,
 )
 from pluralism_local.remote_url import without_credentials
 
@@ -175,3 +176,19 @@ def test_a_type_of_server_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     assert wiring.communities_model(settings.model_copy(update={"model": "e"}), "starter") == "starter"
     assert without_credentials("elsewhere:user:pw@host?x") == "elsewhere:host"
     assert url_of("elsewhere:https://example.org") == "https://example.org"
+
+
+@pytest.mark.parametrize(
+    ("name", "brief"),
+    [
+        ("/home/ada/models/qwen.gguf", "qwen.gguf"),
+        ("./qwen.gguf@Q4_0", "qwen.gguf@Q4_0"),
+        ("qwen.gguf", "qwen.gguf"),
+        ("starter", "starter"),
+        ("hf:Qwen/Qwen2.5-1.5B:q4_k_m", "hf:Qwen/Qwen2.5-1.5B:q4_k_m"),
+        ("remote:http://box:80/v1#a/b.gguf", "remote:http://box:80/v1#a/b.gguf"),
+        ("scripted:some/file.json", "scripted:some/file.json"),
+    ],
+)
+def test_paths_alone_lose_their_folders(name: str, brief: str) -> None:
+    assert without_folders(name) == brief

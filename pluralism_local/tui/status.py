@@ -6,13 +6,11 @@ ChatSession ──status──> "context 71.0 % full · offline        f7 who di
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from textual.widgets import Static
 
 from pluralism_local.display.figures import one_line, percent
 from pluralism_local.mode_specs import SPECS
-from pluralism_local.model_names import File, parse
+from pluralism_local.model_names import without_folders
 from pluralism_local.remote_url import without_credentials
 from pluralism_local.tui.exchange import Exchange
 from pluralism_local.tui.session import ChatSession
@@ -50,7 +48,7 @@ def header(session: ChatSession, width: int) -> str:
     pool = f"pool: {state.pool.id if state.pool else state.settings.pool}"
     if not SPECS[state.mode].communities:
         pool = "no communities"
-    model = _name(session.model.id if session.model else without_credentials(state.settings.model))
+    model = without_folders(session.model.id if session.model else without_credentials(state.settings.model))
     mode = state.mode.upper()
     if width < NARROW:
         return one_line(f"{mode} · {pool.removeprefix('pool: ')} · {model}", width)
@@ -58,11 +56,6 @@ def header(session: ChatSession, width: int) -> str:
     right = one_line(f"mode: {mode} · {pool}", max(width // 2, width - len(left) - 2))
     left = one_line(left, width - len(right) - 2)
     return f"{left}{' ' * max(2, width - len(left) - len(right))}{right}"
-
-
-def _name(model: str) -> str:
-    """The end of a path, which tells files apart; other names as they are."""
-    return Path(model).name if isinstance(parse(model).place, File) else model
 
 
 def status(session: ChatSession, exchange: Exchange | None, width: int) -> str:

@@ -22,7 +22,7 @@ from textual.widgets import Static
 
 from pluralism_local.display.figures import beginning, cells, clean, many, one_line, percent, tokens
 from pluralism_local.mode_specs import SPECS, ModeName
-from pluralism_local.model_names import STARTER
+from pluralism_local.model_names import STARTER, without_folders
 from pluralism_local.positions.summary import agreement, left_out
 from pluralism_local.tui.distribution_pane import HEADING, distribution_lines
 from pluralism_local.tui.exchange import Exchange
@@ -187,7 +187,7 @@ def welcome(session: ChatSession, width: int) -> Content:
     context = f" · {tokens(model.context)} ctx" if model is not None and model.context else ""
     parts += [
         "\nanswers  ",
-        (one_line(model.id) if model else session.loading or "no model yet", "bold"),
+        (one_line(without_folders(model.id)) if model else session.loading or "no model yet", "bold"),
         (f"{context}  F3\n", "dim"),
     ]
     if state.pool is not None and SPECS[state.mode].communities:
