@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pluralism_local.cli.eval.running import results_text
 from pluralism_local.cli.eval.tables import WIDTH, folded, leading_table, reading
 
 WINDOW = ("overton_score", "precision", "unreasonable")
@@ -79,3 +82,29 @@ def test_the_leading_method_stands_apart_where_its_interval_leaves_out_nothing()
     assert row.split(maxsplit=1)[1].split("  ") == ["-0.100 [-0.200, -0.010] *", "0.100 [-0.100, 0.200]"]
     assert leading_table("distributional-globalopinionqa", {"of": None, "minus": {}}) == ""
     assert leading_table("of-a-later-version", {"of": "ours", "minus": minus}) == ""
+
+
+@pytest.mark.parametrize(
+    ("adapters", "says"),
+    [
+        ({"a": "0f", "b": "1f"}, None),
+        ({"a": None, "b": None, "c": None}, "personas  of all 3, no adapter"),
+        ({"a": "0f", "b": None, "c": None}, "personas  no adapter: b, c"),
+    ],
+)
+def test_ours_is_not_shown_as_adapters_where_voices_have_none(
+    adapters: dict[str, str | None], says: str | None
+) -> None:
+    record = {
+        "task": "steerable-vk",
+        "model": {"id": "large"},
+        "pool": {
+            "id": "mine",
+            "members": [{"community": name, "adapter_sha256": sha256} for name, sha256 in adapters.items()],
+        },
+        **dict.fromkeys(("n", "wanted"), 2),
+        **{key: {} for key in ("failed", "missing", "methods")},
+        "differences": {"of": None, "minus": {}},
+    }
+    lines = results_text(record, Path("run")).splitlines()
+    assert [line for line in lines if line.startswith("personas")] == ([] if says is None else [says])

@@ -129,6 +129,7 @@ def test_each_model_and_rule_of_orders_has_a_file_and_a_table_of_its_own(tmp_pat
     written(condensed(run(tmp_path / "starter", "steerable-vk"))[0], tmp_path / "to")
     stored = json.loads((folder / "run.json").read_text())
     stored["identity"] |= {
+        "pool": {"id": "perspectives", "members": [{"community": "mine", "adapter_sha256": None}]},
         "llm": {"id": "/home/somebody/models/big model.q4.gguf", "sha256": "cd"},
         "orders": {"rule": "rotate", "sha256": "ef"},
     }
@@ -140,6 +141,7 @@ def test_each_model_and_rule_of_orders_has_a_file_and_a_table_of_its_own(tmp_pat
     text = page([first, second])
     assert "somebody" not in text + json.dumps(result)
     assert text.index("## steerable-vk\n") < text.index("## steerable-vk · big-model.q4 · rotate\n")
+    assert text.count(" · pool perspectives, personas without adapters · ") == 1
     assert text.count(" · orders of options: rotate") == 1 and "model big model.q4 ·" in text
     assert "| ours minus | accuracy |" in text
     assert "| vanilla | **0.250 (0.100 to 0.400)** |" in text and "| moe | 0.300 (-0.100 to 0.700) |" in text

@@ -10,7 +10,7 @@ is finished yet its error is the command's (exit 5, or 2 where it does not take 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from pathlib import Path
@@ -228,6 +228,18 @@ def tell_void(out: Output, methods: Sequence[str]) -> None:
         )
 
 
+def _without_adapter(members: Sequence[Mapping[str, Any]]) -> str | None:
+    """Who speaks through a persona alone whatever the method is, in words; None where all have an adapter."""
+    names = [member["community"] for member in members if member["adapter_sha256"] is None]
+    if not names:
+        return None
+    return (
+        f"of all {len(names)}, no adapter"
+        if len(names) == len(members)
+        else f"no adapter: {', '.join(names)}"
+    )
+
+
 def results_text(record: dict[str, Any], folder: Path, *, everything: bool = False) -> str:
     """The table, with what it rests on."""
     failed = {name: count for name, count in record["failed"].items() if count}
@@ -237,6 +249,7 @@ def results_text(record: dict[str, Any], folder: Path, *, everything: bool = Fal
             ("task", record["task"]),
             ("model", record["model"]["id"]),
             ("pool", record["pool"]["id"]),
+            ("personas", _without_adapter(record["pool"]["members"])),
             ("entailment", record.get("scorer")),
             ("samples", f"{record['n']} of {record['wanted']}"),
             ("failed", ", ".join(f"{name} {count}" for name, count in failed.items()) or None),

@@ -121,7 +121,7 @@ def _section(result: Mapping[str, Any]) -> str:
         [
             f"{result['n']} samples{_of_wanted(result)}",
             f"model {result['model']['id']}",
-            f"pool {result['pool']}",
+            f"pool {result['pool']}{_without_adapters(result['adapters'])}",
             f"comments of at most {comment['max_tokens']} tokens",
             f"seed {comment['seed']}",
             f"run {result['run']}",
@@ -150,6 +150,10 @@ def _section(result: Mapping[str, Any]) -> str:
             *_cost(result),
         ]
     )
+
+
+def _without_adapters(adapters: Mapping[str, str | None]) -> str:
+    return ", personas without adapters" if adapters and not any(adapters.values()) else ""
 
 
 def _of_wanted(result: Mapping[str, Any]) -> str:
