@@ -1,7 +1,8 @@
 """Asking from a notebook or a script: the drivers of `plocal ask` and `plocal eval`, without a command line.
 
     plural.open(model, pool=…) ──> Session ──ask──> Answer
-                                         └──ask_many──> Answers, a batch at a time ──> Answer… | to_frame
+                                         ├──ask_many──> Answers, a batch at a time ──> Answer… | to_frame
+                                         └──values──> Values
 
 `import pluralism_local as plural` gives these names and loads nothing until one is used. The user's settings hold, as
 on the command line; what is given here wins. Nothing goes into the history of `plocal logs`. What cannot be done is a
@@ -24,12 +25,15 @@ from pluralism_local.communities import Pool
 from pluralism_local.conversation.ask_builder import build_ask, build_deliberation, find_rule
 from pluralism_local.conversation.asking import run_ask
 from pluralism_local.conversation.engines import open_handles
+from pluralism_local.entailment import entailment
 from pluralism_local.errors import InvalidInput
 from pluralism_local.evaluation.questions import QuestionBatch
 from pluralism_local.mode_specs import DEFAULT, SPECS
 from pluralism_local.modes import Ask
+from pluralism_local.modes.values.running import LIMIT, RELEVANT, find_values
 from pluralism_local.records import to_record
 from pluralism_local.results import Result
+from pluralism_local.values.stakes import Values
 
 
 class Session:
@@ -184,6 +188,37 @@ class Session:
         )
         self._stack.callback(answers.close)
         return answers
+
+    def values(self, situation: str, *, limit: int = LIMIT, min_relevance: float = RELEVANT) -> Values:
+        """Find the values, rights and duties at stake in a situation, as `plocal values` does.
+
+        Args:
+            limit: how many are looked into to the end, 1 to 40.
+            min_relevance: the probability of being at stake below which one is left out, in [0, 1].
+
+        Raises:
+            InvalidInput: a blank situation, or a number out of range. Unsupported: a base model, which cannot list.
+            RemoteFailure, EngineFailure: the model failed before there was anything to keep.
+
+        Example:
+            >>> import pluralism_local as plural
+            >>> with plural.open("scripted:") as p:
+            ...     values = p.values("Biking to work", limit=3, min_relevance=0)
+            >>> len(values.stakes), values.complete
+            (3, True)
+        """
+        if self._closed:
+            raise _closed()
+        with entailment(self._settings, (self._handles.llm,), lambda _: None) as scorer:
+            *_, values = find_values(
+                situation,
+                llm=self._handles.llm,
+                limit=limit,
+                min_relevance=min_relevance,
+                seed=self._settings.seed,
+                entailment=scorer,
+            )
+        return cast(Values, values)
 
     def _ask_of(
         self,

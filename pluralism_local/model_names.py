@@ -5,7 +5,7 @@
 
     starter                                  Starter
     hf:user/repo[:QUANT][@REVISION]          Hub
-    remote:…, scripted:…: the SERVERS        Served (remote: a URL, or the name of one in the config file)
+    remote:…, scripted:…, kaleido:…          Served (remote: a URL, or the name of one in the config file)
     with a separator, or ending in .gguf     File
     a key of `aliases`                       Alias
     anything else                            File, in the working folder: there or not
@@ -80,6 +80,14 @@ SERVERS = {
             is_url=False,
             adapters=True,
             remark="made-up text, for trying things out",
+        ),
+        ServerType(
+            prefix="kaleido",
+            form="kaleido:FOLDER|USER/REPO",
+            engine="pluralism_local.engine.kaleido:KaleidoEngine",
+            is_url=False,
+            adapters=False,
+            remark="for plocal values alone",
         ),
     )
 }

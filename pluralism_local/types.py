@@ -226,7 +226,7 @@ class ModelInfo:
 
     Attributes:
         id: the name the user would give to get it again.
-        backend: ``"llama.cpp"``, ``"remote"`` or ``"scripted"``.
+        backend: ``"llama.cpp"``, ``"remote"``, ``"scripted"`` or ``"kaleido"``.
         sha256: hex digest of the model file; None for a remote model.
         fingerprint: hash of tensor names, shapes and tokenizer, equal for every quantization; None if unknown.
         context: tokens the model can hold; None if unknown.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack, closing
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
@@ -47,7 +48,7 @@ Exit codes:
   130  stopped before there was anything to print
 """
 
-ValuesFormat = Literal["text", "md", "html", "json"]
+ValuesFormat = Literal["text", "md", "html", "json", "jsonl"]
 
 
 def values(
@@ -77,7 +78,12 @@ def values(
     samples: options.Samples = None,
     as_json: options.AskJson = False,
     format: Annotated[
-        ValuesFormat, options.option("--format", default="text", help="What is written, and how.")
+        ValuesFormat,
+        options.option(
+            "--format",
+            default="text",
+            help="What is written; jsonl also prints the progress, the object last.",
+        ),
     ] = "text",
     file: Annotated[
         str,
@@ -98,7 +104,7 @@ def values(
     """
     out = options.output(context)
     kind: ValuesFormat = "json" if as_json else format
-    out.format = "json" if kind == "json" else "text"
+    out.format = "json" if kind == "json" else "jsonl" if kind == "jsonl" else "text"
     loaded = options.load(out, options.settings_given(locals()))
     text = read_prompt(situation, sys.stdin, wait=stdin, warn=out.warn)
     with (
@@ -148,6 +154,8 @@ def _find(
             if isinstance(event, Values):
                 out.clear_status()
                 return event
+            if out.format == "jsonl":
+                out.json({"event": "values_progress", **asdict(event)}, compact=True)
             out.status(event.line)
     raise TypeError("a search for values ends with Values")
 
@@ -156,12 +164,14 @@ def _show(out: Output, at_stake: Values, kind: ValuesFormat, file: str) -> None:
     from pluralism_local.values import tables
 
     match kind:
-        case "json":
+        case "json" | "jsonl":
             from json import dumps
 
             from pluralism_local.values.record import to_record
 
-            text = dumps(to_record(at_stake), ensure_ascii=not out.unicode, allow_nan=False, indent=2) + "\n"
+            indent = 2 if kind == "json" else None
+            text = dumps(to_record(at_stake), ensure_ascii=not out.unicode, allow_nan=False, indent=indent)
+            text += "\n"
         case "md":
             text = tables.markdown(at_stake)
         case "html":

@@ -48,6 +48,15 @@ def test_json_is_the_record(run: Run, model: str) -> None:
     assert "--attribute" not in ran.err
 
 
+def test_json_lines_have_the_progress_and_the_values_last(run: Run, model: str) -> None:
+    ran = run("values", "-m", model, "--format", "jsonl", SITUATION)
+    *events, last = map(json.loads, ran.out.splitlines())
+    assert last["schema"] == "plocal.values/1" and len(last["values"]) == 5
+    assert {event["event"] for event in events} == {"values_progress"}
+    stages = list(dict.fromkeys(event["stage"] for event in events))
+    assert stages == ["listing", "relevance", "merging", "valence", "reasons"]
+
+
 def test_documents_go_into_files(run: Run, model: str, tmp_path: Path) -> None:
     file = tmp_path / "values.html"
     ran = run("values", "-m", model, "--format", "html", "-o", str(file), SITUATION)
@@ -63,7 +72,7 @@ def test_a_dry_run_shows_every_prompt_and_asks_nothing(run: Run, model: str) -> 
     plan = json.loads(run("values", "-m", model, "--dry-run", "--json", SITUATION).out)
     assert plan["schema"] == "plocal.values-plan/1"
     assert [step["prompt"] for step in plan["steps"]] == [
-        "values.list@1", *["values.relevance@1"] * 2, *["values.valence@1"] * 3, "values.reason@1",
+        "values.list@1", *["values.relevance@1"] * 4, *["values.valence@1"] * 3, "values.reason@1",
     ]  # fmt: skip
     assert all(step["tokens"] > 0 for step in plan["steps"])
 

@@ -14,12 +14,15 @@ from pluralism_local.engine.base import LanguageModel, ShouldStop
 from pluralism_local.engine.scripted import EVERYTHING, ScriptedEngine
 from pluralism_local.errors import EngineFailure, InvalidInput, RemoteFailure, Unsupported
 from pluralism_local.modes.steps import Scores, Step, Weigh
+from pluralism_local.modes.values import prompts
 from pluralism_local.modes.values.assessor import relevances, valences
 from pluralism_local.modes.values.running import MOST, find_values
 from pluralism_local.progress import ValuesProgress
+from pluralism_local.prompts import Prompt
 from pluralism_local.types import Message, OptionRequest
 from pluralism_local.values.stakes import Stake, Values
 from tests.support.mode_asks import FailingEngine, NoLogprobs, after, script
+from tests.test_prompts import digest
 
 SITUATION = "Biking to work"
 LISTED = {
@@ -33,7 +36,7 @@ REPLIES: list[dict[str, object]] = [
     {"match": "Say in one plain sentence", "text": REASON},
 ]
 WEIGHTS = [
-    {"pattern": "(?s)Situation: N/A.*at stake", "mass": {"Yes": 0.4, "No": 0.4}},
+    {"pattern": "(?s): N/A\n.*at stake", "mass": {"Yes": 0.4, "No": 0.4}},
     {"pattern": "(?s)Health.*at stake", "mass": {"Yes": 0.9, "No": 0.1}},
     {"pattern": "(?s)Convenience.*at stake", "mass": {"Yes": 0.2, "No": 0.6}},
     {"match": "at stake", "mass": {"Yes": 0.7, "No": 0.3}},
@@ -71,20 +74,24 @@ def weighed_by(llm: ScriptedEngine, steps: Generator[Step, Any, Any]) -> Any:
     raise TypeError(f"no step that weighs: {step}")
 
 
-def test_relevance_is_what_the_situation_adds(tmp_path: Path) -> None:
+def test_relevance_is_what_situation_and_value_add_to_each_other(tmp_path: Path) -> None:
+    odds = {
+        "Situation: N/A\n\nValue: N/A": (0.6, 0.3),
+        "Situation: N/A\n\nValue: Health": (0.6, 0.2),
+        "Situation: Biking to work\n\nValue: N/A": (0.3, 0.6),
+        "Situation: Fishing\n\nValue: N/A": (0.6, 0.3),
+        "Situation: Biking to work\n\nValue: Health": (0.6, 0.3),
+        "Situation: Fishing\n\nValue: Health": (0.2, 0.6),
+    }
     file = script(
         tmp_path,
-        distributions=[
-            {"match": "N/A", "mass": {"Yes": 0.6, "No": 0.2}},
-            {"match": SITUATION, "mass": {"Yes": 0.6, "No": 0.3}},
-            {"match": "Fishing", "mass": {"Yes": 0.2, "No": 0.6}},
-        ],
+        distributions=[{"match": text, "mass": {"Yes": yes, "No": no}} for text, (yes, no) in odds.items()],
     )
     health = Stake("value", "Health")
-    engine = ScriptedEngine(file)
-    biking, fishing = weighed_by(engine, relevances([(SITUATION, health), ("Fishing", health)]))
-    # odds 2 against 3 without a situation: 2/3 : 1; odds 1/3 against 3: 1/9 : 1
-    assert biking.p == pytest.approx((2 / 3) / (2 / 3 + 1)) and biking.method == "scripted"
+    biking, fishing = weighed_by(ScriptedEngine(file), relevances([(SITUATION, health), ("Fishing", health)]))
+    # odds 2, less 3 of the value, less 1/2 of the situation, and 2 of neither: 2 / 3 / (1/2) * 2 = 8/3
+    assert biking.p == pytest.approx((8 / 3) / (8 / 3 + 1)) and biking.method == "scripted"
+    # odds 1/3, less 3, less 2, and 2: 1/9
     assert fishing.p == pytest.approx((1 / 9) / (1 / 9 + 1))
 
 
@@ -104,6 +111,23 @@ def test_a_model_that_goes_by_places_alone_leans_nowhere(tmp_path: Path) -> None
     (valence,) = weighed_by(ScriptedEngine(file), valences([(SITUATION, Stake("right", "Right to roam"))]))
     assert valence.p == pytest.approx((1 / 3, 1 / 3, 1 / 3))
     assert valence.order_effect == pytest.approx(0.8 - 1 / 3)
+
+
+WORDINGS = {
+    "values.list@1": "702baf4cc1d8",
+    "values.relevance@1": "f4ae3b31ddd7",
+    "values.valence@1": "38775dcd0aa7",
+    "values.reason@1": "35016f1514aa",
+    "values.kaleido-generate@1": "2d0ada1c1e3a",
+    "values.kaleido-relevance@1": "cf08ef46be89",
+    "values.kaleido-valence@1": "669ee96f2740",
+    "values.kaleido-explanation@1": "b7525c7773c4",
+}
+
+
+def test_wordings_are_pinned_to_their_versions() -> None:
+    own = [prompt for prompt in vars(prompts).values() if isinstance(prompt, Prompt)]
+    assert {prompt.id: digest(prompt) for prompt in own} == WORDINGS
 
 
 def test_a_search_lists_weighs_and_explains(told: Path) -> None:

@@ -15,10 +15,8 @@ labels, `InvalidInput`, by name; a checkpoint without a trained classifier `Refu
 
 from __future__ import annotations
 
-import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,7 +25,8 @@ import numpy as np
 from scipy.special import softmax
 
 from pluralism_local.engine.base import ShouldStop, never
-from pluralism_local.errors import Cancelled, EngineFailure, InvalidInput, NotFound, Refused, Unsupported
+from pluralism_local.engine.checkpoint_loading import loading, torch_for
+from pluralism_local.errors import Cancelled, EngineFailure, InvalidInput, Refused
 from pluralism_local.evaluation.nli.base import (
     CONTRADICTION,
     ENTAILMENT,
@@ -39,7 +38,6 @@ from pluralism_local.evaluation.nli.base import (
     parts,
 )
 from pluralism_local.files import digest
-from pluralism_local.hub.cache import hub_silent
 from pluralism_local.models.gguf_file import sha256_of
 
 BATCH = 32
@@ -49,7 +47,6 @@ _MEANINGS = (
     (CONTRADICTION, re.compile(r"contradict.*|refute[sd]?")),
 )
 _TWO_CLASSES = re.compile(r"(?:not|non)[ _-]?entail.*")
-_HUB_ID = re.compile(r"\w[\w.-]*(?:/\w[\w.-]*)?", re.ASCII)
 _UNNAMED = re.compile(r"label[ _-]?\d+|\d+")
 _DETERMINES = (".json", ".safetensors", ".bin", ".txt", ".model")
 
@@ -70,9 +67,9 @@ class ClassifierNli:
 
     def __init__(self, model: str | Path, device: str = "auto", *, batch: int = BATCH) -> None:
         self._reference, self._batch = str(model).removeprefix("hf:"), batch
-        self._torch = _torch()
+        self._torch = torch_for("A sequence classifier", "the NLI adapter of the starter model")
         self._device = self._found_device(device)
-        with _loading(self._reference), hub_silent():
+        with loading(self._reference, "classifier", "a sequence classifier"):
             self._load()
         self._model.to(self._device).eval()
         self._limit = _limit(self._tokenizer, self._model.config)
@@ -208,60 +205,6 @@ def columns(names: Mapping[Any, str], reference: str) -> list[int]:
             f"Take one with the labels {', '.join(LABELS)}, or entailment and not_entailment.",
         )
     return labelled
-
-
-def _torch() -> Any:
-    try:
-        import torch
-        import transformers  # noqa: F401 - only whether it is here
-    except ImportError as error:
-        raise Unsupported(
-            f"A sequence classifier needs {error.name or 'PyTorch'}, which is not installed.",
-            'Get it with: pip install "pluralism-local[train]", or use the NLI adapter of the starter model.',
-        ) from error
-    return torch
-
-
-@contextmanager
-def _loading(reference: str) -> Iterator[None]:
-    """transformers' errors as ours, without its chatter."""
-    from transformers.utils import logging as chatter
-
-    hub = logging.getLogger("huggingface_hub")  # it tells of every attempt to reach the Hub
-    verbosity, bar, level = chatter.get_verbosity(), chatter.is_progress_bar_enabled(), hub.level
-    chatter.set_verbosity_error()
-    chatter.disable_progress_bar()
-    hub.setLevel(logging.ERROR)
-    try:
-        folder = Path(reference)
-        if folder.is_dir() and not (folder / "config.json").is_file():
-            raise FileNotFoundError("it holds no config.json.")
-        if not folder.is_dir() and not _HUB_ID.fullmatch(reference):
-            raise NotFound(
-                f"There is no folder {reference}.", "Give a folder that transformers saved, or a Hub id."
-            )
-        yield
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        if isinstance(error, OSError) and not folder.is_dir():
-            raise NotFound(
-                f"There is no folder {reference}, and no classifier of this name in the Hub's cache.",
-                f"Correct the name, or get it with: hf download {reference}",
-            ) from error
-        if isinstance(error, OSError):
-            raise NotFound(
-                f"The classifier {reference} cannot be loaded: {reason}",
-                "Give a folder that transformers saved.",
-            ) from error
-        raise InvalidInput(
-            f"transformers cannot load {reference} as a sequence classifier: {reason}",
-            "Take a model of a family that this version of transformers knows.",
-        ) from error
-    finally:
-        hub.setLevel(level)
-        chatter.set_verbosity(verbosity)
-        if bar:
-            chatter.enable_progress_bar()
 
 
 def _limit(tokenizer: Any, config: Any) -> int:

@@ -5,8 +5,9 @@
 Both work on any pairs, of one situation or of many, and so for whoever has values already (an evaluation). They weigh,
 and only where the LLM gives no probabilities they ask for a word. Equal prompts are weighed once.
 
-An LLM is ready to find everything at stake: its log-odds of Yes less those without the situation take that away, as
-those of a stance are (`positions.stances.calibrated`). Valence is the mean over orders of the three leanings.
+An LLM is ready to find everything at stake, some values more than others, and in some situations more than in others:
+of its log-odds of Yes those without the situation and those without the value are taken away, as those without a
+comment are of a stance (`positions.stances.calibrated`). Valence is the mean over orders of the three leanings.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pluralism_local.errors import Unsupported
 from pluralism_local.modes.aggregate import STAND_IN, single, weakest
 from pluralism_local.modes.orders import Weighed, in_asked_order, order_effect
 from pluralism_local.modes.steps import Step, WriteEach
-from pluralism_local.modes.values.prompts import LLM, NOWHERE, ValueWordings
+from pluralism_local.modes.values.prompts import LLM, NOTHING, NOWHERE, ValueWordings
 from pluralism_local.modes.weighing import weigh
 from pluralism_local.modes.wordings import Wording
 from pluralism_local.positions.stances import calibrated
@@ -43,15 +44,26 @@ class Relevance:
 
 
 def relevances(pairs: Sequence[Pair], put: ValueWordings = LLM) -> Generator[Step, Any, list[Relevance]]:
-    """Whether each value is at stake in its situation, in order."""
+    """Whether each value is at stake in its situation, in order; a half where the two add nothing to each other."""
     wordings = [put.relevance(situation, stake) for situation, stake in pairs]
-    alone = [put.relevance(NOWHERE, stake) for _, stake in pairs] if put.calibrated else []
+    alone = [
+        put.relevance(*pair)
+        for situation, stake in pairs
+        for pair in (
+            (NOWHERE, stake),
+            (situation, Stake(stake.kind, NOTHING)),
+            (NOWHERE, Stake(stake.kind, NOTHING)),
+        )
+        if put.calibrated
+    ]
     try:
         told = yield from weigh("values", [*wordings, *alone], put.agrees)
     except Unsupported:
         return (yield from _relevances_in_words(wordings, put))
     return [
-        Relevance(_beyond(told[place], told[len(wordings) + place] if alone else None), told[place].method)
+        Relevance(
+            _beyond(told[place], told[len(wordings) + 3 * place :][:3] if alone else ()), told[place].method
+        )
         for place in range(len(wordings))
     ]
 
@@ -71,13 +83,18 @@ def valences(pairs: Sequence[Pair], put: ValueWordings = LLM) -> Generator[Step,
     ]
 
 
-def _beyond(told: OptionDistribution, alone: OptionDistribution | None) -> float:
-    """P(at stake), less what it is without the situation; a half where neither word had any probability."""
+def _beyond(told: OptionDistribution, alone: Sequence[OptionDistribution]) -> float:
+    """P(at stake), less what it is for the value alone and for the situation alone; a half where neither word had any.
+
+    Args:
+        alone: of the value without a situation, of the situation without a value, and of neither; empty for no less.
+    """
     if told.method == STAND_IN:
         return 0.5
-    if alone is None or alone.method == STAND_IN:
+    if not alone or any(answer.method == STAND_IN for answer in alone):
         return told.p[0]
-    return calibrated(told.p[0], alone.p[0])[0]
+    value, situation, neither = (answer.p[0] for answer in alone)
+    return calibrated(calibrated(told.p[0], value)[0], calibrated(situation, neither)[0])[0]
 
 
 def _mean(weighed: Weighed) -> Valence:

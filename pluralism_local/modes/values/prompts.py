@@ -50,8 +50,25 @@ REASON = Prompt(
     "Situation: {situation}\n\n{kind}: {name}\n\nSay in one plain sentence why this {small_kind} {leaning}.",
 )
 
-NOWHERE = "N/A"
-"""Stands for the situation where the answer without one is asked for (Zhao et al., "Calibrate Before Use")."""
+_CARD = "Kaleido's model card: the form of its inputs"
+
+KALEIDO_GENERATE = Prompt("values.kaleido-generate", 1, _CARD, "[Generate]:\tSituation: {situation}")
+
+KALEIDO_RELEVANCE = Prompt(
+    "values.kaleido-relevance", 1, _CARD, "[Relevance]:\tSituation: {situation}\t{kind}: {name}"
+)
+
+KALEIDO_VALENCE = Prompt(
+    "values.kaleido-valence", 1, _CARD, "[Valence]:\tSituation: {situation}\t{kind}: {name}"
+)
+
+KALEIDO_EXPLANATION = Prompt(
+    "values.kaleido-explanation", 1, _CARD, "[Explanation]:\tSituation: {situation}\t{kind}: {name}"
+)
+
+NOWHERE = NOTHING = "N/A"
+"""Stand for the situation, and for the value, where the answer without it is asked for (Zhao et al., "Calibrate Before
+Use", ICML 2021)."""
 
 LEAN: Mapping[Leaning, str] = {
     "support": "speaks for it",
@@ -70,7 +87,7 @@ class ValueWordings(ABC):
         agrees: the words for "it is at stake" and "it is not", weighed after `relevance`.
         leanings: those weighed after `valence` for support, opposition and either: letters, or words.
         orders: of the leanings, in which valence is asked.
-        calibrated: relevance is told against what the model says without a situation.
+        calibrated: relevance is told against what the model says without the situation, and without the value.
         first, more: lists that are drawn to begin with, and where these gave too few, of `list_tokens` at most each.
     """
 
@@ -133,8 +150,45 @@ class LlmWordings(ValueWordings):
         return word(REASON, situation=situation, leaning=LEAN[leaning], **_named(stake))
 
 
-LLM = LlmWordings()
+class KaleidoWordings(ValueWordings):
+    """For Kaleido, in the words of its training; it was trained to be calibrated, and on one order."""
+
+    leanings = ("Supports", "Opposes", "Either")
+    orders = ((0, 1, 2),)
+    calibrated = False
+    first, more = 40, 40
+    list_tokens = 24
+
+    def list_sampling(self, seed: int, draw: int) -> Sampling:
+        """One value each time."""
+        return Sampling(temperature=1.0, top_p=0.95, max_tokens=self.list_tokens, seed=(seed + draw) % 2**32)
+
+    def list(self, situation: str) -> Wording:
+        return word(KALEIDO_GENERATE, situation=_untabbed(situation))
+
+    def relevance(self, situation: str, stake: Stake) -> Wording:
+        return word(KALEIDO_RELEVANCE, **_tabbed(situation, stake))
+
+    def valence(self, situation: str, stake: Stake, order: Order) -> Wording:
+        del order
+        return word(KALEIDO_VALENCE, **_tabbed(situation, stake))
+
+    def reason(self, situation: str, stake: Stake, leaning: Leaning) -> Wording:
+        del leaning
+        return word(KALEIDO_EXPLANATION, **_tabbed(situation, stake))
+
+
+LLM, KALEIDO = LlmWordings(), KaleidoWordings()
 
 
 def _named(stake: Stake) -> dict[str, str]:
     return {"kind": NAMES[stake.kind], "small_kind": stake.kind, "name": stake.text}
+
+
+def _tabbed(situation: str, stake: Stake) -> dict[str, str]:
+    return {"situation": _untabbed(situation), "kind": NAMES[stake.kind], "name": _untabbed(stake.text)}
+
+
+def _untabbed(text: str) -> str:
+    """On one line: a tab parts the fields."""
+    return " ".join(text.split())

@@ -19,7 +19,7 @@ from pluralism_local.modes.positions.assigner import ScoredPairs
 from pluralism_local.modes.result_builder import ResultBuilder
 from pluralism_local.modes.steps import Case, Entailment, PositionPlan
 from pluralism_local.modes.values.finder import Findings, Search, find
-from pluralism_local.modes.values.prompts import LLM, ValueWordings
+from pluralism_local.modes.values.prompts import KALEIDO, LLM, ValueWordings
 from pluralism_local.modes.wordings import AskQuestion, AskWordings
 from pluralism_local.progress import ValuesProgress
 from pluralism_local.values.stakes import Values
@@ -82,8 +82,7 @@ def check(situation: str, llm: LanguageModel, limit: int, min_relevance: float) 
 
 def wordings_for(llm: LanguageModel) -> ValueWordings:
     """How this model is asked."""
-    del llm
-    return LLM
+    return KALEIDO if llm.info.backend == "kaleido" else LLM
 
 
 def _find(
