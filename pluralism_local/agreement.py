@@ -2,7 +2,7 @@
 
     statements × voices, P(agree) each ──deliberation.verdict──> Agreement          comments ──changes──> Change
 
-A statement that some voice rejects is never called a consensus, whatever rule chose it.
+A statement that some voice rejects, or has spoken against, is never called a consensus, whatever rule chose it.
 """
 
 from __future__ import annotations
@@ -110,6 +110,8 @@ class Agreement:
         weights: by voice its weight in the rule, summing to 1; maxmin has no use for them.
         critiques: by voice what it would have changed in the statement that was chosen first; empty where nobody was
             asked.
+        against: voices whose own comment agrees rather with the denial of what was chosen, in the pool's order, as the
+            LLM reads it; empty where it cannot tell.
         revision: the id of the statement that the LLM made of these; None where none was asked, or none came.
     """
 
@@ -122,6 +124,7 @@ class Agreement:
     weights: Mapping[str, float]
     critiques: Mapping[str, str] = field(default_factory=dict)
     revision: str | None = None
+    against: tuple[str, ...] = ()
 
     @property
     def chosen(self) -> Statement:
@@ -130,8 +133,8 @@ class Agreement:
 
     @property
     def is_consensus(self) -> bool:
-        """Whether no voice rejects it."""
-        return not self.chosen.rejected_by
+        """Whether no voice rejects it, and none has spoken against it."""
+        return not self.chosen.rejected_by and not self.against
 
 
 ChangeKind = Literal["stood", "answered", "revised", "silent"]

@@ -11,6 +11,7 @@ from pluralism_local.cli.draw_cost import DrawCost
 from pluralism_local.cli.output import Output, key_values, table
 from pluralism_local.conversation.rehearsal import RehearsedStep, rehearse
 from pluralism_local.display.figures import clean, many
+from pluralism_local.mode_specs import SPECS
 from pluralism_local.types import ModelInfo, Sampling
 
 if TYPE_CHECKING:
@@ -139,6 +140,8 @@ def _is_vote(step: RehearsedStep) -> bool:
 
 def _weighed(task: Ask, steps: list[RehearsedStep]) -> str | None:
     """How many requests for probabilities of the ask's options there are, and in which orders; None for none."""
+    if not task.options and SPECS[task.mode].options != "needed":
+        return None  # what the LLM tells of comments and claims it tells in no order
     requests = sum(bool(step.options) and not _is_vote(step) for step in steps)
     return f"{many(requests, 'request')}, orders of options: {task.orders}" if requests else None
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from pluralism_local.agreement import Agreement, Change, ChangeKind
 from pluralism_local.display.figures import many, one_line, percent
@@ -32,9 +33,25 @@ def headline(agreement: Agreement) -> str:
             f"Consensus by {rule_name(agreement)}: no voice of {len(scores)} rejects it; {least} agrees least "
             f"({percent(scores[least])})"
         )
-    names = ", ".join(f"{voice} ({percent(scores[voice])})" for voice in agreement.chosen.rejected_by)
-    verb = "rejects" if len(agreement.chosen.rejected_by) == 1 else "reject"
-    return f"Most agreeable by {rule_name(agreement)}, not a consensus: {names} {verb} it"
+    named = {voice: f"{voice} ({percent(score)})" for voice, score in scores.items()}
+    return f"Most agreeable by {rule_name(agreement)}, not a consensus: {objections(agreement, named)}"
+
+
+def objections(agreement: Agreement, named: Mapping[str, str] = MappingProxyType({})) -> str:
+    """``"a rejects it, b and c have spoken against it"``; "" for a consensus.
+
+    Args:
+        named: what those that reject it are called, where that is not their id.
+    """
+    rejecting = agreement.chosen.rejected_by
+    against = [voice for voice in agreement.against if voice not in rejecting]
+    parts = []
+    if rejecting:
+        names = ", ".join(named.get(voice, voice) for voice in rejecting)
+        parts.append(f"{names} {'rejects' if len(rejecting) == 1 else 'reject'} it")
+    if against:
+        parts.append(f"{', '.join(against)} {'has' if len(against) == 1 else 'have'} spoken against it")
+    return "; ".join(parts)
 
 
 def rule_name(agreement: Agreement) -> str:

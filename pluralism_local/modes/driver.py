@@ -35,7 +35,7 @@ from pluralism_local.modes.deliberation.carrying import check_deliberation, repl
 from pluralism_local.modes.fit_context import generated, leave_out
 from pluralism_local.modes.llm_steps import weigh, write, write_each
 from pluralism_local.modes.options import pose
-from pluralism_local.modes.positions.carrying import plan_positions, score, write_sentences
+from pluralism_local.modes.positions.carrying import plan_positions, position_plan, score, write_sentences
 from pluralism_local.modes.relisting import orders_in
 from pluralism_local.modes.result_builder import ResultBuilder
 from pluralism_local.modes.settling import FAILURES, settle
@@ -115,6 +115,7 @@ def prepared(
         plan_positions(draft, spec, entails=entails),
         ask.deliberation,
         orders=orders_in(posed.text, posed.options, ask.orders) if posed else (),
+        tells_stances=position_plan(llm, attributed=False, scores=True).method == "llm",
         sides=spec.comments == "together" and ask.prompts != "paper" and only_takes_sides(llm),
     )
     return draft, case

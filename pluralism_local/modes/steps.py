@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from pluralism_local.communities import Member
 
 AnswerForm = Literal["distribution", "label", "text"]
-"""The form of an answer: a distribution over options, one option (weighed, or in words where that cannot be), or a
-text."""
+"""The form of an answer: a distribution over options, one option (weighed, or else in words), or a text."""
 
 LABEL_TOKENS = 20
 """New tokens where only a choice is wanted, as in the released code."""
@@ -99,8 +98,8 @@ class Case(Generic[Q]):
         answer: how the LLM writes its answer.
         positions: how positions are looked for; None for not at all.
         deliberation: whether voices answer each other, and judge statements.
-        orders: in which the options are weighed, the first as the question has them (see `orders`); empty where the
-            answer is a text.
+        orders: in which options are weighed, the first as the question has them; empty where the answer is a text.
+        tells_stances: the LLM's own probabilities tell what a comment does with a claim.
         sides: the LLM is too small to weigh comments, and writes a sentence for each side (see `sides`).
     """
 
@@ -115,6 +114,7 @@ class Case(Generic[Q]):
     deliberation: Deliberation = ALONE
     orders: tuple[Order, ...] = ()
     sides: bool = False
+    tells_stances: bool = False
 
     @property
     def room(self) -> int:

@@ -103,6 +103,13 @@ def impersonal(text: str) -> str:
     return rest if rest == text else rest[:1].upper() + rest[1:]
 
 
+def denied(claim: str) -> str:
+    """What is true if the claim is not: ``"It is not true that voting should be compulsory."``."""
+    first = claim.partition(" ")[0]
+    is_name = first == "I" or not first[1:].islower()
+    return f"It is not true that {claim if is_name else claim[:1].lower() + claim[1:]}"
+
+
 def is_of_nobody(claim: str, voices: Iterable[str]) -> bool:
     """Whether a claim names none of `voices`, and asks nothing: a position is anybody's to hold.
 

@@ -73,6 +73,7 @@ def agreement_of(part: object) -> Agreement | None:
         weights=chances_by_name(part.get("weights")) or {},
         critiques=_texts(critiques),
         revision=revision if isinstance(revision, str) else None,
+        against=tuple(voice for voice in strings(part.get("against")) if voice in statements[0].scores),
     )
 
 

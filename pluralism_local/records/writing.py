@@ -190,6 +190,7 @@ def _agreement(agreement: Agreement) -> dict[str, Any]:
         "weights": {voice: _number(weight) for voice, weight in agreement.weights.items()},
         "critiques": dict(agreement.critiques),
         "revision": agreement.revision,
+        "against": list(agreement.against),
     }
 
 

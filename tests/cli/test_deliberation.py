@@ -25,13 +25,16 @@ def model(village: Path, tmp_path: Path) -> str:
     del village  # where the communities are
     agrees = {"farmers": {BAN: 0.9, FREE: 0.2, SCHOOLS: 0.6}, "fishers": {BAN: 0.1, FREE: 0.8, SCHOOLS: 0.7}}
     votes = [
-        {
-            "pattern": f"(?s)You speak for the {voice}.*Statement: {statement}.*{listed}",
-            "mass": {"A": a, "B": 1 - a},
-        }
-        for voice, row in agrees.items()
-        for statement, p in row.items()
-        for listed, a in (("A. Yes", p), ("A. No", 1 - p))
+        {"match": "Would the author of the comment agree", "mass": {"Yes": 0.7, "No": 0.3}},
+        *(
+            {
+                "pattern": f"(?s)You speak for the {voice}.*Statement: {statement}.*{listed}",
+                "mass": {"A": a, "B": 1 - a},
+            }
+            for voice, row in agrees.items()
+            for statement, p in row.items()
+            for listed, a in (("A. Yes", p), ("A. No", 1 - p))
+        ),
     ]
     return script(
         tmp_path,
@@ -97,11 +100,12 @@ def test_a_plan_counts_what_would_be_decoded(run: Run, model: str) -> None:
     ran = run("ask", "-m", model, "--dry-run", "--json", "--rounds", "2", "--consensus", *BOTH)
     steps = json.loads(ran.out)["steps"]
     voting = [step for step in steps if step["options"]]
-    # 2 comments, 2 in each round, 2 statements; 2 voices × 3 statements × 2 orders of the answers
+    # 2 comments, 2 in each round, 2 statements; 2 voices × 3 statements × 2 orders of the answers; what was chosen, and
+    # its denial, are held against 2 comments
     assert [sum(step["role"] == role for step in steps if not step["options"]) for role in ("communities", "llm")] == [
         8, 1,
     ]  # fmt: skip
-    assert len(voting) == 12 and {step["role"] for step in voting} == {"communities"}
+    assert [step["role"] for step in voting] == ["communities"] * 12 + ["llm"] * 4
     shown = run("ask", "-m", model, "--dry-run", "--consensus", *BOTH).out
     assert "communities  weigh  12" in shown and "and 10 more like the last two" in shown
     assert "orders of options" not in shown  # votes are of no options
@@ -110,8 +114,8 @@ def test_a_plan_counts_what_would_be_decoded(run: Run, model: str) -> None:
 def test_a_plan_counts_the_votes_on_a_revision(run: Run, model: str) -> None:
     plan = ("ask", "-m", model, "--dry-run", "--consensus", "--revise", *BOTH)
     steps = json.loads(run(*plan[:3], "--json", *plan[3:]).out)["steps"]
-    # as above, then critiques, the revision, and 2 voices × 1 statement × 2 orders
-    assert sum(bool(step["options"]) for step in steps) == 16 and len(steps) == 2 + 2 + 1 + 12 + 2 + 1 + 4
+    # as above, but critiques, the revision, and 2 voices × 1 statement × 2 orders before what was said is looked into
+    assert sum(bool(step["options"]) for step in steps) == 20 and len(steps) == 2 + 2 + 1 + 12 + 2 + 1 + 4 + 4
     votes_on_the_llms = [
         step for step in steps[5:17] if "[answer 1 goes here]" in step["messages"][-1]["content"]
     ]

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pluralism_local.agreement import Agreement, Deliberation, JuryStarted
+from pluralism_local.deliberation.summary import headline
 from pluralism_local.deliberation.verdict import Candidate
 from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.engine.scripted import ScriptedEngine
@@ -24,7 +25,16 @@ from pluralism_local.records import from_record, to_record
 from pluralism_local.results import ModeEvent, Result
 from pluralism_local.types import Message, OptionRequest, Sampling
 from tests.modes.test_rounds import COMMENTS, QUESTION
-from tests.support.mode_asks import NO_PROBABILITIES, THREE, FailingEngine, NoLogprobs, after, pool, script
+from tests.support.mode_asks import (
+    BOUNDED,
+    NO_PROBABILITIES,
+    THREE,
+    FailingEngine,
+    NoLogprobs,
+    after,
+    pool,
+    script,
+)
 
 STATEMENTS = {"left": "Ban them.", "center": "Ban them in class.", "right": "Let parents decide."}
 OF_ALL = "Let each school decide."
@@ -49,16 +59,25 @@ def replies(**more: str) -> list[dict[str, str]]:
     ]  # fmt: skip
 
 
+UNTOLD: dict[str, Any] = {"match": "Would the author of the comment agree", "mass": {"Yes": 0.7, "No": 0.3}}
+
+
 def votes(agrees: dict[str, dict[str, float]] = AGREES, lean: float = 0.0) -> list[dict[str, Any]]:
-    """A script's: P(yes) wherever it stands, and `lean` more for the letter A, whatever that means."""
+    """A script's: P(yes) wherever it stands, and `lean` more for the letter A, whatever that means.
+
+    The comments tell nothing of the statements.
+    """
     return [
-        {
-            "pattern": f"(?s)You speak for {voice}.*Statement: {re.escape(statement)}\n.*{listed}",
-            "mass": {"A": first + lean, "B": 1 - first - lean},
-        }
-        for voice, row in agrees.items()
-        for statement, p in row.items()
-        for listed, first in (("A. Yes", p), ("A. No", 1 - p))
+        UNTOLD,
+        *(
+            {
+                "pattern": f"(?s)You speak for {voice}.*Statement: {re.escape(statement)}\n.*{listed}",
+                "mass": {"A": first + lean, "B": 1 - first - lean},
+            }
+            for voice, row in agrees.items()
+            for statement, p in row.items()
+            for listed, first in (("A. Yes", p), ("A. No", 1 - p))
+        ),
     ]
 
 
@@ -126,6 +145,47 @@ def test_what_a_voice_rejects_is_never_called_a_consensus(
     assert chosen(held).is_consensus == (not rejects)
     assert held.warnings == (("The answer is no consensus: right rejects it.",) if rejects else ())
     assert to_record(held)["agreement"]["is_consensus"] == (not rejects)
+
+
+@pytest.mark.parametrize(
+    ("yes", "denied", "against"),
+    [
+        (0.7, 0.7, ()),
+        (0.7, 0.6, ()),
+        (0.6, 0.7, ()),
+        (0.4, 0.6, ("center",)),
+        (0.1, 0.1, ()),
+        (0.2, 0.7, ("center",)),
+    ],
+)
+def test_what_a_voice_has_spoken_against_is_no_consensus_whatever_it_votes(
+    tmp_path: Path, yes: float, denied: float, against: tuple[str, ...]
+) -> None:
+    """By hand: odds of 0.4 and 0.6 come to 4/6 against 6/4, which is 0.31 for it, below 0.35; 0.6 and 0.7 to 0.39."""
+    reads = [
+        {
+            "pattern": f"(?s)Comment: {re.escape(COMMENTS['center'])}.*Claim: {claim}",
+            "mass": {"Yes": p, "No": 1 - p},
+        }
+        for claim, p in ((re.escape(OF_ALL), yes), ("It is not true that let each", denied))
+    ]
+    file = script(tmp_path, replies=replies(), distributions=[*reads, *votes()])
+    held = result(tmp_path, engine=ScriptedEngine(file))
+    agreement = chosen(held)
+    assert agreement.chosen.text == OF_ALL and agreement.chosen.rejected_by == ()
+    assert agreement.against == against and agreement.is_consensus == (not against)
+    said = "center has spoken against it"
+    assert held.warnings == ((f"The answer is no consensus: {said}.",) if against else ())
+    assert headline(agreement).endswith(said) == bool(against)
+    assert from_record(to_record(held)).agreement == agreement
+
+
+def test_an_llm_that_cannot_tell_stances_is_not_asked_what_the_voices_have_said(tmp_path: Path) -> None:
+    file = script(tmp_path, replies=replies(), distributions=votes())
+    engine = ScriptedEngine(file, capabilities=BOUNDED, record=True)
+    assert chosen(result(tmp_path, engine=engine)).against == ()
+    asked = [request.messages[-1].content for call in engine.calls for request in call.requests]
+    assert not any("Would the author" in text for text in asked)
 
 
 def test_a_voice_that_leans_to_a_letter_scores_as_one_that_does_not(tmp_path: Path) -> None:
@@ -244,7 +304,9 @@ def test_after_rounds_the_last_comments_count(tmp_path: Path) -> None:
     held = result(tmp_path, Deliberation(1, "maxmin", hears="comments"), engine=engine)
     assert len(held.rounds) == 2 and held.answer == OF_ALL
     judged = [it for call in engine.calls for it in call.requests if isinstance(it, OptionRequest)]
-    assert {it.messages[2].content for it in judged} == {"I have heard you all."}
+    assert {it.messages[2].content for it in judged if it.options == ("A", "B")} == {"I have heard you all."}
+    read = [it.messages[0].content for it in judged if it.options != ("A", "B")]
+    assert read and all("Comment: I have heard you all." in text for text in read)
 
 
 def test_positions_come_with_the_statement_where_they_are_asked_for(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ The order of draft, ranking, critique and revision is the Habermas Machine's (Te
 judges each statement alone, behind its own persona or adapter and its last comment, so that no other statement and no
 place among them bears on it; its two answers stand at both places in turn, and the mean counts, so that a model which
 goes by letters agrees with probability one half. A vote in which neither answer had any probability is nobody's and
-left out of that mean. Voices that said nothing judge, too.
+left out of that mean. Voices that said nothing judge, too. What was chosen is held against each voice's own comment.
 """
 
 from __future__ import annotations
@@ -20,15 +20,19 @@ from typing import Any
 
 from pluralism_local.agreement import Agreement
 from pluralism_local.deliberation.statements import proposed
+from pluralism_local.deliberation.summary import objections
 from pluralism_local.deliberation.verdict import Candidate, agreement
+from pluralism_local.errors import PlocalError
 from pluralism_local.modes.aggregate import STAND_IN, single
 from pluralism_local.modes.deliberation import prompts
 from pluralism_local.modes.deliberation.rounds import cues_of
 from pluralism_local.modes.options import letters, listed
 from pluralism_local.modes.orders import Weighed, in_asked_order, orders_of
+from pluralism_local.modes.positions.assigner import agrees
 from pluralism_local.modes.steps import Answered, Case, Cue, Judge, Propose, Room, Step, Steps, Warn, Write
 from pluralism_local.modes.wordings import Q
-from pluralism_local.positions.claims import claim_id
+from pluralism_local.positions.claims import claim_id, denied
+from pluralism_local.positions.stances import calibrated, stance
 from pluralism_local.results import LLM_VOICE, Window
 from pluralism_local.types import Completion, OptionDistribution, Sampling
 
@@ -71,8 +75,10 @@ def agree(case: Case[Q], comments: Mapping[str, str], window: Window | None) -> 
             scores = {voice: [*row, *more[voice]] for voice, row in scores.items()}
             chosen = agreement([*candidates, revised], scores, weights, plan.rule, plan.alpha)
         chosen = replace(chosen, critiques=critiques, revision=revised.id if revised else None)
-    if rejecting := chosen.chosen.rejected_by:
-        yield Warn(f"The answer is no consensus: {_rejects(rejecting)} it.")
+    if case.tells_stances:
+        chosen = replace(chosen, against=(yield from _against(case, comments, chosen.chosen.text)))
+    if not chosen.is_consensus:
+        yield Warn(f"The answer is no consensus: {objections(chosen)}.")
     return Answered(question, chosen.chosen.text, agreement=chosen)
 
 
@@ -161,5 +167,25 @@ def _revised(
     return critiques, next(iter(_candidates([(LLM_VOICE, completion.text)])), None)
 
 
-def _rejects(voices: Sequence[str]) -> str:
-    return f"{', '.join(voices)} {'rejects' if len(voices) == 1 else 'reject'}"
+def _against(
+    case: Case[Q], comments: Mapping[str, str], statement: str
+) -> Generator[Step, Any, tuple[str, ...]]:
+    """The voices whose last comment agrees rather with the denial of the statement, as the LLM reads it.
+
+    Votes alone do not do: a small model says yes behind every persona, also where that has just said the opposite.
+    """
+    texts = {voice: text for voice, text in comments.items() if text.strip()}
+    denial = denied(statement)
+    try:
+        odds = yield from agrees(
+            case, [(text, claim) for text in texts.values() for claim in (statement, denial)]
+        )
+    except PlocalError as error:
+        yield Warn(f"It could not be told whether a voice has spoken against the answer: {error.message}")
+        return ()
+    leaning = []
+    for voice, text in texts.items():
+        yes, no = odds[text, statement], odds[text, denial]
+        if yes is not None and no is not None and stance(calibrated(yes, no), "llm") == "opposes":
+            leaning.append(voice)
+    return tuple(leaning)

@@ -209,11 +209,18 @@ def _by_llm(
     cells = dict.fromkeys([*spoken, *((_NO_TEXT, claim) for _, claim in spoken)])
     missing = [cell for cell in cells if cell not in rows.agrees]
     if missing:
-        wordings = [case.wordings.stance(case.question, text, claim) for text, claim in missing]
-        distributions = yield from weigh("positions", wordings, AGREES)
-        rows.agrees.update(zip(missing, map(_first_share, distributions), strict=True))
+        rows.agrees.update((yield from agrees(case, missing)))
     relations = {pair: _beyond_prior(rows, *pair) for pair in spoken}
     return [(1.0, 0.0) if _is_same(*pair) else relations.get(pair, _UNSAID) for pair in pairs]
+
+
+def agrees(
+    case: Case[Q], cells: Sequence[tuple[str, str]]
+) -> Generator[Step, Any, dict[tuple[str, str], float | None]]:
+    """By text and claim the LLM's P("Yes"), that the author agrees; None where neither word had any probability."""
+    wordings = [case.wordings.stance(case.question, text, claim) for text, claim in cells]
+    distributions = yield from weigh("positions", wordings, AGREES)
+    return dict(zip(cells, map(_first_share, distributions), strict=True))
 
 
 def _first_share(distribution: OptionDistribution) -> float | None:
