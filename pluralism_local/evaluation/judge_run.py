@@ -122,6 +122,10 @@ def judge_run(
     return record
 
 
+COIN = 0.5
+"""Share of pairs in which a judge who tosses a coin names the same place in both orders."""
+
+
 def remarks(record: Mapping[str, Any]) -> Iterator[str]:
     """A sentence for each thing that a reader of a judge.json's `record` must know."""
     absent = record["wanted"] - record["n"]
@@ -135,6 +139,15 @@ def remarks(record: Mapping[str, Any]) -> Iterator[str]:
             yield f"{unread}, so there is no result. Take another judge, or look at {name}'s words."
         elif row["unparsed"]:
             yield f"{unread} and stand for a tie."
+    for entry in record["judges"]:
+        rows = entry["opponents"].values()
+        pairs = sum(row["n"] for row in rows)
+        flipped = sum(row["n"] * row["position_bias"]["flipped"] for row in rows if row["n"])
+        if flipped > COIN * pairs:
+            yield (
+                f"{entry['judge']} named the same place in both orders in {flipped / pairs:.0%} of the pairs, "
+                "which are ties by that: it goes by the place at least as much as by the text. Take a larger judge."
+            )
 
 
 def is_partial(record: Mapping[str, Any]) -> bool:

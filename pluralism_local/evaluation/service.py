@@ -157,9 +157,10 @@ def summarise_run(
     """
     hooks = hooks or Hooks()
     if task.answers == "text" and open_scorer is None:
+        judge = f"plocal eval judge {path} compares them. For coverage give" if task.judged else "Give"
         raise InvalidInput(
-            f"{path} was run with --scorer none, so its answers have no scores.",
-            "Give its plocal eval run command again with a scorer, or without --scorer none: the answers stay.",
+            f"{path} was run without a scorer of entailment, so its answers have no scores.",
+            f"{judge} its plocal eval run command again with --scorer adapter, or another: the answers stay.",
         )
     results, records = runner.read_results(path)
     runner.check_answers(path, task, samples, results)

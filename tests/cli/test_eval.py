@@ -285,7 +285,21 @@ def test_responses_without_a_scorer(run: Run, tmp_path: Path) -> None:
     for command in (("show",), ("compare",)):
         name = Path(said.json()["folder"]).name
         refused = run("eval", *command, name, *(["ours", "vanilla"] if command == ("compare",) else []))
-        assert refused.code == 2 and "--scorer none, so its answers have no scores" in refused.err
+        assert refused.code == 2 and "without a scorer of entailment" in refused.err
+        assert "again with --scorer adapter" in refused.err and "eval judge" not in refused.err
+
+
+def test_what_a_judge_compares_is_not_scored_by_entailment_unless_told(run: Run, tmp_path: Path) -> None:
+    file = str(write(tmp_path / "o.json", [rows.overton(i) for i in range(3)]))
+    line = ("eval", "run", "--task", "overton-judge", "--data", file, "--output", str(tmp_path / "run"))
+    said = run(*line)
+    assert said.code == 0 and f"Compare them with: plocal eval judge {tmp_path / 'run'}" in said.out
+    assert not list((tmp_path / "run").glob("nli-*"))
+    assert (
+        f"plocal eval judge {tmp_path / 'run'} compares them"
+        in run("eval", "show", str(tmp_path / "run")).err
+    )
+    assert "entailment_pairs" not in run(*line, "--dry-run", "--json").json()
 
 
 def test_a_scorer_that_cannot_be_opened_is_known_before_anything_is_asked(

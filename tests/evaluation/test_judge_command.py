@@ -126,7 +126,13 @@ def test_several_judges_agree_or_not(go: Go, answered: Path, tmp_path: Path) -> 
     kappa = found["fleiss_kappa"]
     assert kappa["value"] == pytest.approx((1 / 2 - 10 / 16) / (1 - 10 / 16), abs=1e-12)
     assert (kappa["n"], kappa["judges"], kappa["published_humans"]) == (2 * SAMPLES, 2, 0.4678)
-    text = go(*line, "--judge", good, "--judge", place).out
+    told = go(*line, "--judge", good, "--judge", place)
+    warnings = [each for each in told.err.splitlines() if "goes by the place" in each]
+    assert (
+        len(warnings) == 1
+        and f"{place} named the same place in both orders in 100% of the pairs" in warnings[0]
+    )
+    text = told.out
     assert f"-0.333 [-0.333, -0.333] on {2 * SAMPLES} pairs (published, of humans: 0.4678)" in text
     twice = go(*line, "--judge", good, "--judge", good, "--json")
     assert len(twice.json()["judges"]) == 1 and twice.code == 0

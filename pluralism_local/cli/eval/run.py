@@ -12,7 +12,7 @@ from pluralism_local.cli.eval import run_options
 from pluralism_local.cli.eval.folders import RunName, find_run, settings_of
 from pluralism_local.cli.eval.running import run_or_resume
 from pluralism_local.cli.eval.score import TaskName
-from pluralism_local.evaluation.scorer_names import ADAPTER
+from pluralism_local.evaluation.scorer_names import ADAPTER, NO_SCORER
 from pluralism_local.mode_specs import SPECS
 
 _BASELINES = tuple(spec.name for spec in SPECS.values() if spec.baseline)
@@ -46,7 +46,7 @@ def run(
     limit: run_options.SampleLimit = None,
     sample: run_options.SampleSeed = None,
     output: run_options.RunOutput = None,
-    scorer: run_options.RunScorer = ADAPTER,
+    scorer: run_options.RunScorer = None,
     model: options.Model = None,
     communities_model: options.CommunitiesModel = None,
     pool: options.PoolName = None,
@@ -69,6 +69,7 @@ def run(
     out = options.output(context, as_json=as_json)
     from pluralism_local.evaluation.methods import find_methods
     from pluralism_local.evaluation.run_folder import SETTINGS, RunSpec
+    from pluralism_local.evaluation.tasks import find_task
     from pluralism_local.models import store
 
     options.pool_or_communities(pool, community)
@@ -83,7 +84,7 @@ def run(
         methods=tuple(find_methods(method or DEFAULT_METHODS)),
         limit=limit,
         draw=sample,
-        scorer=scorer,
+        scorer=scorer or (NO_SCORER if find_task(task).judged else ADAPTER),
         communities=tuple(community or ()),
         communities_model=communities_model,
         settings={name: getattr(settings, name) for name in SETTINGS},

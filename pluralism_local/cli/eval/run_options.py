@@ -30,14 +30,14 @@ RunOutput = Annotated[
     typer.Option("--output", metavar="FOLDER", help="The run's folder. Default: one in the data folder."),
 ]
 RunScorer = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--scorer",
         metavar="NAME",
         envvar="PLOCAL_SCORER",
         show_default=False,
-        help="overton-nli: what judges entailment, as in plocal eval score; 'none' keeps the responses only. "
-        "Default: adapter.",
+        help="Of texts: what judges entailment, as in plocal eval score; 'none' keeps the responses only. "
+        "Default: adapter; none for overton-judge.",
     ),
 ]
 OptionOrders = Annotated[

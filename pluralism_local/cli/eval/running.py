@@ -161,7 +161,8 @@ def _finish(
         for sentence in what_failed(folder.results(), spec.methods, len(setup.samples)):
             out.warn(sentence)
             out.exit = ExitCode.PARTIAL
-        out.show(state, f"Responses are in {folder.path}.")
+        judge = f" Compare them with: plocal eval judge {folder.path}" if setup.task.judged else ""
+        out.show(state, f"Responses are in {folder.path}.{judge}")
         return
     try:
         summary = summarise_folder(out, settings, setup.task, setup.samples, folder.path, spec, interrupt)
