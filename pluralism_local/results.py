@@ -64,7 +64,7 @@ class Aggregate:
         p: sums to 1.
         per_community: community id to its own normalised distribution d_i; empty for the baselines.
         weights: community id to w_i, summing to 1; empty for the baselines.
-        unassigned_mass: Σ w_i · (mass outside the options given m_i), in [0, 1].
+        unassigned_mass: Σ w_i · (mass outside the options given m_i), in [0, 1]; NaN where it is not known.
         entropy_nats: −Σ p ln p, in [0, ln n].
         method: of the weakest distribution that went in.
         bounds: (low, high) of each option's normalised probability; None when exact. Of answers that were counted it

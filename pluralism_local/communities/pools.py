@@ -54,7 +54,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Pool:
-    """Communities that answer together, in order; at least one, all different. `path` is None if ad hoc."""
+    """Communities that answer together, in order, all different; of a file at least one. `path` is None if ad hoc."""
 
     id: str
     name: str

@@ -19,12 +19,20 @@ from pluralism_local.engine.base import LanguageModel, never
 from pluralism_local.errors import ContextOverflow, EngineFailure, PlocalError, Unsupported
 from pluralism_local.evaluation.basis import ALREADY_CLEAR
 from pluralism_local.evaluation.batch_calls import Asker, RequestFailure, failure_of
-from pluralism_local.evaluation.batch_steps import Waiting, place, prediction, wordings_of, written
+from pluralism_local.evaluation.batch_steps import (
+    WRITING,
+    Waiting,
+    place,
+    prediction,
+    prompt_of,
+    reply_to,
+    wordings_of,
+    writings,
+)
 from pluralism_local.evaluation.comments import CommentRequest, CommentStore, CommunityComment
 from pluralism_local.evaluation.samples import Prediction, Sample
 from pluralism_local.evaluation.tasks.base import SampleWordings
 from pluralism_local.mode_specs import SPECS, ModeName, Orders
-from pluralism_local.modes import algorithm
 from pluralism_local.modes.comment_budget import fit_comments
 from pluralism_local.modes.relisting import orders_in
 from pluralism_local.modes.result_builder import ModelRole
@@ -42,10 +50,11 @@ from pluralism_local.modes.steps import (
     Warn,
     Weigh,
     Write,
+    WriteEach,
     is_optional,
 )
 from pluralism_local.prompts import Prompt
-from pluralism_local.types import Completion, Message, OptionRequest, Request, Sampling, Usage
+from pluralism_local.types import Completion, OptionRequest, Sampling, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +202,7 @@ class BatchDriver:
             else orders_in(sample.question, sample.options, self._orders),
             sides=self._sides,
         )
-        sample_run = _SampleRun(sample, algorithm(mode)(case))
+        sample_run = _SampleRun(sample, self._task.algorithm(mode)(case))
         self._advance(sample_run, None)
         return sample_run
 
@@ -212,7 +221,7 @@ class BatchDriver:
             )
             while not isinstance(step, Waiting):
                 if isinstance(step, Reserve):
-                    sampling = fit_comments(self._comment, step.rooms, self._llm, _prompt)
+                    sampling = fit_comments(self._comment, step.rooms, self._llm, prompt_of)
                     sample_run.comment_tokens = sampling.max_tokens
                 elif isinstance(step, Warn):
                     sample_run.warnings.append(step.sentence)
@@ -232,10 +241,8 @@ class BatchDriver:
                 self._consult(batch)
             case Weigh():
                 self._weigh(batch)
-            case Write():
+            case Write() | WriteEach() | Compose():
                 self._write(batch)
-            case Compose():
-                self._compose(batch)
             case Entail():
                 self._entail(batch)
 
@@ -265,7 +272,7 @@ class BatchDriver:
     def _weigh(self, batch: Sequence[_SampleRun]) -> None:
         rows = [
             [
-                OptionRequest(_prompt(wording.text), sample_run.step.options)
+                OptionRequest(prompt_of(wording.text), sample_run.step.options)
                 for wording in sample_run.step.wordings
             ]
             for sample_run in batch
@@ -289,35 +296,16 @@ class BatchDriver:
             self._reply(sample_run, distributions, distributions)
 
     def _write(self, batch: Sequence[_SampleRun]) -> None:
-        requests = [
-            Request(
-                _prompt(sample_run.step.wording.text),
-                sample_run.step.sampling,
-                grammar=sample_run.step.grammar,
-            )
-            for sample_run in batch
-            if isinstance(sample_run.step, Write)
-        ]
-        for sample_run, completion in zip(batch, self._asker.texts(requests), strict=True):
-            if isinstance(completion, Completion):
-                sample_run.spend("llm", completion.usage)
-            self._reply(sample_run, [completion], completion)
-
-    def _compose(self, batch: Sequence[_SampleRun]) -> None:
-        steps = [sample_run.step for sample_run in batch if isinstance(sample_run.step, Compose)]
-        requests = [
-            Request(_prompt(part.wording.text), step.sampling, grammar=grammar)
-            for step in steps
-            for part, grammar in zip(step.parts, step.grammars, strict=True)
-        ]
-        completions = iter(self._asker.texts(requests))
-        for sample_run, step in zip(batch, steps, strict=True):
-            replies = [next(completions) for _ in step.parts]
+        """Steps in which the LLM writes, once or several times."""
+        steps = [sample_run.step for sample_run in batch if isinstance(sample_run.step, WRITING)]
+        requests = [writings(step) for step in steps]
+        completions = iter(self._asker.texts([request for row in requests for request in row]))
+        for sample_run, step, row in zip(batch, steps, requests, strict=True):
+            replies = [next(completions) for _ in row]
             whole = [reply for reply in replies if isinstance(reply, Completion)]
             for completion in whole:
                 sample_run.spend("llm", completion.usage)
-            texts = written(step, whole) if len(whole) == len(replies) else ()
-            self._reply(sample_run, replies, texts)
+            self._reply(sample_run, replies, reply_to(step, whole) if len(whole) == len(replies) else None)
 
     def _entail(self, batch: Sequence[_SampleRun]) -> None:
         rows = [sample_run.step.pairs for sample_run in batch if isinstance(sample_run.step, Entail)]
@@ -341,7 +329,3 @@ class BatchDriver:
             self._advance(sample_run, EngineFailure(failure.message))
         else:
             sample_run.end(failure)
-
-
-def _prompt(text: str) -> tuple[Message, ...]:
-    return (Message("user", text),)

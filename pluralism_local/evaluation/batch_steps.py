@@ -1,7 +1,8 @@
 """Steps as the batch driver sorts them: which need a model, and which go together in one call.
 
 Waiting ──place──> (stage, kind): equal ones are one call, the smallest comes first
-        ──wordings_of──> what the models are told        Compose, completions ──written──> its sentences
+        ──wordings_of──> what the models are told
+Writing ──writings──> Request…      completions ──reply_to──> what the step gets
     Answered ──prediction──> Prediction
 """
 
@@ -10,22 +11,36 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from pluralism_local.evaluation.samples import PositionsFound, Prediction
 from pluralism_local.mode_specs import Stage
 from pluralism_local.modes.aggregate import STAND_IN, is_stand_in, most_probable
 from pluralism_local.modes.options import letters
-from pluralism_local.modes.steps import Answered, AnswerForm, Compose, Consult, Entail, Weigh, Write
+from pluralism_local.modes.steps import (
+    Answered,
+    AnswerForm,
+    Compose,
+    Consult,
+    Entail,
+    Weigh,
+    Write,
+    WriteEach,
+)
 from pluralism_local.modes.wordings import Wording
 from pluralism_local.positions.attribution import mended
 from pluralism_local.positions.summary import left_out
 from pluralism_local.results import Aggregate, Window
-from pluralism_local.types import Completion
+from pluralism_local.types import Completion, Message, Request
 
-Waiting = Consult | Weigh | Write | Compose | Entail
+Waiting = Consult | Weigh | Write | WriteEach | Compose | Entail
 """Steps that need a model; the others are carried out at once."""
 
-_KINDS = (Consult, Weigh, Write, Compose, Entail)
+Writing = Write | WriteEach | Compose
+WRITING = (Write, WriteEach, Compose)
+"""Steps in which the LLM writes."""
+
+_KINDS = (Consult, Weigh, Write, WriteEach, Compose, Entail)
 
 
 def place(step: Waiting, stages: Sequence[Stage]) -> tuple[int, int]:
@@ -38,7 +53,7 @@ def place(step: Waiting, stages: Sequence[Stage]) -> tuple[int, int]:
         return stages.index("comments"), kind
     if isinstance(step, Compose):
         return stages.index("answer"), kind
-    if isinstance(step, Entail) or step.stage == "positions":
+    if isinstance(step, Entail) or step.stage not in stages:
         return len(stages), kind
     return stages.index(step.stage), kind
 
@@ -50,18 +65,47 @@ def wordings_of(step: Waiting) -> Sequence[Wording]:
             return step.wordings
         case Compose():
             return [part.wording for part in step.parts]
+        case WriteEach():
+            return [wording for wording, _ in step.parts]
         case Entail():
             return ()
         case _:
             return (step.wording,)
 
 
-def written(step: Compose, completions: Sequence[Completion]) -> tuple[str, ...]:
-    """The sentences of a composed answer, as an ask shows them."""
-    return tuple(
-        mended(completion.text, part.before, step.small, part.instead, cut=completion.finish == "length")
-        for part, completion in zip(step.parts, completions, strict=True)
-    )
+def writings(step: Writing) -> list[Request]:
+    """What the LLM is asked to write in it."""
+    match step:
+        case Write():
+            parts = [(step.wording, step.sampling, step.grammar)]
+        case WriteEach():
+            parts = [(wording, sampling, step.grammar) for wording, sampling in step.parts]
+        case Compose():
+            pairs = zip(step.parts, step.grammars, strict=True)
+            parts = [(part.wording, step.sampling, grammar) for part, grammar in pairs]
+    return [
+        Request(prompt_of(wording.text), sampling, grammar=grammar) for wording, sampling, grammar in parts
+    ]
+
+
+def reply_to(step: Writing, completions: Sequence[Completion]) -> Any:
+    """What the step gets where all of it was written: of a composed answer the sentences, as an ask shows them."""
+    match step:
+        case Write():
+            return completions[0]
+        case WriteEach():
+            return completions
+        case Compose():
+            pairs = zip(step.parts, completions, strict=True)
+            return tuple(
+                mended(said.text, part.before, step.small, part.instead, cut=said.finish == "length")
+                for part, said in pairs
+            )
+
+
+def prompt_of(text: str) -> tuple[Message, ...]:
+    """A prompt that is one message."""
+    return (Message("user", text),)
 
 
 def prediction(answered: Answered, answers: AnswerForm) -> Prediction:
@@ -82,7 +126,7 @@ def prediction(answered: Answered, answers: AnswerForm) -> Prediction:
         chosen,
         distribution=shares.p,
         output=label,
-        unassigned_mass=shares.unassigned_mass,
+        unassigned_mass=None if math.isnan(shares.unassigned_mass) else shares.unassigned_mass,
         distribution_method=shares.method,
         stand_in=_stand_in(shares),
         bounds=shares.bounds,

@@ -1,6 +1,7 @@
 """Controls that need no model: what a method must beat to have said anything.
 
 uniform    every option alike; a label drawn at random for each sample
+majority   the label that most samples have, for every sample; of tasks that are answered by a label
 shuffled   a method's own answers without their meaning: probabilities put on other options (Roadmap, App. B), a
            response taken from another situation
 """
@@ -8,6 +9,7 @@ shuffled   a method's own answers without their meaning: probabilities put on ot
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
@@ -31,6 +33,23 @@ def uniform(task: Task, samples: Sequence[Sample], seed: int) -> list[Prediction
             letter = letters(count)[int(draw.random() * count)]
         predictions.append(Prediction((1 / count,) * count, letter))
     return predictions
+
+
+def majority(task: Task, samples: Sequence[Sample]) -> list[Prediction] | None:
+    """Per sample; None for a task that is not answered by a label.
+
+    Its probabilities are the labels' shares, those of a label that some samples do not have included.
+    """
+    if task.answers != "label":
+        return None
+    counts = Counter(letters(len(sample.options))[most_likely(sample.gold)] for sample in samples)
+    label = max(sorted(counts), key=counts.__getitem__)
+    return [
+        Prediction(
+            tuple(counts[letter] / len(samples) for letter in letters(len(sample.options))), output=label
+        )
+        for sample in samples
+    ]
 
 
 def shuffled(

@@ -30,18 +30,23 @@ _TOKENS_OF_A_STANCE = 40
 
 
 def estimate(setup: RunSetup, methods: Sequence[str]) -> dict[str, Any]:
-    """Requests, tokens and minutes at most; rates are those of `PROBE_SAMPLES` samples' comments."""
+    """Requests, tokens and minutes at most; rates are those of the probe."""
     samples, members = len(setup.samples), len(setup.pool.members)
     task = setup.task
     probe = setup.samples[:PROBE_SAMPLES]
     count = setup.llm.count_tokens
-    question = sum(count(_user(task.comment(sample).text)) or 0 for sample in probe) / len(probe)
     vanilla = sum(count(_user(task.vanilla(sample).text)) or 0 for sample in probe) / len(probe)
+    vanilla *= task.weighings
     attributed = "attributed" in methods
     comments = samples * members * (("ours" in methods or attributed) + ("persona" in methods))
     if not comments and WITH_COMMENTS & set(methods):
         comments = samples  # of the community that is chosen
     per_comment = setup.comment.max_tokens
+    question = (
+        sum(count(_user(task.comment(sample).text)) or 0 for sample in probe) / len(probe)
+        if task.heard
+        else 0.0
+    )
     specs = [SPECS[mode_of(name, task)] for name in methods if name in METHODS]
     prompt = question * (samples if comments else 0) + samples * sum(
         _read(spec, vanilla, members, per_comment) for spec in specs
@@ -56,14 +61,14 @@ def estimate(setup: RunSetup, methods: Sequence[str]) -> dict[str, Any]:
         written += samples * (list_sampling(members).max_tokens + claims * SENTENCE_TOKENS)
     if task.answers == "text":
         written += samples * (len(methods) - attributed) * setup.answer.max_tokens
-    read_rate, write_rate = _rates(setup) if WITH_COMMENTS & set(methods) or written else (500.0, 100.0)
+    read_rate, write_rate = _reading(setup), _writing(setup) if written else 1.0
     return {
         "comments": comments,
-        "weighings": round(weighed * orders),
+        "weighings": round(weighed * orders * task.weighings),
         "prompt_tokens": round(prompt),
         "completion_tokens": written,
         "read_tokens_per_second": round(read_rate, 1),
-        "write_tokens_per_second": round(write_rate, 1),
+        "write_tokens_per_second": round(write_rate, 1) if written else None,
         "minutes": round((prompt / read_rate + written / write_rate) / 60, 1),
     }
 
@@ -109,8 +114,8 @@ def _orders_of(setup: RunSetup, sample: Sample) -> tuple[Order, ...]:
     return orders_in(sample.question, sample.options, setup.orders)
 
 
-def _rates(setup: RunSetup) -> tuple[float, float]:
-    """Tokens a second of reading prompts and of writing comments, all communities together."""
+def _writing(setup: RunSetup) -> float:
+    """Tokens a second of writing comments, all communities together."""
     voices = voices_for("ours", setup.pool, adapters=setup.communities.capabilities.adapters)
     sampling = replace(setup.comment, max_tokens=PROBE_TOKENS)
     requests = [
@@ -124,13 +129,16 @@ def _rates(setup: RunSetup) -> tuple[float, float]:
     for event in setup.communities.generate(requests):
         if isinstance(event, TextDone):
             written += event.completion.usage.completion
-    writing = max(time.perf_counter() - began, 1e-6)
+    return max(written, 1) / max(time.perf_counter() - began, 1e-6)
+
+
+def _reading(setup: RunSetup) -> float:
+    """Tokens a second of reading prompts."""
     long = (Message("user", "word " * 400),)
     setup.llm.forget()
     began = time.perf_counter()
     list(setup.llm.generate([Request(long, replace(setup.answer, max_tokens=1))]))
-    reading = max(time.perf_counter() - began, 1e-6)
-    return (setup.llm.count_tokens(long) or 400) / reading, max(written, 1) / writing
+    return (setup.llm.count_tokens(long) or 400) / max(time.perf_counter() - began, 1e-6)
 
 
 def _user(text: str) -> tuple[Message, ...]:

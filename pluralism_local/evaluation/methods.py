@@ -5,8 +5,8 @@
     attributed           ours on overton tasks, its answer built from the comments' positions (`--prompts own`)
     moe, vanilla, …      the modes that are baselines
 
-All are the very modes that people run (`modes.algorithms`), carried out for many samples at once (`batch_driver`). Two
-more controls need no model and are made when scores are: uniform and shuffled.
+All are the very modes that people run (`modes.algorithms`), carried out for many samples at once (`batch_driver`). A
+few controls need no model and are made when scores are: uniform, majority and shuffled.
 """
 
 from __future__ import annotations
@@ -27,8 +27,15 @@ BASELINES = {
 METHODS = ("ours", "persona", "attributed", *BASELINES)
 """In the order in which they run: those that need most comments first, so that the others find them there."""
 
-CONTROLS = ("uniform", "shuffled")
+CONTROLS = ("uniform", "majority", "shuffled")
 _FORMS: Mapping[AnswerForm, str] = {"distribution": "probabilities", "label": "a choice", "text": "a text"}
+
+DEFAULT = ("ours", *BASELINES, *CONTROLS)
+"""Where none is named, of those that a task has."""
+
+NOBODY = Pool("none", "no communities", ())
+"""The pool of a task in which communities have no part."""
+
 WITH_COMMENTS = frozenset(
     {"ours", "persona", "attributed", *(name for name, spec in BASELINES.items() if spec.communities)}
 )
@@ -47,6 +54,11 @@ def find_methods(names: Sequence[str]) -> list[str]:
     return [name for name in every if name in names]
 
 
+def default_methods(task: Task) -> list[str]:
+    """Those of `DEFAULT` that `task` has, in the order of running."""
+    return [name for name in DEFAULT if name in (*methods_for(task), *CONTROLS)]
+
+
 def check_method(name: str) -> str:
     """`name`, as it is. Raises ValueError: it is neither a method nor a control."""
     if name not in (*METHODS, *CONTROLS):
@@ -55,7 +67,12 @@ def check_method(name: str) -> str:
 
 
 def methods_for(task: Task) -> tuple[str, ...]:
-    """Those of `METHODS` that can answer `task`: the attributed way is one of writing a text about comments."""
+    """Those of `METHODS` that can answer `task`: the attributed way is one of writing a text about comments.
+
+    Where communities have no part, the LLM alone answers.
+    """
+    if not task.heard:
+        return (task.mode,)
     return tuple(name for name in METHODS if name != "attributed" or task.answers == "text")
 
 
@@ -66,11 +83,17 @@ def check_methods(names: Sequence[str], task: Task) -> None:
         InvalidInput: one cannot.
     """
     for name in names:
-        if name in METHODS and name not in methods_for(task):
+        if name not in METHODS or name in methods_for(task):
+            continue
+        if not task.heard:
             raise InvalidInput(
-                f"The method {name} answers with a text, and {task.name} asks for {_FORMS[task.answers]}.",
-                f"Leave --method {name} out, or choose an overton task.",
+                f"{task.name} has no method '{name}', since no community has a part in it.",
+                f"It has: {', '.join((*methods_for(task), *CONTROLS))}.",
             )
+        raise InvalidInput(
+            f"The method {name} answers with a text, and {task.name} asks for {_FORMS[task.answers]}.",
+            f"Leave --method {name} out, or choose an overton task.",
+        )
 
 
 def mode_of(method: str, task: Task) -> ModeName:

@@ -52,7 +52,7 @@ class RunSetup:
     """What is run.
 
     Attributes:
-        pool: as it can speak through `communities` (see `communities.fit_to_base`).
+        pool: as it can speak through `communities` (see `communities.fit_to_base`); empty where none has a part.
         comment, answer: sampling of comments and of the LLM's texts; `comment.seed` is the run's seed.
         template: how the engines template prompts, "auto" or "none".
         orders: in which options are weighed; "asked" is as the file has them.

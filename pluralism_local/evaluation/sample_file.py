@@ -118,7 +118,7 @@ def read_samples(task: Task, path: Path) -> list[Sample]:
     Raises:
         NotFound, InvalidInput: as `read_rows`, a bad row, or two rows with one id or the same content.
     """
-    return _samples(task, read_rows(path), path.name)
+    return _samples(task, task.rows(read_rows(path), path.name), path.name)
 
 
 def read_answers(task: Task, path: Path, *, partial: bool = False) -> AnsweredFile:
@@ -130,7 +130,7 @@ def read_answers(task: Task, path: Path, *, partial: bool = False) -> AnsweredFi
     Raises:
         NotFound, InvalidInput: as `read_samples`; a wrong distribution; a row without an answer.
     """
-    rows = read_rows(path)
+    rows = task.rows(read_rows(path), path.name)
     samples = _samples(task, rows, path.name)
     answered: list[tuple[Sample, Prediction]] = []
     absent: list[int] = []
@@ -188,7 +188,7 @@ def answer_fields(task: Task, prediction: Prediction) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     if prediction.output is not None or task.answers == "label":
         fields["output"] = prediction.output or ""
-    if prediction.distribution is not None and task.answers == "distribution":
+    if prediction.distribution is not None and (task.answers == "distribution" or task.positive is not None):
         fields["pred_distribution"] = list(prediction.distribution)
     if prediction.stand_in:  # else the row has the very fields of the released code
         fields["stand_in"] = prediction.stand_in
@@ -213,4 +213,13 @@ def _answer(task: Task, sample: Sample, row: dict[str, Any], file: str) -> Predi
         return None
     if not isinstance(output, str):
         raise where.fault("output", "must be a text")
-    return Prediction(output=output, stand_in=share(row, "stand_in", where) or 0.0)
+    shares = None
+    if task.positive is not None and row.get("pred_distribution") is not None:
+        shares = distribution(row, "pred_distribution", len(sample.options), where)
+    return Prediction(
+        shares,
+        output,
+        share(row, "unassigned_mass", where),
+        distribution_method=name(row, "distribution_method", where),
+        stand_in=share(row, "stand_in", where) or 0.0,
+    )

@@ -255,12 +255,38 @@ def _labels(task: Task, samples: Sequence[Sample], predictions: Sequence[Predict
         g = [group for group, keep in zip(groups, use, strict=True) if keep]
         for name, metric in _LABEL_METRICS.items():
             figures[prefix + name] = _of_labels(metric, a, b, g, seed)
+    figures |= _ranking(task, samples, gold, predictions, groups, seed)
     counts = {"n": len(gold), "n_binary": sum(decided), "unparsed": labels.count(NONE)}
     return Scores(
         figures,
         counts,
         values={"accuracy": [float(a == b) for a, b in zip(gold, labels, strict=True)]},
     )
+
+
+def _ranking(
+    task: Task,
+    samples: Sequence[Sample],
+    gold: Sequence[str],
+    predictions: Sequence[Prediction],
+    groups: Sequence[str],
+    seed: int,
+) -> dict[str, Estimate]:
+    """How well the probability of the positive label ranks the samples; nothing where one has no probabilities."""
+    rows = [prediction.distribution for prediction in predictions if prediction.distribution is not None]
+    if task.positive is None or not rows or len(rows) < len(samples):
+        return {}
+    place = letters(len(samples[0].options)).index(task.positive)
+    is_so = [label == task.positive for label in gold]
+
+    def of(metric: Callable[[Sequence[bool], Sequence[float]], float]) -> Estimate:
+        return metrics.estimate(
+            lambda places: metric([is_so[i] for i in places], [rows[i][place] for i in places]),
+            groups,
+            seed=seed,
+        )
+
+    return {"roc_auc": of(metrics.roc_auc), "average_precision": of(metrics.average_precision)}
 
 
 _LABEL_METRICS: Mapping[str, Callable[[Sequence[str], Sequence[str]], float]] = {

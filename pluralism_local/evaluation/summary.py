@@ -185,6 +185,8 @@ def summarise(
     }
     if "uniform" in scored:
         scored["uniform"] = replace(_with_chance(scored["uniform"], shared, seed), basis=None)
+    if "majority" in scored:
+        scored["majority"] = replace(scored["majority"], basis=None)
     return RunSummary(
         task.name, tuple(shared), len(samples), failed, missing, scored, _costs(records, real, shared), seed
     )
@@ -216,6 +218,8 @@ def _predictions(
 ) -> list[Prediction] | None:
     if name == "uniform":
         return controls.uniform(task, samples, seed)
+    if name == "majority":
+        return controls.majority(task, samples)
     if name == "shuffled":
         source = leading(list(answers))
         return None if source is None else controls.shuffled(task, samples, answers[source], seed)

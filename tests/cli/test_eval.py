@@ -33,6 +33,8 @@ def test_tasks_are_listed(run: Run) -> None:
         "steerable-opinionqa",
         "distributional-moralchoice",
         "distributional-globalopinionqa",
+        "values-relevance",
+        "values-valence",
     ]
     assert "Value Kaleidoscope" in run("eval", "tasks").out
 

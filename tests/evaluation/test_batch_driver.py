@@ -11,15 +11,18 @@ from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.evaluation.batch_calls import RequestFailure
 from pluralism_local.evaluation.identity import identify
 from pluralism_local.evaluation.journal import read_journal
-from pluralism_local.evaluation.methods import METHODS, methods_for, mode_of, voices_for
+from pluralism_local.evaluation.methods import METHODS, NOBODY, methods_for, mode_of, voices_for
 from pluralism_local.evaluation.report.run_comments import comments_of
 from pluralism_local.evaluation.runner import SAMPLES_FILE, RunSetup, comments_file, read_results, run
+from pluralism_local.evaluation.sample_file import read_samples
 from pluralism_local.evaluation.samples import Prediction
 from pluralism_local.evaluation.tasks import TASKS
 from pluralism_local.mode_specs import SPECS
 from pluralism_local.types import OptionRequest, Sampling
+from tests.support import rows
 from tests.support.bounded import Bounded
-from tests.support.mode_asks import THREE, script
+from tests.support.mode_asks import NO_PROBABILITIES, THREE, script
+from tests.support.rows import write
 from tests.support.samples import read
 
 COUNT = 6
@@ -115,6 +118,29 @@ def test_equal_comments_are_weighed_once(tmp_path: Path) -> None:
     _, llm, _ = run_with("distributional-globalopinionqa", "ours", tmp_path, replies=same)
     assert calls(llm) == [("distribution", COUNT)]
     assert all(isinstance(one, OptionRequest) for one in llm.calls[0].requests)
+
+
+def test_what_is_at_stake_is_told_in_words_where_there_are_no_probabilities(tmp_path: Path) -> None:
+    def told(task: str, reply: str) -> list[tuple[str | None, object]]:
+        made = rows.stake if task == "values-relevance" else rows.value
+        samples = read_samples(TASKS[task], write(tmp_path / f"{task}.json", [made(i) for i in range(3)]))
+        file = script(
+            tmp_path, replies=[{"match": "thing 1", "text": "Hard to say."}, {"match": "", "text": reply}]
+        )
+        llm = ScriptedEngine(file, capabilities=NO_PROBABILITIES, record=True)
+        sampling = Sampling(max_tokens=12)
+        folder = tmp_path / task / reply
+        folder.mkdir(parents=True)
+        assert run(RunSetup(TASKS[task], samples, NOBODY, llm, llm, sampling, sampling), folder, ["vanilla"])
+        assert [kind for kind, _ in calls(llm)] == ["generate"]  # all samples in one call
+        return [
+            (one.get("output"), one.get("pred_distribution")) for one in read_journal(folder / SAMPLES_FILE)
+        ]
+
+    assert told("values-relevance", "No.") == [("B", None), ("", None), ("B", None)]
+    assert told("values-relevance", "Yes, it is.") == [("A", None), ("", None), ("A", None)]
+    # "A" in each of three orders is each leaning once, and so none
+    assert told("values-valence", "A") == [("", None)] * 3
 
 
 def test_methods_are_modes() -> None:

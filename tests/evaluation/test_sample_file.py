@@ -27,6 +27,8 @@ MAKERS: dict[str, Callable[[int], Row]] = {
     "steerable-opinionqa": rows.opinion,
     "distributional-moralchoice": rows.moral,
     "distributional-globalopinionqa": rows.global_opinion,
+    "values-relevance": rows.stake,
+    "values-valence": rows.value,
 }
 
 

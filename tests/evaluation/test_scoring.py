@@ -247,3 +247,30 @@ def test_controls_know_nothing() -> None:
     assert all(one.output != sample.cluster for one, sample in zip(others, three, strict=True))
     assert sorted(str(one.output) for one in others) == sorted(sample.cluster for sample in three)
     assert controls.uniform(written, three, 0) is None
+
+
+def test_the_majority_is_one_label_for_all() -> None:
+    task = TASKS["steerable-vk"]
+    found = samples(task.name, [rows.value(i, label) for i, label in enumerate("BABCB")])
+    most = controls.majority(task, found)
+    assert most == [Prediction((0.2, 0.6, 0.2), output="B")] * 5
+    flat = score(task, found, most).flat()
+    assert flat["accuracy"] == 0.6 and flat["balanced_accuracy"] == pytest.approx(1 / 3)
+    assert (
+        controls.majority(TASKS["distributional-moralchoice"], samples("distributional-moralchoice", []))
+        is None
+    )
+
+
+def test_relevance_is_ranked_by_its_probability() -> None:
+    task = TASKS["values-relevance"]
+    found = samples(task.name, [rows.stake(i) for i in range(4)])  # relevant, not, relevant, not
+    told = [Prediction((p, 1 - p), "A" if p > 0.5 else "B") for p in (0.9, 0.8, 0.7, 0.1)]
+    flat = score(task, found, told).flat()
+    assert flat["roc_auc"] == 3 / 4  # of four pairs one is in the wrong order
+    assert flat["average_precision"] == pytest.approx((1 + 2 / 3) / 2)
+    assert flat["accuracy"] == 3 / 4
+    uniform = score(task, found, controls.uniform(task, found, 0) or []).flat()
+    assert (uniform["roc_auc"], uniform["average_precision"]) == (0.5, 0.5)
+    letters_alone = score(task, found, [Prediction(output="A")] * 4).flat()
+    assert "roc_auc" not in letters_alone and letters_alone["accuracy"] == 0.5

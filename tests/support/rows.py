@@ -47,6 +47,16 @@ def moral(number: int, ambiguity: str = "low") -> Row:
     }
 
 
+def stake(number: int) -> Row:
+    """A situation and a value that is, or is not, at stake in it."""
+    return {
+        "situation": f"doing thing {number}",
+        "vrd": f"Right to thing {number}",
+        "relevant": number % 2 == 0,
+        "id": number,
+    }
+
+
 def value(number: int, label: str = "A", situation: str | None = None) -> Row:
     """A value and a situation."""
     what = situation or f"doing thing {number}"

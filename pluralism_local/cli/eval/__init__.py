@@ -1,4 +1,6 @@
-"""`plocal eval`: the paper's six tasks and Overton windows, run, scored and compared. One file per step of the work.
+"""`plocal eval`: the paper's six tasks, Overton windows and values, run, scored and compared.
+
+One file per step of the work.
 
 tasks, score, nli   files in, figures out
 windows             a deliberation in, questions with viewpoints out
@@ -15,7 +17,7 @@ import typer
 from pluralism_local.cli.eval import judge, report, results, run, score, windows
 
 app = typer.Typer(
-    help="Evaluation: run the paper's six tasks and Overton windows, score answers, compare methods.",
+    help="Evaluation: run the paper's six tasks, Overton windows and values, score answers, compare methods.",
     rich_markup_mode=None,
 )
 app.command()(score.tasks)

@@ -31,22 +31,32 @@ def show_plan(
             out.clear_status()
             record = with_entailment(record, setup, evaluation.spec.methods, scorer)
             scorer_name = scorer.name
+    pool = f"{setup.pool.id}, {many(len(setup.pool.members), 'community', 'communities')}"
     text = key_values(
         [
             ("task", setup.task.name),
             ("samples", f"{len(setup.samples):,}"),
             ("methods", ", ".join(methods)),
-            ("pool", f"{setup.pool.id}, {many(len(setup.pool.members), 'community', 'communities')}"),
+            ("pool", pool if setup.task.heard else None),
             ("model", setup.llm.info.id),
-            ("comments", f"{record['comments']:,} of at most {setup.comment.max_tokens} tokens"),
+            (
+                "comments",
+                f"{record['comments']:,} of at most {setup.comment.max_tokens} tokens"
+                if setup.task.heard
+                else None,
+            ),
             (
                 "weighing",
-                f"{record['weighings']:,} requests, orders of options: {setup.orders}"
+                f"{record['weighings']:,} requests"
+                + (f", orders of options: {setup.orders}" if setup.task.heard else "")
                 if record["weighings"]
                 else None,
             ),
             ("prompts", f"about {record['prompt_tokens']:,} tokens to read"),
-            ("writing", f"at most {record['completion_tokens']:,} tokens"),
+            (
+                "writing",
+                f"at most {record['completion_tokens']:,} tokens" if record["completion_tokens"] else None,
+            ),
             (
                 "scoring",
                 f"at most about {record['entailment_pairs']:,} pairs, entailment by {scorer_name}"

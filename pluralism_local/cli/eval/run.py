@@ -15,13 +15,13 @@ from pluralism_local.cli.eval.score import TaskName
 from pluralism_local.evaluation.scorer_names import ADAPTER, NO_SCORER
 from pluralism_local.mode_specs import SPECS
 
-_BASELINES = tuple(spec.name for spec in SPECS.values() if spec.baseline)
+_BASELINES = ", ".join(spec.name for spec in SPECS.values() if spec.baseline)
 
 EPILOG = f"""
 \b
-Methods: ours, {", ".join(_BASELINES)}; persona (ours, with personas on the base in place of adapters); attributed
-(ours on texts, built from the positions of the comments, as with plocal ask --prompts own); and the
-controls uniform and shuffled, which ask no model. Default: ours, {", ".join(_BASELINES)}, uniform, shuffled.
+Methods: ours, {_BASELINES}; persona (ours, with personas on the base in place of adapters); attributed (ours on
+texts, built from the positions of the comments, as with plocal ask --prompts own); and the controls uniform,
+majority and shuffled, which ask no model. Default: all that the task has but persona and attributed.
 
 \b
 Examples:
@@ -34,7 +34,6 @@ with the same numbers. Comments are kept in the run's folder, and other runs of 
 ask for them again.
 """
 
-DEFAULT_METHODS = ("ours", *_BASELINES, "uniform", "shuffled")
 ANSWER_TOKENS = 200
 
 
@@ -67,7 +66,7 @@ def run(
 ) -> None:
     """Run methods on a task, keep every answer, and show the scores."""
     out = options.output(context, as_json=as_json)
-    from pluralism_local.evaluation.methods import find_methods
+    from pluralism_local.evaluation.methods import default_methods, find_methods
     from pluralism_local.evaluation.run_folder import SETTINGS, RunSpec
     from pluralism_local.evaluation.tasks import find_task
     from pluralism_local.models import store
@@ -81,7 +80,7 @@ def run(
     spec = RunSpec(
         task=task,
         data=str(file.resolve()),
-        methods=tuple(find_methods(method or DEFAULT_METHODS)),
+        methods=tuple(find_methods(method) if method else default_methods(find_task(task))),
         limit=limit,
         draw=sample,
         scorer=scorer or (NO_SCORER if find_task(task).judged else ADAPTER),

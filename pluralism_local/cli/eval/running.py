@@ -87,6 +87,7 @@ def _setup(
     samples: Sequence[Sample],
     default_local: str,
 ) -> RunSetup:
+    from pluralism_local.evaluation.methods import NOBODY
     from pluralism_local.evaluation.runner import RunSetup
 
     handles = stack.enter_context(
@@ -94,15 +95,17 @@ def _setup(
             settings,
             communities=spec.communities_model,
             default_local=default_local,
-            needed=True,
+            needed=task.heard,
             status=out.status,
         )
     )
     out.clear_status()
-    pool = wiring.find_pool(wiring.library(settings), settings.pool, list(spec.communities))
-    pool, warnings = wiring.fitting(pool, handles.communities, force=spec.force)
-    for warning in warnings:
-        out.warn(warning)
+    pool = NOBODY
+    if task.heard:
+        pool = wiring.find_pool(wiring.library(settings), settings.pool, list(spec.communities))
+        pool, warnings = wiring.fitting(pool, handles.communities, force=spec.force)
+        for warning in warnings:
+            out.warn(warning)
     tell = once(out.warn)
     scorer = None
     if "attributed" in spec.methods:

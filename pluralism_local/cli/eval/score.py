@@ -50,7 +50,7 @@ TaskName = Annotated[
 
 
 def tasks(context: typer.Context, as_json: options.Json = False) -> None:
-    """The paper's six tasks, and Overton windows."""
+    """The paper's six tasks, Overton windows, and values."""
     out = options.output(context, as_json=as_json)
     from pluralism_local.evaluation.tasks import TASKS
 

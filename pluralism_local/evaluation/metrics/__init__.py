@@ -2,6 +2,7 @@
 
     distributions   how far two distributions over options are apart
     labels          accuracy, balanced accuracy, macro F1
+    ranking         how well a number ranks what is so above what is not
     sentences       a text's sentences
     coverage        what a response covers, and of what it is made, by entailment
     window          how much of an Overton window is in a response, and what else is
@@ -37,6 +38,7 @@ from pluralism_local.evaluation.metrics.intervals import (
     mean,
 )
 from pluralism_local.evaluation.metrics.labels import accuracy, balanced_accuracy, macro_f1
+from pluralism_local.evaluation.metrics.ranking import average_precision, roc_auc
 from pluralism_local.evaluation.metrics.shuffled import derangement, permuted
 from pluralism_local.evaluation.metrics.window import WindowFigures, window_figures
 from pluralism_local.sentences import sentences
@@ -47,6 +49,7 @@ __all__ = [
     "WindowFigures",
     "accuracy",
     "as_distribution",
+    "average_precision",
     "balanced_accuracy",
     "coverage_score",
     "covered",
@@ -63,6 +66,7 @@ __all__ = [
     "most_likely",
     "outcome",
     "permuted",
+    "roc_auc",
     "ruled_out",
     "sentences",
     "total_variation",

@@ -1,4 +1,4 @@
-"""The paper's six tasks (Modular Pluralism §4) and Overton windows: what each reads and how each method asks.
+"""The paper's six tasks (Modular Pluralism §4), Overton windows and values: what each reads and how each method asks.
 
 name ──find_task──> Task          file ──reading.read_samples──> Sample…
 """
@@ -16,6 +16,7 @@ from pluralism_local.evaluation.tasks.opinion_qa import SteerableOpinionQA
 from pluralism_local.evaluation.tasks.overton import OvertonJudge, OvertonNli
 from pluralism_local.evaluation.tasks.overton_window import OvertonWindow
 from pluralism_local.evaluation.tasks.value_kaleidoscope import SteerableValueKaleidoscope
+from pluralism_local.evaluation.tasks.values import Relevance, Valence
 
 __all__ = ["TASKS", "Task", "find_task"]
 
@@ -30,6 +31,8 @@ TASKS: Mapping[str, Task] = MappingProxyType(
             SteerableOpinionQA(),
             DistributionalMoralChoice(),
             DistributionalGlobalOpinionQA(),
+            Relevance(),
+            Valence(),
         )
     }
 )

@@ -8,7 +8,7 @@ Wordings are the released code's, word for word (see `prompts`), in the protocol
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
@@ -16,8 +16,9 @@ from pluralism_local.evaluation.parsing import NONE, read_letter
 from pluralism_local.evaluation.samples import Sample, Viewpoint, Where
 from pluralism_local.evaluation.tasks.facts import Papers, Partition
 from pluralism_local.mode_specs import ModeName
+from pluralism_local.modes import algorithm
 from pluralism_local.modes.relisting import relisted
-from pluralism_local.modes.steps import AnswerForm
+from pluralism_local.modes.steps import AnswerForm, Case, Steps
 from pluralism_local.modes.wordings import Wordings
 
 
@@ -25,6 +26,10 @@ class SampleWordings(Wordings[Sample]):
     """How samples are put. `answers`: the form of their answers, see `modes.steps`."""
 
     answers: ClassVar[AnswerForm]
+
+    def algorithm(self, mode: ModeName) -> Callable[[Case[Any]], Steps]:
+        """The steps by which a mode answers a sample."""
+        return algorithm(mode)
 
     def in_order(self, question: Sample, options: tuple[str, ...], order: tuple[int, ...]) -> Sample:
         return replace(question, question=relisted(question.question, options, order))
@@ -46,6 +51,9 @@ class Task(SampleWordings):
         partitions: how its samples divide.
         gold: whose the gold distributions are: people's, or a target that nobody was asked for.
         undecided: the label without which a label's binary metrics are computed; None for no such label.
+        positive: the label by whose probability samples are ranked, where they are; None for no ranking.
+        heard: whether communities have a part in it; where none has, its only method is the LLM alone.
+        weighings: prompts that the LLM alone weighs for a sample, in one order of its options.
         papers: published figures.
         judged: what it is about are a judge's comparisons; rows alone have no score.
         windows: answered by text, its figures are those of Overton windows, and not the paper's of coverage.
@@ -61,6 +69,9 @@ class Task(SampleWordings):
     partitions: ClassVar[tuple[Partition, ...]] = ()
     gold: ClassVar[Literal["people", "target"]] = "people"
     undecided: ClassVar[str | None] = None
+    positive: ClassVar[str | None] = None
+    heard: ClassVar[bool] = True
+    weighings: ClassVar[int] = 1
     papers: ClassVar[Papers] = Papers()
     judged: ClassVar[bool] = False
     windows: ClassVar[bool] = False
@@ -77,6 +88,11 @@ class Task(SampleWordings):
     def viewpoints(self, sample: Sample) -> tuple[Viewpoint, ...]:
         """What a response could state, of a task that is answered by text."""
         raise TypeError(f"{self.name} has no viewpoints: {sample.id}")
+
+    def rows(self, rows: Sequence[dict[str, Any]], file: str) -> Sequence[dict[str, Any]]:
+        """The rows that are asked, of those that a file has; raises InvalidInput as `sample`."""
+        del file
+        return rows
 
     def read_label(self, text: str) -> str:
         """The letter of the option that a written answer names, else `parsing.NONE`."""

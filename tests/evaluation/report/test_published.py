@@ -63,4 +63,4 @@ def test_every_task_has_main_figures_that_are_known() -> None:
     assert all(measures.measure(name).label != name for task in TASKS.values() for name in task.columns)
     assert measures.measure("new_metric").label == "new_metric" and measures.primary("no task") is None
     assert measures.measure("entropy").sentence == "Entropy (nats)."
-    assert measures.measure("accuracy").sentence == "Accuracy (three-way, share); higher is better."
+    assert measures.measure("accuracy").sentence == "Accuracy (share of samples); higher is better."

@@ -133,14 +133,14 @@ def test_steerable_value_kaleidoscope(run: Run, begin: Begin) -> None:
     folder = begin("steerable-vk", [rows.value(i, "ABC"[i % 3]) for i in range(18)])
     page, record = page_of(run, folder), record_of(folder)
     for metric, caption in (
-        ("accuracy", "Accuracy (three-way, share), with"),
+        ("accuracy", "Accuracy (share of samples), with"),
         ("balanced_accuracy", "Balanced accuracy"),
         ("macro_f1", "Macro F1"),
         ("binary_accuracy", "Binary accuracy"),
     ):
         table = page.table(caption)
         assert all(table[one]["this run"] == cell(record["methods"][one][metric]) for one in METHODS)
-    assert page.table("Accuracy (three-way")["ours"]["ChatGPT aligned (Table 1)"] == "0.730"
+    assert page.table("Accuracy (share of samples")["ours"]["ChatGPT aligned (Table 1)"] == "0.730"
     # labels have no entropy, and no part of the paper's distributions
     assert not any(one.attributes.get("id") in ("entropy", "distributions") for one in page.all("section"))
     everything = page.table("Every metric of run")
