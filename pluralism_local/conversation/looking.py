@@ -1,7 +1,8 @@
-"""What the models are asked about an answer that is there: the positions of its comments, and who said what of it.
+"""What the models are asked about an answer that is there: positions, who said what of it, the question's values.
 
 Ask, comments, answer ──search──> Result, with the window ──with_search──> the answer's result, complete
 comments, answer ──sources──> Sources: by entailment, or by the words they share where there is no scorer
+question ──values──> Values at stake in it
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pluralism_local.conversation.engines import Handles
     from pluralism_local.modes import Ask
     from pluralism_local.settings import Settings
+    from pluralism_local.values.stakes import Values
 
 
 class Circumstances(TypedDict):
@@ -81,3 +83,26 @@ def sources(
             return Sources("words", tuple(trace(answer, comments)))
         traced = trace_by_entailment(answer, comments, scorer, around["should_stop"])
         return Sources("entailment", tuple(traced))
+
+
+def values(question: str, handles: Handles, **around: Unpack[Circumstances]) -> Values:
+    """What is at stake in the question; as far as it got where it was stopped.
+
+    Raises: as `find_values`, and as `wiring.open_engine`.
+    """
+    from pluralism_local.modes.values.running import find_values
+    from pluralism_local.progress import ValuesProgress
+
+    settings, status = around["settings"], around["status"]
+    with entailment(settings, (handles.llm,), status) as scorer:
+        for event in find_values(
+            question,
+            llm=handles.llm,
+            seed=settings.seed,
+            should_stop=around["should_stop"],
+            entailment=scorer,
+        ):
+            if not isinstance(event, ValuesProgress):
+                return event
+            status(event.line)
+    raise TypeError("a search for values without an end")

@@ -22,7 +22,7 @@ from textual.binding import BindingType
 from textual.screen import Screen
 from textual.widgets import Input
 
-from pluralism_local.mode_specs import MODES, SPECS
+from pluralism_local.mode_specs import MODES, SPECS, ModeName
 from pluralism_local.tui import keys, open_screens
 from pluralism_local.tui.chat import Chat, lists_options
 from pluralism_local.tui.communities_pane import CommunitiesPane
@@ -30,7 +30,11 @@ from pluralism_local.tui.prompt import PromptBox
 from pluralism_local.tui.splitter import Splitter
 from pluralism_local.tui.state import Start
 from pluralism_local.tui.transcript import Transcript
+from pluralism_local.tui.values_pane import ValuesPane
 from pluralism_local.wiring import find_mode
+
+STEERED: ModeName = "steerable"
+"""The mode whose answers a value steers."""
 
 STEP = 4.0
 """Percent of the chat's width, or height, by which a key moves the line between answers and panes."""
@@ -94,6 +98,17 @@ class ChatApp(Chat):
     def on_communities_pane_chosen(self, event: CommunitiesPane.Chosen) -> None:
         open_screens.comment(self, event.community)
 
+    def on_values_pane_chosen(self, event: ValuesPane.Chosen) -> None:
+        """Steer the next answer by the value; the question it is of is there to be asked again."""
+        self.session.use_mode(STEERED)
+        self.session.use_attribute(event.stake.attribute)
+        self.view.attribute.value = event.stake.attribute
+        if self.watched is not None:
+            self.view.give_back(self.watched.prompt)
+        self.screen.remove_class("-side")
+        self.view.prompt.focus()
+        self.refresh_chat()
+
     def action_stop(self) -> None:
         """Stop the running answer; with none, take back the newest prompt that waits."""
         if self.session.stop():
@@ -149,6 +164,21 @@ class ChatApp(Chat):
         self.screen.set_class(not away, "-side")
         target = self.view.prompt if away else self.view.communities
         self.call_after_refresh(target.focus)
+
+    def action_values(self) -> None:
+        """Look for what is at stake in the watched question, and go to it; from there back to the prompt."""
+        exchange = self.watched
+        if exchange is None or not exchange.is_over:
+            idle = exchange is None
+            self.notify("Nothing was asked yet." if idle else "Still answering.", severity="warning")
+            return
+        if exchange.values_search in ("none", "stopped") and not self.session.look(exchange, "values"):
+            self.notify("There is no model yet that could look for values.", severity="warning")
+            return
+        away = self.view.values.has_focus
+        self.screen.set_class(not away, "-side")
+        self.refresh_chat()
+        self.call_after_refresh(self.view.prompt.focus if away else self.view.values.focus)
 
     def action_share(self, steps: int) -> None:
         """Give the side pane more room, or less."""

@@ -1,9 +1,11 @@
 """The chat's widgets in their places, and how they are brought up to date.
 
-    ChatView: header | transcript, side (positions, communities, distribution) | attribute or options | prompt | status
+    ChatView: header | transcript, side (values, positions, communities, distribution) | attribute or options | prompt
+              | status
 
 Wide terminals have the side pane beside the transcript, narrow ones below it, narrow and short ones in its place on
-demand; where no community is asked there is none. The view shows a session and decides nothing.
+demand; where no community is asked and nobody has looked for values there is none. The view shows a session and decides
+nothing.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from pluralism_local.tui.session import ChatSession
 from pluralism_local.tui.splitter import Splitter
 from pluralism_local.tui.status import StatusLine, header, status
 from pluralism_local.tui.transcript import Transcript
+from pluralism_local.tui.values_pane import ValuesPane
 
 WIDE = 72
 TALL = 20
@@ -33,7 +36,7 @@ class ChatView(Vertical):
     """All of the chat.
 
     Attributes:
-        transcript, positions, communities, distribution, attribute, prompt: its parts.
+        transcript, values, positions, communities, distribution, attribute, prompt: its parts.
         side_share: percent of the width that the panes take, or of the height where they lie below.
     """
 
@@ -43,7 +46,8 @@ class ChatView(Vertical):
     ChatView #side { width: 42%; min-width: 24; height: 1fr; }
     ChatView.-alone Splitter { display: none; }
     ChatView.-alone #side { display: none; }
-    ChatView #side.-reading PositionsPane { max-height: 35%; }
+    ChatView #side.-reading PositionsPane, ChatView #side.-reading ValuesPane { max-height: 35%; }
+    ChatView #side.-weighing PositionsPane { max-height: 25%; }
     ChatView #steering { height: 1; background: $panel; }
     ChatView #steering Static { width: 10; padding: 0 1; color: $text-muted; }
     ChatView #attribute { width: 1fr; height: 1; border: none; padding: 0; background: $panel; }
@@ -63,6 +67,7 @@ class ChatView(Vertical):
     def __init__(self) -> None:
         super().__init__()
         self.transcript = Transcript(id="transcript")
+        self.values = ValuesPane(id="values")
         self.positions = PositionsPane(id="positions")
         self.communities = CommunitiesPane(id="communities")
         self.distribution = DistributionPane(id="distribution")
@@ -70,7 +75,7 @@ class ChatView(Vertical):
         self.prompt = PromptBox(id="prompt")
         self.side_share = 42.0
         self._last: tuple[ChatSession, Exchange | None, int | None] | None = None  # what was shown
-        self._side = Vertical(self.positions, self.communities, self.distribution, id="side")
+        self._side = Vertical(self.values, self.positions, self.communities, self.distribution, id="side")
         self._header, self._status = StatusLine("header"), StatusLine("status")
         self._steering = Horizontal(Static("towards", markup=False), self.attribute, id="steering")
         self._options = Static("", id="options", markup=False)
@@ -100,7 +105,10 @@ class ChatView(Vertical):
         self._status.say(status(session, watched, width))
         self._steer(spec.attribute)
         self._options.display = spec.options == "needed"
-        self._make_room(watched.voices if watched is not None else spec.communities)
+        self.values.show(watched)
+        heard = bool(watched.voices) if watched is not None else spec.communities
+        self.communities.display = heard
+        self._make_room(heard or self.values.display)
         self.transcript.welcome(session)
         answers = " · ".join(state.options) or "from the prompt (A. … B. …)"
         self._options.update(f"options: {answers}   F8 types them")
@@ -121,11 +129,11 @@ class ChatView(Vertical):
             self.prompt.focus()  # what is hidden would keep the keys
         self._steering.display = steerable
 
-    def _make_room(self, voices: object) -> None:
-        """Show the side pane only where somebody is heard."""
-        if not voices and self._side.has_focus_within:
+    def _make_room(self, needed: bool) -> None:
+        """Show the side pane only where there is something in it."""
+        if not needed and self._side.has_focus_within:
             self.prompt.focus()  # what is hidden would keep the keys
-        self.set_class(not voices, "-alone")
+        self.set_class(not needed, "-alone")
 
     def on_resize(self) -> None:
         self.share(self.side_share)
@@ -136,6 +144,7 @@ class ChatView(Vertical):
     def on_descendant_focus(self) -> None:
         """Whoever reads comments has most of the pane for them."""
         self._side.set_class(self.communities.has_focus, "-reading")
+        self._side.set_class(self.values.has_focus, "-weighing")
 
     def share(self, percent: float) -> None:
         """Give the side pane so much of the width, or of the height where it lies below."""

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from pluralism_local.communities import Pool
     from pluralism_local.conversation.trace import Sources
     from pluralism_local.history import StoredTurn
+    from pluralism_local.tui.jobs import LookupKind
+    from pluralism_local.values.stakes import Values
 
 ExchangeStatus = Literal["queued", "running", "done", "stopped", "failed"]
 Search = Literal["none", "running", "stopped", "over"]
@@ -83,6 +85,8 @@ class Exchange:
         window: the positions of the comments; None while nobody has found them.
         search: whether they are being looked for; "over" also where none were found.
         sources: who said what of the answer, by the measure that was at hand.
+        values: what is at stake in the prompt; None while nobody has looked for it.
+        values_search: whether it is being looked for; "over" also where nothing is.
     """
 
     number: int
@@ -104,6 +108,8 @@ class Exchange:
     window: Window | None = None
     search: Search = "none"
     sources: Sources | None = None
+    values: Values | None = None
+    values_search: Search = "none"
 
     def begin(self, pool: Pool | None) -> None:
         """It is being asked, of these communities."""
@@ -166,6 +172,15 @@ class Exchange:
         over = self.status in ("done", "stopped")
         together = SPECS[self.mode].comments == "together"
         return over and together and bool(self.answer.strip() and self.comments)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more comes of it by itself."""
+        return self.status not in ("queued", "running")
+
+    def can_be_looked_into(self, kind: LookupKind) -> bool:
+        """Whether there is something to find out: values are those of the prompt, whatever came of it."""
+        return self.is_over if kind == "values" else self.is_heard
 
     def _voice(self, community: str) -> LiveComment:
         return self.voices.setdefault(community, LiveComment(community))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pluralism_local.conversation.history_log import ConversationLog
     from pluralism_local.modes import Ask
 
-LookupKind = Literal["positions", "sources"]
+LookupKind = Literal["positions", "sources", "values"]
 
 
 @dataclass(slots=True)

@@ -61,6 +61,12 @@ KEYS = (
     ),
     ChatKey("f8", "open('options')", "Options", f"Type the answers that the mode {weighing()} weighs"),
     ChatKey("f9", "open('about')", "About this answer", "All notes, tokens, times and the seed of an answer"),
+    ChatKey(
+        "f10,ctrl+l",
+        "values",
+        "Values at stake",
+        "The values, rights and duties that the question is about; Enter on one steers the next answer by it",
+    ),
     ChatKey("alt+left", "share(1)", "Wider side pane", "More room for the panes (or drag the line between)"),
     ChatKey("alt+right", "share(-1)", "Narrower side pane", "More room for the answers"),
     ChatKey("ctrl+up,alt+up", "watch(-1)", "Earlier exchange", "Show the exchange before in the panes"),

@@ -1,6 +1,6 @@
 """What is found out about an answer once it is there: one lookup after the other; all give way to every prompt.
 
-Exchange ──Lookups.begin──> Lookup ──Worker──> Looked ──Lookups.take──> Exchange: window or sources
+Exchange ──Lookups.begin──> Lookup ──Worker──> Looked ──Lookups.take──> Exchange: window, sources or values
 settings, Exchange ──is_wanted──> whether its positions are looked for before anybody asks
 """
 
@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from pluralism_local.conversation.trace import Sources
 from pluralism_local.results import Result
-from pluralism_local.tui.exchange import Exchange
+from pluralism_local.tui.exchange import Exchange, Search
 from pluralism_local.tui.jobs import AskJob, Lookup, LookupKind
 from pluralism_local.tui.worker_events import Looked
 
@@ -55,11 +56,11 @@ class Lookups:
         """Have it found out, in place of what is under way; nothing happens where it is this.
 
         Args:
-            unasked: nobody has asked for it, so that it waits for what is under way.
+            unasked: nobody has asked for it, so that it waits for what is under way; values always do.
         """
         if self.runs(exchange.number, kind):
             return
-        if not unasked:
+        if not unasked and kind != "values":
             self.stop()
         job = self._jobs.get(exchange.number)
         lookup = Lookup(
@@ -73,8 +74,7 @@ class Lookups:
             job.log if job else None,
             job.turn if job else None,
         )
-        if kind == "positions":
-            exchange.search = "running"
+        _mark(exchange, kind, "running")
         self._begun.append(lookup)
         self._look(lookup)
 
@@ -94,12 +94,23 @@ class Lookups:
             exchange.window = event.finding.window
             exchange.result = event.finding if exchange.result is not None else None
             exchange.add_warnings(event.finding.warnings)
-        elif event.finding is not None:
+        elif isinstance(event.finding, Sources):
             exchange.sources = event.finding
-        if lookup.kind == "positions" and not self.runs(lookup.number, "positions"):
-            exchange.search = "stopped" if event.stopped or event.message else "over"
+        elif event.finding is not None:
+            exchange.values = event.finding
+            exchange.add_warnings(event.finding.warnings)
+        if not self.runs(lookup.number, lookup.kind):
+            _mark(exchange, lookup.kind, "stopped" if event.stopped or event.message else "over")
         if event.message:
             exchange.add_warnings((event.message,))
+
+
+def _mark(exchange: Exchange, kind: LookupKind, search: Search) -> None:
+    """Say how far a lookup is; who said what has a screen that asks."""
+    if kind == "positions":
+        exchange.search = search
+    elif kind == "values":
+        exchange.values_search = search
 
 
 def is_wanted(settings: Settings, exchange: Exchange) -> bool:

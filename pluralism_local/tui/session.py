@@ -132,7 +132,7 @@ class ChatSession:
 
     def look(self, exchange: Exchange, kind: LookupKind, *, unasked: bool = False) -> bool:
         """Find something out about an answer, `unasked` behind all else; False where nothing can be found out."""
-        if not exchange.is_heard or self.model is None or self._opening:
+        if not exchange.can_be_looked_into(kind) or self.model is None or self._opening:
             return False
         self.lookups.begin(exchange, kind, self.state, unasked=unasked)
         return True

@@ -18,6 +18,9 @@ from pluralism_local.tui.session import ChatSession
 NARROW = 60
 """Columns below which the lines are shortened."""
 
+ROOMY = 116
+"""Columns from which on keys are named that are seldom needed."""
+
 CROWDED = 0.6
 """Share of the context from which on it is told how full it is."""
 
@@ -60,7 +63,6 @@ def header(session: ChatSession, width: int) -> str:
 
 def status(session: ChatSession, exchange: Exchange | None, width: int) -> str:
     """What is going on, and the keys that matter now."""
-    short = width < NARROW
     facts = [session.loading] if session.loading else []
     if session.waiting:
         facts.append(f"{session.waiting} queued")
@@ -69,21 +71,27 @@ def status(session: ChatSession, exchange: Exchange | None, width: int) -> str:
     if session.state.settings.offline:
         facts.append("offline")
     said = " · ".join(facts)
-    keys = _keys(session, exchange, short)
+    keys = _keys(session, exchange, width)
     if len(said) + len(keys) >= width:  # what goes on is told whole before the keys are explained
-        keys = _keys(session, exchange, short=True)
+        keys = _keys(session, exchange, NARROW - 1)
     left = one_line(said, max(0, width - len(keys) - 1))
     return f"{left}{' ' * max(1, width - len(left) - len(keys))}{keys}"
 
 
-def _keys(session: ChatSession, exchange: Exchange | None, short: bool) -> str:
-    if session.running is not None:
+def _keys(session: ChatSession, exchange: Exchange | None, width: int) -> str:
+    short = width < NARROW
+    if session.running is not None or (exchange is not None and exchange.values_search == "running"):
         return "esc f1" if short else "esc stop   f1 help"
+    values = "f10 values   " if exchange is not None and width >= ROOMY else ""
     if exchange is not None and exchange.is_heard:
-        return "f7 f6 f5 f1" if short else "f7 who disagrees?   f6 who said this?   f5 comments   f1 help"
+        return (
+            "f7 f6 f5 f1"
+            if short
+            else f"f7 who disagrees?   f6 who said this?   f5 comments   {values}f1 help"
+        )
     if exchange is not None and exchange.distribution is not None:
-        return "f7 f5 f1" if short else "f7 each community's shares   f5 comments   f1 help"
-    return "f1 help" if short else "ctrl+t mode   f3 model   f1 help"
+        return "f7 f5 f1" if short else f"f7 each community's shares   f5 comments   {values}f1 help"
+    return "f1 help" if short else f"ctrl+t mode   f3 model   {values}f1 help"
 
 
 def _context(session: ChatSession) -> str:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from pluralism_local.engine.base import LanguageModel
     from pluralism_local.modes import Ask
     from pluralism_local.tui.jobs import AskJob, Lookup
+    from pluralism_local.values.stakes import Values
 
 CLOSE_SECONDS = 20.0
 """How long `close` waits for an answer to stop and to be kept."""
@@ -176,7 +177,7 @@ class Worker:
                     self._tell(Happened(job.number, event))
 
     def _look(self, lookup: Lookup) -> None:
-        finding: Result | Sources | None = None
+        finding: Result | Sources | Values | None = None
         message = ""
         try:
             if not lookup.stop.is_set():
@@ -189,16 +190,18 @@ class Worker:
             Looked(lookup.number, finding, stopped=lookup.stop.is_set() and not message, message=message)
         )
 
-    def _found_out(self, lookup: Lookup) -> Result | Sources | None:
-        """None where it was stopped."""
+    def _found_out(self, lookup: Lookup) -> Result | Sources | Values | None:
+        """None where it was stopped before there was anything."""
         from pluralism_local.conversation import looking
 
-        handles = self._use(lookup.settings, communities=True)
+        handles = self._use(lookup.settings, communities=lookup.kind != "values")
         circumstances: looking.Circumstances = {
             "settings": lookup.settings,
             "should_stop": lambda: lookup.stop.is_set() or self._closing.is_set(),
             "status": self._loading,
         }
+        if lookup.kind == "values":
+            return looking.values(lookup.ask.question, handles, **circumstances)
         if lookup.kind == "sources":
             return looking.sources(lookup.comments, lookup.answer, handles, **circumstances)
         searched = looking.search(lookup.ask, dict(lookup.comments), lookup.answer, handles, **circumstances)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pluralism_local.communities import Library, Pool
     from pluralism_local.config import Settings
     from pluralism_local.conversation.trace import Sources
+    from pluralism_local.values.stakes import Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ class Looked:
     """
 
     number: int
-    finding: Result | Sources | None
+    finding: Result | Sources | Values | None
     stopped: bool = False
     message: str = ""
 
