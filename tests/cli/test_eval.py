@@ -246,7 +246,8 @@ def test_dry_run_estimates_and_keeps_nothing(run: Run, tmp_path: Path, own_home:
     rotated = run(*line, "--json").json()
     assert rotated["weighings"] == 3 * record["weighings"]
     assert record["prompt_tokens"] < rotated["prompt_tokens"] < 2 * record["prompt_tokens"]
-    assert "360 requests, orders of options: rotate" in run(*line).out
+    shown = run(*line)
+    assert "360 requests, orders of options: rotate" in shown.out and "of this batch" not in shown.err
 
 
 def test_orders_make_a_run_of_its_own_that_is_gone_on_with(

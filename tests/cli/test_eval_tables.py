@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pluralism_local.cli.eval.plan import time_in_words
 from pluralism_local.cli.eval.running import results_text
 from pluralism_local.cli.eval.tables import WIDTH, folded, leading_table, reading
 
@@ -108,3 +109,10 @@ def test_ours_is_not_shown_as_adapters_where_voices_have_none(
     }
     lines = results_text(record, Path("run")).splitlines()
     assert [line for line in lines if line.startswith("personas")] == ([] if says is None else [says])
+
+
+@pytest.mark.parametrize(
+    ("minutes", "says"), [(0.1, "1 minute"), (1.6, "2 minutes"), (119.4, "119 minutes"), (1728.0, "29 hours")]
+)
+def test_a_plan_of_hours_says_hours(minutes: float, says: str) -> None:
+    assert time_in_words(minutes) == says

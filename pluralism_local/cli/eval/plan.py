@@ -65,9 +65,14 @@ def show_plan(
             ),
             (
                 "time",
-                f"at most about {many(max(1, round(record['minutes'])), 'minute')}, by a probe on this machine",
+                f"at most about {time_in_words(record['minutes'])}, by a probe on this machine, as busy as it is now",
             ),
             ("folder", evaluation.path),
         ]
     )
     out.show(record | {"folder": str(evaluation.path)}, text)
+
+
+def time_in_words(minutes: float) -> str:
+    """Whole minutes, at least one; from two hours on whole hours."""
+    return f"{round(minutes / 60)} hours" if minutes >= 120 else many(max(1, round(minutes)), "minute")

@@ -53,7 +53,7 @@ def run_or_resume(
         out.warn(warning)
     with ExitStack() as stack:
         interrupt = stack.enter_context(catching(out))
-        setup = _setup(out, stack, settings, spec, task, samples, default_local)
+        setup = _setup(out, stack, settings, spec, task, samples, default_local, paced=not dry_run)
         evaluation = service.prepare(setup, spec, runs_folder())
         if dry_run:
             from pluralism_local.cli.eval.plan import show_plan
@@ -86,7 +86,10 @@ def _setup(
     task: Task,
     samples: Sequence[Sample],
     default_local: str,
+    *,
+    paced: bool,
 ) -> RunSetup:
+    """What is run; with `paced` engines say how far a batch of texts is."""
     from pluralism_local.evaluation.methods import NOBODY
     from pluralism_local.evaluation.runner import RunSetup
 
@@ -115,8 +118,8 @@ def _setup(
         task,
         samples,
         pool,
-        Telling(handles.llm, tell, writing_pace(out, "texts")),
-        Telling(handles.communities, tell, writing_pace(out, "comments")),
+        Telling(handles.llm, tell, *([writing_pace(out, "texts")] if paced else [])),
+        Telling(handles.communities, tell, *([writing_pace(out, "comments")] if paced else [])),
         comment=settings.comment_sampling(),
         answer=settings.answer_sampling(),
         template=settings.template,
