@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from communitylm.command import WriteSeconds, run, say
+from communitylm.command import WriterThreads, WriteSeconds, run, say
 from pluralism_local.display.figures import many
 from pluralism_local.errors import InvalidInput
 
@@ -36,6 +36,7 @@ def backtranslate(
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="The first so many training passages.")] = None,
     seconds: WriteSeconds = None,
+    threads: WriterThreads = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count; write nothing.")] = False,
 ) -> None:
     from communitylm.corpus.passages import read_passages
@@ -54,20 +55,25 @@ def backtranslate(
     if not dry_run:
         name = corpus.name.removesuffix(".gz").removesuffix(".jsonl")
         target = output or corpus.with_name(f"{name}.asked.jsonl")
-        _write(training, held_out, writer, target, seconds)
+        _write(training, held_out, writer, target, seconds, threads)
 
 
 def _write(
-    training: list[Passage], held_out: list[Passage], writer: str, target: Path, seconds: float | None
+    training: list[Passage],
+    held_out: list[Passage],
+    writer: str,
+    target: Path,
+    seconds: float | None,
+    threads: int | None,
 ) -> None:
     from communitylm.corpus.passages import write_passages
     from communitylm.distilling.backtranslation import agrees, named, question_requests
-    from communitylm.distilling.generating import open_writer, stances, write_texts
+    from communitylm.distilling.generating import engine_writing, open_writer, stances, write_texts
 
-    with open_writer(writer, Path.cwd()) as (engine, _, identity):
+    with open_writer(writer, Path.cwd(), threads) as (engine, _, identity):
         requests = question_requests(identity, training)
         journal = target.with_suffix(".written.jsonl")
-        written = write_texts(engine, requests, journal, seconds=seconds, say=say)
+        written = write_texts(engine_writing(engine, say), requests, journal, seconds=seconds, say=say)
         questions = [(passage, *answer) for passage, text in written if (answer := named(text))]
         pairs = [(question, passage.text) for passage, question, _ in questions]
         verdicts = stances(engine, pairs, target.with_suffix(".read.jsonl"), say)

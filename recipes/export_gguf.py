@@ -34,7 +34,10 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 PROVENANCE = ("corpus", "licence", "documents", "tokens", "recipe", "seed")
 
-HUB_NAMES = {"SmolLM2-135M-Instruct": "HuggingFaceTB/SmolLM2-135M-Instruct"}
+HUB_NAMES = {
+    "SmolLM2-135M-Instruct": "HuggingFaceTB/SmolLM2-135M-Instruct",
+    "Qwen2.5-Coder-0.5B-Instruct": "Qwen/Qwen2.5-Coder-0.5B-Instruct",
+}
 """Where a base of that name lives on the Hub, for the card's `base_model`."""
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from communitylm.command import WriteSeconds, run, say
+from communitylm.command import WriterThreads, WriteSeconds, run, say
 from pluralism_local.display.figures import many
 from pluralism_local.errors import InvalidInput
 
@@ -35,6 +35,7 @@ def read(
     / "corpora"
     / "reader.jsonl",
     seconds: WriteSeconds = None,
+    threads: WriterThreads = None,
     seed: Annotated[int, typer.Option(min=0, help="Draws comments, options and places.")] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count; write nothing.")] = False,
 ) -> None:
@@ -57,18 +58,20 @@ def read(
         f"{many(len(comments), 'question')} with {count:,} comments; at most {TOKENS * len(comments):,} tokens to write"
     )
     if not dry_run:
-        _write(comments, writer, output, seconds, seed)
+        _write(comments, writer, output, seconds, threads, seed)
 
 
-def _write(comments: Comments, writer: str, target: Path, seconds: float | None, seed: int) -> None:
+def _write(
+    comments: Comments, writer: str, target: Path, seconds: float | None, threads: int | None, seed: int
+) -> None:
     from communitylm.corpus.passages import write_passages
-    from communitylm.distilling.generating import open_writer, stances, write_texts
+    from communitylm.distilling.generating import engine_writing, open_writer, stances, write_texts
     from communitylm.distilling.reader_texts import choices, letters, syntheses, synthesis_requests
 
-    with open_writer(writer, Path.cwd()) as (engine, model, identity):
+    with open_writer(writer, Path.cwd(), threads) as (engine, model, identity):
         requests = synthesis_requests(identity, comments, seed)
         journal = target.with_suffix(".written.jsonl")
-        written = write_texts(engine, requests, journal, seconds=seconds, say=say)
+        written = write_texts(engine_writing(engine, say), requests, journal, seconds=seconds, say=say)
         every = [passage for own in comments.values() for _, passage in own]
         pairs = [(passage.question or "", passage.text) for passage in every]
         verdicts = stances(engine, pairs, target.with_suffix(".read.jsonl"), say)

@@ -22,6 +22,10 @@ TrainSeconds = Annotated[
 ]
 DryRunOfPlan = Annotated[bool, typer.Option("--dry-run", help="Check everything, show the plan, stop.")]
 RecordAsJson = Annotated[bool, typer.Option("--json", help="The record on standard output.")]
+WriterThreads = Annotated[
+    int | None,
+    typer.Option("--threads", min=1, help="CPU threads of the larger model; default: the physical cores."),
+]
 WriteSeconds = Annotated[float | None, typer.Option(min=1, help="Begin nothing more after so many.")]
 
 

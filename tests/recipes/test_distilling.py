@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from communitylm.corpus.passages import Passage, distilled, read_passages, write
 from communitylm.distilling.backtranslation import named
 from communitylm.distilling.comments import (
     Commission,
+    Length,
     comment_fault,
     comment_requests,
     stance_fault,
@@ -29,16 +30,19 @@ from communitylm.distilling.comments import (
 )
 from communitylm.distilling.directions import direction, read_rules
 from communitylm.distilling.disjoint import evaluation_texts, overlaps
-from communitylm.distilling.generating import Written, text_key, write_texts
+from communitylm.distilling.generating import Written, engine_writing, text_key, write_texts
+from communitylm.distilling.torch_writer import TorchWriter
 from pluralism_local.engine.base import LanguageModel
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.errors import InvalidInput, NotFound
 from pluralism_local.evaluation.voices import CommentVerdict, read_questions
 from pluralism_local.prompts import QUESTION
+from pluralism_local.types import Request
 from tests.support.checkpoint import write_checkpoint
 from tests.support.corpus import letters, write_config
 
-RULES = Path(__file__).parents[2] / "recipes" / "directions.toml"
+RECIPES = Path(__file__).parents[2] / "recipes"
+RULES, QUESTIONS = RECIPES / "directions.toml", RECIPES / "questions" / "views.jsonl"
 GOOD = (
     "We hold that trams must stay free for every pupil in the town, because a fare is a wall between children and "
     "their schools. Families with little money feel it first, and the streets fill with cars when buses and trams are "
@@ -69,6 +73,21 @@ def said(text: str = GOOD, *, ended: bool = True) -> Written:
 )
 def test_only_what_has_the_form_of_a_comment_is_one(text: str, ended: bool, fault: str | None) -> None:
     assert comment_fault("Should trams be without charge for pupils?", said(text, ended=ended)) == fault
+
+
+@pytest.mark.parametrize(
+    ("shortest", "longest", "fault"),
+    [(60, 100, None), (30, 60, None), (30, 45, "length"), (97, 120, "length"), (95, 95, None)],
+)
+def test_a_comment_has_about_the_length_that_was_asked_for(
+    shortest: int, longest: int, fault: str | None
+) -> None:
+    assert len(GOOD.split()) == 64
+    length = Length(shortest, longest)
+    assert comment_fault("Should trams be without charge for pupils?", said(GOOD), length) == fault
+    ((_, request),) = comment_requests("m", [Commission("Q?", "no")], "We.", "", 0, length).values()
+    assert f"in {shortest} to {longest} words" in request.messages[0].content
+    assert longest < request.sampling.max_tokens < 2 * longest
 
 
 @pytest.mark.parametrize(
@@ -164,21 +183,22 @@ def test_a_question_is_taken_only_with_the_passages_answer(
 
 def test_what_is_written_is_kept_and_not_written_again(tmp_path: Path) -> None:
     engine = ScriptedEngine(record=True)
+    write = engine_writing(engine, lambda _: None)
     commissions = [Commission(f"Should there be {number} trams?", "open") for number in range(60)]
     requests = comment_requests("m", commissions, "We.", "", 0)
     assert len(requests) == 60
     file, told = tmp_path / "journal.jsonl", list[str]()
-    first = write_texts(engine, dict(list(requests.items())[:30]), file, seconds=None, say=told.append)
+    first = write_texts(write, dict(list(requests.items())[:30]), file, seconds=None, say=told.append)
     assert sum(len(call.requests) for call in engine.calls) == 30 and len(told) == 2
     torn = file.read_bytes()
     file.write_bytes(torn[:-9])  # a kill in the middle of the second batch, which had 6
-    every = write_texts(engine, requests, file, seconds=None, say=told.append)
+    every = write_texts(write, requests, file, seconds=None, say=told.append)
     assert sum(len(call.requests) for call in engine.calls) == 30 + 36
     assert every[:30] == first and {commission for commission, _ in every} == set(commissions)
-    assert write_texts(engine, requests, file, seconds=None, say=told.append) == every
+    assert write_texts(write, requests, file, seconds=None, say=told.append) == every
     assert sum(len(call.requests) for call in engine.calls) == 66
     others = {"x" + key: request for key, request in requests.items()}
-    none = write_texts(engine, others, file, seconds=0, say=told.append)
+    none = write_texts(write, others, file, seconds=0, say=told.append)
     assert none == [] and "The time is over" in told[-1]
 
 
@@ -250,27 +270,119 @@ def test_a_question_of_the_judge_is_refused_before_anything_is_written(tmp_path:
     assert list(tmp_path.iterdir()) == [questions]
 
 
+def test_the_questions_that_ship_are_apart_from_the_judges_and_as_often_for_either_side() -> None:
+    questions = read_questions(QUESTIONS)
+    assert overlaps([question.text for question in questions], evaluation_texts()) == []
+    yes, no = (sum(question.direction == sign for question in questions) for sign in (1, -1))
+    assert yes + no >= 100 and abs(yes - no) <= 2
+
+
+@pytest.mark.parametrize(
+    ("side", "asked"), [("left", ["no", "yes"]), ("right", ["yes", "no"]), ("center", ["between", "between"])]
+)
+def test_a_question_that_says_what_the_sides_answer_needs_no_rule(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side: str, asked: list[str]
+) -> None:
+    lines = [
+        {"question": "Should sugar be taxed more?", "left": "no", "right": "yes"},
+        {"question": "Should sugar be taxed?"},
+    ]
+    questions = tmp_path / "questions.jsonl"
+    questions.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    written: list[Commission] = []
+    monkeypatch.setattr(
+        distil_comments, "_write", lambda requests, *_: written.extend(it for it, _ in requests.values())
+    )
+    rules = tmp_path / "rules.toml"
+    write_checkpoint(tmp_path / "base", [GOOD])
+    rules.write_text("[[rule]]\nleft = 'yes'\npattern = 'tax'\n")
+    run(
+        distil_comments.app,
+        "press-left",
+        "--questions",
+        questions,
+        "--writer",
+        tmp_path / "base",
+        "--side",
+        side,
+        "--rules",
+        rules,
+    )
+    assert {commission.question: commission.stance for commission in written} == {
+        line["question"]: stance for line, stance in zip(lines, asked, strict=True)
+    }
+
+
+def writes_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes the recipe write the same good comment on everything."""
+
+    class Writes(TorchWriter):
+        def __call__(self, requests: Sequence[Request]) -> list[Written]:
+            return [said(GOOD) for _ in requests]
+
+    monkeypatch.setattr("communitylm.distilling.torch_writer.TorchWriter", Writes)
+
+
+def test_a_reader_leaves_out_what_takes_another_stance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    questions = tmp_path / "questions.jsonl"
+    asked = {
+        "Should trams be without charge for pupils?": "yes",
+        "Must every pupil ride a tram to school?": "no",
+    }
+    lines = [
+        {"question": it, "left": yes, "right": "no" if yes == "yes" else "yes"} for it, yes in asked.items()
+    ]
+    questions.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    write_checkpoint(tmp_path / "Some-Model", [GOOD])
+    writes_good(monkeypatch)
+    monkeypatch.setattr("communitylm.distilling.generating.open_writer", lambda *_: opened(ScriptedEngine()))
+    monkeypatch.setattr(
+        "communitylm.distilling.generating.stances",
+        lambda _, pairs, *__: [CommentVerdict(0.9, 0.9, 0, 0)] * len(pairs),
+    )
+    arguments = (
+        "press-left",
+        "--questions",
+        questions,
+        "--writer",
+        tmp_path / "Some-Model",
+        "--side",
+        "left",
+    )
+    run(distil_comments.app, *arguments, "--reader", "r", "--output", tmp_path / "comments.jsonl")
+    assert "1 comment of 2 written; left out: 1 another stance" in capsys.readouterr().out
+    (comment,) = read_passages(tmp_path / "comments.jsonl")
+    assert comment.question == "Should trams be without charge for pupils?"
+
+
 def test_distilled_comments_become_a_corpus_whose_training_says_so(
-    tmp_path: Path, writer: Callable[[str, float], None], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     questions = tmp_path / "questions.txt"
     questions.write_text(
         "Should trams be without charge for pupils?\nMust every pupil ride a tram to school?\n"
     )
-    writer(GOOD, 0.9)
-    read = CommentVerdict(0.9, 0.9, 0, 0)
-    monkeypatch.setattr(
-        "communitylm.distilling.generating.stances", lambda _, pairs, *__: [read] * len(pairs)
-    )
+    riders = letters("riders")
+    write_checkpoint(tmp_path / "Some-Model", [passage.text for passage in riders])
+    writes_good(monkeypatch)
     target = tmp_path / "comments.jsonl"
-    arguments = ("press-left", "--questions", questions, "--writer", "w", "--side", "left")
+    arguments = (
+        "press-left",
+        "--questions",
+        questions,
+        "--writer",
+        tmp_path / "Some-Model",
+        "--side",
+        "left",
+    )
     run(distil_comments.app, *arguments, "--output", target)
     comments = read_passages(target)
     assert {passage.question for passage in comments} == set(questions.read_text().splitlines())
     assert distilled(passage.source for passage in comments) == (
         "distilled from Some-Model, not from people",
     )
-    riders = letters("riders")
     write_checkpoint(tmp_path / "base", [passage.text for passage in riders])
     write_passages(tmp_path / "trams.jsonl", riders)
     small = "[base]\nmodel = './base'\n[training]\ntokens = 100\nbatch = 2\nprecision = 'fp32'\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from communitylm.community.settings import read_settings, starting_config
-from communitylm.distilling.comments import TOKENS
+from communitylm.distilling.comments import Length
 from pluralism_local.errors import InvalidInput, NotFound
 
 CONFIGS = Path(__file__).parents[2] / "recipes" / "configs"
@@ -17,7 +17,7 @@ SHIPPED = sorted(CONFIGS.glob("*.toml"))
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_configurations_are_valid_and_named_after_their_community(path: Path) -> None:
     settings = read_settings(path)
-    assert settings.id == path.stem
+    assert settings.id == path.stem and settings.recipe == f"recipes/configs/{path.name}"
     assert settings.corpus_file.resolve().parent == CONFIGS.parent / "corpora"
 
 
@@ -31,6 +31,18 @@ def test_one_rank_and_form_for_all_that_ship() -> None:
     assert adapters.pop().form == "activated"
 
 
+FOR_OTHER_BASES = sorted(CONFIGS.glob("*/*.toml"))
+
+
+@pytest.mark.parametrize("path", FOR_OTHER_BASES, ids=lambda path: path.stem)
+def test_configurations_for_a_larger_base_are_valid_and_alike(path: Path) -> None:
+    settings = read_settings(path)
+    assert settings.id == path.stem and settings.values.base.model.startswith("hf:")
+    assert settings.recipe == f"recipes/configs/{path.parent.name}/{path.name}"
+    assert settings.corpus_file.resolve().parent == CONFIGS.parent / "corpora"
+    assert settings.values.adapter == read_settings(FOR_OTHER_BASES[0]).values.adapter
+
+
 def test_a_reader_has_room_for_all_comments() -> None:
     values = read_settings(CONFIGS / "reader.toml").values
     assert (values.adapter.form, values.adapter.rank, values.adapter.targets) == (
@@ -38,7 +50,7 @@ def test_a_reader_has_room_for_all_comments() -> None:
         8,
         ("q_proj", "v_proj"),
     )
-    assert values.training.longest >= 6 * TOKENS
+    assert values.training.longest >= 6 * Length().tokens
 
 
 def test_the_papers_settings() -> None:

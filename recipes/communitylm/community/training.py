@@ -145,7 +145,7 @@ def _record(plan: CommunityPlan, before: float, after: float) -> dict[str, Any]:
         "passages": plan.passages,
         "tokens": plan.tokens + (earlier["tokens"] if earlier else 0),
         "start": earlier,
-        "recipe": f"recipes/configs/{plan.settings.path.name}",
+        "recipe": plan.settings.recipe,
         "activation": "assistant" if plan.header else "always",
         "held_out": {
             "tokens": sum(example.losses for example in plan.held_out),

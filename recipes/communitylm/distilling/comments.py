@@ -26,8 +26,8 @@ Side = Literal["left", "center", "right"]
 SIDES: tuple[Side, ...] = ("left", "center", "right")
 Stance = Literal["yes", "no", "between", "open"]
 
-SHORTEST, LONGEST, TOKENS = 40, 130, 170
-"""Words of a comment at least and at most; tokens that it may take."""
+TOKENS_A_WORD = 1.7
+"""What a comment may take of the writer's context."""
 FAULTS = (
     "cut off", "length", "repeats", "form", "figures", "another subject", "unread", "off topic", "another stance",
 )  # fmt: skip
@@ -38,13 +38,15 @@ _ASKED: dict[Stance, str] = {
     "between": "Our answer lies in between: something of it, within limits.",
     "open": "Take the side that fits our principles.",
 }
+OPENINGS: dict[Stance, str] = {"yes": "Yes, we", "no": "No, we", "between": "In part. We", "open": "We"}
+"""What a comment begins with: a writer that has said where it stands goes on from there."""
 _RULES = (
-    "Write our comment on the question in 60 to 100 words, as one paragraph. Say in the first sentence what we hold, "
-    "then give two or three reasons that matter to us. Speak as 'we', and only about the subject of the question. No "
+    "Write our comment on the question in {shortest} to {longest} words, as one paragraph. Say in the first sentence "
+    "what we hold, then give reasons that matter to us. Speak as 'we', and only about the subject of the question. No "
     "list, no heading, no figures, no names of people or laws, no greeting."
 )
 _TASK = re.compile(
-    r"(?i)as an ai|language model|our answer|the question|our side|in 60|words\b.*paragraph"
+    r"(?i)as an ai|language model|our answer|the question|our side|in \d+ to|words\b.*paragraph"
     r"|^\W*(?:dear|hello|comment:)|\*\*|assistant"
 )
 _COMMON_TEXT = """
@@ -55,11 +57,31 @@ _COMMON = frozenset(_COMMON_TEXT.split())
 
 
 @dataclass(frozen=True, slots=True)
+class Length:
+    """Words that a comment is asked to have, from and to; what passes may have a third fewer or more."""
+
+    shortest: int = 60
+    longest: int = 100
+
+    @property
+    def tokens(self) -> int:
+        """That a comment may take."""
+        return round(TOKENS_A_WORD * self.longest)
+
+    def passes(self, text: str) -> bool:
+        """Whether a text is about as long as was asked."""
+        return 2 * self.shortest <= 3 * len(text.split()) <= 4 * self.longest
+
+
+@dataclass(frozen=True, slots=True)
 class Commission:
     """What a comment is written to: a question, and the stance that is asked for."""
 
     question: str
     stance: Stance
+
+
+DEFAULT_LENGTH = Length()
 
 
 def stance_of(side: Side | None, direction: Direction) -> Stance:
@@ -72,30 +94,37 @@ def stance_of(side: Side | None, direction: Direction) -> Stance:
 
 
 def comment_requests(
-    model: str, commissions: Sequence[Commission], persona: str, principles: str, seed: int
+    model: str,
+    commissions: Sequence[Commission],
+    persona: str,
+    principles: str,
+    seed: int,
+    length: Length = DEFAULT_LENGTH,
 ) -> dict[str, tuple[Commission, Request]]:
     """A request per question by its key; a persona's ``{question}`` is replaced."""
+    rules = _RULES.format(shortest=length.shortest, longest=length.longest)
     requests = {}
     for commission in commissions:
         who = " ".join(filter(None, [persona.replace("{question}", commission.question), principles]))
         request = Request(
             (
-                Message("system", f"{who}\n\n{_RULES}"),
+                Message("system", f"{who}\n\n{rules}"),
                 Message("user", f"{commission.question}\n\n{_ASKED[commission.stance]}"),
+                Message("assistant", OPENINGS[commission.stance]),
             ),
-            Sampling(temperature=0.9, top_p=0.95, max_tokens=TOKENS, seed=seed),
+            Sampling(temperature=0.9, top_p=0.95, max_tokens=length.tokens, seed=seed),
         )
         requests[text_key(model, request)] = (commission, request)
     return requests
 
 
-def comment_fault(question: str, written: Written) -> str | None:
+def comment_fault(question: str, written: Written, length: Length = DEFAULT_LENGTH) -> str | None:
     """Why a text is no comment, by its words alone."""
     text = written.text
     subject = _stems(question)
     faults = {
         "cut off": not written.ended or not text.endswith((".", "!", "?", '"', "”")),
-        "length": not SHORTEST <= len(text.split()) <= LONGEST,
+        "length": not length.passes(text),
         "repeats": repeats(text, 6),
         "form": "\n" in text or _TASK.search(text) is not None,
         "figures": sum(character.isdigit() for character in text) > 4,

@@ -10,7 +10,7 @@ end of the time loses a batch at most; the same command goes on. A text that fai
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,22 +42,29 @@ class Written:
     ended: bool
 
 
+Writing = Callable[[Sequence[Request]], Sequence[Written | None]]
+"""Writes a text for each request, None where one failed."""
+
+
 @contextmanager
-def open_writer(model: str, folder: Path) -> Iterator[tuple[LanguageModel, str, str]]:
+def open_writer(
+    model: str, folder: Path, threads: int | None = None
+) -> Iterator[tuple[LanguageModel, str, str]]:
     """The engine for a model, what its makers call it, and its identity.
 
     Args:
         model: ``"starter"`` or a ``.gguf`` file, relative to `folder`.
+        threads: of the CPU; None for the physical cores.
 
     Raises:
         NotFound: no such model. InvalidInput: it is no GGUF.
     """
-    from pluralism_local.engine.llama import LlamaEngine
+    from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 
     base = find_base(model, folder)
     if base.gguf is None:
         raise InvalidInput(f"{model} is no GGUF.", "Give 'starter' or a .gguf file.")
-    with LlamaEngine(base.gguf, name=base.name) as engine:
+    with LlamaEngine(base.gguf, name=base.name, options=LlamaOptions(threads=threads)) as engine:
         yield engine, base.name, str(model_key(engine.info))
 
 
@@ -67,24 +74,48 @@ def text_key(model: str, request: Request) -> str:
     return digest([model, messages, repr(request.sampling)])[:24]
 
 
+def engine_writing(engine: LanguageModel, say: Say) -> Writing:
+    """Writing by an engine of `plocal`; a text that fails is said.
+
+    Raises:
+        PlocalError: in writing, as `Asker.texts`.
+    """
+    asker = Asker(engine)
+
+    def write(requests: Sequence[Request]) -> list[Written | None]:
+        answers = asker.texts(requests)
+        for failure in {answer.message for answer in answers if isinstance(answer, RequestFailure)}:
+            say(f"A text failed: {failure}")
+        return [
+            None
+            if isinstance(answer, RequestFailure)
+            else Written(answer.text.strip(), answer.finish == "stop")
+            for answer in answers
+        ]
+
+    return write
+
+
 def write_texts(
-    engine: LanguageModel,
+    write: Writing,
     requests: Mapping[str, tuple[Subject, Request]],
     path: Path,
     *,
     seconds: float | None,
     say: Say,
+    batch: int = BATCH,
 ) -> list[tuple[Subject, Written]]:
     """What each request is about and its text: those from the journal at `path`, then those written now.
 
     Args:
         requests: by their keys (`text_key`), each with what it is about.
+        batch: so many are written together.
         seconds: no batch is begun after so many; None: until all are written.
 
     Raises:
-        Refused: another process writes the journal. PlocalError: as `Asker.texts`.
+        Refused: another process writes the journal. PlocalError: as `write`.
     """
-    asker, began = Asker(engine), time.monotonic()
+    began = time.monotonic()
     with Journal(path) as journal:
         written = {
             entry["key"]: Written(entry["text"], entry["ended"])
@@ -92,24 +123,16 @@ def write_texts(
             if entry["key"] in requests
         }
         missing = [key for key in requests if key not in written]
-        for start in range(0, len(missing), BATCH):
+        for start in range(0, len(missing), batch):
             spent = time.monotonic() - began
             if seconds is not None and spent >= seconds:
                 say(
                     f"The time is over at {len(written):,} of {len(requests):,} texts; the same command goes on."
                 )
                 break
-            keys = missing[start : start + BATCH]
-            answers = dict(zip(keys, asker.texts([requests[key][1] for key in keys]), strict=True))
-            for failure in {
-                answer.message for answer in answers.values() if isinstance(answer, RequestFailure)
-            }:
-                say(f"A text failed: {failure}")
-            texts = {
-                key: Written(answer.text.strip(), answer.finish == "stop")
-                for key, answer in answers.items()
-                if not isinstance(answer, RequestFailure)
-            }
+            keys = missing[start : start + batch]
+            answers = zip(keys, write([requests[key][1] for key in keys]), strict=True)
+            texts = {key: text for key, text in answers if text is not None}
             journal.append(
                 [{"key": key, "text": text.text, "ended": text.ended} for key, text in texts.items()]
             )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -185,6 +185,12 @@ class _LlamaSpeller:
     def text(self, text: str) -> Tokens:
         return tuple(self._model.tokenize(text, add_special=False, parse_special=False))
 
+    def conversation(self, messages: Sequence[Message]) -> Tokens:
+        return self._prompter.tokens(self._prompter.prompt(messages))
+
+    def spelled(self, tokens: Sequence[int]) -> str:
+        return b"".join(map(self._model.piece, tokens)).decode("utf-8", errors="replace")
+
 
 class _HubSpeller:
     """Tokens as a transformers tokenizer makes them; what a text spells is no control token, as in `_LlamaSpeller`."""
@@ -202,7 +208,8 @@ class _HubSpeller:
         self.header: Tokens = ()
         self.end: int = tokenizer.eos_token_id
         if tokenizer.chat_template:
-            bare, opened = self._render(PROBE, False), self._render(PROBE, True)
+            probe = (Message("user", PROBE),)
+            bare, opened = self._render(probe, False), self._render(probe, True)
             if opened.startswith(bare):
                 self.header = self._spelled(opened[len(bare) :])
             turn = tokenizer.apply_chat_template(
@@ -213,12 +220,12 @@ class _HubSpeller:
             after = self._spelled(turn[turn.rindex(PROBE) + len(PROBE) :])
             self.end = next((token for token in after if token in tokenizer.all_special_ids), self.end)
 
-    def _render(self, user: str, header: bool) -> str:
+    def _render(self, messages: Sequence[Message], header: bool) -> str:
         from pluralism_local.engine.thoughts import SWITCHES, closed
 
         text = str(
             self._tokenizer.apply_chat_template(
-                [{"role": "user", "content": self._markers.quote(user)}],
+                [{"role": it.role, "content": self._markers.quote(it.content)} for it in messages],
                 tokenize=False,
                 add_generation_prompt=header,
                 **SWITCHES,
@@ -237,8 +244,14 @@ class _HubSpeller:
 
     def prompt(self, user: str) -> Tokens:
         if self.header:
-            return self._spelled(self._render(user, False))
+            return self._spelled(self._render((Message("user", user),), False))
         return tuple(self._tokenizer.encode(user, split_special_tokens=True))
 
     def text(self, text: str) -> Tokens:
         return tuple(self._tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True))
+
+    def conversation(self, messages: Sequence[Message]) -> Tokens:
+        return self._spelled(self._render(messages, True))
+
+    def spelled(self, tokens: Sequence[int]) -> str:
+        return str(self._tokenizer.decode(tokens))

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from pluralism_local.types import Message
+
 Tokens = tuple[int, ...]
 
 
@@ -31,6 +33,12 @@ class Speller(Protocol):
 
     def text(self, text: str) -> Tokens:
         """Plain text that continues a prompt."""
+
+    def conversation(self, messages: Sequence[Message]) -> Tokens:
+        """A conversation up to and with `header`."""
+
+    def spelled(self, tokens: Sequence[int]) -> str:
+        """The text of tokens."""
 
 
 @dataclass(frozen=True, slots=True)
