@@ -42,6 +42,18 @@ _SPEAKING = re.compile(
     r"i (?:(?:firmly|strongly) )?(?:believe|think|feel|recommend|suggest|argue|hold) that ",
     re.IGNORECASE,
 )
+_REPORTED = re.compile(
+    r"^(?P<who>(?:[^\W\d_][\w'’-]* ){1,6})(?:argues?|says?|believes?|claims?|states?|thinks?|suggests?|holds?|feels?|"
+    r"emphasi[sz]es?|maintains?|contends?|insists?|agrees?|acknowledges?|recogni[sz]es?) that ",
+    re.IGNORECASE,
+)
+_OTHERWISE = """
+no nobody none few not never neither hardly if when where what how why whether who whom which that because while
+although should must can could would will may might do does did to wrongly falsely mistakenly it
+"""
+_NOT_A_SPEAKER = frozenset(_OTHERWISE.split())
+"""Words before "says that" that make another thing of it than somebody's claim."""
+
 _LINK = re.compile(
     r"^(?:(?:however|moreover|furthermore|therefore|overall|additionally|in addition|also|thus|finally|first(?:ly)?|"
     r"second(?:ly)?|third(?:ly)?|on (?:the )?one hand|on the other hand|for example|for instance),\s+)+",
@@ -66,7 +78,19 @@ def read_claims(reply: str) -> list[str]:
     else:
         listed = value.get("positions") if isinstance(value, dict) else value
         texts = [text for text in listed if isinstance(text, str)] if isinstance(listed, list) else []
-    return distinct(map(tidy, texts))
+    return distinct(tidy(unreported(tidy(text))) for text in texts)
+
+
+def unreported(claim: str) -> str:
+    """``"Policy experts argue that phones distract."`` as what it says of the matter.
+
+    That somebody says so is no position, and whose it is, the comments tell. Of a text that says what nobody believes,
+    or what somebody should say, nothing is taken away.
+    """
+    match = _REPORTED.match(claim)
+    if match is None or not _NOT_A_SPEAKER.isdisjoint(match["who"].lower().split()):
+        return claim
+    return claim[match.end() :]
 
 
 def spoken_claims(comments: Mapping[str, str], each: int) -> dict[str, list[str]]:

@@ -17,6 +17,7 @@ from pluralism_local.positions.claims import (
     read_claims,
     spoken_claims,
     tidy,
+    unreported,
 )
 
 BAN, FREE = "Phones should be banned.", "Parents should decide about phones."
@@ -35,6 +36,41 @@ BAN, FREE = "Phones should be banned.", "Parents should decide about phones."
 )
 def test_a_claim_is_of_nobody(claim: str, expected: bool) -> None:
     assert is_of_nobody(claim, ["press-left", "right"]) == expected
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Policy experts argue that phones should be banned.",
+        "Critics of the present law say that phones should be banned.",
+        "Many teachers and parents believe that phones should be banned.",
+        "However, the evidence suggests that phones should be banned.",
+        "Passage 3 argues that experts think that phones should be banned.",
+    ],
+)
+def test_what_somebody_is_said_to_argue_is_listed_as_the_claim_itself(said: str) -> None:
+    assert read_claims(json.dumps({"positions": [said, FREE]})) == [BAN, FREE]
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "Nobody believes that phones should be banned.",
+        "Parents should say that phones are banned.",
+        "Teachers who say that phones distract are right.",
+        "Critics wrongly claim that phones distract.",
+        "It is right to say that phones distract.",
+        "Phones distract from what a teacher says that day.",
+    ],
+)
+def test_what_says_another_thing_than_the_claim_in_it_stays(claim: str) -> None:
+    assert unreported(claim) == claim and read_claims(json.dumps([claim])) == [claim]
+
+
+def test_a_comment_that_reports_others_does_not_make_their_claim() -> None:
+    assert spoken_claims({"left": "Policy experts argue that phones distract."}, 1) == {
+        "left": ["Policy experts argue that phones distract."]
+    }
 
 
 def test_a_list_is_read_in_order_and_each_claim_once() -> None:
