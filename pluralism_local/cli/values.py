@@ -119,7 +119,7 @@ def values(
             return
         interrupt.graceful = True
         at_stake = _find(out, loaded.settings, llm, text, limit, min_relevance, interrupt)
-        if interrupt.requested and not (at_stake.stakes or at_stake.irrelevant):
+        if interrupt.requested and not (at_stake.stakes or at_stake.irrelevant or at_stake.unweighed):
             raise Cancelled
         _show(out, at_stake, kind, file)
         _tell(out, at_stake, usage_too=usage)
