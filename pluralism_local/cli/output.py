@@ -62,6 +62,14 @@ class Output:
         """Whether stdout can show block characters and dashes."""
         return "utf" in (getattr(self._out, "encoding", None) or "").lower().replace("-", "")
 
+    @property
+    def columns(self) -> int | None:
+        """How many columns the terminal has that stdout is; None where it is none, or does not say."""
+        try:
+            return os.get_terminal_size(self._out.fileno()).columns or None if self._terminal else None
+        except (OSError, ValueError):
+            return None
+
     def bold(self, text: str) -> str:
         """`text`, bold where colour is allowed."""
         return f"\x1b[1m{text}\x1b[0m" if self._colour else text

@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     from pluralism_local.communities import Pool
     from pluralism_local.conversation.trace import Traced
 
-_BAR = 28
-_LABEL = 36
-_WORDS = 72
-_MATRIX = 78
+_BAR, _SHORT_BAR, _LEAST_BAR = 28, 6, 2
+_LABEL, _LEAST_LABEL = 36, 6
+_WORDS, _LEAST_WORDS = 72, 12
+_BODY = 78
+"""Columns of what is laid out, behind an indent of two, where the terminal has no fewer."""
+_LEAST_BODY = 24
+_LEAST_TABLE = 60
 _CLAIM = 60
 
 
@@ -42,6 +45,9 @@ class TextLayout:
         self._pool = pool
         self._whole = whole
         self._trace = trace
+        # columns behind an indent of two; a pipe takes lines of any length
+        self._room = None if out.columns is None else max(_LEAST_BODY, out.columns - 2)
+        self._body = min(_BODY, self._room or _BODY)
 
     def opening(self, prompt: str) -> str:
         """Nothing: whoever asked knows the question."""
@@ -84,11 +90,11 @@ class TextLayout:
 
         dot = " · " if self._out.unicode else ", "
         lines = [
-            *wrap(headline(agreement), _MATRIX),
+            *wrap(headline(agreement), self._body),
             "",
-            *(f"  {line}".rstrip() for line in text(agreement, _MATRIX)),
+            *(f"  {line}".rstrip() for line in text(agreement, max(_LEAST_TABLE, self._body))),
         ]
-        notes = (f"  {line}" for remark in remarks(agreement, dot=dot) for line in wrap(remark, _MATRIX))
+        notes = (f"  {line}" for remark in remarks(agreement, dot=dot) for line in wrap(remark, self._body))
         first, *others = lines
         return self._plain("\n".join([self._out.bold(first), *others, "", *notes]))
 
@@ -115,16 +121,17 @@ class TextLayout:
         from pluralism_local.positions.summary import remarks
 
         unicode, pool = self._out.unicode, [comment.community for comment in comments]
-        lines = [f"  {line}".rstrip() for line in text(window, _MATRIX, unicode=unicode, pool=pool)]
-        notes = (f"  {line}" for line in remarks(window, dot=" · " if unicode else ", ", width=_WORDS))
+        lines = [f"  {line}".rstrip() for line in text(window, self._body, unicode=unicode, pool=pool)]
+        remarked = remarks(window, dot=" · " if unicode else ", ", width=_WORDS)
+        notes = (f"  {line}" for remark in remarked for line in self._folded(remark))
         return "\n".join([self._out.bold(POSITIONS), *lines, "", *notes])
 
     def _drawn(self, draws: Draws) -> str:
         """How many comments take which position."""
         from pluralism_local.positions.shares import notes, text
 
-        lines = [f"  {line}".rstrip() for line in text(draws, _MATRIX)]
-        below = (f"  {line}" for note in notes(draws) for line in wrap(note, _MATRIX))
+        lines = [f"  {line}".rstrip() for line in text(draws, max(_LEAST_TABLE, self._body))]
+        below = (f"  {line}" for note in notes(draws) for line in wrap(note, self._body))
         return "\n".join([self._out.bold(DRAWN), *lines, "", *below])
 
     def _traced(self, result: Result) -> str:
@@ -138,20 +145,27 @@ class TextLayout:
     def _estimate(self, aggregate: Aggregate) -> str:
         if is_stand_in(aggregate):
             return f"{self._out.bold(HEADING)}\n\n  {nothing(aggregate)}"
-        width = max(cells(one_line(option, _LABEL)) for option in aggregate.options)
+        percentages = [share(aggregate, index) for index in range(len(aggregate.options))]
+        room = self._body - 4 - max(map(len, percentages))  # two columns on both sides of the bar
+        label = min(_LABEL, max(_LEAST_LABEL, room - _SHORT_BAR))
+        options = [one_line(option, label) for option in aggregate.options]
+        width = max(map(cells, options))
+        longest = min(_BAR, max(_LEAST_BAR, room - width))
         block = BLOCK if self._out.unicode else "#"
         lines = [self._out.bold(HEADING)]
         if aggregate.weights and self._pool is not None:
-            lines.append(self._out.dim(whose(self._pool)))
+            lines += map(self._out.dim, self._folded(whose(self._pool)))
         lines.append("")
-        for index, (option, p) in enumerate(zip(aggregate.options, aggregate.p, strict=True)):
-            drawn = bar(p, _BAR, block).ljust(_BAR)
-            lines.append(f"  {padded(option, width)}  {drawn}  {share(aggregate, index)}")
-        agreed = [f"  {line}" for line in wrap(agreement(aggregate), _MATRIX)]
-        return "\n".join([*lines, "", f"  {self._facts(aggregate)}", *agreed])
+        for option, p, percentage in zip(options, aggregate.p, percentages, strict=True):
+            drawn = bar(p, longest, block).ljust(longest)
+            lines.append(f"  {padded(option, width)}  {drawn}  {percentage}")
+        qualified = self._folded(facts(aggregate, " · " if self._out.unicode else ", "))
+        agreed = [f"  {line}" for line in wrap(agreement(aggregate), self._body)]
+        return "\n".join([*lines, "", *(f"  {self._out.dim(line)}" for line in qualified), *agreed])
 
-    def _facts(self, aggregate: Aggregate) -> str:
-        return self._out.dim(facts(aggregate, " · " if self._out.unicode else ", "))
+    def _folded(self, text: str) -> list[str]:
+        """`text` on lines that the terminal has room for."""
+        return [text] if self._room is None else wrap(text, self._room, break_on_hyphens=False)
 
     def _heard(self, comments: Sequence[Comment], whole: bool) -> str:
         pool = f" (pool {self._pool.id})" if self._pool is not None else ""
@@ -163,7 +177,9 @@ class TextLayout:
                 body = "\n".join(f"    {line}".rstrip() for line in clean(comment.text).strip().splitlines())
                 lines += [f"  {comment.community}{problem}", *([body, ""] if body else [])]
             else:
-                words = f'  "{first_words(comment.text)}"' if comment.text.strip() else ""
+                room = _WORDS if self._room is None else self._room - width - len(problem) - 4
+                beginning = one_line(comment.text, max(_LEAST_WORDS, min(_WORDS, room)))
+                words = f'  "{beginning}"' if comment.text.strip() else ""
                 lines.append(f"  {comment.community.ljust(width)}{words}{problem}")
         return "\n".join(lines).rstrip()
 

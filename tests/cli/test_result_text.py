@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ from pluralism_local.communities import Card, Community, Member, Pool
 from pluralism_local.config import Settings
 from pluralism_local.conversation.engines import open_handles
 from pluralism_local.engine.scripted import ScriptedEngine
+from pluralism_local.modes import Ask, run
 from pluralism_local.results import Aggregate, Result, Selection
 from pluralism_local.types import ModelInfo, Sampling
+from tests.support.mode_asks import THREE
 
 
 def test_tables_are_aligned_and_hold_one_line_per_row() -> None:
@@ -62,6 +65,47 @@ def test_a_choice_without_probabilities_says_how_it_was_made() -> None:
     assert chosen(Selection("a", "parsed", None, "Comment 1")) == 'a (named by the LLM: "Comment 1")'
     assert chosen(Selection("a", "fallback")).startswith("a (the LLM named none")
     assert chosen(Selection("a", "probabilities", {"b": 0.25, "a": 0.75})) == "a 75.0 % (others: b 25.0 %)"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return 1
+
+
+OPTIONS = ("Only where a teacher says so, and never in the breaks", "学校で電話を禁止する", "No")
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 200])
+@pytest.mark.parametrize("weighs", [True, False])
+def test_what_is_laid_out_fits_the_terminal(
+    columns: int, weighs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.get_terminal_size", lambda fd: os.terminal_size((columns, 24)))
+    engine = ScriptedEngine()
+    task = Ask("Should phones be banned?", "overton", THREE, positions=True)
+    if weighs:
+        task = replace(task, mode="distributional", options=OPTIONS, positions=False)
+    *_, result = run(task, llm=engine, communities=engine)
+    assert isinstance(result, Result)
+    if result.distribution is not None:
+        bounds = ((0.0, 1.0),) * len(OPTIONS)
+        result = replace(result, distribution=replace(result.distribution, bounds=bounds))
+    out = Output(Terminal(), io.StringIO(), {"NO_COLOR": "1"})
+    lines = "\n".join(TextLayout(out, THREE, whole=False).after(result)).splitlines()
+    assert len(lines) > len(OPTIONS)
+    assert [line for line in lines if cell_len(line) > columns] == []
+
+
+def test_a_pipe_takes_lines_of_any_length() -> None:
+    engine = ScriptedEngine()
+    task = Ask("Should phones be banned?", "distributional", THREE, options=OPTIONS, orders="rotate")
+    *_, result = run(task, llm=engine, communities=engine)
+    assert isinstance(result, Result)
+    (text,) = TextLayout(Output(io.StringIO(), io.StringIO()), THREE, whole=False).after(result)
+    assert "order effect" in next(line for line in text.splitlines() if "outside the options" in line)
 
 
 @pytest.mark.parametrize(("second", "agrees"), [((0.85, 0.15), True), ((0.5, 0.5), False)])
