@@ -91,6 +91,7 @@ def test_a_run_from_begin_to_export(run: Run, tmp_path: Path, own_home: Path) ->
     ).get("completion", 0)
     listed = run("eval", "ls", "--json").json()
     assert [one["answered"]["ours"] for one in listed] == [10]
+    assert all(len(line) <= 80 for line in run("eval", "ls").out.splitlines())
     name = listed[0]["run"]
     folder = own_home / "data" / "eval" / name
     assert json.loads((folder / "results.json").read_text()) == record

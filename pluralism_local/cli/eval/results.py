@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,11 +13,12 @@ from pluralism_local.cli import options
 from pluralism_local.cli.eval.folders import RunName, find_run, runs_folder, settings_of
 from pluralism_local.cli.eval.others import allow
 from pluralism_local.cli.eval.running import results_text, summarise_folder, tell_void
-from pluralism_local.cli.eval.tables import differences_table
+from pluralism_local.cli.eval.tables import differences_table, folded
 from pluralism_local.cli.interrupt import catching
-from pluralism_local.cli.output import Output, table
+from pluralism_local.cli.output import Output
 from pluralism_local.display.figures import many
 from pluralism_local.errors import InvalidInput, PlocalError
+from pluralism_local.model_names import without_folders
 
 if TYPE_CHECKING:
     from pluralism_local.evaluation.run_folder import RunFolder
@@ -42,12 +44,27 @@ def ls(context: typer.Context, as_json: options.Json = False) -> None:
         spec, identity = record["about"]["wanted"], record["identity"]
         answered = {name: len(results.get(name, {})) for name in spec["methods"]}
         n = identity["samples"]["n"]
-        state = ", ".join(f"{name} {count}" for name, count in answered.items() if name in results)
         rows.append(
-            [folder.name, identity["llm"]["id"], identity["pool"]["id"], str(n), state or "nothing yet"]
+            [
+                folder.name,
+                str(n),
+                _how_far({name: count for name, count in answered.items() if name in results}),
+                identity["pool"]["id"],
+                without_folders(identity["llm"]["id"]),
+            ]
         )
         records.append({"run": folder.name, "folder": str(folder), "n": n, "answered": answered} | identity)
-    out.show(records, table(rows, ["run", "model", "pool", "samples", "answered"]))
+    out.show(records, folded(rows, ["run", "samples", "answered", "pool", "model"]))
+
+
+def _how_far(answered: Mapping[str, int]) -> str:
+    """By method how many samples are answered, in words, and short where all have come as far."""
+    if not answered:
+        return "nothing yet"
+    counts = set(answered.values())
+    if len(counts) == 1 and len(answered) > 1:
+        return f"{counts.pop()} by {len(answered)} methods"
+    return ", ".join(f"{name} {count}" for name, count in answered.items())
 
 
 def show(

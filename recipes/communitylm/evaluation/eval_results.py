@@ -23,7 +23,7 @@ from typing import Any
 from pluralism_local.errors import InvalidInput, NotFound, Refused
 from pluralism_local.evaluation.tasks import TASKS
 from pluralism_local.files import write_atomic
-from pluralism_local.model_names import STARTER
+from pluralism_local.model_names import STARTER, without_folders
 
 JUDGED = next(name for name, task in TASKS.items() if task.judged)
 """The task that a judge's verdicts are results of."""
@@ -91,7 +91,7 @@ def read_results(folder: Path) -> list[dict[str, Any]]:
 
 def _model_name(id: str) -> str:
     """A model as others know it: of a file its name, without the folder on this machine."""
-    return Path(id).stem if id.endswith(".gguf") else id
+    return without_folders(id).removesuffix(".gguf")
 
 
 def _is_drawn(run: Mapping[str, Any]) -> bool:
