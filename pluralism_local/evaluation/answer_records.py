@@ -7,12 +7,15 @@ Which form a record must have is said in `stored`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+from pluralism_local.errors import Refused
 from pluralism_local.evaluation.batch_calls import RequestFailure, failure_in
 from pluralism_local.evaluation.batch_driver import SampleOutcome
+from pluralism_local.evaluation.identity import of_positions
 from pluralism_local.evaluation.samples import PositionsFound, Prediction, Sample
 
 
@@ -41,7 +44,7 @@ def answer_record(method: str, sample: Sample, outcome: SampleOutcome) -> dict[s
             record["selection"] = result.selection
             record["selection_method"] = result.selection_method
         if result.positions is not None:
-            record["positions"] = asdict(result.positions)
+            record["positions"] = asdict(result.positions) | {"prompts": of_positions()}
     record["usage"] = {role: usage.record() for role, usage in outcome.usage.items()}
     return record
 
@@ -62,5 +65,23 @@ def answer_of(record: Mapping[str, Any]) -> Prediction | RequestFailure:
         None if record.get("bounds") is None else tuple((low, high) for low, high in record["bounds"]),
         tuple(map(tuple, record.get("orders", ()))),
         record.get("order_effect"),
-        None if positions is None else PositionsFound(**positions | {"texts": tuple(positions["texts"])}),
+        None if positions is None else _positions(positions),
     )
+
+
+def check_prompts(records: Sequence[Mapping[str, Any]], folder: Path) -> None:
+    """See that no answer was built from positions by other prompts than today's: a run's answers are of one kind.
+
+    Raises:
+        Refused: one was.
+    """
+    prompts = of_positions()
+    if any(record.get("positions") and record["positions"]["prompts"] != prompts for record in records):
+        raise Refused(
+            f"{folder} has attributed answers that were made by other prompts.",
+            "Begin anew with another --output, or go on with the version that it was begun with.",
+        )
+
+
+def _positions(record: Mapping[str, Any]) -> PositionsFound:
+    return PositionsFound(tuple(record["texts"]), record["left_out"], record["marks"], record["unverified"])

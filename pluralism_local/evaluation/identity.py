@@ -28,6 +28,7 @@ from pluralism_local.files import digest, write_atomic
 from pluralism_local.mode_specs import Orders
 from pluralism_local.modes.relisting import orders_in
 from pluralism_local.modes.wordings import Wording
+from pluralism_local.prompts import OVERTON_POSITIONS, OVERTON_SENTENCE, OVERTON_STANCE, OVERTON_STATED
 from pluralism_local.remote_url import without_credentials
 from pluralism_local.types import ModelInfo, Sampling
 
@@ -127,6 +128,15 @@ def of_modes(task: Task) -> dict[str, str]:
     return {
         mode: digest([prompt.text for prompt in prompts])[:12] for mode, prompts in own.items() if prompts
     }
+
+
+def of_positions() -> str:
+    """12 hex digits of all that a model is told for the attributed answer, beside the comments' prompts.
+
+    No part of a run's identity, which methods may be added to later; it stands in that method's answers.
+    """
+    prompts = (OVERTON_POSITIONS, OVERTON_SENTENCE, OVERTON_STANCE, OVERTON_STATED)
+    return digest([prompt.text for prompt in prompts])[:12]
 
 
 def claim(folder: Path, identity: Identity, about: Mapping[str, Any]) -> None:

@@ -24,7 +24,7 @@ from typing import Any
 from pluralism_local.communities import Pool
 from pluralism_local.engine.base import LanguageModel, ShouldStop, never
 from pluralism_local.errors import InvalidInput
-from pluralism_local.evaluation.answer_records import answer_of, answer_record
+from pluralism_local.evaluation.answer_records import answer_of, answer_record, check_prompts
 from pluralism_local.evaluation.batch_calls import Asker, RequestFailure, failure_in
 from pluralism_local.evaluation.batch_driver import BatchDriver, SampleOutcome
 from pluralism_local.evaluation.beside import kept_beside
@@ -120,6 +120,8 @@ def run(
     ):
         store = _comments(setup, comments, shared, retry=retry)
         check_records(StoredAnswer, journal.records, journal.path)
+        if any(plans.values()):
+            check_prompts(journal.records, folder)
         before = results(journal.records)
         driver = BatchDriver(
             setup.task,

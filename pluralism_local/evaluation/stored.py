@@ -213,6 +213,7 @@ class _Positions(_Stored):
     left_out: Count
     marks: Count
     unverified: Count
+    prompts: Text
 
 
 class StoredAnswer(_Stored):

@@ -127,6 +127,11 @@ def test_what_the_attributed_answer_rests_on_is_kept_and_scored(tmp_path: Path) 
     assert all(
         isinstance(answer, Prediction) and answer.positions is None for answer in results["ours"].values()
     )
+    journal = evaluation.path / SAMPLES_FILE
+    made_by = records[-1]["positions"]["prompts"]
+    journal.write_text(journal.read_text().replace(made_by, "0" * 12))
+    with service.begin(evaluation), pytest.raises(Refused, match="made by other prompts"):
+        service.carry_out(evaluation)
     assert positions_in(results) == {
         record["id"]: tuple(record["positions"]["texts"]) for record in records if "positions" in record
     }
