@@ -74,7 +74,7 @@ def test_nobody_has_to_press_a_key_where_the_model_is_quick(tmp_path: Path) -> N
             assert [position.text for position in exchange.window.positions] == [BAN, FREE]
             assert "who holds which position" in shown and "# a b c  answer" in shown
             assert "2 of 3 agree · against: millers" in shown
-            assert "1 ● ● ○" in shown and "2 ○ ○ ●" in shown
+            assert "1 ● ● ○" in shown and "2 · · ●" in shown
             await pilot.press("f7")
             await until(pilot, lambda: isinstance(app.screen, PositionsView))
             await pilot.pause()
