@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -14,6 +15,7 @@ import sys
 import termios
 import time
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -103,13 +105,37 @@ def test_one_interrupt_keeps_what_there_is(chatter: str) -> None:
     assert heard.startswith(b"Heard (pool village)\n")
 
 
+def unread(pipe: int) -> int:
+    """Bytes that lie in it."""
+    (count,) = struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))
+    return int(count)
+
+
 def wait_until_full(pipe: int) -> None:
     """Until the writer is blocked: nobody reads, and no more comes."""
     before, count = -1, 0
     while count == 0 or count != before:
         time.sleep(0.3)
-        before = count
-        (count,) = struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))
+        before, count = count, unread(pipe)
+
+
+def wait_until_taken(pipe: IO[bytes]) -> None:
+    """Until the reader has begun to read, and waits for more."""
+    pipe.write(b"W")
+    pipe.flush()
+    while unread(pipe.fileno()):
+        time.sleep(0.05)
+
+
+def wait_for_reader(fifo: Path) -> int:
+    """The writing end of `fifo`, as soon as somebody opens it for reading."""
+    while True:
+        try:
+            return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            time.sleep(0.05)
 
 
 def test_two_interrupts_end_it_at_once(chatter: str) -> None:
@@ -128,7 +154,8 @@ def test_two_interrupts_end_it_at_once(chatter: str) -> None:
 
 def test_an_interrupt_while_waiting_for_the_question() -> None:
     process = plocal("ask", stdin=PIPE, stdout=PIPE, stderr=PIPE)
-    time.sleep(1)
+    assert process.stdin is not None
+    wait_until_taken(process.stdin)
     process.send_signal(signal.SIGINT)
     out, said = process.communicate(timeout=120)
     assert process.returncode == 130
@@ -137,12 +164,13 @@ def test_an_interrupt_while_waiting_for_the_question() -> None:
 
 def test_an_interrupt_while_a_model_is_opened(tmp_path: Path) -> None:
     fifo = tmp_path / "never"
-    os.mkfifo(fifo)  # opening it for reading waits for a writer, and there is none
+    os.mkfifo(fifo)  # reading it waits for what its writer never says
     for line, out in ((["ask"], b""), (["ask", "--json"], b'"code": "cancelled"')):
         process = plocal(*line, "-m", f"scripted:{fifo}", "Why?", stdin=NULL, stdout=PIPE, stderr=PIPE)
-        time.sleep(2)
+        writing = wait_for_reader(fifo)
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=120)
+        os.close(writing)
         assert process.returncode == 130
         assert out in said[0] and b"Traceback" not in said[1]
 
