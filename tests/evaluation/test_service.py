@@ -165,7 +165,7 @@ def test_texts_are_not_scored_without_a_scorer(tmp_path: Path) -> None:
     with service.begin(evaluation):
         assert service.carry_out(evaluation)
     setup = evaluation.setup
-    with pytest.raises(InvalidInput, match="--scorer none"):
+    with pytest.raises(InvalidInput, match="without a scorer of entailment"):
         service.summarise_run(evaluation.path, setup.task, setup.samples, spec.methods, seed=0)
 
 
