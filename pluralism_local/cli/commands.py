@@ -29,7 +29,7 @@ SENTENCES = MappingProxyType(
         "communities": "Communities: list, fetch, read, check and share their cards, judge their voices.",
         "pools": "Pools: list, read and check sets of communities.",
         "models": "Models: list, fetch, inspect, verify, optimize, delete, choose the default.",
-        "eval": "Evaluation: run the paper's six tasks and Overton windows, score answers, compare methods.",
+        "eval": "Evaluation: run the paper's six tasks, Overton windows and values, score answers, compare methods.",
         "logs": "The history: list, read, search, export, import and delete conversations; on and off.",
         "cache": "What can be made again: list, clear and verify copies, prefixes, logs and checksums.",
         "keys": "API keys of servers: set one, list for which there are, forget one.",
