@@ -38,7 +38,8 @@ its model. The starter, SmolLM2-135M, can hardly use what it is told: its tables
 published, not what it is worth. `ours` is the communities through their adapters, `persona` the same communities
 through personas. A difference is paired over samples, and bold where its interval leaves out 0. `uniform` and
 `shuffled` are controls: equal shares or random labels, and the answers of `ours` (or `persona`) given to other
-options or samples. A method that does no better than they do shows no sign of understanding.
+options or samples. A method that does no better than they do shows no sign of understanding. What larger models say
+about the method: [real-models.md](real-models.md).
 """
 
 
