@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from pluralism_local.cli.eval.progress import REPORT_SECONDS, RateReporter, entailment_pace
+from pluralism_local.cli.eval.progress import REPORT_SECONDS, RateReporter, Turns, entailment_pace
 from pluralism_local.cli.output import Output
 from pluralism_local.display.figures import duration
 
@@ -57,4 +57,33 @@ def test_another_lot_of_pairs_has_a_rate_of_its_own() -> None:
     assert [line.partition(" pairs, ")[2] for line in lines] == [
         "600.0 a minute, 0:00 left",
         "30.0 a minute, 0:00 left",
+    ]
+
+
+@pytest.mark.parametrize(("before", "chunks"), [(0, 3), (64, 4)])
+def test_time_left_goes_by_whole_turns_of_methods(before: int, chunks: int) -> None:
+    """Per chunk of 16 samples 100 s of ours and 10 s each of two others, of which the first rate knows nothing."""
+    now, total, done = 5.0, before + chunks * 48, before
+    turns = Turns(lambda: now)
+    assert turns.left("begun", done, total) is None
+    guesses = []
+    for _ in range(chunks):
+        for method, seconds in (("ours", 100), ("moe", 10), ("vanilla", 10)):
+            now, done = now + seconds, done + 16
+            guesses.append(turns.left(method, done, total))
+    whole = 120.0 * chunks
+    ends = [each * 120 + spent for each in range(chunks) for spent in (100, 110, 120)]
+    assert guesses[:3] == [None] * 3
+    assert guesses[3:] == pytest.approx([whole - end for end in ends[3:]])
+
+
+def test_what_is_left_of_one_turn_is_not_guessed() -> None:
+    err, now = io.StringIO(), 0.0
+    pace, turns = RateReporter(Output(io.StringIO(), err), lambda: now), Turns(lambda: now)
+    for method, done, seconds in (("begun", 0, 0), ("ours", 16, 100), ("vanilla", 32, 30)):
+        now += seconds
+        pace.report(done, 32, f"{method}: {done} of 32", turns.left(method, done, 32))
+    assert err.getvalue().splitlines() == [
+        "ours: 16 of 32, 9.6 a minute",
+        "vanilla: 32 of 32, 14.8 a minute, 0:00 left",
     ]

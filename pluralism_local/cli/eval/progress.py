@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Literal
 
 from pluralism_local.cli.output import Output
 from pluralism_local.display.figures import duration
@@ -26,11 +27,14 @@ class RateReporter:
         self._began = self._last = clock()
         self._first: int | None = None
 
-    def report(self, done: int, total: int, text: str) -> None:
+    def report(
+        self, done: int, total: int, text: str, left: float | Literal["by rate"] | None = "by rate"
+    ) -> None:
         """Say `text` with the rate and the time left.
 
         Args:
             done: of `total` things; what the first report has was done before and is not part of the rate.
+            left: seconds, where the rate says nothing about them; None where nothing does, and it is left out.
         """
         now = self._clock()
         if self._first is None:
@@ -38,7 +42,9 @@ class RateReporter:
         if done == self._first:
             return
         rate = (done - self._first) / max(now - self._began, 1e-9)
-        line = f"{text}, {60 * rate:,.1f} a minute, {duration((total - done) / rate)} left"
+        if left == "by rate":
+            left = (total - done) / rate
+        line = f"{text}, {60 * rate:,.1f} a minute" + ("" if left is None else f", {duration(left)} left")
         if self._out.interactive:
             self._out.status(line)
         elif now - self._last > REPORT_SECONDS or done == total:
@@ -62,6 +68,40 @@ def writing_pace(
         pace.report(done, total, f"{what}: {done:,} of {total:,} of this batch")
 
     return report
+
+
+class Turns:
+    """The time left of work in turns, in each of which methods of very different cost follow each other.
+
+    A run's first method writes all comments: by its rate, the others would take as long. So turns that are whole count.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._first: str | None = None
+        self._begun: tuple[int, float] | None = None
+        self._latest = self._whole = (0, 0.0)
+
+    def left(self, method: str, done: int, total: int) -> float | None:
+        """Seconds, with `done` of `total` answers after a step of `method`; None before a turn is whole.
+
+        The first call says what was done before.
+        """
+        now = self._clock()
+        if self._begun is None:
+            self._begun = self._latest = self._whole = (done, now)
+            return None
+        if self._first is None:
+            self._first = method
+        elif method == self._first:
+            self._whole = self._latest
+        self._latest = (done, now)
+        (before, began), (answers, ended) = self._begun, self._whole
+        if done == total:
+            return 0.0
+        if answers == before:
+            return None
+        return max(0.0, (total - answers) * (ended - began) / (answers - before) - (now - ended))
 
 
 def entailment_pace(

@@ -20,7 +20,7 @@ from pluralism_local import wiring
 from pluralism_local.cli.eval import others
 from pluralism_local.cli.eval.engine_warnings import Telling, once
 from pluralism_local.cli.eval.folders import runs_folder
-from pluralism_local.cli.eval.progress import RateReporter, entailment_pace, writing_pace
+from pluralism_local.cli.eval.progress import RateReporter, Turns, entailment_pace, writing_pace
 from pluralism_local.cli.eval.scorers import open_scorer
 from pluralism_local.cli.eval.tables import leading_table, methods_table, reading
 from pluralism_local.cli.exits import ExitCode
@@ -130,11 +130,12 @@ def _setup(
 
 def reporter(out: Output, clock: Callable[[], float]) -> Callable[[RunProgress], None]:
     """Progress of answers."""
-    pace = RateReporter(out, clock)
+    pace, turns = RateReporter(out, clock), Turns(clock)
 
     def report(now: RunProgress) -> None:
         failed = f", {now.failed} failed" if now.failed else ""
-        pace.report(now.done, now.total, f"{now.method}: {now.done} of {now.total} answers{failed}")
+        left = turns.left(now.method, now.done, now.total)
+        pace.report(now.done, now.total, f"{now.method}: {now.done} of {now.total} answers{failed}", left)
 
     return report
 
