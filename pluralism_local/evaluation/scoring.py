@@ -247,16 +247,19 @@ def _labels(task: Task, samples: Sequence[Sample], predictions: Sequence[Predict
     groups = [sample.cluster for sample in samples]
     gold = [letters(len(sample.options))[metrics.most_likely(sample.gold)] for sample in samples]
     labels = [task.read_label(prediction.output or "") for prediction in predictions]
-    decided = [task.undecided not in pair for pair in zip(gold, labels, strict=True)]
+    counted = {"": [True] * len(gold)}
+    if task.undecided is not None:
+        counted["binary_"] = [task.undecided not in pair for pair in zip(gold, labels, strict=True)]
     figures: dict[str, Estimate] = {}
-    for prefix, use in (("", [True] * len(gold)), ("binary_", decided)):
+    for prefix, use in counted.items():
         a = [label for label, keep in zip(gold, use, strict=True) if keep]
         b = [label for label, keep in zip(labels, use, strict=True) if keep]
         g = [group for group, keep in zip(groups, use, strict=True) if keep]
         for name, metric in _LABEL_METRICS.items():
             figures[prefix + name] = _of_labels(metric, a, b, g, seed)
-    figures |= _ranking(task, samples, gold, predictions, groups, seed)
-    counts = {"n": len(gold), "n_binary": sum(decided), "unparsed": labels.count(NONE)}
+    figures |= _ranking(task, samples, gold, predictions, seed)
+    counts = {"n": len(gold), "unparsed": labels.count(NONE)}
+    counts |= {f"n_{prefix}"[:-1]: sum(use) for prefix, use in counted.items() if prefix}
     return Scores(
         figures,
         counts,
@@ -265,12 +268,7 @@ def _labels(task: Task, samples: Sequence[Sample], predictions: Sequence[Predict
 
 
 def _ranking(
-    task: Task,
-    samples: Sequence[Sample],
-    gold: Sequence[str],
-    predictions: Sequence[Prediction],
-    groups: Sequence[str],
-    seed: int,
+    task: Task, samples: Sequence[Sample], gold: Sequence[str], predictions: Sequence[Prediction], seed: int
 ) -> dict[str, Estimate]:
     """How well the probability of the positive label ranks the samples; nothing where one has no probabilities."""
     rows = [prediction.distribution for prediction in predictions if prediction.distribution is not None]
@@ -282,7 +280,7 @@ def _ranking(
     def of(metric: Callable[[Sequence[bool], Sequence[float]], float]) -> Estimate:
         return metrics.estimate(
             lambda places: metric([is_so[i] for i in places], [rows[i][place] for i in places]),
-            groups,
+            [sample.cluster for sample in samples],
             seed=seed,
         )
 

@@ -274,3 +274,4 @@ def test_relevance_is_ranked_by_its_probability() -> None:
     assert (uniform["roc_auc"], uniform["average_precision"]) == (0.5, 0.5)
     letters_alone = score(task, found, [Prediction(output="A")] * 4).flat()
     assert "roc_auc" not in letters_alone and letters_alone["accuracy"] == 0.5
+    assert not any("binary" in name for name in flat)  # of two labels none is left out
