@@ -20,6 +20,7 @@ from pluralism_local.evaluation.report.plots import Point
 from pluralism_local.evaluation.runner import Results
 from pluralism_local.evaluation.summary import RunSummary
 from pluralism_local.evaluation.tasks import TASKS, Task
+from pluralism_local.model_names import without_folders
 
 ABSENT = "–"
 INTERVAL = "Intervals are 95 %, from a bootstrap over questions or situations."
@@ -73,7 +74,7 @@ class RunView:
     @property
     def model(self) -> str:
         """The LLM's name."""
-        return str(self.identity["llm"]["id"])
+        return without_folders(str(self.identity["llm"]["id"]))
 
     @property
     def pool(self) -> str:
@@ -115,7 +116,7 @@ class RunView:
         """What every figure of it rests on, in a line."""
         n = "" if self.record is None else f" {self.record['n']} of {self.record['wanted']} samples."
         members = len(self.identity["pool"]["members"])
-        other = self.identity["communities_model"]["id"]
+        other = without_folders(str(self.identity["communities_model"]["id"]))
         on = "" if other == self.model else f" on {other}"
         size = f"{members} communit{'y' if members == 1 else 'ies'}{on}"
         return f"Run {self.id}. Model {self.model}, pool {self.pool} ({size}).{n}"

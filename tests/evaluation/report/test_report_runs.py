@@ -94,3 +94,15 @@ def test_what_a_run_rests_on(run: Run, begin: Begin) -> None:
     assert communities["farmers"]["weight"] == "0.5"
     assert list(page.table("Prompts")) == list(known["identity"]["prompts"])
     assert "is a survey" in page.root.words
+
+
+def test_a_report_names_a_models_file_without_its_folders(run: Run, begin: Begin) -> None:
+    folder = Path(begin(GLOBAL, survey(9), *FEW))
+    begun = json.loads((folder / "run.json").read_text())
+    name = begun["identity"]["llm"]["id"]
+    for role in ("llm", "communities_model"):
+        begun["identity"][role]["id"] = "/home/ada/models/large.gguf"
+    assert name not in json.dumps(begun["identity"])
+    (folder / "run.json").write_text(json.dumps(begun))
+    ran = run("eval", "report", str(folder), "-o", "-")
+    assert ran.code == 0 and "large.gguf" in ran.out and "/home/ada" not in ran.out

@@ -9,6 +9,7 @@ from typing import Any
 from pluralism_local.evaluation.batch_calls import RequestFailure
 from pluralism_local.evaluation.report.blocks import Block, Details, Heading, Paragraph, Table
 from pluralism_local.evaluation.report.views import ABSENT, RunView
+from pluralism_local.model_names import without_folders
 
 
 def blocks(runs: Sequence[RunView]) -> list[Block]:
@@ -142,7 +143,7 @@ def _prompts(run: RunView) -> Table:
 
 
 def _model(model: Mapping[str, Any]) -> str:
-    return f"{model['id']} ({model['backend']}), sha256 {model['sha256'] or 'unknown'}"
+    return f"{without_folders(str(model['id']))} ({model['backend']}), sha256 {model['sha256'] or 'unknown'}"
 
 
 def _sampling(sampling: Mapping[str, Any]) -> str:
