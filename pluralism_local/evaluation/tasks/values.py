@@ -91,7 +91,7 @@ class Relevance(_Values):
 
     name = "values-relevance"
     about = "Value Kaleidoscope: is a value at stake in a situation, or is it another situation's?"
-    headline = ("roc_auc", "average_precision", "accuracy")
+    headline = ("accuracy", "roc_auc", "average_precision")
     positive = "A"
     weighings = 4 if LLM.calibrated else 1  # also of the value, of the situation, and of neither
 
