@@ -34,6 +34,7 @@ def test_other_words_are_others() -> None:
 
 def test_function_words_carry_none() -> None:
     assert content_words("Is it what they should not have been doing?") == []
+    assert content_words("They shouldn't and couldn’t, it isn't so.") == []
 
 
 @given(st.text(max_size=100))

@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from pluralism_local.positions.claims import MOST, claim_id
-from pluralism_local.positions.merging import ALIKE, deny_each_other, overlap
+from pluralism_local.positions.claims import MOST, claim_id, tidy
+from pluralism_local.positions.merging import ALIKE, are_same_words, deny_each_other, overlap
 from pluralism_local.results import Finder, Mark, Position, Stance, StanceMethod, Window
+from pluralism_local.sentences import sentences
 
 SUFFICES: dict[StanceMethod, float] = {"entailment": 0.5, "llm": 0.65}
 """The probability from which on a comment supports a claim; a model that knows nothing of it gives 0.5."""
@@ -51,6 +52,18 @@ def calibrated(yes: float, prior: float) -> Relation:
     odds = [min(max(p, _LEAST), 1 - _LEAST) / (1 - min(max(p, _LEAST), 1 - _LEAST)) for p in (yes, prior)]
     support = odds[0] / (odds[0] + odds[1])
     return support, 1 - support
+
+
+def in_words(text: str, claim: str) -> Relation | None:
+    """What a text says of a claim in nearly its very words; None where it does not.
+
+    "As a senator, I believe that phones should not be banned." supports that they should not, and opposes that they
+    should. A question says neither.
+    """
+    statements = [tidy(sentence) for sentence in sentences(text) if not sentence.endswith("?")]
+    if any(are_same_words(sentence, claim) for sentence in statements):
+        return (1.0, 0.0)
+    return (0.0, 1.0) if any(deny_each_other(sentence, claim) for sentence in statements) else None
 
 
 def contrasted(relations: Sequence[Relation], claims: Sequence[str]) -> list[Relation]:

@@ -251,11 +251,14 @@ def test_the_llm_is_not_asked_about_what_a_comment_does_not_speak_of() -> None:
 def test_an_answer_without_probability_is_no_support_whatever_the_prior(tmp_path: Path) -> None:
     never_ready = {"pattern": r"Comment:\s+Claim:", "mass": {"Yes": 0.1, "No": 0.9}}
     neither_word = {"pattern": f"Comment: {re.escape(COMMENTS['left'])}", "mass": {"Perhaps": 1.0}}
-    parts = {"replies": replies(), "distributions": [never_ready, neither_word, *weighed()[1:]]}
+    agreeing = {"pattern": f"Comment: {re.escape(COMMENTS['center'])}", "mass": {"Yes": 0.9, "No": 0.1}}
+    listed = replies(claims=["Torn or distracted, pupils deserve a ban."])  # both speak of it, in other words
+    parts = {"replies": listed, "distributions": [never_ready, neither_word, agreeing]}
     window = result(tmp_path, None, script_parts=parts).window
     assert window is not None and window.method == "llm"
-    assert "center" in window.positions[0].supporters
-    assert {position.stance["left"] for position in window.positions} == {"silent"}
+    assert [dict(position.stance) for position in window.positions] == [
+        {"left": "silent", "center": "supports", "right": "silent"}
+    ]
 
 
 def test_an_llm_without_grammars_gets_the_papers_prompt_and_sentences(tmp_path: Path) -> None:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from pluralism_local.positions.merging import clusters
-from pluralism_local.positions.stances import build_window, calibrated, contrasted, stance, with_answer
+from pluralism_local.positions.stances import (
+    build_window,
+    calibrated,
+    contrasted,
+    in_words,
+    stance,
+    with_answer,
+)
 from pluralism_local.results import Mark, Stance
 
 
@@ -31,6 +38,23 @@ def test_agreement_counts_beyond_what_it_is_without_a_comment(
     yes: float, prior: float, support: float
 ) -> None:
     assert calibrated(yes, prior) == pytest.approx((support, 1 - support))
+
+
+@pytest.mark.parametrize(
+    ("text", "relation"),
+    [
+        ("Well. As a senator, I believe that phones should be banned in schools. They distract.", (1.0, 0.0)),
+        ("As a senator, I strongly believe that phones should not be banned in schools.", (0.0, 1.0)),
+        ("Phones shouldn't be banned in schools.", (0.0, 1.0)),
+        ("Should phones be banned in schools?", None),
+        ("I disagree with the suggestion that phones be banned in schools.", None),
+        ("Whether phones should be banned in schools is a complex question.", None),
+        ("Phones distract pupils.", None),
+        ("", None),
+    ],
+)
+def test_what_is_said_in_the_words_of_a_claim_needs_no_model(text: str, relation: object) -> None:
+    assert in_words(text, "Phones should be banned in schools.") == relation
 
 
 def test_a_claim_and_its_denial_share_what_both_were_given() -> None:

@@ -6,7 +6,8 @@ entailment   the largest P(entailment), P(contradiction) of the text's sentences
              for sentences, and whole comments hardly ever entail anything. A sentence that has no content word in
              common with the claim is not scored.
 llm          P("Yes") against "No", whether the author agrees, after the question, the text and the claim; less what
-             it is where no text stands. A text that has no word of what the claim adds to the question is silent on it
+             it is where no text stands. What a text says in a claim's words, or denies in them, needs no model. A text
+             that has no word of what the claim adds to the question is silent on it
              and not asked about: models are ready to agree, and half of what they have to read is spared
 
 Equal pairs are scored once in an ask: what was scored is kept in `ScoredPairs`.
@@ -27,7 +28,7 @@ from pluralism_local.modes.weighing import weigh
 from pluralism_local.modes.wordings import Q
 from pluralism_local.positions.claims import claim_id
 from pluralism_local.positions.merging import are_same_words, clusters, says_in_words, share_a_word
-from pluralism_local.positions.stances import STATED, SUFFICES, Relation, calibrated, contrasted
+from pluralism_local.positions.stances import STATED, SUFFICES, Relation, calibrated, contrasted, in_words
 from pluralism_local.progress import PositionsProgress
 from pluralism_local.results import StanceMethod
 from pluralism_local.sentences import sentences
@@ -200,10 +201,9 @@ def _by_llm(
     case: Case[Q], pairs: Sequence[tuple[str, str]], rows: ScoredPairs
 ) -> Generator[Step, Any, list[Relation]]:
     question = case.question.question
+    plain = {pair: in_words(*pair) for pair in dict.fromkeys(pairs)}
     spoken = [
-        (text, claim)
-        for text, claim in pairs
-        if text.strip() and not _is_same(text, claim) and speaks_of(text, claim, question)
+        pair for pair in pairs if pair[0].strip() and plain[pair] is None and speaks_of(*pair, question)
     ]
     # a text's claims stand together, so that it is read once for all of them
     cells = dict.fromkeys([*spoken, *((_NO_TEXT, claim) for _, claim in spoken)])
@@ -211,7 +211,7 @@ def _by_llm(
     if missing:
         rows.agrees.update((yield from agrees(case, missing)))
     relations = {pair: _beyond_prior(rows, *pair) for pair in spoken}
-    return [(1.0, 0.0) if _is_same(*pair) else relations.get(pair, _UNSAID) for pair in pairs]
+    return [plain[pair] or relations.get(pair, _UNSAID) for pair in pairs]
 
 
 def agrees(
