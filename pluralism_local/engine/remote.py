@@ -37,9 +37,7 @@ from pluralism_local.engine.remote_client import reach
 from pluralism_local.engine.remote_fields import Dialect, Payload
 from pluralism_local.engine.remote_line import Line, Stopped
 from pluralism_local.engine.remote_protocol import (
-    FIRST_TOKEN_FIELDS,
     RemoteOptions,
-    bounded,
     grammar_fields,
     message_fields,
     one_token_only,
@@ -47,18 +45,12 @@ from pluralism_local.engine.remote_protocol import (
     sampling_fields,
 )
 from pluralism_local.engine.remote_refusals import (
-    NoLogprobs,
-    ThinksFirst,
-    no_first_token,
     no_grammar,
-    no_logprobs,
-    thinks_first,
 )
-from pluralism_local.engine.remote_reply import check_given
-from pluralism_local.engine.remote_samples import DRAWN_FIELDS, THINKING_TOKENS, counted, without_thought
 from pluralism_local.engine.remote_stream import is_json
+from pluralism_local.engine.remote_weighing import Weighing
 from pluralism_local.engine.stream import TextStream
-from pluralism_local.errors import Cancelled, EngineFailure, Unsupported
+from pluralism_local.errors import Cancelled, EngineFailure
 from pluralism_local.remote_url import parse_spec
 from pluralism_local.types import (
     AdapterRef,
@@ -109,7 +101,7 @@ class RemoteEngine(LanguageModel):
         self._options = options
         self._timeout = options.timeout if timeout is None else timeout
         self._adapters: ServedAdapters | None = None
-        self._counts_answers = options.logprobs == "no"
+        self._weighing = Weighing(options, self._server)
         self._takes_grammars: bool | None = None  # until it was asked
         self._closed = False
 
@@ -279,37 +271,8 @@ class RemoteEngine(LanguageModel):
             yield index, self._weigh(line, request)
 
     def _weigh(self, line: Line, request: OptionRequest) -> OptionDistribution:
-        """By the first token's probabilities, or by answers that are drawn and counted where there are none."""
-        tokens = DRAWN_FIELDS["max_tokens"]
-        if not self._counts_answers:
-            try:
-                return self._read_first_token(line, request)
-            except Unsupported as error:
-                if not self._options.samples or self._options.logprobs == "yes":
-                    raise
-                self._counts_answers = isinstance(error, NoLogprobs)
-                tokens = THINKING_TOKENS if isinstance(error, ThinksFirst) else tokens
-        payload = self._payload(line, request) | DRAWN_FIELDS | {"max_tokens": tokens}
-        answers = []
-        for seed in range(self._options.samples):
-            reply = line.ask(payload | {"seed": seed})
-            check_given(reply.reason, self._server)
-            answers.append(without_thought(reply.text))
-        return replace(counted(request.options, answers), warnings=self._remarks)
-
-    def _read_first_token(self, line: Line, request: OptionRequest) -> OptionDistribution:
-        payload = self._payload(line, request) | FIRST_TOKEN_FIELDS
-        for seed in range(3):
-            reply = line.ask(payload | {"seed": seed})
-            if reply.thought and not reply.text:
-                raise thinks_first(self._server)
-            check_given(reply.reason, self._server)
-            if reply.first_token is not None:
-                weighed = bounded(request.options, reply.first_token, self._server)
-                return replace(weighed, warnings=self._remarks)
-            if reply.text:
-                break
-        raise no_first_token(self._server) if reply.ended_at_once else no_logprobs(self._server)
+        weighed = self._weighing.weigh(line, self._payload(line, request), request.options)
+        return replace(weighed, warnings=self._remarks)
 
     def count_tokens(
         self,
