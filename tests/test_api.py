@@ -77,7 +77,7 @@ def test_importing_it_loads_nothing() -> None:
 @pytest.mark.parametrize("module", [api, answers])
 def test_examples_in_docstrings_are_true(module: ModuleType, starter_path: Path) -> None:
     examples = [test for test in doctest.DocTestFinder().find(module) if test.examples]
-    assert len(examples) == (3 if module is api else 0)
+    assert len(examples) == (4 if module is api else 0)
     for example in examples:
         runner = doctest.DocTestRunner()
         runner.run(example)

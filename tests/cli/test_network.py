@@ -215,7 +215,7 @@ def test_nothing_beyond_this_machine_is_reached_for(
         asks = FAR in line and line[0] not in ("models", "config")
         if asks and not forbidden:
             continue  # the one thing that may
-        takes = line[0] in ("ask", "chat", "serve", "mcp") or line[:2] in TAKING
+        takes = line[0] in ("ask", "chat", "serve", "mcp", "values") or line[:2] in TAKING
         code = _carry_out(
             run, (*line, "--offline") if offline == "--offline" and takes else line, monkeypatch
         )
