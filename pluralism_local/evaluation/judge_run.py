@@ -140,9 +140,10 @@ def remarks(record: Mapping[str, Any]) -> Iterator[str]:
         elif row["unparsed"]:
             yield f"{unread} and stand for a tie."
     for entry in record["judges"]:
-        rows = entry["opponents"].values()
+        # of a judge whose words nobody could read there is none
+        rows = [row for row in entry["opponents"].values() if row["position_bias"]["flipped"] is not None]
         pairs = sum(row["n"] for row in rows)
-        flipped = sum(row["n"] * row["position_bias"]["flipped"] for row in rows if row["n"])
+        flipped = sum(row["n"] * row["position_bias"]["flipped"] for row in rows)
         if flipped > COIN * pairs:
             yield (
                 f"{entry['judge']} named the same place in both orders in {flipped / pairs:.0%} of the pairs, "
