@@ -128,6 +128,10 @@ SPECS: Mapping[ModeName, ModeSpec] = MappingProxyType(
 
 MODES: tuple[ModeName, ...] = tuple(SPECS)
 DEFAULT: ModeName = "overton"
+STEERED: ModeName = "steerable"
+"""What a value that was found at stake is asked in."""
+ALONE: ModeName = "vanilla"
+"""What the LLM does by itself; whatever else it alone is asked for is recorded as this."""
 
 
 def steering() -> str:

@@ -22,7 +22,7 @@ from textual.binding import BindingType
 from textual.screen import Screen
 from textual.widgets import Input
 
-from pluralism_local.mode_specs import MODES, SPECS, ModeName
+from pluralism_local.mode_specs import MODES, SPECS, STEERED
 from pluralism_local.tui import keys, open_screens
 from pluralism_local.tui.chat import Chat, lists_options
 from pluralism_local.tui.communities_pane import CommunitiesPane
@@ -32,9 +32,6 @@ from pluralism_local.tui.state import Start
 from pluralism_local.tui.transcript import Transcript
 from pluralism_local.tui.values_pane import ValuesPane
 from pluralism_local.wiring import find_mode
-
-STEERED: ModeName = "steerable"
-"""The mode whose answers a value steers."""
 
 STEP = 4.0
 """Percent of the chat's width, or height, by which a key moves the line between answers and panes."""

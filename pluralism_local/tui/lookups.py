@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pluralism_local.conversation.trace import Sources
 from pluralism_local.results import Result
 from pluralism_local.tui.exchange import Exchange, Search
 from pluralism_local.tui.jobs import AskJob, Lookup, LookupKind
@@ -87,6 +86,8 @@ class Lookups:
 
     def take(self, event: Looked, exchange: Exchange | None) -> None:
         """Put what came of it into its exchange; None for one that was left behind."""
+        from pluralism_local.conversation.trace import Sources  # which is not loaded before anybody looks
+
         lookup = self._begun.pop(0)
         if exchange is None:
             return

@@ -15,6 +15,7 @@ from textwrap import wrap
 
 from pluralism_local.display.figures import cells, clean, many, one_line, padded
 from pluralism_local.display.markdown import inline
+from pluralism_local.mode_specs import STEERED
 from pluralism_local.values.stakes import Leaning, Values, WeighedStake
 
 SIGNS: dict[Leaning, str] = {"support": "+", "oppose": "-", "either": "~"}
@@ -102,7 +103,7 @@ def steering(values: Values) -> str:
     if not values.stakes:
         return ""
     attribute = shlex.quote(values.stakes[0].stake.attribute)
-    return f"plocal ask --mode steerable --attribute {attribute} {shlex.quote(one_line(values.situation))}"
+    return f"plocal ask --mode {STEERED} --attribute {attribute} {shlex.quote(one_line(values.situation))}"
 
 
 def wrapped(sentence: str, room: int) -> list[str]:

@@ -28,7 +28,7 @@ from pluralism_local.evaluation.tasks.base import Task
 from pluralism_local.evaluation.tasks.rows import text, texts
 from pluralism_local.evaluation.tasks.value_kaleidoscope import LABELS
 from pluralism_local.evaluation.tasks.value_kaleidoscope import OPTIONS as VALENCE
-from pluralism_local.mode_specs import ModeName
+from pluralism_local.mode_specs import ALONE, ModeName
 from pluralism_local.modes.options import letters
 from pluralism_local.modes.steps import Answered, Case, Steps
 from pluralism_local.modes.values.assessor import Pair, relevances, valences
@@ -49,7 +49,7 @@ class _Values(Task):
     """Answered by the LLM alone."""
 
     answers = "label"
-    mode = "vanilla"
+    mode = ALONE
     heard = False
     clusters = "situations"
     version = 1

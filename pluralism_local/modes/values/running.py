@@ -12,6 +12,7 @@ from functools import partial
 
 from pluralism_local.engine.base import LanguageModel, ShouldStop, never
 from pluralism_local.errors import InvalidInput, PlocalError, Unsupported
+from pluralism_local.mode_specs import ALONE
 from pluralism_local.model_names import STARTER
 from pluralism_local.modes.ask import Ask
 from pluralism_local.modes.driver import advance
@@ -95,7 +96,7 @@ def _find(
     entailment: Entailment | None,
 ) -> Iterator[ValuesProgress | Values]:
     started = time.perf_counter()
-    draft = ResultBuilder(Ask(situation, "vanilla"), llm)
+    draft = ResultBuilder(Ask(situation, ALONE), llm)
     put, grammars = wordings_for(llm), llm.capabilities.grammars
     search = Search(situation, put, limit, min_relevance, seed, put.first, put.more, grammars)
     plan = PositionPlan(False, "llm", "llm", grammars, scores=entailment is not None)
