@@ -39,6 +39,12 @@ def content_words(text: str) -> list[str]:
     return [_stem(word) for word in words if word not in _STOP and not word.endswith("n't")]
 
 
+def is_english(text: str) -> bool:
+    """Whether at least one in six words of a text is a function word of English: of other languages hardly any are."""
+    words = _WORD.findall(text.lower().replace("’", "'"))
+    return 6 * sum(word in _STOP for word in words) >= len(words) > 0
+
+
 def is_made_of(text: str, source: str) -> bool:
     """Whether at least half of the content words of `text` stand in `source`; also where it has none.
 

@@ -18,7 +18,7 @@ from pluralism_local.evaluation.runner import RunSetup
 from pluralism_local.evaluation.samples import Sample
 from pluralism_local.mode_specs import SPECS, ModeSpec
 from pluralism_local.modes.orders import Order
-from pluralism_local.modes.positions.finder import list_sampling, most_claims
+from pluralism_local.modes.positions.finder import CLAIM, most_claims
 from pluralism_local.modes.positions.synthesis import SENTENCE_TOKENS
 from pluralism_local.modes.relisting import orders_in
 from pluralism_local.types import Message, Request, TextDone
@@ -58,7 +58,7 @@ def estimate(setup: RunSetup, methods: Sequence[str]) -> dict[str, Any]:
     if attributed:
         claims = most_claims(members)
         prompt += samples * members * (per_comment + claims * _TOKENS_OF_A_STANCE)
-        written += samples * (list_sampling(members).max_tokens + claims * SENTENCE_TOKENS)
+        written += samples * (members * CLAIM.max_tokens + claims * SENTENCE_TOKENS)
     if task.answers == "text":
         written += samples * (len(methods) - attributed) * setup.answer.max_tokens
     read_rate, write_rate = _reading(setup), _writing(setup) if written else 1.0

@@ -28,7 +28,7 @@ from pluralism_local.files import digest, write_atomic
 from pluralism_local.mode_specs import Orders
 from pluralism_local.modes.relisting import orders_in
 from pluralism_local.modes.wordings import Wording
-from pluralism_local.prompts import OVERTON_POSITIONS, OVERTON_SENTENCE, OVERTON_STANCE, OVERTON_STATED
+from pluralism_local.prompts import OVERTON_CLAIM, OVERTON_SENTENCE, OVERTON_STANCE, OVERTON_STATED
 from pluralism_local.remote_url import without_credentials
 from pluralism_local.types import ModelInfo, Sampling
 
@@ -135,7 +135,7 @@ def of_positions() -> str:
 
     No part of a run's identity, which methods may be added to later; it stands in that method's answers.
     """
-    prompts = (OVERTON_POSITIONS, OVERTON_SENTENCE, OVERTON_STANCE, OVERTON_STATED)
+    prompts = (OVERTON_CLAIM, OVERTON_SENTENCE, OVERTON_STANCE, OVERTON_STATED)
     return digest([prompt.text for prompt in prompts])[:12]
 
 

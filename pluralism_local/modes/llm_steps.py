@@ -62,6 +62,8 @@ def write_each(draft: ResultBuilder, step: WriteEach, should_stop: ShouldStop) -
             if isinstance(event, TextDone):
                 done[event.index] = event.completion
                 draft.spend("llm", event.completion.usage)
+    if step.stage == "positions" and any(completion.finish == "cancelled" for completion in done.values()):
+        _stop(draft, step)
     return [done[place] for place in range(len(step.parts))]
 
 
@@ -105,7 +107,7 @@ def weigh(draft: ResultBuilder, step: Weigh, should_stop: ShouldStop) -> list[Op
     return distributions
 
 
-def _stop(draft: ResultBuilder, step: Weigh | Write) -> None:
+def _stop(draft: ResultBuilder, step: Weigh | Write | WriteEach) -> None:
     if step.stage == "positions":
         draft.stop_positions()
     else:

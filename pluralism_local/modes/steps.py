@@ -346,5 +346,5 @@ Steps = Generator[Step, Any, Answered]
 
 def is_optional(step: Step) -> bool:
     """Whether there is an answer without it, so that its failure is thrown into the algorithm."""
-    positions = isinstance(step, Weigh | Write) and step.stage == "positions"
+    positions = isinstance(step, Weigh | Write | WriteEach) and step.stage == "positions"
     return positions or isinstance(step, Entail | Draw | Rejoin)

@@ -22,8 +22,7 @@ from pluralism_local.prompts import (
     MOE_ANSWER,
     MOE_SELECT,
     OVERTON_ATTRIBUTED,
-    OVERTON_POSITIONS,
-    OVERTON_POSITIONS_BEHIND,
+    OVERTON_CLAIM,
     OVERTON_SENTENCE,
     OVERTON_STANCE,
     OVERTON_STATED,
@@ -115,14 +114,9 @@ class Wordings(ABC, Generic[Q]):
         del question, comments
         raise Unsupported(f"{self.name} writes no synthesis.")
 
-    def positions(self, question: Q, comments: Mapping[str, str], most: int) -> Wording:
-        """Which positions the comments take, at most `most` (overton)."""
-        return word(OVERTON_POSITIONS, question=question.question, comments=named(comments), most=str(most))
-
-    def positions_behind(self, question: Q, comments: Mapping[str, str], most: int) -> Wording:
-        """The same behind an answer, beginning as `synthesis` of a free question does (overton)."""
-        passages = numbered("Passage", list(comments.values()))
-        return word(OVERTON_POSITIONS_BEHIND, question=question.question, passages=passages, most=str(most))
+    def claim(self, question: Q, comment: str) -> Wording:
+        """What a comment comes to (overton)."""
+        return word(OVERTON_CLAIM, question=question.question, comment=" ".join(comment.split()))
 
     def sentence(
         self, question: Q, comments: Mapping[str, str], position: str, supporters: Sequence[str], lead: str

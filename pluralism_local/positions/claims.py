@@ -1,15 +1,14 @@
 """Claims: single sentences about a question that one can support or oppose.
 
-    the LLM's reply, bound by grammars ──read_claims──> claims        comments ──spoken_claims──> claims
+    the LLM's reply about a comment ──read_claim──> its claim        comments ──spoken_claims──> claims
     claim ──tidy──> one line that ends like a sentence ──claim_id──> its id
 
-Nothing fails: a reply that was cut off in the middle gives the claims that are whole, one that is no list gives none.
+Nothing fails: a reply that says nothing gives no claim.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping
 
@@ -25,8 +24,10 @@ LONGEST = 200
 ENDS = (".", "!", "?", "…", "。")
 """What a sentence ends with."""
 
+LONGEST_CLAIM = 220
+"""Characters of a claim with its reason, as the LLM may write it."""
+
 _FEWEST_WORDS = 3
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _MARKER = re.compile(r"^\s*(?:[-*•◦▪‣●]|\(?\d{1,3}[.):]|#+)\s+")
 _EMPHASIS = re.compile(r"\*\*|__|`")
 _ADDRESSED = re.compile(
@@ -59,26 +60,35 @@ _LINK = re.compile(
     r"second(?:ly)?|third(?:ly)?|on (?:the )?one hand|on the other hand|for example|for instance),\s+)+",
     re.IGNORECASE,
 )
+_REASON = re.compile(r" (?:because|due to) ")
 _REFUSAL = re.compile(
     r"^(?:(?:i['’]?m|i am) (?:very )?sorry|sorry,|i (?:cannot|can['’]?t|am unable to|am not able to) |as an ai\b)",
     re.IGNORECASE,
 )
 
 
-def read_claims(reply: str) -> list[str]:
-    """The claims of the LLM's reply, each different and tidy, in order.
+def read_claim(reply: str) -> tuple[str, str]:
+    """What the LLM says that a comment claims, tidy: the claim alone, and with the reason given for it.
 
     Args:
-        reply: JSON as `grammars.claims_grammar` has it, or its beginning; of anything else what strings its list has.
+        reply: one sentence, as `grammars.claim_grammar` has it or freely worded.
+
+    Returns:
+        "" and "" where it says nothing, asks, refuses, or is cut off in the claim. The second is "" where there is no
+        reason, or it is cut off.
     """
-    try:
-        value = json.loads(reply)
-    except (ValueError, RecursionError):
-        texts = _strings(reply.partition("[")[2])
-    else:
-        listed = value.get("positions") if isinstance(value, dict) else value
-        texts = [text for text in listed if isinstance(text, str)] if isinstance(listed, list) else []
-    return distinct(tidy(unreported(tidy(text))) for text in texts)
+    told = [sentence for sentence in map(tidy, sentences(one_line(reply))) if sentence]
+    sentence = tidy(unreported(told[0])) if told else ""
+    is_whole = reply.rstrip().endswith(ENDS) and len(reply) < LONGEST_CLAIM
+    claim = without_reason(sentence)
+    if sentence.endswith("?") or not (claim != sentence or is_whole):
+        return "", ""
+    return claim, sentence if claim != sentence and is_whole else ""
+
+
+def without_reason(claim: str) -> str:
+    """``"Phones should be banned because they distract."`` as ``"Phones should be banned."``, which it entails."""
+    return tidy(_REASON.split(claim, maxsplit=1)[0])
 
 
 def unreported(claim: str) -> str:
@@ -166,14 +176,3 @@ def distinct(claims: Iterable[str]) -> list[str]:
         if claim:
             by_id.setdefault(claim_id(claim), claim)
     return list(by_id.values())
-
-
-def _strings(text: str) -> list[str]:
-    """The whole JSON strings in `text`."""
-    texts = []
-    for match in _STRING.finditer(text):
-        try:
-            texts.append(json.loads(match[0]))
-        except ValueError:  # an escape that is none
-            continue
-    return texts

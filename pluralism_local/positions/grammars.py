@@ -1,6 +1,6 @@
 """What the LLM is bound to where it writes about positions: GBNF, in the script of the question.
 
-    question ──characters_of──> the characters of a sentence ──> claims_grammar | sentence_grammar
+    question ──characters_of──> the characters of a sentence ──> claim_grammar | sentence_grammar
 
 A small model that is free to do so quotes, numbers, goes on without end, or drifts into another script in the middle of
 a word; these grammars leave it the sentence and nothing else.
@@ -9,13 +9,12 @@ a word; these grammars leave it the sentence and nothing else.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pluralism_local.content_words import is_english
+from pluralism_local.positions.claims import LONGEST_CLAIM
 from pluralism_local.types import Grammar
-
-LONGEST_CLAIM = 128
-"""Characters: one statement, and no reasons for it."""
 
 _LETTERS = "A-Za-z0-9\\u00C0-\\u024F"
 _MARKS = " ,;:%$€&/'\\u2019\\u2013\\-"
@@ -39,31 +38,21 @@ def characters_of(question: str, marks: str = _MARKS) -> _Characters:
     return _Characters(f"[^ \\-.。{_UNFIT}]", f"[^.。{_UNFIT}]", '("." | "。")')
 
 
-def whole_claims(claims: Sequence[str]) -> list[str]:
-    """Those that ended by themselves and not at the grammar's limit, in the middle of a word; all if none did."""
-    return [claim for claim in claims if len(claim) < LONGEST_CLAIM] or list(claims)
+LEAD = "The comment claims that "
+"""What a claim is bound to begin with, so that it is told as one: else a small model argues with the comment."""
 
 
-def claims_grammar(most: int, question: str) -> Grammar:
-    """``{"positions": ["…", …]}`` with 1 to `most` sentences of 12 to `LONGEST_CLAIM` characters.
+def claim_grammar(question: str, comments: Iterable[str]) -> Grammar:
+    """`LEAD` and the rest of one sentence, of 8 to `LONGEST_CLAIM` characters without quotes, brackets and full stops.
 
-    Without quotes, brackets and full stops inside: each is one sentence. Written by hand and not from the schema, whose
-    strings have no end that a small model would come to by itself.
+    Comments in another language than English are told in that language, and without `LEAD`.
     """
     allowed = characters_of(question)
-    gbnf = f"""root ::= "{{\\"positions\\": [" claim more{{0,{max(most - 1, 1)}}} "]}}"
-more ::= ", " claim
-claim ::= "\\"" {allowed.first} char{{10,{LONGEST_CLAIM - 2}}} {allowed.ends} "\\""
-char ::= {allowed.inside}
-"""
-    items = {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": most}
-    schema = {
-        "type": "object",
-        "properties": {"positions": items},
-        "required": ["positions"],
-        "additionalProperties": False,
-    }
-    return Grammar(gbnf, schema)
+    lead = f'"{LEAD}" char' if is_english(" ".join(comments)) else allowed.first
+    return Grammar(
+        f"root ::= {lead} char{{8,{LONGEST_CLAIM}}} {allowed.ends}\nchar ::= {allowed.inside}\n",
+        None,
+    )
 
 
 def sentence_grammar(question: str) -> Grammar:

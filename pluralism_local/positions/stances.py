@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from pluralism_local.positions.claims import MOST, claim_id, tidy
+from pluralism_local.positions.claims import MOST, claim_id, tidy, without_reason
 from pluralism_local.positions.merging import ALIKE, are_same_words, deny_each_other, overlap
 from pluralism_local.results import Finder, Mark, Position, Stance, StanceMethod, Window
 from pluralism_local.sentences import sentences
@@ -30,6 +30,9 @@ _LEAST = 1e-6
 
 Relation = tuple[float, float]
 """Probabilities, each in [0, 1], that a text supports a claim and that it opposes it."""
+
+SAID: Relation = (1.0, 0.0)
+"""Of a text that says a claim in its words, or of which the LLM was told to say what it claims."""
 
 
 def stance(relation: Relation, method: StanceMethod) -> Stance:
@@ -62,7 +65,7 @@ def in_words(text: str, claim: str) -> Relation | None:
     """
     statements = [tidy(sentence) for sentence in sentences(text) if not sentence.endswith("?")]
     if any(are_same_words(sentence, claim) for sentence in statements):
-        return (1.0, 0.0)
+        return SAID
     return (0.0, 1.0) if any(deny_each_other(sentence, claim) for sentence in statements) else None
 
 
@@ -84,6 +87,16 @@ def contrasted(relations: Sequence[Relation], claims: Sequence[str]) -> list[Rel
             support = odds[place] / max(odds[place] + against, _LEAST)
             shared[place] = (support, 1 - support)
     return shared
+
+
+def with_reasons(relations: Sequence[Relation], claims: Sequence[str]) -> list[Relation]:
+    """One text's relations to claims, where who holds a claim for a reason holds the claim."""
+    held = list(relations)
+    for place, claim in enumerate(claims):
+        for whole, relation in zip(claims, relations, strict=True):
+            if whole != claim and without_reason(whole) == claim:
+                held[place] = max(held[place], relation)
+    return held
 
 
 def build_window(

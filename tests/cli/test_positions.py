@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -24,7 +23,8 @@ def model(village: Path, tmp_path: Path) -> str:
     nothing = {"match": "Claim:", "mass": {"Yes": 0.5, "No": 0.5}}
     return script(
         tmp_path,
-        {"match": "List every different position", "text": json.dumps({"positions": [BAN, FREE]})},
+        {"pattern": f"(?s)Comment: {BAN}.*What does the comment claim", "text": BAN},
+        {"pattern": f"(?s)Comment: {FREE}.*What does the comment claim", "text": FREE},
         {"match": f"Position: {BAN}", "text": BAN},
         {"match": f"Position: {FREE}", "text": FREE},
         {"match": "following passages", "text": BAN},

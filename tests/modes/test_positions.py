@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,10 @@ from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.errors import Cancelled, EngineFailure, InvalidInput
 from pluralism_local.evaluation.questions import QuestionBatch
 from pluralism_local.modes import Ask, find_positions, run
-from pluralism_local.modes.positions.assigner import ScoredPairs, relate_all
-from pluralism_local.modes.steps import Case, PositionPlan, Scores, Weigh
-from pluralism_local.modes.wordings import AskQuestion, AskWordings
-from pluralism_local.positions.stances import stance
+from pluralism_local.modes.steps import Scores
 from pluralism_local.records import from_record, to_record
 from pluralism_local.results import AnswerDelta, ModeEvent, Result
-from pluralism_local.types import OptionDistribution, Sampling
+from pluralism_local.types import Sampling
 from tests.support.mode_asks import BOUNDED, THREE, after, pool, script
 
 BAN, FREE, NOISE = (
@@ -58,12 +55,23 @@ class Words:
         return (0.9, 0.1, 0.0) if hypothesis.lower().rstrip(".") in spoken else (0.1, 0.8, 0.1)
 
 
-def replies(claims: object = (BAN, FREE, NOISE), **sentences: str) -> list[dict[str, str]]:
-    """A script's: the comments, the list, and a sentence for each position."""
-    listed = claims if isinstance(claims, str) else json.dumps({"positions": list(claims)})  # type: ignore[call-overload]
+TELL = "What does the comment claim"
+CLAIMS = {"left": BAN, "center": NOISE, "right": FREE}  # what the LLM says that each comment claims
+
+
+def replies(
+    claims: Mapping[str, str] = CLAIMS, sentences: Mapping[str, str] | None = None
+) -> list[dict[str, str]]:
+    """A script's: what each comment claims, a sentence for each position, and the comments."""
     return [
-        {"match": "List every different position", "text": listed},
-        *({"match": f"Position: {claim}", "text": text} for claim, text in sentences.items()),
+        *(
+            {
+                "pattern": f"(?s)Comment: {re.escape(COMMENTS[voice])}.*{TELL}",
+                "text": claim,
+            }
+            for voice, claim in claims.items()
+        ),
+        *({"match": f"Position: {claim}", "text": text} for claim, text in (sentences or {}).items()),
         {"match": f"Position: {BAN}", "text": "Phones should be banned, since they distract pupils"},
         {"match": f"Position: {FREE}", "text": f"The state should not ban them. {FREE}"},
         {"match": "following passages", "text": f"Some say this. {FREE}"},
@@ -107,7 +115,7 @@ def test_the_answer_is_built_from_the_positions(tmp_path: Path) -> None:
     assert second.stance == {"left": "opposes", "center": "opposes", "right": "supports"}
     assert (found.window.dropped, found.window.finder, found.window.method) == (1, "llm", "entailment")
     assert (first.in_answer, second.in_answer) == (True, True)
-    assert {"overton.positions@3", "overton.sentence@1"} <= set(found.prompts)
+    assert {"overton.claim@1", "overton.sentence@1"} <= set(found.prompts)
     assert "overton.synthesis@1" not in found.prompts and "positions" in found.seconds
 
 
@@ -119,7 +127,9 @@ def test_a_claim_about_what_nobody_spoke_of_is_dropped_and_counted(tmp_path: Pat
         def row(premise: str, hypothesis: str) -> tuple[float, float, float]:
             return (0.9, 0.1, 0.0) if "stadium" in hypothesis else Words.row(premise, hypothesis)
 
-    everything = replies(claims=[BAN, "The town should build a stadium.", "A stadium costs too much.", FREE])
+    everything = replies(
+        {**CLAIMS, "center": "The town should build a stadium because a stadium brings jobs."}
+    )
     window = result(tmp_path, Agreeable(), script_parts={"replies": everything}).window
     assert window is not None
     assert [position.text for position in window.positions] == [BAN, FREE] and window.dropped == 2
@@ -140,7 +150,7 @@ def test_a_sentence_in_the_words_of_its_position_is_not_asked_about_again(tmp_pa
     """Small models copy the position: what bears it out is known, whatever an LLM says of other letters."""
     scorer = Words()
     copied = {BAN: BAN[:1].lower() + BAN[1:-1], FREE: FREE}
-    window = result(tmp_path, scorer, script_parts={"replies": replies(**copied)}).window
+    window = result(tmp_path, scorer, script_parts={"replies": replies(CLAIMS, copied)}).window
     assert window is not None
     assert [(mark.sentence, mark.voice, mark.p, mark.verified) for mark in window.marks] == [
         (number, voice, position.support[voice], True)
@@ -173,7 +183,7 @@ def test_the_papers_prompt_answers_first_and_the_positions_come_after(tmp_path: 
     assert [position.in_answer for position in found.window.positions] == [False, True]
     assert found.window.marks == ()
     prompts = list(found.prompts)
-    assert prompts.index("overton.synthesis@1") < prompts.index("overton.positions-behind@2")
+    assert prompts.index("overton.synthesis@1") < prompts.index("overton.claim@1")
 
 
 def test_nobody_looks_for_positions_unasked(tmp_path: Path) -> None:
@@ -185,10 +195,8 @@ def test_nobody_looks_for_positions_unasked(tmp_path: Path) -> None:
 
 
 def test_other_modes_have_no_positions(tmp_path: Path) -> None:
-    engine = ScriptedEngine()
-    found = list(run(Ask("Ban?", "vanilla", positions=True, prompts="own"), llm=engine, communities=engine))[
-        -1
-    ]
+    engine, task = ScriptedEngine(), Ask("Ban?", "vanilla", positions=True, prompts="own")
+    *_, found = run(task, llm=engine, communities=engine)
     assert isinstance(found, Result) and found.window is None
 
 
@@ -222,37 +230,13 @@ def test_without_a_scorer_the_llm_weighs(tmp_path: Path) -> None:
     assert window.positions[0].supporters == ("left", "center")
 
 
-def test_the_llm_is_not_asked_about_what_a_comment_does_not_speak_of() -> None:
-    plan = PositionPlan(attributed=False, finder="llm", method="llm", grammars="gbnf")
-    question = AskQuestion("Should phones be banned?", lists_options=False)
-    case = Case(AskWordings(), question, "text", (), (), "exact", Sampling(), plan)
-    claim, denial = "Phones distract from lessons.", "Phones do not distract from lessons."
-    texts = {"left": "They are a distraction.", "right": "Teachers earn little.", "center": " "}
-    steps = relate_all(case, texts, [claim, denial], ScoredPairs())
-    told: list[str] = []
-    try:
-        step = next(steps)
-        while True:
-            reply = None
-            if isinstance(step, Weigh):
-                told += [wording.text for wording in step.wordings]
-                p = (0.5, 0.5) if len(told) > 2 else (0.9, 0.1)
-                options = step.options
-                bounds = tuple(zip(p, p, strict=True))
-                reply = [OptionDistribution(options, p, p, 0.0, bounds, "exact") for _ in step.wordings]
-            step = steps.send(reply)
-    except StopIteration as end:
-        relations = end.value
-    assert len(told) == 4 and not any("Teachers" in text for text in told)  # left's two, and the two priors
-    plain = {voice: [stance(relation, "llm") for relation in row] for voice, row in relations.items()}
-    assert plain["right"] == plain["center"] == ["silent", "silent"]
-
-
 def test_an_answer_without_probability_is_no_support_whatever_the_prior(tmp_path: Path) -> None:
     never_ready = {"pattern": r"Comment:\s+Claim:", "mass": {"Yes": 0.1, "No": 0.9}}
     neither_word = {"pattern": f"Comment: {re.escape(COMMENTS['left'])}", "mass": {"Perhaps": 1.0}}
     agreeing = {"pattern": f"Comment: {re.escape(COMMENTS['center'])}", "mass": {"Yes": 0.9, "No": 0.1}}
-    listed = replies(claims=["Torn or distracted, pupils deserve a ban."])  # both speak of it, in other words
+    listed = replies(
+        {"center": "Torn or distracted, pupils deserve a ban."}
+    )  # both speak of it, in other words
     parts = {"replies": listed, "distributions": [never_ready, neither_word, agreeing]}
     window = result(tmp_path, None, script_parts=parts).window
     assert window is not None and window.method == "llm"
@@ -267,7 +251,7 @@ def test_an_llm_without_grammars_gets_the_papers_prompt_and_sentences(tmp_path: 
     )
     found = result(tmp_path, Words(), capabilities=able)
     assert found.window is not None and found.window.finder == "sentences"
-    assert "overton.synthesis@1" in found.prompts and "overton.positions@3" not in found.prompts
+    assert "overton.synthesis@1" in found.prompts and "overton.claim@1" not in found.prompts
     assert BAN in [position.text for position in found.window.positions]
 
 
@@ -278,22 +262,35 @@ def test_an_llm_that_gives_nothing_to_go_by_is_told_of(tmp_path: Path) -> None:
     assert any("Positions are not looked for" in warning for warning in found.warnings)
 
 
-@pytest.mark.parametrize("listed", ["", "I cannot help with that.", '{"positions": []}', json.dumps([NOISE])])
-def test_a_list_of_nothing_that_was_said_gives_way_to_sentences(tmp_path: Path, listed: str) -> None:
-    found = result(tmp_path, Words(), script_parts={"replies": replies(listed)})
+@pytest.mark.parametrize("told", ["", "I cannot help with that.", "Should phones be banned?", NOISE])
+def test_where_nothing_is_told_that_was_said_the_sentences_are_taken(tmp_path: Path, told: str) -> None:
+    found = result(tmp_path, Words(), script_parts={"replies": replies(dict.fromkeys(COMMENTS, told))})
     assert found.window is not None and found.window.finder == "sentences" and found.window.positions
     assert NOISE not in [position.text for position in found.window.positions]
 
 
-def test_a_list_that_was_cut_off_is_used_as_far_as_it_goes(tmp_path: Path) -> None:
-    cut = json.dumps({"positions": [BAN, FREE]})[:-15]
-    found = result(tmp_path, Words(), script_parts={"replies": replies(cut)})
-    assert found.window is not None and [position.text for position in found.window.positions] == [BAN]
+def test_a_claim_and_its_reason_are_two_positions_and_whose_they_are_need_not_be_asked(
+    tmp_path: Path,
+) -> None:
+    reason = "Phones should be banned because they distract pupils from every lesson of the day."
+    told = replies({"left": f"The comment claims that {reason[:1].lower()}{reason[1:]}", "right": FREE})
+    window = result(tmp_path, Words(), script_parts={"replies": told}).window
+    assert window is not None
+    stances = {position.text: dict(position.stance) for position in window.positions}
+    assert stances == {
+        BAN: {"left": "supports", "center": "supports", "right": "opposes"},
+        FREE: {"left": "opposes", "center": "opposes", "right": "supports"},
+        reason: {"left": "supports", "center": "silent", "right": "silent"},
+    }
 
 
 def test_comments_that_are_all_alike_hold_one_position(tmp_path: Path) -> None:
     said = [{"match": f"You speak for {voice}", "text": BAN} for voice in COMMENTS]
-    found = result(tmp_path, Words(), script_parts={"replies": [*said, *replies([BAN])]})
+    found = result(
+        tmp_path,
+        Words(),
+        script_parts={"replies": [*said, {"match": TELL, "text": BAN}, *replies()]},
+    )
     assert found.window is not None and len(found.window.positions) == 1
     assert found.answer.startswith("All three voices hold that phones should be banned")
 
@@ -301,7 +298,7 @@ def test_comments_that_are_all_alike_hold_one_position(tmp_path: Path) -> None:
 class Alike(Words):
     """Takes two claims for the same."""
 
-    CLAIMS = (BAN, "No pupil should have a phone.")
+    CLAIMS = ("Phones should be banned everywhere.", "No pupil should have a phone.")
 
     @staticmethod
     def row(premise: str, hypothesis: str) -> tuple[float, float, float]:
@@ -311,21 +308,22 @@ class Alike(Words):
 
 
 def test_claims_that_entail_each_other_are_one_and_no_pair_is_scored_in_vain(tmp_path: Path) -> None:
-    narrower = "Teachers think phones should be banned."
-    idle = "Phones distract parents."
+    first, same = Alike.CLAIMS
+    other = "Parents should decide about phones at home."
     scorer = Alike()
-    listed = replies([narrower, *Alike.CLAIMS, FREE, idle])
-    window = result(tmp_path, scorer, script_parts={"replies": listed}).window
+    told = replies({"left": first, "center": same, "right": other})
+    window = result(tmp_path, scorer, script_parts={"replies": told}).window
 
-    assert window is not None and [position.text for position in window.positions] == [BAN, FREE]
-    assert (window.merged, window.dropped) == (1, 2)
+    assert window is not None and (window.merged, window.dropped) == (1, 0)
+    assert [position.text for position in window.positions] == [first, other]
+    assert window.positions[0].supporters == ("left", "center")
     assert len(set(scorer.pairs)) == len(scorer.pairs)
-    assert (narrower, idle) in scorer.pairs and (idle, narrower) not in scorer.pairs
+    assert (first, other) in scorer.pairs and (other, first) not in scorer.pairs
 
 
 def test_empty_comments_are_no_voices(tmp_path: Path) -> None:
-    said = [{"match": "You speak for left", "text": " "}]
-    found = result(tmp_path, Words(), script_parts={"replies": [*said, *replies()]})
+    said = [{"match": "You speak for left", "text": " "}, *replies({"center": BAN, "right": FREE})]
+    found = result(tmp_path, Words(), script_parts={"replies": said})
     assert found.window is not None and found.window.voices == ("center", "right")
     assert found.answer.startswith("Only center holds that")
 
@@ -339,15 +337,20 @@ def test_no_comment_at_all_is_answered_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("count", [1, 24])
 def test_one_voice_and_many(tmp_path: Path, count: int) -> None:
     voices = pool(*((f"voice-{number}", 1 / count) for number in range(count)))
-    found = result(tmp_path, Words(), pool=voices, script_parts={"replies": replies([BAN])[:1]})
+    found = result(
+        tmp_path,
+        Words(),
+        pool=voices,
+        script_parts={"replies": [{"match": TELL, "text": BAN}]},
+    )
     assert found.complete and found.window is not None and len(found.window.voices) == count
     assert 1 <= len(found.window.positions) <= 12
 
 
 def test_a_claim_with_braces_and_markup_is_text(tmp_path: Path) -> None:
     odd = "Phones {should} be <b>banned</b> *now*."
-    said = [{"match": "You speak for left", "text": odd}]
-    found = result(tmp_path, Words(), script_parts={"replies": [*said, *replies([odd, FREE])]})
+    said = [{"match": "You speak for left", "text": odd}, {"match": f"Comment: {odd}", "text": odd}]
+    found = result(tmp_path, Words(), script_parts={"replies": [*said, *replies()]})
     assert found.window is not None and odd in [position.text for position in found.window.positions]
 
 

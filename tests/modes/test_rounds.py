@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,8 @@ def parts(**replies: str) -> list[dict[str, str]]:
     return [
         *({"pattern": f"(?s)You speak for {voice}.*You have said what you think", "text": text}
           for voice, text in {**REPLIES, **replies}.items()),
-        {"match": "List every different position", "text": json.dumps({"positions": [BAN, FREE]})},
+        *({"pattern": f"(?s)Comment: {re.escape(comment)}.*What does the comment claim", "text": claim}
+          for comment in (*COMMENTS.values(), *REPLIES.values()) for claim in (BAN, FREE) if claim in comment),
         {"match": "following passages", "text": "Some say this."},
         *({"match": f"You speak for {voice}", "text": text} for voice, text in COMMENTS.items()),
     ]  # fmt: skip

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +12,7 @@ from pluralism_local.positions.claims import (
     LONGEST,
     claim_id,
     is_of_nobody,
-    read_claims,
+    read_claim,
     spoken_claims,
     tidy,
     unreported,
@@ -49,7 +47,7 @@ def test_a_claim_is_of_nobody(claim: str, expected: bool) -> None:
     ],
 )
 def test_what_somebody_is_said_to_argue_is_listed_as_the_claim_itself(said: str) -> None:
-    assert read_claims(json.dumps({"positions": [said, FREE]})) == [BAN, FREE]
+    assert read_claim(said) == (BAN, "")
 
 
 @pytest.mark.parametrize(
@@ -64,7 +62,7 @@ def test_what_somebody_is_said_to_argue_is_listed_as_the_claim_itself(said: str)
     ],
 )
 def test_what_says_another_thing_than_the_claim_in_it_stays(claim: str) -> None:
-    assert unreported(claim) == claim and read_claims(json.dumps([claim])) == [claim]
+    assert unreported(claim) == claim and read_claim(claim) == (claim, "")
 
 
 def test_a_comment_that_reports_others_does_not_make_their_claim() -> None:
@@ -73,27 +71,29 @@ def test_a_comment_that_reports_others_does_not_make_their_claim() -> None:
     }
 
 
-def test_a_list_is_read_in_order_and_each_claim_once() -> None:
-    reply = json.dumps({"positions": [BAN, FREE, "  phones should be BANNED!"]})
-    assert read_claims(reply) == [BAN, FREE]
+WITH_REASON = "Phones should be banned because they distract."
 
 
-def test_a_reply_that_was_cut_off_gives_the_claims_that_are_whole() -> None:
-    reply = json.dumps({"positions": [BAN, FREE]})
-    assert read_claims(reply[:-10]) == [BAN]
-    assert read_claims(reply[:20]) == []
-
-
-NO_LISTS = ["", "I cannot do that.", "{}", '{"positions": 3}', '{"positions": [1, null]}', "[" * 9999]
-
-
-@pytest.mark.parametrize("reply", NO_LISTS)
-def test_a_reply_that_is_no_list_of_texts_gives_none(reply: str) -> None:
-    assert read_claims(reply) == []
-
-
-def test_a_bare_list_is_a_list() -> None:
-    assert read_claims(json.dumps([BAN])) == [BAN]
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        ("The comment claims that phones should be banned.", (BAN, "")),
+        ("The comment argues that phones should be banned because they distract.", (BAN, WITH_REASON)),
+        ("Phones should be banned because they distract. It also says more.", (BAN, WITH_REASON)),
+        ("**Phones** should be banned", ("", "")),  # nothing says that it has ended
+        ("The comment claims that phones should be banned because they distr", (BAN, "")),
+        (f"The comment claims that phones should be banned because {'they distract and ' * 15}.", (BAN, "")),
+        (f"The comment claims that phones {'and tablets ' * 30}.", ("", "")),
+        ("Phones should be banned due to the noise.", (BAN, "Phones should be banned due to the noise.")),
+        ("Should phones be banned?", ("", "")),
+        ("I cannot help with that.", ("", "")),
+        ("Handys gehören verboten, weil sie stören.", ("Handys gehören verboten, weil sie stören.", "")),
+        ("", ("", "")),
+        ("{}", ("", "")),
+    ],
+)
+def test_a_reply_is_read_as_a_claim_and_its_reason(reply: str, expected: tuple[str, str]) -> None:
+    assert read_claim(reply) == expected
 
 
 @pytest.mark.parametrize(

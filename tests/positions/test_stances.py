@@ -12,6 +12,7 @@ from pluralism_local.positions.stances import (
     in_words,
     stance,
     with_answer,
+    with_reasons,
 )
 from pluralism_local.results import Mark, Stance
 
@@ -137,3 +138,13 @@ def test_clusters_are_led_by_their_first_text() -> None:
     agree = {(0, 2), (1, 3), (2, 4)}  # 4 agrees with 2, not with 2's leader
     assert clusters(5, lambda a, b: (a, b) in agree) == [[0, 2], [1, 3], [4]]
     assert clusters(0, lambda a, b: True) == []
+
+
+def test_who_holds_a_claim_for_a_reason_holds_the_claim() -> None:
+    claims = [
+        "Phones should be banned.",
+        "Phones should be banned because they distract.",
+        "Phones are loud.",
+    ]
+    assert with_reasons([(0.4, 0.6), (0.9, 0.1), (0.2, 0.8)], claims) == [(0.9, 0.1), (0.9, 0.1), (0.2, 0.8)]
+    assert with_reasons([(0.8, 0.2), (0.3, 0.7), (0.2, 0.8)], claims) == [(0.8, 0.2), (0.3, 0.7), (0.2, 0.8)]

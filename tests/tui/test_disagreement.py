@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -28,6 +29,7 @@ from tests.support.chat_driver import QUESTION, ask, chat, play, running, screen
 from tests.support.command_line import add_card
 
 BAN, FREE = "Phones should be banned.", "Parents should decide."
+TELL = "What does the comment claim"
 SAID = {
     "farmers": f"{BAN} They distract pupils.",
     "fishers": f"{BAN} Nobody needs one.",
@@ -47,7 +49,12 @@ def script(
     ]
     file = folder / "script.json"
     replies = [
-        {"match": "List every different position", "text": json.dumps({"positions": list(claims)})},
+        *(
+            {"pattern": f"(?s)Comment: {re.escape(text)}.*{TELL}", "text": claim}
+            for text in said.values()
+            for claim in claims
+            if claim in text
+        ),
         *({"match": f"You speak for the {community}.", "text": text} for community, text in said.items()),
     ]
     file.write_text(
@@ -106,12 +113,12 @@ def test_two_keys_do_where_nobody_has_looked(tmp_path: Path) -> None:
 
 
 class Slow(ScriptedEngine):
-    """Says everything at once but the list of claims, which it never ends by itself."""
+    """Says everything at once but what comments claim, which it never ends by itself."""
 
     def generate(
         self, requests: Sequence[Request], *, should_stop: ShouldStop = never
     ) -> Iterator[EngineEvent]:
-        lists = any("List every different position" in request.messages[-1].content for request in requests)
+        lists = any(TELL in request.messages[-1].content for request in requests)
         for event in super().generate(requests, should_stop=should_stop):
             while lists and not should_stop():
                 time.sleep(0.01)

@@ -23,7 +23,7 @@ from pluralism_local.modes.deliberation.rounds import hold_rounds
 from pluralism_local.modes.deliberation.rounds import rooms as hearing_rooms
 from pluralism_local.modes.positions.assigner import ScoredPairs, find_stated
 from pluralism_local.modes.positions.draws import spread
-from pluralism_local.modes.positions.finder import find_window, list_sampling, listing_of
+from pluralism_local.modes.positions.finder import CLAIM, find_window
 from pluralism_local.modes.positions.synthesis import SENTENCE_TOKENS, compose, longest_sentence
 from pluralism_local.modes.sides import write_sides
 from pluralism_local.modes.steps import Answered, Case, Consult, Reserve, Room, Step, Steps, Warn
@@ -93,9 +93,7 @@ def _rooms(case: Case[Q]) -> tuple[Room, ...]:
         rooms = [Room(wordings.synthesis(question, [""] * count), count, case.room)]
     plan = case.positions
     if plan is not None and plan.lists:
-        empty = {voice.id: "" for voice in case.voices}
-        listing = listing_of(case, empty)
-        rooms.append(Room(listing, count, list_sampling(count).max_tokens))
+        rooms.append(Room(wordings.claim(question, ""), 1, CLAIM.max_tokens))
     if plan is not None and plan.attributed:
         rooms.append(Room(longest_sentence(case), count, SENTENCE_TOKENS))
     if case.deliberation.rounds:

@@ -1,32 +1,41 @@
 """The positions that the comments take.
 
-    comments ──the LLM, bound to a JSON list | the comments' own first sentences──> claims
+    comments ──the LLM, of each what it claims | the comments' own first sentences──> claims
              ──merge──> distinct claims ──relate──> Window
 
-The LLM lists where it can be bound by a grammar and follows instructions; where none of its claims stands in any
-comment, or it lists none, the sentences are taken after all. `Window.finder` tells which.
+The LLM tells what each comment claims where it follows instructions; where none of its claims stands in any comment, or
+it tells none, the sentences are taken after all. `Window.finder` tells which. Every comment is read by itself: of all
+together a small model lists what the longest ones say, and not what a single voice holds against them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any
 
 from pluralism_local.content_words import is_made_of
-from pluralism_local.modes.positions.assigner import ScoredPairs, merge, relate_all
-from pluralism_local.modes.steps import Case, Step, Write
-from pluralism_local.modes.wordings import Q, Wording
-from pluralism_local.positions.claims import distinct, is_of_nobody, read_claims, spoken_claims
-from pluralism_local.positions.grammars import claims_grammar, whole_claims
-from pluralism_local.positions.stances import build_window
+from pluralism_local.modes.positions.assigner import ScoredPairs, merged, relate_all
+from pluralism_local.modes.steps import Case, Step, WriteEach
+from pluralism_local.modes.wordings import Q
+from pluralism_local.positions.claims import (
+    claim_id,
+    distinct,
+    is_of_nobody,
+    read_claim,
+    spoken_claims,
+)
+from pluralism_local.positions.grammars import claim_grammar
+from pluralism_local.positions.stances import SAID, build_window, with_reasons
 from pluralism_local.progress import PositionsProgress
 from pluralism_local.results import Finder, Window
 from pluralism_local.types import Completion, Sampling
 
-MOST_LISTED = 7
-"""Claims of the LLM: each is a step of writing and of comparing, which an ask waits for."""
+MOST_CLAIMS = 8
+"""Claims that are compared with every comment: an ask waits for each."""
 
-_TOKENS_EACH, _TOKENS_BESIDE = 30, 20
+CLAIM = Sampling(max_tokens=60)
+"""How a claim is drawn: greedy, a sentence."""
+
 _MOST_SENTENCES = 24
 """Of all comments together, at least one of each: every two of them are compared."""
 
@@ -37,53 +46,53 @@ def find_window(
     """The window of comments that are not blank; without positions if there are none in them."""
     yield PositionsProgress(0, 0)
     if case.plan.finder == "llm":
-        claims = yield from _list(case, comments)
-        window = yield from _assign(case, comments, claims, "llm", rows)
+        told = yield from _tell(case, comments)
+        window = yield from _assign(case, comments, told, "llm", rows)
         if window.positions:
             return window
     each = max(1, min(2, _MOST_SENTENCES // max(1, len(comments))))
-    spoken = spoken_claims(comments, each)
-    # everybody's first sentence, then everybody's second: who joins whom does not hang on who speaks first
-    claims = distinct(
-        claims[turn] for turn in range(each) for claims in spoken.values() if turn < len(claims)
-    )
-    return (yield from _assign(case, comments, claims, "sentences", rows))
-
-
-def list_sampling(voices: int) -> Sampling:
-    """How the list of claims is drawn: greedy, with room for as many as may come."""
-    return Sampling(max_tokens=_TOKENS_EACH * most_claims(voices) + _TOKENS_BESIDE)
+    return (yield from _assign(case, comments, spoken_claims(comments, each), "sentences", rows))
 
 
 def most_claims(voices: int) -> int:
-    """How many claims the LLM may list: one more than there are voices, which may be both for and against."""
-    return min(MOST_LISTED, max(3, voices + 1))
+    """How many claims are compared with the comments, at most: of each a claim and its reason."""
+    return min(MOST_CLAIMS, 2 * voices)
 
 
-def listing_of(case: Case[Q], comments: Mapping[str, str]) -> Wording:
-    """What the LLM lists on: behind an answer the passages that it read for that, before one the voices by name."""
-    most = most_claims(len(comments))
-    if case.plan.attributed:
-        return case.wordings.positions(case.question, comments, most)
-    return case.wordings.positions_behind(case.question, comments, most)
-
-
-def _list(case: Case[Q], comments: Mapping[str, str]) -> Generator[Step, Any, list[str]]:
-    grammar = claims_grammar(most_claims(len(comments)), case.question.question)
-    completion: Completion = yield Write(
-        "positions", listing_of(case, comments), list_sampling(len(comments)), grammar, opens=True
-    )
-    listed = [claim for claim in read_claims(completion.text) if is_of_nobody(claim, comments)]
-    return whole_claims(listed)
+def _tell(case: Case[Q], comments: Mapping[str, str]) -> Generator[Step, Any, dict[str, list[str]]]:
+    """By voice what the LLM says that its comment claims: the claim, then with its reason."""
+    bound = claim_grammar(case.question.question, comments.values()) if case.plan.grammars == "gbnf" else None
+    parts = tuple((case.wordings.claim(case.question, comment), CLAIM) for comment in comments.values())
+    replies: Sequence[Completion] = yield WriteEach("positions", parts, bound)
+    return {
+        voice: [claim for claim in read_claim(reply.text) if claim and is_of_nobody(claim, comments)]
+        for voice, reply in zip(comments, replies, strict=True)
+    }
 
 
 def _assign(
-    case: Case[Q], comments: Mapping[str, str], claims: list[str], finder: Finder, rows: ScoredPairs
+    case: Case[Q],
+    comments: Mapping[str, str],
+    told: Mapping[str, Sequence[str]],
+    finder: Finder,
+    rows: ScoredPairs,
 ) -> Generator[Step, Any, Window]:
+    """The window of what each voice is told to claim, the most important claims first."""
     texts = "\n".join([case.question.question, *comments.values()])
+    claims = _in_turn(told.values())
     claims_on_topic = [claim for claim in claims if is_made_of(claim, texts)]
-    leaders = yield from merge(case, claims_on_topic, rows)
+    groups = yield from merged(case, claims_on_topic, rows)
+    if finder == "llm":
+        groups = sorted(groups, key=lambda group: -len(_voices_of(group, claims_on_topic, told)))[
+            :MOST_CLAIMS
+        ]
+    leaders = [claims_on_topic[group[0]] for group in groups]
     relations = yield from relate_all(case, comments, leaders, rows)
+    if finder == "llm":
+        for place, group in enumerate(groups):
+            for voice in _voices_of(group, claims_on_topic, told):
+                relations[voice][place] = SAID
+        relations = {voice: with_reasons(row, leaders) for voice, row in relations.items()}
     return build_window(
         leaders,
         relations,
@@ -93,3 +102,17 @@ def _assign(
         merged=len(claims_on_topic) - len(leaders),
         unsaid=len(claims) - len(claims_on_topic),
     )
+
+
+def _in_turn(told: Iterable[Sequence[str]]) -> list[str]:
+    """Everybody's first claim, then everybody's second: who joins whom does not hang on who speaks first."""
+    rows = list(told)
+    return distinct(
+        row[turn] for turn in range(max(map(len, rows), default=0)) for row in rows if turn < len(row)
+    )
+
+
+def _voices_of(group: Sequence[int], claims: Sequence[str], told: Mapping[str, Sequence[str]]) -> list[str]:
+    """Those of whose comments one of the group's claims was told, in order."""
+    held = {claim_id(claims[place]) for place in group}
+    return [voice for voice, own in told.items() if not held.isdisjoint(map(claim_id, own))]
