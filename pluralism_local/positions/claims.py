@@ -60,6 +60,7 @@ _LINK = re.compile(
     r"second(?:ly)?|third(?:ly)?|on (?:the )?one hand|on the other hand|for example|for instance),\s+)+",
     re.IGNORECASE,
 )
+_ASIDE = re.compile(r"\bit (?:also )?(?:notes|acknowledges|warns|recogni[sz]es|states|says|adds) that ")
 _REASON = re.compile(r" (?:because|due to) ")
 _REFUSAL = re.compile(
     r"^(?:(?:i['’]?m|i am) (?:very )?sorry|sorry,|i (?:cannot|can['’]?t|am unable to|am not able to) |as an ai\b)",
@@ -78,7 +79,7 @@ def read_claim(reply: str) -> tuple[str, str]:
         reason, or it is cut off.
     """
     told = [sentence for sentence in map(tidy, sentences(one_line(reply))) if sentence]
-    sentence = tidy(unreported(told[0])) if told else ""
+    sentence = tidy(unreported(_ASIDE.sub("", told[0]))) if told else ""
     is_whole = reply.rstrip().endswith(ENDS) and len(reply) < LONGEST_CLAIM
     claim = without_reason(sentence)
     if sentence.endswith("?") or not (claim != sentence or is_whole):

@@ -85,6 +85,10 @@ WITH_REASON = "Phones should be banned because they distract."
         (f"The comment claims that phones should be banned because {'they distract and ' * 15}.", (BAN, "")),
         (f"The comment claims that phones {'and tablets ' * 30}.", ("", "")),
         ("Phones should be banned due to the noise.", (BAN, "Phones should be banned due to the noise.")),
+        (
+            "The comment claims that phones help, but it also notes that they distract.",
+            ("Phones help, but they distract.", ""),
+        ),
         ("Should phones be banned?", ("", "")),
         ("I cannot help with that.", ("", "")),
         ("Handys gehören verboten, weil sie stören.", ("Handys gehören verboten, weil sie stören.", "")),
