@@ -204,8 +204,8 @@ class Session:
             >>> import pluralism_local as plural
             >>> with plural.open("scripted:") as p:
             ...     values = p.values("Biking to work", limit=3, min_relevance=0)
-            >>> len(values.stakes), values.complete
-            (3, True)
+            >>> values.situation, len(values.stakes) <= 3, values.complete
+            ('Biking to work', True, True)
         """
         if self._closed:
             raise _closed()
