@@ -108,6 +108,7 @@ def build_window(
     question: str = "",
     merged: int = 0,
     unsaid: int = 0,
+    beyond: int = 0,
     most: int = MOST,
 ) -> Window:
     """The window of `claims`, which are distinct.
@@ -117,6 +118,7 @@ def build_window(
         question: that they are about: its words make no two claims alike.
         merged: claims that were left out before, for saying the same as another.
         unsaid: those left out before because what they are about stands in no comment; counted as dropped.
+        beyond: those that were not looked into for lack of room.
     """
     positions = [
         Position(
@@ -142,7 +144,7 @@ def build_window(
         method=method,
         dropped=unsaid + len(positions) - len(held),
         merged=merged + len(held) - len(distinct),
-        beyond=len(distinct[most:]),
+        beyond=beyond + len(distinct[most:]),
     )
 
 

@@ -1,7 +1,7 @@
 """The positions that the comments take.
 
     comments ──the LLM, of each what it claims | the comments' own first sentences──> claims
-             ──merge──> distinct claims ──relate──> Window
+             ──merged──> distinct claims ──relate──> Window
 
 The LLM tells what each comment claims where it follows instructions; where none of its claims stands in any comment, or
 it tells none, the sentences are taken after all. `Window.finder` tells which. Every comment is read by itself: of all
@@ -82,10 +82,11 @@ def _assign(
     claims = _in_turn(told.values())
     claims_on_topic = [claim for claim in claims if is_made_of(claim, texts)]
     groups = yield from merged(case, claims_on_topic, rows)
+    merged_away, most = len(claims_on_topic) - len(groups), len(groups)
     if finder == "llm":
-        groups = sorted(groups, key=lambda group: -len(_voices_of(group, claims_on_topic, told)))[
-            :MOST_CLAIMS
-        ]
+        groups.sort(key=lambda group: -len(_voices_of(group, claims_on_topic, told)))
+        most = MOST_CLAIMS
+    beyond, groups = len(groups[most:]), groups[:most]
     leaders = [claims_on_topic[group[0]] for group in groups]
     relations = yield from relate_all(case, comments, leaders, rows)
     if finder == "llm":
@@ -99,8 +100,9 @@ def _assign(
         finder=finder,
         method=case.plan.method,
         question=case.question.question,
-        merged=len(claims_on_topic) - len(leaders),
+        merged=merged_away,
         unsaid=len(claims) - len(claims_on_topic),
+        beyond=beyond,
     )
 
 
