@@ -263,7 +263,7 @@ def _write_answer(
     leave_out(draft, LLM_VOICE, draft.llm, partial(ask.to_llm, text), ask.answer.max_tokens)
 
     def requests() -> list[Request]:
-        return [Request(draft.to_llm(text), ask.answer, keep=ask.keep or step.opens)]
+        return [Request(draft.to_llm(text), ask.answer, keep=ask.keep)]
 
     with draft.timed("answer"):
         try:

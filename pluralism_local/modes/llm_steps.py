@@ -25,9 +25,7 @@ def write(draft: ResultBuilder, step: Write, should_stop: ShouldStop) -> Complet
     completion = None
 
     def requests() -> list[Request]:
-        return [
-            Request(draft.to_llm(step.wording.text), step.sampling, keep=step.opens, grammar=step.grammar)
-        ]
+        return [Request(draft.to_llm(step.wording.text), step.sampling, grammar=step.grammar)]
 
     with draft.timed(step.stage):
         try:

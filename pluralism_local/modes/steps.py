@@ -48,7 +48,7 @@ class PositionPlan:
 
     Attributes:
         attributed: the answer is built from them; otherwise they are looked for when it is there.
-        finder: who lists the claims.
+        finder: whence the claims are.
         method: who tells whether a comment supports a claim.
         scores: whether there is a scorer of entailment, which also tells what says the same.
         grammars: those that the LLM takes, see `engine.base.Capabilities`.
@@ -66,7 +66,7 @@ class PositionPlan:
 
     @property
     def lists(self) -> bool:
-        """Whether the LLM lists claims of the comments."""
+        """Whether the LLM says what the comments claim."""
         return self.window and self.finder == "llm"
 
 
@@ -193,16 +193,12 @@ class Weigh:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """The LLM's words, under `grammar` where there is one. Gets a Completion.
-
-    `opens`: a later prompt begins alike, so that the engine is asked to keep what it read.
-    """
+    """The LLM's words, under `grammar` where there is one. Gets a Completion."""
 
     stage: LlmStage
     wording: Wording
     sampling: Sampling
     grammar: Grammar | None = None
-    opens: bool = False
 
 
 @dataclass(frozen=True, slots=True)

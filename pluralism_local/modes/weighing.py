@@ -70,8 +70,8 @@ def weigh_options(case: Case[Q], puts: Sequence[Put[Q]]) -> Generator[Step, Any,
     ]
 
 
-def answer(case: Case[Q], put: Put[Q], selection: Selection | None = None, *, opens: bool = False) -> Steps:
-    """Answer by the options' probabilities, or in words, which `opens` as in `Write`.
+def answer(case: Case[Q], put: Put[Q], selection: Selection | None = None) -> Steps:
+    """Answer by the options' probabilities, or in words.
 
     The question is put as asked, or in each order.
     """
@@ -85,5 +85,5 @@ def answer(case: Case[Q], put: Put[Q], selection: Selection | None = None, *, op
             if case.answers == "distribution":
                 raise
             sampling = replace(sampling, max_tokens=LABEL_TOKENS)
-    completion: Completion = yield Write("answer", wording, sampling, opens=opens)
+    completion: Completion = yield Write("answer", wording, sampling)
     return Answered(wording, completion.text.strip(), selection=selection)

@@ -72,15 +72,15 @@ class ValuesPane(OptionList):
         width = max(16, self.scrollable_content_region.width - 1)
         weighed = exchange.values.stakes if exchange.values is not None else ()
         remarks = list(pane_remarks(exchange, width))
-        now = exchange.number, [*(row(one, width) for one in weighed), *remarks]
-        if _are_same(now, self._shown):
+        drawn = exchange.number, [*(row(stake, width) for stake in weighed), *remarks]
+        if _are_same(drawn, self._shown):
             return
-        self._shown, self._stakes = now, {one.stake.id: one.stake for one in weighed}
+        self._shown, self._stakes = drawn, {it.stake.id: it.stake for it in weighed}
         place = self.highlighted
         ids = [*self._stakes, *[None] * len(remarks)]
         self.clear_options()
         self.add_options(
-            Option(text, id=id, disabled=id is None) for id, text in zip(ids, now[1], strict=True)
+            Option(text, id=id, disabled=id is None) for id, text in zip(ids, drawn[1], strict=True)
         )
         if weighed:
             self.highlighted = min(place or 0, len(weighed) - 1)
@@ -143,12 +143,12 @@ def pane_remarks(exchange: Exchange, width: int) -> Iterator[Content]:
         yield Content.styled("\n".join(wrapped(one_line(sentence), width)), "dim")
 
 
-def _are_same(now: tuple[int, list[Content]], before: tuple[int, list[Content]]) -> bool:
+def _are_same(drawn: tuple[int, list[Content]], before: tuple[int, list[Content]]) -> bool:
     return (
-        now[0] == before[0]
-        and len(now[1]) == len(before[1])
+        drawn[0] == before[0]
+        and len(drawn[1]) == len(before[1])
         and all(
-            one.is_same(other) and one.spans == other.spans
-            for one, other in zip(now[1], before[1], strict=True)
+            line.is_same(other) and line.spans == other.spans
+            for line, other in zip(drawn[1], before[1], strict=True)
         )
     )

@@ -59,15 +59,7 @@ def writing_pace(
 
     A call may take very long, and only after it is anything told of answers.
     """
-    pace = RateReporter(out, clock)
-
-    def report(done: int, total: int) -> None:
-        nonlocal pace
-        if done == 0:
-            pace = RateReporter(out, clock)
-        pace.report(done, total, f"{what}: {done:,} of {total:,} of this batch")
-
-    return report
+    return _pace(out, lambda done, total: f"{what}: {done:,} of {total:,} of this batch", clock)
 
 
 class Turns:
@@ -108,12 +100,19 @@ def entailment_pace(
     out: Output, scorer: str, clock: Callable[[], float] = time.monotonic
 ) -> Callable[[int, int], None]:
     """Progress of (pairs scored, pairs to score) by the scorer of this name; with 0 scored another lot begins."""
+    return _pace(out, lambda done, total: f"entailment by {scorer}: {done:,} of {total:,} pairs", clock)
+
+
+def _pace(
+    out: Output, line: Callable[[int, int], str], clock: Callable[[], float]
+) -> Callable[[int, int], None]:
+    """Reports (done, total) by its `line`, with a rate that begins anew with each 0 done."""
     pace = RateReporter(out, clock)
 
     def report(done: int, total: int) -> None:
         nonlocal pace
         if done == 0:
             pace = RateReporter(out, clock)
-        pace.report(done, total, f"entailment by {scorer}: {done:,} of {total:,} pairs")
+        pace.report(done, total, line(done, total))
 
     return report

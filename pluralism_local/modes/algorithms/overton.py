@@ -67,10 +67,7 @@ def _synthesis(case: Case[Q], spoken: Mapping[str, str], rows: ScoredPairs) -> S
         answered = yield from write_sides(case)
     else:
         passages = list(spoken.values())
-        lists = plan is not None and plan.lists and not plan.attributed
-        answered = yield from answer(
-            case, lambda listed: wordings.synthesis(listed.question, passages), opens=lists
-        )
+        answered = yield from answer(case, lambda listed: wordings.synthesis(listed.question, passages))
     if plan is None or not plan.window or plan.attributed or not answered.text:
         return replace(answered, window=window)
     return (yield from with_positions(case, spoken, answered, rows))

@@ -108,12 +108,6 @@ def find_stated(
     return [by_pair.get(pair, True) for pair in pairs]
 
 
-def merge(case: Case[Q], claims: Sequence[str], rows: ScoredPairs) -> Generator[Step, Any, list[str]]:
-    """The claims without those that say the same as an earlier one, as `merged` has it."""
-    groups = yield from merged(case, claims, rows)
-    return [claims[group[0]] for group in groups]
-
-
 def merged(case: Case[Q], claims: Sequence[str], rows: ScoredPairs) -> Generator[Step, Any, list[list[int]]]:
     """Groups of places, as `clusters` has them, of claims that say the same: in the same words, or both ways.
 
