@@ -24,7 +24,7 @@ from pluralism_local.errors import InvalidInput
 
 PATIENCE = 1.0
 LIMIT = 16 * 1024 * 1024
-_USAGE = 'Give it as an argument, plocal ask "Should phones be banned in schools?", or through a pipe.'
+_EXAMPLE = 'plocal ask "Should phones be banned in schools?"'
 
 
 def read_prompt(
@@ -34,26 +34,29 @@ def read_prompt(
     wait: bool | None = None,
     warn: Callable[[str], None],
     patience: float = PATIENCE,
+    example: str = _EXAMPLE,
 ) -> str:
     """The question, never blank.
 
     Args:
         wait: True reads stdin to its end, False never reads it, None follows the rule above.
         warn: told when a silent pipe is left alone.
+        example: a command that gives what is missing, for the hint.
 
     Raises:
         InvalidInput: no question at all, or one that is no text.
     """
+    usage = f"Give it as an argument, {example}, or through a pipe."
     if argument is not None:
         argument = _text(argument.encode(), "The PROMPT argument")
     piped = None
     pipe = None if wait is False or stdin is None or _is_terminal(stdin) else stdin
     if pipe is not None and (wait or argument is None or _ready(pipe, patience, warn)):
-        piped = _read(pipe, needed=argument is None)
+        piped = _read(pipe, needed=argument is None, usage=usage)
     parts = [part.strip("\r\n") for part in (piped, argument) if part is not None and part.strip()]
     if parts:
         return "\n\n".join(parts)
-    raise InvalidInput(_nothing(argument, piped, stdin), _USAGE)
+    raise InvalidInput(_nothing(argument, piped, stdin), usage)
 
 
 def _nothing(argument: str | None, piped: str | None, stdin: TextIO | None) -> str:
@@ -86,14 +89,14 @@ def _ready(stdin: TextIO, patience: float, warn: Callable[[str], None]) -> bool:
     return False
 
 
-def _read(stdin: TextIO, *, needed: bool) -> str | None:
+def _read(stdin: TextIO, *, needed: bool, usage: str) -> str | None:
     """All of stdin as text; None if it cannot be read and is not `needed`."""
     try:
         buffer = getattr(stdin, "buffer", None)
         data = stdin.read(LIMIT + 1).encode() if buffer is None else buffer.read(LIMIT + 1)
     except (OSError, ValueError) as error:
         if needed:
-            raise InvalidInput("There is no question: standard input cannot be read.", _USAGE) from error
+            raise InvalidInput("There is no question: standard input cannot be read.", usage) from error
         return None
     if len(data) > LIMIT:
         raise InvalidInput(

@@ -106,7 +106,9 @@ def values(
     kind: ValuesFormat = "json" if as_json else format
     out.format = "json" if kind == "json" else "jsonl" if kind == "jsonl" else "text"
     loaded = options.load(out, options.settings_given(locals()))
-    text = read_prompt(situation, sys.stdin, wait=stdin, warn=out.warn)
+    text = read_prompt(
+        situation, sys.stdin, wait=stdin, warn=out.warn, example='plocal values "Biking to work"'
+    )
     with (
         catching(out) as interrupt,
         closing(cast(Any, wiring.open_engine(loaded.settings.model, loaded.settings, out.status))) as llm,

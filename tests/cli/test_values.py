@@ -80,7 +80,7 @@ def test_a_dry_run_shows_every_prompt_and_asks_nothing(run: Run, model: str) -> 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        ((" ",), 2, "empty"),
+        ((" ",), 2, 'plocal values "Biking to work"'),
         (("--limit", "0", "x"), 2, "Between 1 and 40"),
         (("--min-relevance", "2", "x"), 2, "between 0 and 1"),
         (("-m", "nowhere", "x"), 3, "nowhere"),
