@@ -46,6 +46,8 @@ class Context(Handle):
         hook: told of the rows and of every node of each decode; rows keep their order in it.
     """
 
+    kind = "context"
+
     def __init__(
         self,
         model: Model,
@@ -89,7 +91,6 @@ class Context(Handle):
             raise EngineFailure(
                 f"There is not enough memory for a context of {cells} tokens.{because()}", _LESS_CONTEXT
             )
-        self._memory = lib.llama_get_memory(self._pointer)
         self._batch = lib.llama_batch_init(chunk, 0, sequences)
         self._quiet = lib.ggml_abort_callback()  # a NULL function: nothing to ask
 
@@ -98,10 +99,8 @@ class Context(Handle):
         lib.llama_free(self._pointer)
 
     @property
-    def _live(self) -> Any:
-        if self._closed:
-            raise EngineFailure("The context is closed.")
-        return self._pointer
+    def _memory(self) -> Any:
+        return lib.llama_get_memory(self.pointer)
 
     def set_threads(self, threads: int) -> None:
         """At most so many threads from the next decode on."""
@@ -110,16 +109,16 @@ class Context(Handle):
 
     def _use_threads(self, threads: int) -> None:
         if threads != self._threads:
-            lib.llama_set_n_threads(self._live, threads, threads)
+            lib.llama_set_n_threads(self.pointer, threads, threads)
             self._threads = threads
 
     def set_adapter(self, adapter: Adapter | None, scale: float = 1.0) -> None:
         """Replace the active adapter; None is the base. Cells already decoded keep what they were made with."""
         if adapter is None:
-            code = lib.llama_set_adapters_lora(self._live, None, 0, None)
+            code = lib.llama_set_adapters_lora(self.pointer, None, 0, None)
         else:
             pointers = (lib.llama_adapter_lora_p_ctypes * 1)(adapter.pointer)
-            code = lib.llama_set_adapters_lora(self._live, pointers, 1, (ctypes.c_float * 1)(scale))
+            code = lib.llama_set_adapters_lora(self.pointer, pointers, 1, (ctypes.c_float * 1)(scale))
         self._has_adapter = adapter is not None
         if code:
             raise EngineFailure(f"llama.cpp could not switch the adapter (code {code}).{because()}")
@@ -129,7 +128,7 @@ class Context(Handle):
 
         The poll inside costs a call per graph node, so it is given for long prompts only.
         """
-        batch = self._batch
+        context, batch = self.pointer, self._batch  # the batch is freed with the context
         batch.n_tokens = len(rows)
         for i, row in enumerate(rows):
             batch.token[i] = row.token
@@ -145,15 +144,15 @@ class Context(Handle):
         self._use_threads(threads)
         began = time.perf_counter()
         if should_stop is None:
-            code = lib.llama_decode(self._live, batch)
+            code = lib.llama_decode(context, batch)
         else:
             poll = Poll(should_stop)
             callback = lib.ggml_abort_callback(lambda _data: poll())
-            lib.llama_set_abort_callback(self._live, callback, ctypes.c_void_p(0))
+            lib.llama_set_abort_callback(context, callback, ctypes.c_void_p(0))
             try:
-                code = lib.llama_decode(self._live, batch)
+                code = lib.llama_decode(context, batch)
             finally:
-                lib.llama_set_abort_callback(self._live, self._quiet, ctypes.c_void_p(0))
+                lib.llama_set_abort_callback(context, self._quiet, ctypes.c_void_p(0))
             poll.reraise()
         self._pace.took(len(rows), threads, time.perf_counter() - began)
         if code == 0:
@@ -168,7 +167,7 @@ class Context(Handle):
 
     def logits(self, row: int) -> npt.NDArray[np.float32]:
         """Logits [n_vocab] float32 of row `row` of the last decode; a view, valid until the next decode."""
-        pointer = lib.llama_get_logits_ith(self._live, row)
+        pointer = lib.llama_get_logits_ith(self.pointer, row)
         if not pointer:
             raise EngineFailure(f"Row {row} of the last batch has no logits.")
         return np.ctypeslib.as_array(pointer, shape=(self.model.vocabulary_size,))
@@ -189,15 +188,15 @@ class Context(Handle):
 
         Layers with a sliding window give only the cells that its next token looks back at.
         """
-        size = lib.llama_state_seq_get_size(self._live, sequence)
+        size = lib.llama_state_seq_get_size(self.pointer, sequence)
         buffer = (ctypes.c_uint8 * size)()
-        written = lib.llama_state_seq_get_data(self._live, buffer, size, sequence)
+        written = lib.llama_state_seq_get_data(self.pointer, buffer, size, sequence)
         return bytes(memoryview(buffer)[:written])
 
     def restore(self, sequence: int, data: bytes) -> bool:
         """Put saved cells into an empty sequence; False if they do not fit."""
         buffer = (ctypes.c_uint8 * len(data)).from_buffer_copy(data)
-        return bool(lib.llama_state_seq_set_data(self._live, buffer, len(data), sequence))
+        return bool(lib.llama_state_seq_set_data(self.pointer, buffer, len(data), sequence))
 
 
 def _memory() -> float:

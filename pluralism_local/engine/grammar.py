@@ -75,8 +75,7 @@ class GrammarState:
 
     def __init__(self, owner: Grammars, model: Model, text: str) -> None:
         self._owner, self._model = owner, model
-        vocabulary = lib.llama_model_get_vocab(model.pointer)
-        self._pointer = lib.llama_sampler_init_grammar(vocabulary, text.encode(), gbnf.ROOT.encode())
+        self._pointer = lib.llama_sampler_init_grammar(model.vocabulary, text.encode(), gbnf.ROOT.encode())
         if not self._pointer:
             raise InvalidInput(
                 "The grammar cannot be used: a rule may begin with itself, and so never come to a character.",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ctypes
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import llama_cpp as lib
 
@@ -28,10 +28,21 @@ _GIVEN_BACK = 1 / 8
 
 
 class Handle:
-    """Closes once; using it afterwards is an EngineFailure."""
+    """Closes once; whatever reads `pointer` afterwards is an EngineFailure, and so reaches no freed memory."""
+
+    kind: ClassVar[str]
+    """What a message calls it."""
+    _pointer: Any
 
     def __init__(self) -> None:
         self._closed = False
+
+    @property
+    def pointer(self) -> Any:
+        """The C pointer, for as long as there is something behind it."""
+        if self._closed:
+            raise EngineFailure(f"The {self.kind} is closed.")
+        return self._pointer
 
     def close(self) -> None:
         """Free the C object."""
@@ -64,6 +75,8 @@ class Model(Handle):
         InvalidInput: llama.cpp cannot use the file.
         Cancelled: `should_stop` turned true.
     """
+
+    kind = "model"
 
     def __init__(
         self, path: Path, *, gpu_layers: int = 0, repack: bool = True, should_stop: ShouldStop = never
@@ -104,8 +117,7 @@ class Model(Handle):
                 f"llama.cpp cannot load the model {path}.{because()}",
                 "Check it with `plocal models verify`, or download it again.",
             )
-        self._vocabulary = lib.llama_model_get_vocab(self._pointer)
-        self.vocabulary_size: int = lib.llama_vocab_n_tokens(self._vocabulary)
+        self.vocabulary_size: int = lib.llama_vocab_n_tokens(self.vocabulary)
         self.training_context: int = lib.llama_model_n_ctx_train(self._pointer)
         self.window: int = lib.llama_model_n_swa(self._pointer)
         """Tokens that layers with a sliding window look back at; 0 if there are none."""
@@ -127,11 +139,9 @@ class Model(Handle):
         return int(lib.llama_model_n_layer(self.pointer) * kv_heads * head_length * 2 * 2)
 
     @property
-    def pointer(self) -> Any:
-        """The C pointer, for contexts and adapters."""
-        if self._closed:
-            raise EngineFailure("The model is closed.")
-        return self._pointer
+    def vocabulary(self) -> Any:
+        """The C pointer of the vocabulary, which goes with the model."""
+        return lib.llama_model_get_vocab(self.pointer)
 
     def chat_template(self) -> str | None:
         """The chat template (Jinja): the GGUF's own, or the one its makers published; None for a base model."""
@@ -144,7 +154,7 @@ class Model(Handle):
 
     def special_text(self, which: Literal["bos", "eos"]) -> str:
         """Text of the begin or end token; empty if the vocabulary has none."""
-        token = (lib.llama_vocab_bos if which == "bos" else lib.llama_vocab_eos)(self._vocabulary)
+        token = (lib.llama_vocab_bos if which == "bos" else lib.llama_vocab_eos)(self.vocabulary)
         return self.spelling(token) if token >= 0 else ""
 
     def markers(self) -> list[Marker]:
@@ -152,7 +162,7 @@ class Model(Handle):
         control = lib.LLAMA_TOKEN_ATTR_CONTROL | lib.LLAMA_TOKEN_ATTR_UNKNOWN
         markers = []
         for token in range(self.vocabulary_size):
-            kind = lib.llama_vocab_get_attr(self._vocabulary, token)
+            kind = lib.llama_vocab_get_attr(self.vocabulary, token)
             if kind & (control | lib.LLAMA_TOKEN_ATTR_USER_DEFINED):
                 strips = [
                     bool(kind & side) for side in (lib.LLAMA_TOKEN_ATTR_LSTRIP, lib.LLAMA_TOKEN_ATTR_RSTRIP)
@@ -167,7 +177,7 @@ class Model(Handle):
         while True:
             buffer = (lib.llama_token * room)()
             count = lib.llama_tokenize(
-                self._vocabulary, data, len(data), buffer, room, add_special, parse_special
+                self.vocabulary, data, len(data), buffer, room, add_special, parse_special
             )
             if count >= 0:
                 return tuple(buffer[:count])
@@ -178,18 +188,18 @@ class Model(Handle):
         room = 64
         while True:
             buffer = ctypes.create_string_buffer(room)
-            count = lib.llama_token_to_piece(self._vocabulary, token, buffer, room, 0, False)
+            count = lib.llama_token_to_piece(self.vocabulary, token, buffer, room, 0, False)
             if count >= 0:
                 return buffer.raw[:count]
             room = -count
 
     def spelling(self, token: int) -> str:
         """How a token is written, control tokens too."""
-        return str(lib.llama_vocab_get_text(self._vocabulary, token).decode("utf-8", "replace"))
+        return str(lib.llama_vocab_get_text(self.vocabulary, token).decode("utf-8", "replace"))
 
     def ends_answer(self, token: int) -> bool:
         """Whether the token ends a generation (end of text, end of turn)."""
-        return bool(lib.llama_vocab_is_eog(self._vocabulary, token))
+        return bool(lib.llama_vocab_is_eog(self.vocabulary, token))
 
     def end_tokens(self) -> tuple[int, ...]:
         """Every token that ends a generation."""
@@ -203,11 +213,13 @@ class Adapter(Handle):
         InvalidInput: llama.cpp cannot use the file with this model (other architecture or shapes).
     """
 
+    kind = "adapter"
+
     def __init__(self, model: Model, path: Path) -> None:
         super().__init__()
-        self.pointer = lib.llama_adapter_lora_init(model.pointer, str(path).encode())
+        self._pointer = lib.llama_adapter_lora_init(model.pointer, str(path).encode())
         # a failed load is a NULL pointer object, not None
-        if not self.pointer:
+        if not self._pointer:
             self._closed = True
             raise InvalidInput(
                 f"llama.cpp cannot use the adapter {path} with this model.{because()}",
@@ -215,7 +227,7 @@ class Adapter(Handle):
             )
 
     def _free(self) -> None:
-        lib.llama_adapter_lora_free(self.pointer)
+        lib.llama_adapter_lora_free(self._pointer)
 
     @property
     def invocation(self) -> tuple[int, ...]:

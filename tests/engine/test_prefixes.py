@@ -241,10 +241,10 @@ def test_what_was_asked_and_said_is_in_no_file(
         texts(engine, [replace(one, sampling=Sampling(max_tokens=4)) for one in requests])
         contents = [path.read_bytes() for path in folder.iterdir()]
         piece = engine._runner.model.piece
-    spelled = {
-        digest: b"".join(piece(token) for token, _ in path).decode("utf-8", "replace")
-        for digest, path in trace.saved.items()
-    }
+        spelled = {
+            digest: b"".join(piece(token) for token, _ in path).decode("utf-8", "replace")
+            for digest, path in trace.saved.items()
+        }
     assert any("phones" in text for text in spelled.values())  # the trace sees what was kept in memory
     kept = [spelled[sha256(content.split(b"\n", 1)[1]).hexdigest()] for content in contents]
     assert len(kept) == len(contents) == len(PERSONAS) + 1
