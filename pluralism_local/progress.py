@@ -10,7 +10,7 @@ from typing import Literal
 class PositionsProgress:
     """The positions of the comments are being looked for: `done` of `total` comparisons of a text with a claim.
 
-    Both are 0 while the claims themselves are listed. There may be several rounds of comparisons.
+    Both are 0 while the claims themselves are told. There may be several rounds of comparisons.
     """
 
     done: int

@@ -149,7 +149,7 @@ class Window:
     Attributes:
         positions: at most twelve, the most supported first.
         voices: those that commented, in the pool's order.
-        finder: who listed the claims: the "llm", or they are "sentences" of the comments themselves.
+        finder: whence the claims are: told by the "llm" of each comment by itself, or "sentences" of the comments.
         method: whose probabilities the stances are: the "entailment" scorer's or the "llm"'s own.
         dropped: claims that no comment supports, and that are no positions therefore.
         merged: claims that said the same as another.

@@ -36,7 +36,7 @@ def find_positions(
     """The positions of comments, as an ask with `positions` finds them after its answer.
 
     Args:
-        ask: what the comments were made for; the LLM sees its conversation before it lists the claims.
+        ask: what the comments were made for; the LLM sees its conversation before it tells the claims.
         comments: by voice, in the pool's order; blank ones say nothing.
         answer: looked through for the positions.
         entailment: as in `modes.run`.

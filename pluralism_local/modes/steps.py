@@ -65,7 +65,7 @@ class PositionPlan:
     draws: int = 0
 
     @property
-    def lists(self) -> bool:
+    def tells(self) -> bool:
         """Whether the LLM says what the comments claim."""
         return self.window and self.finder == "llm"
 

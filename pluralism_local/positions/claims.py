@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from pluralism_local.display.figures import one_line
+from pluralism_local.positions.reasons import main_clause
 from pluralism_local.sentences import sentences
 
 MOST = 12
@@ -61,7 +62,6 @@ _LINK = re.compile(
     re.IGNORECASE,
 )
 _ASIDE = re.compile(r"\bit (?:also )?(?:notes|acknowledges|warns|recogni[sz]es|states|says|adds) that ")
-_REASON = re.compile(r" (?:because|due to) ")
 _REFUSAL = re.compile(
     r"^(?:(?:i['’]?m|i am) (?:very )?sorry|sorry,|i (?:cannot|can['’]?t|am unable to|am not able to) |as an ai\b)",
     re.IGNORECASE,
@@ -88,8 +88,9 @@ def read_claim(reply: str) -> tuple[str, str]:
 
 
 def without_reason(claim: str) -> str:
-    """``"Phones should be banned because they distract."`` as ``"Phones should be banned."``, which it entails."""
-    return tidy(_REASON.split(claim, maxsplit=1)[0])
+    """``"Phones should be banned to reduce noise."`` as ``"Phones should be banned."``, which it entails."""
+    main = main_clause(claim)
+    return claim if main == claim else tidy(main)
 
 
 def unreported(claim: str) -> str:

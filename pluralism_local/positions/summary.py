@@ -1,6 +1,6 @@
 """A window in sentences: how far the voices agree, what the answer leaves out, which of its marks no comment bears out.
 
-    Window ──remarks──> "4 of 6 agree · against: press-right · undecided: speech-left", "Left out: …", …
+    Window ──remarks──> "4 of 6 agree on … · against: press-right · undecided: speech-left", "Left out: …", …
 
 The figures are a model's reading of the comments, which is said wherever they stand.
 """
@@ -9,15 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pluralism_local.display.figures import many, one_line
+from pluralism_local.display.figures import cells, many, one_line
 from pluralism_local.results import Position, Window
 
 METHODS = {"entailment": "an entailment scorer", "llm": "the LLM's own probabilities"}
-FINDERS = {"llm": "listed by the LLM", "sentences": "sentences of the comments"}
+FINDERS = {"llm": "told by the LLM of each comment by itself", "sentences": "sentences of the comments"}
+
+_LEAST_CLAIM = 24
+"""Cells of a position's text in a line, at least: with fewer it cannot be told from others."""
 
 
-def agreement(window: Window, dot: str = " · ") -> str:
-    """Who agrees with the position that most voices hold, who is against it, and who is undecided; "" for none."""
+def agreement(window: Window, dot: str = " · ", width: int | None = None) -> str:
+    """Who agrees with the position that most voices hold, who is against it, and who is undecided; "" for none.
+
+    The position stands in it: that most hold something is no agreement on the question.
+
+    Args:
+        width: of the line, in terminal cells, which the position's text is cut for as far as that does; None for all.
+    """
     if not window.positions:
         return ""
     first = window.positions[0]
@@ -26,11 +35,14 @@ def agreement(window: Window, dot: str = " · ") -> str:
         return "All voices hold one position: that is no window of opinions."
     if total > 1 and len(first.supporters) == 1:  # the most that hold one
         return "No two voices share a position."
-    parts = [f"{len(first.supporters)} of {total} agree"]
-    for name, voices in (("against", first.holders("opposes")), ("undecided", first.holders("silent"))):
-        if voices:
-            parts.append(f"{name}: {', '.join(voices)}")
-    return dot.join(parts)
+    head = f"{len(first.supporters)} of {total} agree on "
+    tail = "".join(
+        f"{dot}{name}: {', '.join(voices)}"
+        for name, voices in (("against", first.holders("opposes")), ("undecided", first.holders("silent")))
+        if voices
+    )
+    room = None if width is None else max(_LEAST_CLAIM, width - cells(f'{head}""{tail}'))
+    return f'{head}"{one_line(first.text.rstrip(".。"), room)}"{tail}'
 
 
 def is_one_position(window: Window) -> bool:
@@ -49,9 +61,9 @@ def remarks(window: Window, *, dot: str = " · ", width: int | None = None) -> I
     """Lines about the window, from its agreement to how it came to be.
 
     Args:
-        width: of a position's text, in terminal cells; None for all of it.
+        width: of a position's text, and of the line on agreement, in terminal cells; None for all of them.
     """
-    if line := agreement(window, dot):
+    if line := agreement(window, dot, width):
         yield line
     for position in left_out(window):
         yield f'Left out: "{one_line(position.text, width)}" ({", ".join(position.supporters)})'

@@ -161,7 +161,7 @@ def positions_text(exchange: Exchange, width: int, *, dark: bool) -> Content:
     if window is None or not window.positions:
         return Content("No positions were found in the comments.")
     voices = named(exchange)
-    first, *others = (Content(line) for line in remarks(window))
+    first, *others = (Content(line) for line in remarks(window, width=width))
     drawn = [*grid(window, width, voices), (), *names(window, width, voices)]
     matrix = (coloured(line, voices, dark=dark) for line in drawn)
     return lines([first.stylize("bold"), Content(""), *matrix, Content(""), *others])

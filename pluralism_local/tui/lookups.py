@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pluralism_local.tui.state import ChatState
 
 QUICK = 20.0
-"""Tokens a second of an answer from which on its positions are looked for at once: listing them takes about as many
+"""Tokens a second of an answer from which on its positions are looked for at once: telling them takes about as many
 tokens as the answer did."""
 
 

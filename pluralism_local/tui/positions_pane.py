@@ -68,5 +68,5 @@ def pane_text(exchange: Exchange, width: int, *, dark: bool) -> Content:
     if window is None or not window.positions:
         return Content.styled(_HINTS["over" if window is not None else exchange.search], "dim")
     voices = named(exchange)
-    head = Content.styled(agreement(window), "bold")
+    head = Content.styled(agreement(window, width=width), "bold")
     return lines([head, *(coloured(line, voices, dark=dark) for line in grid(window, width, voices))])

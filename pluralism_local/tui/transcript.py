@@ -249,7 +249,7 @@ def foot(exchange: Exchange, width: int = 200) -> list[str]:
     elif exchange.status == "stopped":
         lines.append("stopped")
     if exchange.is_heard:
-        lines.append(" · ".join(_heard(exchange)))
+        lines.append(" · ".join(_heard(exchange, width)))
     return lines
 
 
@@ -263,12 +263,12 @@ def _notes(warnings: Sequence[str], width: int) -> str:
     return line + (rest or (" (F9)" if line.endswith("…") and cells(line) + 5 <= width else ""))
 
 
-def _heard(exchange: Exchange) -> Iterator[str]:
+def _heard(exchange: Exchange, width: int) -> Iterator[str]:
     """Who was heard and how far they agree; else what would tell."""
     window = exchange.window
-    yield f"heard {len(exchange.comments)} of {len(exchange.voices)}"
+    yield (heard := f"heard {len(exchange.comments)} of {len(exchange.voices)}")
     if window is not None and window.positions:
-        yield agreement(window).removesuffix(".")
+        yield agreement(window, width=width - cells(heard) - 3).removesuffix(".")
         if missing := len(left_out(window)):
             yield f"the answer leaves out {many(missing, 'position')}"
     elif window is not None:  # which a note says

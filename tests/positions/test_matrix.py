@@ -86,11 +86,11 @@ def test_margin_notes_name_the_voices_and_what_fails() -> None:
 
 def test_remarks() -> None:
     lines = list(summary.remarks(WINDOW))
-    assert lines[0] == "2 of 3 agree · against: press-right"
+    assert lines[0] == '2 of 3 agree on "Phones should be banned during lessons" · against: press-right'
     assert lines[1] == 'Left out: "Parents should decide." (press-right)'
     assert lines[2] == (
-        "Positions: listed by the LLM, assigned by an entailment scorer; 2 claims said the same as another; "
-        "1 claim had no comment behind it."
+        "Positions: told by the LLM of each comment by itself, assigned by an entailment scorer; 2 claims said the "
+        "same as another; 1 claim had no comment behind it."
     )
 
 
@@ -100,7 +100,22 @@ def test_voices_of_one_position_are_no_window() -> None:
         "All voices hold one position: that is no window of opinions."
     )
     alone = position("Phones distract.", {"press-left": "supports"})
-    assert summary.agreement(Window((alone,), ("press-left",), "llm", "llm")) == "1 of 1 agree"
+    assert (
+        summary.agreement(Window((alone,), ("press-left",), "llm", "llm"))
+        == '1 of 1 agree on "Phones distract"'
+    )
+
+
+@pytest.mark.parametrize("width", [30, 48, 60, 72, 78, 100, 300])
+def test_the_agreement_names_its_position_and_keeps_to_its_width(width: int) -> None:
+    claim = "Phones should be banned during lessons, but rather kept in lockers where nobody hears them."
+    taken: dict[str, Stance] = {"press-left": "supports", "press-center": "supports", "press-right": "silent"}
+    window = Window((position(claim, taken), FREE), VOICES, "llm", "llm")
+    line = summary.agreement(window, width=width)
+    assert line.startswith('2 of 3 agree on "Phones should be') and line.endswith(" · undecided: press-right")
+    assert cells(line) <= max(width, 68) and ("…" in line) == (cells(claim) > width - 41)
+    assert next(summary.remarks(window, width=width)) == line
+    assert claim.rstrip(".") in next(summary.remarks(window))
 
 
 def test_positions_that_one_voice_each_holds_are_no_agreement() -> None:

@@ -40,7 +40,7 @@ SAID = {
 def script(
     folder: Path, said: dict[str, str], claims: Sequence[str], engine: type[ScriptedEngine] = ScriptedEngine
 ) -> Any:
-    """An engine whose communities say this, and whose LLM lists these claims and knows who holds them."""
+    """An engine whose communities say this, and whose LLM tells these claims and knows who holds them."""
     support, oppose, silent = ({"Yes": yes, "No": 1 - yes} for yes in (0.9, 0.1, 0.5))
     stances = [
         {"match": f"Comment: {text}\n\nClaim: {claim}", "mass": support if claim in text else oppose}
@@ -80,7 +80,7 @@ def test_nobody_has_to_press_a_key_where_the_model_is_quick(tmp_path: Path) -> N
             assert exchange.window is not None
             assert [position.text for position in exchange.window.positions] == [BAN, FREE]
             assert "who holds which position" in shown and "# a b c  answer" in shown
-            assert "2 of 3 agree · against: millers" in shown
+            assert '2 of 3 agree on "Phones should be banned"' in shown and "against: millers" in shown
             assert "1 ● ● ○" in shown and "2 · · ●" in shown
             await pilot.press("f7")
             await until(pilot, lambda: isinstance(app.screen, PositionsView))

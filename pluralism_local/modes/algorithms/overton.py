@@ -89,7 +89,7 @@ def _rooms(case: Case[Q]) -> tuple[Room, ...]:
     else:
         rooms = [Room(wordings.synthesis(question, [""] * count), count, case.room)]
     plan = case.positions
-    if plan is not None and plan.lists:
+    if plan is not None and plan.tells:
         rooms.append(Room(wordings.claim(question, ""), 1, CLAIM.max_tokens))
     if plan is not None and plan.attributed:
         rooms.append(Room(longest_sentence(case), count, SENTENCE_TOKENS))

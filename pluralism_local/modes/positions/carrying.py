@@ -26,9 +26,9 @@ from pluralism_local.types import Request, TextDelta, TextDone, TextWithdrawn
 def plan_positions(draft: ResultBuilder, spec: ModeSpec, *, entails: bool) -> PositionPlan | None:
     """How positions are looked for; None where nobody asks for them, or, with a warning, where they cannot be.
 
-    A base model follows no instructions, and the starter lists what no comment says: theirs are the comments' own
-    sentences, behind the paper's answer, and the scorer tells stances. An LLM that lists and gives exact probabilities
-    tells them itself: it hits more of them (see docs/positions.md).
+    A base model follows no instructions, and the starter tells what no comment says: theirs are the comments' own
+    sentences, behind the paper's answer, and the scorer tells stances. An LLM that tells claims and gives exact
+    probabilities tells stances itself: it hits more of them (see docs/positions.md).
     """
     ask, able = draft.ask, draft.llm.capabilities
     if spec.comments != "together" or not ask.looks_for_positions:
@@ -54,14 +54,14 @@ def position_plan(
     """How positions are looked for with this LLM, which gives probabilities where nothing else `scores`.
 
     Args:
-        attributed: whether the answer is to be built from them, which only an LLM that lists can do.
+        attributed: whether the answer is to be built from them, which only an LLM that tells claims can do.
     """
     able = llm.capabilities
-    lists = able.grammars != "none" and not able.only_continues and llm.info.id != STARTER
+    tells = able.grammars != "none" and not able.only_continues and llm.info.id != STARTER
     return PositionPlan(
-        attributed=lists and attributed,
-        finder="llm" if lists else "sentences",
-        method="llm" if (lists and able.distribution == "exact") or not scores else "entailment",
+        attributed=tells and attributed,
+        finder="llm" if tells else "sentences",
+        method="llm" if (tells and able.distribution == "exact") or not scores else "entailment",
         scores=scores,
         grammars=able.grammars,
         window=window,
