@@ -47,9 +47,10 @@ def ranking(agreement: Agreement, pool: Iterable[str] = ()) -> str:
     notes = "".join(
         element("p", escape(line), class_="quiet", dir="auto") for line in (LEGEND, *remarks(agreement))
     )
-    legend = element("p", ", ".join(name(voice, named) for voice in voices), class_="quiet")
+    legend = element("p", ", ".join(name(voice, named) for voice in voices), class_="names")
     table = element("table", element("thead", head), element("tbody", *rows), class_="matrix")
-    return element("p", element("strong", escape(headline(agreement)))) + table + legend + notes
+    scrolled = element("div", table, class_="scroll")
+    return element("p", element("strong", escape(headline(agreement)))) + scrolled + legend + notes
 
 
 def _score(p: float) -> str:

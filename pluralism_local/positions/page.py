@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping
 from pluralism_local.display import voices
 from pluralism_local.display.html import element, escape
 from pluralism_local.display.voices import Look, looks
-from pluralism_local.positions.matrix import SIGNS, stated
+from pluralism_local.positions.attribution import marks
+from pluralism_local.positions.matrix import SIGNS, legend, stated
 from pluralism_local.positions.summary import remarks
 from pluralism_local.results import Mark, Window
 
@@ -21,13 +22,22 @@ STYLE = (
     voices.STYLE
     + """
 .voice { font-weight: 600; font-variant-numeric: tabular-nums }
-.annotated p { display: grid; grid-template-columns: minmax(0, 1fr) 11rem; gap: 0 1.2rem; margin: .4rem 0 }
+.name { white-space: nowrap }
+.annotated p { display: grid; grid-template-columns: minmax(0, 1fr) 14rem; gap: 0 1.2rem; margin: .8rem 0 }
 .annotated p > span:first-child { white-space: pre-wrap; overflow-wrap: anywhere }
-.annotated .margin { font-size: .8rem; opacity: .75; border-left: 2px solid; padding-left: .5rem }
+.annotated .margin { font-size: .8rem; border-inline-start: 2px solid #888; padding-inline-start: .5rem }
 .annotated .unverified { text-decoration: line-through }
-.matrix td, .matrix th { padding: .15rem .5rem; text-align: center; vertical-align: top }
-.matrix td:first-child, .matrix th:first-child { text-align: left }
-@media (max-width: 40rem) { .annotated p { grid-template-columns: minmax(0, 1fr) } }
+.scroll { overflow-x: auto; margin: 1.6rem 0 .8rem }
+.names { font-size: .9rem }
+.key { white-space: pre-wrap }
+.matrix { width: 100% }
+.matrix td, .matrix th { padding: .3rem .4rem; text-align: center; vertical-align: top }
+.matrix td { border-top: 1px solid #8886 }
+.matrix td:first-child, .matrix th:first-child { text-align: start; padding-inline-start: 0; min-width: 9rem }
+@media (max-width: 40rem) {
+  .annotated p { grid-template-columns: minmax(0, 1fr) }
+  .matrix td, .matrix th { padding: .3rem .15rem }
+}
 """
 )
 
@@ -35,7 +45,7 @@ STYLE = (
 def name(voice: str, named: Mapping[str, Look]) -> str:
     """The voice's letter in its colour, then its name; the name alone for one that has no look."""
     own = element("bdi", escape(voice))
-    return f"{letter(voice, named)} {own}" if voice in named else own
+    return element("span", f"{letter(voice, named)} {own}", class_="name") if voice in named else own
 
 
 def letter(voice: str, named: Mapping[str, Look]) -> str:
@@ -44,7 +54,9 @@ def letter(voice: str, named: Mapping[str, Look]) -> str:
 
 
 def annotated(answer: str, window: Window, pool: Iterable[str] = ()) -> str:
-    """The answer's paragraphs, each beside the voices that its marks name; one without marks stands alone.
+    """The answer's paragraphs, each beside the voices that its marks name, which stand there and not behind it.
+
+    One without marks stands alone.
 
     Args:
         answer: composed of the window's positions, a paragraph for each in their order.
@@ -55,33 +67,37 @@ def annotated(answer: str, window: Window, pool: Iterable[str] = ()) -> str:
     for mark in window.marks:
         by_sentence.setdefault(mark.sentence, []).append(mark)
     paragraphs = [part.strip() for part in answer.split("\n\n") if part.strip()]
-    rows = [
-        element("p", element("span", escape(part), dir="auto"), _margin(by_sentence.get(number, []), named))
-        for number, part in enumerate(paragraphs, start=1)
-    ]
+    rows = []
+    for number, part in enumerate(paragraphs, start=1):
+        marked = by_sentence.get(number, [])
+        text = part.removesuffix(marks(mark.voice for mark in marked))
+        rows.append(element("p", element("span", escape(text), dir="auto"), _margin(marked, named)))
     return element("div", *rows, class_="annotated")
 
 
-def _margin(marks: list[Mark], named: Mapping[str, Look]) -> str:
+def _margin(marked: list[Mark], named: Mapping[str, Look]) -> str:
     notes = [
         name(mark.voice, named)
         if mark.verified
         else element("span", name(mark.voice, named), class_="unverified", title="no comment bears it out")
         + " (unverified)"
-        for mark in marks
+        for mark in marked
     ]
     return element("span", ", ".join(notes), class_="margin") if notes else ""
 
 
 def table(window: Window, pool: Iterable[str] = ()) -> str:
-    """The matrix with its remarks below; "" for a window without positions. `pool`: as in `annotated`."""
+    """The matrix, letters and remarks below it; "" for a window without positions. `pool`: as in `annotated`."""
     if not window.positions:
         return ""
     named = looks(pool, window.voices)
     head = element(
         "tr",
         element("th", "position", scope="col"),
-        *(element("th", name(voice, named), scope="col") for voice in window.voices),
+        *(
+            element("th", letter(voice, named), scope="col", title=voice, aria_label=voice)
+            for voice in window.voices
+        ),
         element("th", "in the answer?", scope="col"),
     )
     rows = [
@@ -97,5 +113,8 @@ def table(window: Window, pool: Iterable[str] = ()) -> str:
         )
         for position in window.positions
     ]
-    notes = "".join(element("p", escape(line), class_="quiet", dir="auto") for line in remarks(window))
-    return element("table", element("thead", head), element("tbody", *rows), class_="matrix") + notes
+    drawn = element("table", element("thead", head), element("tbody", *rows), class_="matrix")
+    letters = element("p", ", ".join(name(voice, named) for voice in window.voices), class_="names")
+    signs = element("p", legend(), class_="quiet key")
+    notes = (element("p", escape(line), class_="quiet", dir="auto") for line in remarks(window))
+    return "".join([element("div", drawn, class_="scroll"), letters, signs, *notes])

@@ -82,6 +82,21 @@ def test_margin_notes_name_the_voices_and_what_fails() -> None:
     assert markup.count("<p>") == 2 and "Parents &lt;decide&gt;" in markup
     first, second = markup.split("</p>")[:2]
     assert "unverified" not in first and "(unverified)" in second
+    assert "[" not in markup and "Phones distract." in first  # the names stand in the margin
+
+
+def test_names_that_are_not_the_marks_of_a_sentence_stay_in_it() -> None:
+    window = Window((BAN,), VOICES, "llm", "llm", marks=(Mark(1, "press-left", 0.9, verified=True),))
+    assert "[press-right]" in page.annotated("Phones distract. [press-right]", window)
+    assert "[press-left]" in page.annotated("[press-left] say that phones distract.", window)
+
+
+def test_a_page_names_the_letters_of_its_matrix_below_it() -> None:
+    table, below = page.table(WINDOW).split("</table>")
+    for voice in VOICES:
+        assert f'title="{voice}" aria-label="{voice}"' in table and f"<bdi>{voice}</bdi>" not in table
+        assert f"<bdi>{voice}</bdi>" in below
+    assert "● supports" in below and "2 of 3 agree on &quot;Phones should be banned" in below
 
 
 def test_remarks() -> None:
@@ -157,3 +172,4 @@ def test_letters_go_by_the_pool_also_where_one_of_it_said_nothing() -> None:
     assert text(WINDOW, 60, pool=pool)[0].split() == ["position", "a", "c", "d", "answer"]
     markup = page.table(WINDOW, pool)
     assert '<span class="voice voice-2">c</span> <bdi>press-center</bdi>' in markup
+    assert '<span class="voice voice-2">c</span></th>' in markup
