@@ -43,7 +43,6 @@ from pluralism_local.modes.steps import (
     Consult,
     Entail,
     Entailment,
-    PositionPlan,
     Reserve,
     Steps,
     Voice,
@@ -53,6 +52,7 @@ from pluralism_local.modes.steps import (
     WriteEach,
     is_optional,
 )
+from pluralism_local.positions.plan import PositionPlan
 from pluralism_local.prompts import Prompt
 from pluralism_local.types import Completion, OptionRequest, Sampling, Usage
 

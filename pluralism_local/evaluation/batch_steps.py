@@ -79,10 +79,10 @@ def writings(step: Writing) -> list[Request]:
         case Write():
             parts = [(step.wording, step.sampling, step.grammar)]
         case WriteEach():
-            parts = [(wording, sampling, step.grammar) for wording, sampling in step.parts]
-        case Compose():
             pairs = zip(step.parts, step.grammars, strict=True)
-            parts = [(part.wording, step.sampling, grammar) for part, grammar in pairs]
+            parts = [(wording, sampling, grammar) for (wording, sampling), grammar in pairs]
+        case Compose():
+            parts = [(part.wording, step.sampling, step.grammar) for part in step.parts]
     return [
         Request(prompt_of(wording.text), sampling, grammar=grammar) for wording, sampling, grammar in parts
     ]
@@ -98,8 +98,10 @@ def reply_to(step: Writing, completions: Sequence[Completion]) -> Any:
         case Compose():
             pairs = zip(step.parts, completions, strict=True)
             return tuple(
-                mended(said.text, part.before, step.small, part.instead, cut=said.finish == "length")
-                for part, said in pairs
+                mended(
+                    completion.text, part.before, step.small, part.instead, cut=completion.finish == "length"
+                )
+                for part, completion in pairs
             )
 
 

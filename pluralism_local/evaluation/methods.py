@@ -19,7 +19,8 @@ from pluralism_local.errors import InvalidInput, Unsupported, did_you_mean
 from pluralism_local.evaluation.tasks import Task
 from pluralism_local.mode_specs import SPECS, ModeName
 from pluralism_local.modes.positions.carrying import position_plan
-from pluralism_local.modes.steps import AnswerForm, PositionPlan, Voice
+from pluralism_local.modes.steps import AnswerForm, Voice
+from pluralism_local.positions.plan import PositionPlan
 
 BASELINES = {
     spec.name: spec for spec in sorted(SPECS.values(), key=lambda spec: not spec.communities) if spec.baseline

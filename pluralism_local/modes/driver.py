@@ -54,6 +54,7 @@ from pluralism_local.modes.steps import (
     Reserve,
     Room,
     RoundOver,
+    Show,
     Step,
     Steps,
     Voice,
@@ -224,6 +225,10 @@ def _carried_out(
             return (yield from write_sentences(draft, step, should_stop))
         case Entail(pairs):
             return score(draft, pairs, entailment, should_stop)
+        case Show(question, text):
+            draft.answer = text
+            draft.spoke(LLM_VOICE, question.text, text)
+            yield AnswerDelta(text)
         case Warn(sentence):
             draft.warn(sentence)
         case Selected(selection):

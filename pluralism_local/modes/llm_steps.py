@@ -42,25 +42,39 @@ def write(draft: ResultBuilder, step: Write, should_stop: ShouldStop) -> Complet
     return completion
 
 
-def write_each(draft: ResultBuilder, step: WriteEach, should_stop: ShouldStop) -> list[Completion]:
-    """The LLM's words on each wording, in order; after a stop those that it cut short are as far as they came."""
-    for wording, _ in step.parts:
+def write_each(draft: ResultBuilder, step: WriteEach, should_stop: ShouldStop) -> list[Completion] | None:
+    """The LLM's words on each wording, in order; after a stop those that it cut short are as far as they came.
+
+    None when an answer failed after there were comments, which the draft then says.
+    """
+    for wording, sampling in step.parts:
         draft.used(wording.prompt)
+        if step.stage == "answer":
+            leave_out(
+                draft, LLM_VOICE, draft.llm, partial(draft.ask.to_llm, wording.text), sampling.max_tokens
+            )
     done: dict[int, Completion] = {}
 
     def requests() -> list[Request]:
         return [
-            Request(draft.to_llm(wording.text), sampling, grammar=step.grammar)
-            for wording, sampling in step.parts
+            Request(draft.to_llm(wording.text), sampling, grammar=grammar)
+            for (wording, sampling), grammar in zip(step.parts, step.grammars, strict=True)
         ]
 
     with draft.timed(step.stage):
         voices = [LLM_VOICE] * len(step.parts)
-        for event in generated(draft, draft.llm, voices, requests, should_stop=should_stop):
-            if isinstance(event, TextDone):
-                done[event.index] = event.completion
-                draft.spend("llm", event.completion.usage)
-    if step.stage == "positions" and any(completion.finish == "cancelled" for completion in done.values()):
+        try:
+            for event in generated(draft, draft.llm, voices, requests, should_stop=should_stop):
+                if isinstance(event, TextDone):
+                    done[event.index] = event.completion
+                    draft.spend("llm", event.completion.usage)
+        except FAILURES as error:
+            if step.stage != "answer" or not draft.comments:
+                raise
+            draft.fail(error)
+            return None
+    cancelled = any(completion.finish == "cancelled" for completion in done.values())
+    if cancelled and step.stage in ("positions", "answer"):
         _stop(draft, step)
     return [done[place] for place in range(len(step.parts))]
 

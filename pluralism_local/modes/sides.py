@@ -1,6 +1,7 @@
 """A sentence for each side of a question: what an LLM that is too small to weigh comments can still write.
 
-    question ──a prompt and a grammar for each side──> Compose ──> "Some say yes, because …" "Others say no, because …"
+    question ──a prompt and a grammar for each side──> WriteEach ──> "Some say yes, because …", "Others say no, …"
+               ^── those that repeat themselves or what stands before them: drawn anew ──┘      └──none──> Show
 
 A grammar begins each sentence, ends it, and leaves room for words alone, so that the answer stays with the question,
 ends by itself and invents no figures. The LLM is not shown the comments: it would repeat what they make up, for both
@@ -10,18 +11,23 @@ sides alike, and could not tell who is on which. A question that cannot be answe
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pluralism_local.engine.base import LanguageModel
 from pluralism_local.model_names import STARTER
-from pluralism_local.modes.steps import SEPARATOR, Answered, Case, Compose, Part, Steps, Warn
+from pluralism_local.modes.steps import SEPARATOR, Answered, Case, Show, Steps, Warn, WriteEach
 from pluralism_local.modes.wordings import Q, word
-from pluralism_local.positions.attribution import small_words
+from pluralism_local.positions.attribution import mended, small_words
 from pluralism_local.prompts import OVERTON_SIDE, OVERTON_VIEW, QUESTION, Prompt
+from pluralism_local.repetition import repeats
 from pluralism_local.sentences import sentences
-from pluralism_local.types import Grammar
+from pluralism_local.types import Completion, Grammar, Sampling
 
 SENTENCE_TOKENS = 90
+TRIES = 6
+"""Calls at most for sentences that do not repeat; what the last one gives is taken as it is."""
+_TEMPERATURE, _TOP_P = 0.8, 0.9
 REMARK = (
     "The starter is too small to weigh comments: its answer is a sentence of its own for each side, and the comments "
     "stand beside it."
@@ -77,16 +83,48 @@ def sides_of(question: str) -> tuple[Side, ...]:
 
 
 def write_sides(case: Case[Q]) -> Steps:
-    """A sentence for each side, and a remark that this is no synthesis of comments."""
+    """A sentence for each side, none of which repeats, and a remark that this is no synthesis of comments."""
     yield Warn(REMARK)
     question = case.question.question
-    parts = tuple(
-        Part(word(side.prompt, question=question, side=side.side), side.lead, "", "…", side.grammar)
-        for side in sides_of(question)
-    )
+    bare, sides = word(QUESTION, question=question), sides_of(question)
+    wordings = [word(side.prompt, question=question, side=side.side) for side in sides]
     sampling = replace(case.answer, max_tokens=min(SENTENCE_TOKENS, case.answer.max_tokens))
-    wording = word(QUESTION, question=question)
-    texts = yield Compose(wording, parts, sampling, None, small_words([question]))
-    return Answered(
-        wording, SEPARATOR.join(f"{part.before}{text}" for part, text in zip(parts, texts, strict=True))
+    texts = ["" for _ in sides]
+    places: Sequence[int] = range(len(sides))
+    for number in range(TRIES):
+        drawn = sampling if number == 0 else _drawn(sampling, number)
+        replies: Sequence[Completion] = yield WriteEach(
+            "answer",
+            tuple((wordings[place], drawn) for place in places),
+            own=tuple(sides[place].grammar for place in places),
+        )
+        for place, reply in zip(places, replies, strict=True):
+            lead, cut = sides[place].lead, reply.finish == "length"
+            texts[place] = lead + mended(reply.text, lead, small_words([question]), "…", cut=cut)
+        places = repeating(texts)
+        if not places:
+            break
+    answer = SEPARATOR.join(texts)
+    yield Show(bare, answer)
+    return Answered(bare, answer)
+
+
+def repeating(texts: Sequence[str]) -> list[int]:
+    """The places of those that repeat themselves, or what stands before them without repeating."""
+    found, kept = [], ""
+    for place, text in enumerate(texts):
+        if repeats(f"{kept} {text}"):
+            found.append(place)
+        else:
+            kept = f"{kept} {text}"
+    return found
+
+
+def _drawn(sampling: Sampling, number: int) -> Sampling:
+    """Another text than the most probable one, which would come again: `number` counts the tries."""
+    return replace(
+        sampling,
+        temperature=max(sampling.temperature, _TEMPERATURE),
+        top_p=min(sampling.top_p, _TOP_P),
+        seed=(sampling.seed + number) % 2**32,
     )

@@ -22,8 +22,9 @@ from pluralism_local.agreement import ALONE, Agreement, Change, Deliberation
 from pluralism_local.engine.base import ShouldStop
 from pluralism_local.modes.orders import Order
 from pluralism_local.modes.wordings import Q, Wording, Wordings
+from pluralism_local.positions.plan import PositionPlan
 from pluralism_local.progress import PositionsProgress, ValuesProgress
-from pluralism_local.results import Aggregate, Draws, Finder, Selected, Selection, StanceMethod, Window
+from pluralism_local.results import Aggregate, Draws, Selected, Selection, Window
 from pluralism_local.types import AdapterRef, Grammar, Sampling
 
 if TYPE_CHECKING:
@@ -40,34 +41,6 @@ LlmStage = Literal["selection", "answer", "positions", "consensus", "values"]
 Scores = Sequence[Sequence[float]]
 Entailment = Callable[[Sequence[tuple[str, str]], ShouldStop], Scores]
 """Scores pairs as `Entail` gets them; raises Cancelled when stopped, EngineFailure when the model failed."""
-
-
-@dataclass(frozen=True, slots=True)
-class PositionPlan:
-    """How the positions of the comments are looked for.
-
-    Attributes:
-        attributed: the answer is built from them; otherwise they are looked for when it is there.
-        finder: whence the claims are.
-        method: who tells whether a comment supports a claim.
-        scores: whether there is a scorer of entailment, which also tells what says the same.
-        grammars: those that the LLM takes, see `engine.base.Capabilities`.
-        window: whether those of the comments are looked for.
-        draws: comments of every community whose positions are counted, 0 for none.
-    """
-
-    attributed: bool
-    finder: Finder
-    method: StanceMethod
-    grammars: Literal["gbnf", "json", "none"]
-    scores: bool = False
-    window: bool = True
-    draws: int = 0
-
-    @property
-    def tells(self) -> bool:
-        """Whether the LLM says what the comments claim."""
-        return self.window and self.finder == "llm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,11 +176,20 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class WriteEach:
-    """The LLM's words on each wording, in one call. Gets a Completion each; after one that was cancelled, end."""
+    """The LLM's words on each wording, in one call. Gets a Completion each; after one that was cancelled, end.
+
+    `own` has a grammar for each part, where they differ; else all follow `grammar`.
+    """
 
     stage: LlmStage
     parts: tuple[tuple[Wording, Sampling], ...]
     grammar: Grammar | None = None
+    own: tuple[Grammar, ...] = ()
+
+    @property
+    def grammars(self) -> tuple[Grammar | None, ...]:
+        """What each part follows, in order."""
+        return self.own or (self.grammar,) * len(self.parts)
 
 
 SEPARATOR = "\n\n"
@@ -218,14 +200,13 @@ SEPARATOR = "\n\n"
 class Part:
     """One sentence of an answer: what the LLM writes on `wording`, between `before` and `after`.
 
-    `instead` stands there if it writes nothing; `grammar` goes before that of the step.
+    `instead` stands there if it writes nothing.
     """
 
     wording: Wording
     before: str
     after: str
     instead: str
-    grammar: Grammar | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,11 +226,6 @@ class Compose:
     sampling: Sampling
     grammar: Grammar | None
     small: frozenset[str]
-
-    @property
-    def grammars(self) -> tuple[Grammar | None, ...]:
-        """What each part follows, in order."""
-        return tuple(part.grammar or self.grammar for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +288,14 @@ class Judge:
 
 
 @dataclass(frozen=True, slots=True)
+class Show:
+    """The answer to `question`, which is there as a whole. Gets None."""
+
+    question: Wording
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Warn:
     """A sentence for the user. Gets None."""
 
@@ -320,7 +304,7 @@ class Warn:
 
 Step = (
     Reserve | Consult | Draw | Weigh | Write | WriteEach | Compose | Entail | Rejoin | RoundOver | Propose | Judge
-    | Warn | Selected | PositionsProgress | ValuesProgress
+    | Show | Warn | Selected | PositionsProgress | ValuesProgress
 )  # fmt: skip
 
 

@@ -8,8 +8,9 @@ from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.modes import Ask, run
 from pluralism_local.modes.positions.assigner import ScoredPairs, relate_all
 from pluralism_local.modes.positions.finder import MOST_CLAIMS
-from pluralism_local.modes.steps import Case, PositionPlan, Weigh
+from pluralism_local.modes.steps import Case, Weigh
 from pluralism_local.modes.wordings import AskQuestion, AskWordings
+from pluralism_local.positions.plan import PositionPlan
 from pluralism_local.positions.stances import stance
 from pluralism_local.results import Result
 from pluralism_local.types import OptionDistribution, Sampling

@@ -17,12 +17,23 @@ from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.evaluation.questions import QuestionBatch
 from pluralism_local.evaluation.voices import balanced, read_questions
-from pluralism_local.evaluation.voices.texts import repeats
-from pluralism_local.mode_specs import PromptChoice
+from pluralism_local.mode_specs import SPECS, PromptChoice
 from pluralism_local.modes import Ask, run
-from pluralism_local.modes.sides import REMARK, VIEWS, YES_OR_NO, Side, sides_of
-from pluralism_local.results import AnswerDelta, Result
-from pluralism_local.types import Sampling
+from pluralism_local.modes.driver import prepared
+from pluralism_local.modes.sides import (
+    REMARK,
+    TRIES,
+    VIEWS,
+    YES_OR_NO,
+    Side,
+    repeating,
+    sides_of,
+    write_sides,
+)
+from pluralism_local.modes.steps import Show, Warn, WriteEach
+from pluralism_local.repetition import repeats
+from pluralism_local.results import AnswerDelta, CommentDone, Result
+from pluralism_local.types import Completion, Sampling, Usage
 from tests.support.mode_asks import after, last, pool
 
 TWO = pool(("left", 0.5), ("right", 0.5))
@@ -129,13 +140,64 @@ def test_a_batch_gives_what_each_question_gets_alone(starter: LlamaEngine) -> No
         assert re.fullmatch(FORMS[sides_of(question)], found.answer)
 
 
-def test_a_stop_in_the_middle_keeps_what_is_there(starter: LlamaEngine) -> None:
-    told: list[str] = []
-    ask = ask_of("Is tipping fair?")
-    for event in run(ask, llm=starter, communities=starter, should_stop=lambda: bool(told)):
-        if isinstance(event, AnswerDelta):
-            told.append(event.text)
-    assert isinstance(event, Result) and not event.complete and event.answer == "".join(told).strip()
+def test_a_stop_while_it_writes_keeps_the_comments(starter: LlamaEngine) -> None:
+    said: list[str] = []
+    events = run(
+        ask_of("Is tipping fair?"), llm=starter, communities=starter, should_stop=lambda: len(said) == 2
+    )
+    for event in events:
+        if isinstance(event, CommentDone):
+            said.append(event.comment.text)
+        assert not isinstance(event, AnswerDelta)
+    assert isinstance(event, Result) and not event.complete and event.answer == ""
+    assert [comment.text for comment in event.comments] == said
+
+
+LOOP = "they are a part of our daily life, they are a part of our daily life, they are"
+OTHER = "a school is a place for work and for friends and not for games of any kind"
+
+
+@pytest.mark.parametrize(
+    ("replies", "calls", "answer"),
+    [
+        ([("tea is good", "tea is bad")], [2], ("tea is good.", "tea is bad.")),
+        ([(LOOP, OTHER), ("short",)], [2, 1], ("short.", f"{OTHER}.")),
+        ([(OTHER, OTHER), ("something else",)], [2, 1], (f"{OTHER}.", "something else.")),
+        ([(LOOP, LOOP), (OTHER, OTHER), ("else",)], [2, 2, 1], (f"{OTHER}.", "else.")),
+        ([(LOOP, "no")] + [(LOOP,)] * (TRIES - 1), [2] + [1] * (TRIES - 1), (f"{LOOP}.", "no.")),
+    ],
+    ids=["none", "a loop", "the other's words", "both, then one", "for ever"],
+)
+def test_what_repeats_is_written_anew(
+    starter: LlamaEngine, replies: list[tuple[str, ...]], calls: list[int], answer: tuple[str, str]
+) -> None:
+    _, case = prepared(SPECS["overton"], ask_of("Are phones good?"), starter, starter)
+    steps = write_sides(case)
+    assert next(steps) == Warn(REMARK)
+    sizes, samplings = [], []
+    step = steps.send(None)
+    for texts in replies:
+        assert isinstance(step, WriteEach)
+        sizes.append(len(step.parts))
+        samplings.append(step.parts[0][1])
+        step = steps.send([Completion(text, "stop", Usage(), 0.0) for text in texts])
+    assert sizes == calls
+    leads = [side.lead for side in YES_OR_NO]
+    assert isinstance(step, Show)
+    assert step.text == "\n\n".join(f"{lead}{text}" for lead, text in zip(leads, answer, strict=True))
+    assert samplings[0].temperature == 0 and all(one.temperature > 0 for one in samplings[1:])
+    assert len({one.seed for one in samplings}) == len(samplings)  # each draw is another
+    with pytest.raises(StopIteration) as end:
+        steps.send(None)
+    assert end.value.value.text == step.text
+
+
+@given(st.lists(st.lists(st.sampled_from("abc"), max_size=25).map(" ".join), max_size=4))
+def test_without_those_that_repeat_nothing_does(texts: list[str]) -> None:
+    found = repeating(texts)
+    kept = [text for place, text in enumerate(texts) if place not in found]
+    assert not repeats(" ".join(kept))
+    assert found or not repeats(" ".join(texts))
 
 
 def test_other_models_are_asked_as_published() -> None:

@@ -22,8 +22,9 @@ from pluralism_local.engine.llama import LlamaEngine, LlamaOptions
 from pluralism_local.evaluation.nli import AdapterNli, NliPair, find_shipped
 from pluralism_local.model_names import STARTER
 from pluralism_local.modes.positions.assigner import ScoredPairs, relate_all
-from pluralism_local.modes.steps import Case, Entail, PositionPlan, Step, Weigh
+from pluralism_local.modes.steps import Case, Entail, Step, Weigh
 from pluralism_local.modes.wordings import AskQuestion, AskWordings
+from pluralism_local.positions.plan import PositionPlan
 from pluralism_local.positions.stances import stance
 from pluralism_local.results import Stance, StanceMethod
 from pluralism_local.settings import Settings

@@ -29,7 +29,8 @@ from pluralism_local.evaluation.voices.comments import VoiceComment
 from pluralism_local.evaluation.voices.judgements import CommentVerdict
 from pluralism_local.evaluation.voices.pairs import VoicePair
 from pluralism_local.evaluation.voices.questions import ContestedQuestion
-from pluralism_local.evaluation.voices.texts import invented_figures, repeats, words
+from pluralism_local.evaluation.voices.texts import invented_figures
+from pluralism_local.repetition import repeats, words
 
 PERMUTATIONS = 1000
 FIRM = 2 / 3

@@ -29,9 +29,9 @@ from pluralism_local.evaluation.journal import Journal, Record
 from pluralism_local.evaluation.strict_records import check_records
 from pluralism_local.evaluation.voices.prompts import VOICE_QUESTION, VOICE_STANCE
 from pluralism_local.evaluation.voices.questions import read_questions
-from pluralism_local.evaluation.voices.texts import words
 from pluralism_local.files import digest
 from pluralism_local.prompts import Prompt
+from pluralism_local.repetition import words
 from pluralism_local.types import Message, OptionDistribution, OptionRequest
 
 CHUNK = 6

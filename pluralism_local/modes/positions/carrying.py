@@ -17,8 +17,9 @@ from pluralism_local.mode_specs import ModeSpec
 from pluralism_local.model_names import STARTER
 from pluralism_local.modes.fit_context import generated, leave_out
 from pluralism_local.modes.result_builder import ResultBuilder
-from pluralism_local.modes.steps import SEPARATOR, Compose, Entailment, PositionPlan, Scores
+from pluralism_local.modes.steps import SEPARATOR, Compose, Entailment, Scores
 from pluralism_local.positions.attribution import Sentence
+from pluralism_local.positions.plan import PositionPlan
 from pluralism_local.results import LLM_VOICE, AnswerDelta, ModeEvent
 from pluralism_local.types import Request, TextDelta, TextDone, TextWithdrawn
 
@@ -111,10 +112,7 @@ def write_sentences(
         )
 
     def requests() -> list[Request]:
-        return [
-            Request(draft.to_llm(text), step.sampling, grammar=grammar)
-            for text, grammar in zip(texts, step.grammars, strict=True)
-        ]
+        return [Request(draft.to_llm(text), step.sampling, grammar=step.grammar) for text in texts]
 
     stopped = False
     with draft.timed("answer"):

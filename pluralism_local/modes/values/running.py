@@ -18,10 +18,11 @@ from pluralism_local.modes.ask import Ask
 from pluralism_local.modes.driver import advance
 from pluralism_local.modes.positions.assigner import ScoredPairs
 from pluralism_local.modes.result_builder import ResultBuilder
-from pluralism_local.modes.steps import Case, Entailment, PositionPlan
+from pluralism_local.modes.steps import Case, Entailment
 from pluralism_local.modes.values.finder import Findings, Search, find
 from pluralism_local.modes.values.prompts import KALEIDO, LLM, ValueWordings
 from pluralism_local.modes.wordings import AskQuestion, AskWordings
+from pluralism_local.positions.plan import PositionPlan
 from pluralism_local.progress import ValuesProgress
 from pluralism_local.values.stakes import Values
 

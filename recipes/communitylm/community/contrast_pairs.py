@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from communitylm.community.contrast import AnswerPair
 from communitylm.community.examples import question_about
 from communitylm.corpus.passages import Passage
-from pluralism_local.evaluation.voices.texts import words
+from pluralism_local.repetition import words
 
 
 @dataclass(frozen=True, slots=True)

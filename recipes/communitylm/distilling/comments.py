@@ -19,7 +19,7 @@ from typing import Literal
 from communitylm.distilling.directions import Direction
 from communitylm.distilling.generating import Written, text_key
 from pluralism_local.evaluation.voices import CommentVerdict
-from pluralism_local.evaluation.voices.texts import repeats, words
+from pluralism_local.repetition import repeats, words
 from pluralism_local.types import Message, Request, Sampling
 
 Side = Literal["left", "center", "right"]

@@ -16,7 +16,7 @@ from typing import Any
 
 from pluralism_local.errors import InvalidInput, NotFound
 from pluralism_local.evaluation.voices import read_questions
-from pluralism_local.evaluation.voices.texts import words
+from pluralism_local.repetition import words
 
 LIKE = 0.6
 _EMPTY_TEXT = """

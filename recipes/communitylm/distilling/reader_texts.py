@@ -20,7 +20,6 @@ from communitylm.corpus.passages import Passage, source_of_model
 from communitylm.distilling.comments import SIDES, Side
 from communitylm.distilling.generating import Written, text_key
 from pluralism_local.evaluation.voices import CommentVerdict
-from pluralism_local.evaluation.voices.texts import repeats
 from pluralism_local.modes.options import listed
 from pluralism_local.prompts import (
     DISTRIBUTIONAL_ANSWER,
@@ -29,6 +28,7 @@ from pluralism_local.prompts import (
     STEERABLE_SELECT,
     numbered,
 )
+from pluralism_local.repetition import repeats
 from pluralism_local.types import Message, Request, Sampling
 
 Comments = Mapping[str, Sequence[tuple[Side, Passage]]]
