@@ -236,7 +236,7 @@ def _carry_out(run: Run, line: tuple[str, ...], monkeypatch: pytest.MonkeyPatch)
     if line[0] not in ("chat", "serve"):
         return run(*line).code
     if line[0] == "serve":
-        _end_once_it_serves(monkeypatch)
+        end_once_it_serves(monkeypatch)
         return run(*line).code
     if "--web" in line:
         threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
@@ -247,7 +247,8 @@ def _carry_out(run: Run, line: tuple[str, ...], monkeypatch: pytest.MonkeyPatch)
     return run(*line).code
 
 
-def _end_once_it_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+def end_once_it_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every server that is started from here on is interrupted as soon as it serves."""
     startup = Server.startup
 
     async def starts(server: Server, sockets: list[socket.socket] | None = None) -> None:

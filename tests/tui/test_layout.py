@@ -129,9 +129,11 @@ def test_the_pane_pages_in_a_terminal_without_a_line_for_it() -> None:
             await pilot.press("f5", "down")
             await pilot.resize_terminal(20, 5)
             pane = app.query_one(CommunitiesPane)
-            assert app.focused is pane and pane.scrollable_content_region.height == 0
+            await until(pilot, lambda: pane.scrollable_content_region.height == 0)
+            assert app.focused is pane
             await pilot.press("pagedown", "pageup")
             await pilot.resize_terminal(100, 30)
+            await until(pilot, lambda: pane.scrollable_content_region.height > 0)
             await pilot.press("pagedown")
             assert pane.highlighted == pane.option_count - 1
 
