@@ -67,6 +67,18 @@ _REFUSAL = re.compile(
     re.IGNORECASE,
 )
 
+_NO_VIEW = re.compile(
+    r"\bi (?:do not|don['’]t|cannot|can['’]?t|am (?:unable|not able) to) "
+    r"(?:have|hold|form|express|take|offer|give|share) (?:(?:any|an?|my|own|personal|political|specific) )*"
+    r"(?:opinions?|beliefs?|views?|stances?|positions?|sides?|preferences?)\b",
+    re.IGNORECASE,
+)
+_VIEW = re.compile(
+    r"\b(?:i|we) (?:(?:firmly|strongly|personally|do|would) )?"
+    r"(?:believe|think|feel|recommend|suggest|argue|support|oppose|favou?r|should|must)\b",
+    re.IGNORECASE,
+)
+
 
 def read_claim(reply: str) -> tuple[str, str]:
     """What the LLM says that a comment claims, tidy: the claim alone, and with the reason given for it.
@@ -131,6 +143,15 @@ def tidy(text: str) -> str:
 def is_refusal(text: str) -> bool:
     """Whether a text begins as models begin that do not answer."""
     return _REFUSAL.match(text) is not None
+
+
+def takes_no_view(comment: str) -> bool:
+    """Whether a comment begins by saying that its author has no view, and tells none after that.
+
+    "As an AI, I do not have personal opinions. Some people say …": what others say is nobody's position here.
+    """
+    first = _NO_VIEW.search(next(iter(sentences(comment)), ""))
+    return first is not None and not _VIEW.search(comment)
 
 
 def impersonal(text: str) -> str:

@@ -71,7 +71,7 @@ _VAGUE = frozenset(_TAKING_A_PURPOSE.split())
 """Words that say what they are only with what follows: "adopt measures to reduce noise", "Measures should be adopted",
 and "it", which may stand for what follows: "it should be legal to help"."""
 
-_OPENING = "it this that these those there here if when unless where what how who"
+_OPENING = "this that these those there here if when unless where what how who"
 _OPENERS = frozenset(_OPENING.split())
 """First words of a clause that is not about a thing of its own, or holds under a condition."""
 

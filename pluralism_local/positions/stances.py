@@ -90,12 +90,23 @@ def contrasted(relations: Sequence[Relation], claims: Sequence[str]) -> list[Rel
 
 
 def with_reasons(relations: Sequence[Relation], claims: Sequence[str]) -> list[Relation]:
-    """One text's relations to claims, where who holds a claim for a reason holds the claim."""
+    """One text's relations to claims, of which one may be another with a reason, which entails that.
+
+    Who is known to hold a claim for a reason holds the claim. Who only probably does holds the whole no more probably
+    than the claim alone: the more a claim has in it, the sooner a model finds something in it to agree with.
+    """
+    pairs = [
+        (place, whole)
+        for place, claim in enumerate(claims)
+        for whole, text in enumerate(claims)
+        if text != claim and without_reason(text) == claim
+    ]
     held = list(relations)
-    for place, claim in enumerate(claims):
-        for whole, relation in zip(claims, relations, strict=True):
-            if whole != claim and without_reason(whole) == claim:
-                held[place] = max(held[place], relation)
+    for place, whole in pairs:
+        if relations[whole] == SAID:
+            held[place] = SAID
+    for place, whole in pairs:
+        held[whole] = min(held[whole], held[place])
     return held
 
 

@@ -14,6 +14,7 @@ from pluralism_local.positions.claims import (
     is_of_nobody,
     read_claim,
     spoken_claims,
+    takes_no_view,
     tidy,
     unreported,
 )
@@ -142,3 +143,27 @@ def test_an_id_is_of_the_words() -> None:
 def test_spoken_claims_are_the_first_sentences() -> None:
     comments = {"left": f"Well. {BAN} {FREE}", "right": "", "center": "Hm."}
     assert spoken_claims(comments, 1) == {"left": [BAN], "center": []}
+
+
+@pytest.mark.parametrize(
+    ("comment", "expected"),
+    [
+        (
+            "As an AI, I do not have personal opinions. However, I can provide information. Some say it is wrong.",
+            True,
+        ),
+        ("As a language model I don’t have any political views. Phones are widely used.", True),
+        ("I cannot take a position on this. There are two sides.", True),
+        ("I am unable to express an opinion.", True),
+        ("As an AI, I do not have personal opinions, but I believe that phones should be banned.", False),
+        ("I do not have a personal opinion on phones. We should ask teachers.", False),
+        ("I do not have a car, and I take my bicycle.", False),
+        ("I cannot support a ban.", False),
+        ("Phones distract. I do not have an opinion on tablets.", False),
+        ("As an AI, I believe that phones should be banned.", False),
+        ("Some people do not have opinions.", False),
+        ("", False),
+    ],
+)
+def test_an_author_who_takes_no_view(comment: str, expected: bool) -> None:
+    assert takes_no_view(comment) == expected

@@ -35,6 +35,8 @@ Meat should be taxed | , so that people eat less of it.
 Voting should be compulsory | since it makes parliaments fair.
 Eating meat is wrong | , since it harms animals.
 Eating meat is right | , as it gives people what they need.
+It is not right to eat meat | , as it is important to consider the health of all.
+It is wrong to eat meat | since it harms animals.
 Assisted dying should be legal | , as they who suffer know best.
 Phones should be banned | , as they are a distraction in class.
 Phones should be banned to reduce noise unless a teacher needs them | because they distract.

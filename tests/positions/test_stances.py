@@ -6,6 +6,7 @@ import pytest
 
 from pluralism_local.positions.merging import clusters
 from pluralism_local.positions.stances import (
+    SAID,
     build_window,
     calibrated,
     contrasted,
@@ -140,11 +141,24 @@ def test_clusters_are_led_by_their_first_text() -> None:
     assert clusters(0, lambda a, b: True) == []
 
 
-def test_who_holds_a_claim_for_a_reason_holds_the_claim() -> None:
+def test_who_is_known_to_hold_a_claim_for_a_reason_holds_the_claim_and_no_model_makes_it_so() -> None:
     claims = [
         "Phones should be banned.",
         "Phones should be banned because they distract.",
         "Phones are loud.",
     ]
-    assert with_reasons([(0.4, 0.6), (0.9, 0.1), (0.2, 0.8)], claims) == [(0.9, 0.1), (0.9, 0.1), (0.2, 0.8)]
-    assert with_reasons([(0.8, 0.2), (0.3, 0.7), (0.2, 0.8)], claims) == [(0.8, 0.2), (0.3, 0.7), (0.2, 0.8)]
+    loud = (0.2, 0.8)
+    assert with_reasons([(0.4, 0.6), SAID, loud], claims) == [SAID, SAID, loud]
+    assert with_reasons([(0.4, 0.6), (0.9, 0.1), loud], claims) == [(0.4, 0.6), (0.4, 0.6), loud]
+    assert with_reasons([(0.8, 0.2), (0.3, 0.7), loud], claims) == [(0.8, 0.2), (0.3, 0.7), loud]
+    assert with_reasons([SAID, (0.7, 0.3), loud], claims) == [SAID, (0.7, 0.3), loud]
+
+
+def test_all_reasons_of_a_claim_go_by_what_is_known_of_one() -> None:
+    claims = [
+        "Cities should ban cars to save lives.",
+        "Cities should ban cars because they stink.",
+        "Cities should ban cars.",
+    ]
+    assert with_reasons([SAID, (0.8, 0.2), (0.3, 0.7)], claims) == [SAID, (0.8, 0.2), SAID]
+    assert with_reasons([(0.9, 0.1), (0.8, 0.2), (0.3, 0.7)], claims) == [(0.3, 0.7)] * 3

@@ -15,7 +15,7 @@ Equal pairs are scored once in an ask: what was scored is kept in `ScoredPairs`.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
@@ -28,7 +28,15 @@ from pluralism_local.modes.weighing import weigh
 from pluralism_local.modes.wordings import Q
 from pluralism_local.positions.claims import claim_id
 from pluralism_local.positions.merging import are_same_words, clusters, says_in_words, share_a_word
-from pluralism_local.positions.stances import STATED, SUFFICES, Relation, calibrated, contrasted, in_words
+from pluralism_local.positions.stances import (
+    SAID,
+    STATED,
+    SUFFICES,
+    Relation,
+    calibrated,
+    contrasted,
+    in_words,
+)
 from pluralism_local.progress import PositionsProgress
 from pluralism_local.results import StanceMethod
 from pluralism_local.sentences import sentences
@@ -45,6 +53,7 @@ _NOTHING: Sequence[float] = (0.0, 1.0, 0.0)
 _UNSAID: Relation = (0.5, 0.5)
 """As of a text that changes nothing in the LLM's answer."""
 _NO_TEXT = ""
+_NOTHING_HELD: Mapping[str, Collection[int]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +84,29 @@ def relate(
 
 
 def relate_all(
-    case: Case[Q], texts: Mapping[str, str], claims: Sequence[str], rows: ScoredPairs
+    case: Case[Q],
+    texts: Mapping[str, str],
+    claims: Sequence[str],
+    rows: ScoredPairs,
+    held: Mapping[str, Collection[int]] = _NOTHING_HELD,
 ) -> Generator[Step, Any, dict[str, list[Relation]]]:
     """By name of a text its relation to each claim, which its denial has a part in if the LLM tells them.
 
     One text after the other, with its progress.
+
+    Args:
+        held: by name the places of claims that a text is known to make, and that nobody is asked about therefore.
     """
     relations: dict[str, list[Relation]] = {}
     for done, (name, text) in enumerate(texts.items()):
         yield PositionsProgress(done * len(claims), len(texts) * len(claims))
-        row = yield from relate(case, [(text, claim) for claim in claims], rows)
-        relations[name] = contrasted(row, claims) if case.plan.method == "llm" else row
+        claimed = dict.fromkeys(held.get(name, ()), SAID)
+        others = [place for place in range(len(claims)) if place not in claimed]
+        told = yield from relate(case, [(text, claims[place]) for place in others], rows)
+        by_place = {**claimed, **dict(zip(others, told, strict=True))}
+        row = [by_place[place] for place in range(len(claims))]
+        shared = contrasted(row, claims) if case.plan.method == "llm" else row
+        relations[name] = [claimed.get(place, relation) for place, relation in enumerate(shared)]
     return relations
 
 

@@ -23,9 +23,10 @@ from pluralism_local.positions.claims import (
     is_of_nobody,
     read_claim,
     spoken_claims,
+    takes_no_view,
 )
 from pluralism_local.positions.grammars import claim_grammar
-from pluralism_local.positions.stances import SAID, build_window, with_reasons
+from pluralism_local.positions.stances import build_window, with_reasons
 from pluralism_local.progress import PositionsProgress
 from pluralism_local.results import Finder, Window
 from pluralism_local.types import Completion, Sampling
@@ -43,15 +44,19 @@ _MOST_SENTENCES = 24
 def find_window(
     case: Case[Q], comments: Mapping[str, str], rows: ScoredPairs
 ) -> Generator[Step, Any, Window]:
-    """The window of comments that are not blank; without positions if there are none in them."""
+    """The window of comments that are not blank; without positions if there are none in them.
+
+    A comment whose author takes no view is silent on every position.
+    """
     yield PositionsProgress(0, 0)
+    views = {voice: "" if takes_no_view(comment) else comment for voice, comment in comments.items()}
     if case.plan.finder == "llm":
-        told = yield from _tell(case, comments)
-        window = yield from _assign(case, comments, told, "llm", rows)
+        told = yield from _tell(case, {voice: view for voice, view in views.items() if view})
+        window = yield from _assign(case, views, told, "llm", rows)
         if window.positions:
             return window
     each = max(1, min(2, _MOST_SENTENCES // max(1, len(comments))))
-    return (yield from _assign(case, comments, spoken_claims(comments, each), "sentences", rows))
+    return (yield from _assign(case, views, spoken_claims(views, each), "sentences", rows))
 
 
 def most_claims(voices: int) -> int:
@@ -88,11 +93,12 @@ def _assign(
         most = MOST_CLAIMS
     beyond, groups = len(groups[most:]), groups[:most]
     leaders = [claims_on_topic[group[0]] for group in groups]
-    relations = yield from relate_all(case, comments, leaders, rows)
+    held: dict[str, list[int]] = {}
+    for place, group in enumerate(groups if finder == "llm" else ()):
+        for voice in _voices_of(group, claims_on_topic, told):
+            held.setdefault(voice, []).append(place)
+    relations = yield from relate_all(case, comments, leaders, rows, held)
     if finder == "llm":
-        for place, group in enumerate(groups):
-            for voice in _voices_of(group, claims_on_topic, told):
-                relations[voice][place] = SAID
         relations = {voice: with_reasons(row, leaders) for voice, row in relations.items()}
     return build_window(
         leaders,
