@@ -3,7 +3,8 @@
     RUN, JudgeComparison ──judge_run──> RUN locked ──a judge after the other──> judge-MODEL.jsonl ──> RUN/judge.json
                                                                              └──the same record──> returned
 
-Judges' answers are kept in the run's folder as they come, so that the same call goes on after a stop. Nothing is
+Judges' answers are kept in the run's folder as they come, a server's one by one, so that the same call goes on after
+a stop or a fault. Nothing is
 printed here: `JudgeHooks` tell the front end what happens and ask it whether to stop. Judges are opened, and closed, by
 the caller, who also decides what may be opened; only one is open at a time.
 """
@@ -22,6 +23,7 @@ from pluralism_local.evaluation.beside import kept_beside
 from pluralism_local.evaluation.journal import Journal, locked
 from pluralism_local.evaluation.judge_cases import JudgeCase, make_case
 from pluralism_local.evaluation.judging import ModelJudge, PairJudgement, judge_file, judge_pairs
+from pluralism_local.evaluation.kept_replies import keeping_replies
 from pluralism_local.evaluation.run_folder import RunFolder
 from pluralism_local.evaluation.runner import RunProgress, check_answers, read_results
 from pluralism_local.evaluation.standings import HUMANS_KAPPA, agreement, standing
@@ -178,7 +180,7 @@ def _ask_judges(
         if answers and hooks.should_stop():
             return list(answers.values()), comparison.judges[number:]
         name = without_credentials(spelling)
-        with open_judge(spelling) as engine:
+        with open_judge(spelling) as opened, keeping_replies(run.path, opened) as (engine,):
             judge = ModelJudge(engine, words=comparison.words, variant=comparison.template)
             if judge.identity in answers:
                 hooks.warn(

@@ -1,5 +1,6 @@
 """What a server has answered in a run, kept as it comes: no fault and no stop makes anybody ask, or pay, twice.
 
+    engines ──keeping_replies──> engines, of which those behind a server are KeptReplies
     requests ──KeptReplies──┬─ known to the journal ──> its reply
                             └─ the others ──engine──> replies, each ──> RUN/replies.jsonl
 
@@ -11,7 +12,9 @@ is kept by itself. What it was paid for stays a part of the answer's usage.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from pluralism_local.engine.base import LanguageModel, ShouldStop, never
@@ -86,6 +89,21 @@ class ReplyStore:
         record = {"key": key, **reply}
         self._journal.append([record])
         self._records[key] = record
+
+
+@contextmanager
+def keeping_replies(folder: Path, *engines: LanguageModel) -> Iterator[list[LanguageModel]]:
+    """The engines in order, those that are asked over a connection with their replies kept in a folder's file.
+
+    Raises:
+        InvalidInput: that file has another form.
+    """
+    if not any(answers_alone(engine.info) for engine in engines):
+        yield [*engines]
+        return
+    with Journal(folder / REPLIES_FILE) as journal:
+        store = ReplyStore(journal)
+        yield [KeptReplies(engine, store) if answers_alone(engine.info) else engine for engine in engines]
 
 
 class KeptReplies(Borrowed):

@@ -16,7 +16,6 @@ batches of one that was never stopped, and ends with the same numbers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ from pluralism_local.evaluation.batch_driver import BatchDriver, SampleOutcome
 from pluralism_local.evaluation.beside import kept_beside
 from pluralism_local.evaluation.comments import CommentStore
 from pluralism_local.evaluation.journal import Journal, read_journal
-from pluralism_local.evaluation.kept_replies import REPLIES_FILE, KeptReplies, ReplyStore, answers_alone
+from pluralism_local.evaluation.kept_replies import keeping_replies
 from pluralism_local.evaluation.methods import METHODS, mode_of, plan_for, voices_for
 from pluralism_local.evaluation.samples import Prediction, Sample
 from pluralism_local.evaluation.shared_comments import SharedComments
@@ -114,10 +113,11 @@ def run(
     adapters = setup.communities.capabilities.adapters
     voices = {name: voices_for(name, setup.pool, adapters=adapters) for name in ordered}
     with (
-        _keeping_replies(setup, folder) as setup,
+        keeping_replies(folder, setup.llm, setup.communities) as (llm, communities),
         Journal(folder / SAMPLES_FILE) as journal,
         Journal(comments_file(folder, setup.communities.info)) as comments,
     ):
+        setup = replace(setup, llm=llm, communities=communities)
         store = _comments(setup, comments, shared, retry=retry)
         check_records(StoredAnswer, journal.records, journal.path)
         if any(plans.values()):
@@ -226,22 +226,6 @@ def has_answers(results: Results) -> bool:
     """Whether any sample was answered."""
     answers = [answer for by_sample in results.values() for answer in by_sample.values()]
     return any(isinstance(answer, Prediction) for answer in answers)
-
-
-@contextmanager
-def _keeping_replies(setup: RunSetup, folder: Path) -> Iterator[RunSetup]:
-    """The setup, with replies kept of the engines that are asked over a connection."""
-    llm, communities = (answers_alone(engine.info) for engine in (setup.llm, setup.communities))
-    if not (llm or communities):
-        yield setup
-        return
-    with Journal(folder / REPLIES_FILE) as journal:
-        store = ReplyStore(journal)
-        yield replace(
-            setup,
-            llm=KeptReplies(setup.llm, store) if llm else setup.llm,
-            communities=KeptReplies(setup.communities, store) if communities else setup.communities,
-        )
 
 
 def _comments(

@@ -12,7 +12,7 @@ import pytest
 
 from pluralism_local.engine.base import LanguageModel
 from pluralism_local.engine.scripted import ScriptedEngine
-from pluralism_local.errors import InvalidInput, Refused
+from pluralism_local.errors import InvalidInput, Refused, RemoteFailure
 from pluralism_local.evaluation import service
 from pluralism_local.evaluation.journal import locked
 from pluralism_local.evaluation.judge_run import (
@@ -27,6 +27,7 @@ from pluralism_local.evaluation.judging import CHUNK
 from pluralism_local.evaluation.run_folder import SETTINGS, RunFolder, RunSpec
 from pluralism_local.evaluation.runner import RunProgress, RunSetup
 from pluralism_local.types import Sampling
+from tests.support.far_engine import Far
 from tests.support.mode_asks import THREE
 from tests.support.rows import overton, write
 
@@ -63,6 +64,26 @@ def test_the_record_is_what_judge_json_has_and_nothing_is_asked_twice(answered: 
     assert len(journals) == 1
     assert judge_run(answered, BOTH, open_judge) == record
     assert {path.name: path.read_bytes() for path in answered.path.glob("judge-*.jsonl")} == journals
+
+
+@pytest.mark.parametrize("words", [False, True])
+@pytest.mark.parametrize("answers", [0, 3, 2 * CHUNK + 1])
+def test_a_servers_judgements_before_a_fault_are_not_asked_for_again(
+    answered: RunFolder, answers: int, words: bool
+) -> None:
+    engines = [Far(answers), Far()]
+
+    @contextmanager
+    def open_far(_: str) -> Iterator[LanguageModel]:
+        yield engines[0]
+
+    comparison = replace(BOTH, judges=("remote:http://127.0.0.1:9/v1#m",), words=words)
+    with pytest.raises(RemoteFailure):
+        judge_run(answered, comparison, open_far)
+    del engines[0]
+    record = judge_run(answered, comparison, open_far)
+    assert record["complete"] and record["n"] == SAMPLES
+    assert len(engines[0].calls) == 2 * SAMPLES - answers
 
 
 def test_a_stop_leaves_judges_over_and_the_same_call_ends_as_if_there_had_been_none(

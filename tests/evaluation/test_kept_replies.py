@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -10,58 +10,23 @@ from typing import Any
 
 import pytest
 
-from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.errors import InvalidInput, RemoteFailure
 from pluralism_local.evaluation.journal import Journal
 from pluralism_local.evaluation.kept_replies import REPLIES_FILE, KeptReplies, ReplyStore, answers_alone
 from pluralism_local.types import (
-    EngineEvent,
     Message,
-    ModelInfo,
-    OptionDistribution,
     OptionRequest,
     Request,
     Sampling,
     TextDone,
 )
+from tests.support.far_engine import Far
 
 TEXTS = [
     Request((Message("user", f"Is thing {number} fair?"),), Sampling(max_tokens=6)) for number in range(5)
 ]
 SHARES = [OptionRequest(request.messages, ("A", "B")) for request in TEXTS]
-
-
-class Far(ScriptedEngine):
-    """Answers one after the other, as over a connection that breaks after `left` answers."""
-
-    def __init__(self, left: int = 10**9) -> None:
-        super().__init__(record=True)
-        self.left = left
-
-    @property
-    def info(self) -> ModelInfo:
-        return ModelInfo("remote:http://127.0.0.1:9/v1#m", "remote")
-
-    def _spend(self) -> None:
-        if self.left == 0:
-            raise RemoteFailure("The connection broke.")
-        self.left -= 1
-
-    def generate(
-        self, requests: Sequence[Request], *, should_stop: ShouldStop = never
-    ) -> Iterator[EngineEvent]:
-        for index, request in enumerate(requests):
-            self._spend()
-            for event in super().generate([request], should_stop=should_stop):
-                yield replace(event, index=index)
-
-    def distributions(
-        self, requests: Sequence[OptionRequest], *, should_stop: ShouldStop = never
-    ) -> Iterator[tuple[int, OptionDistribution]]:
-        for index, request in enumerate(requests):
-            self._spend()
-            yield index, super().distribution([request], should_stop=should_stop)[0]
 
 
 def texts(engine: Any, requests: Sequence[Request] = TEXTS) -> dict[int, tuple[str, str, object]]:
