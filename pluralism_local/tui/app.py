@@ -169,7 +169,9 @@ class ChatApp(Chat):
             idle = exchange is None
             self.notify("Nothing was asked yet." if idle else "Still answering.", severity="warning")
             return
-        if exchange.values_search in ("none", "stopped") and not self.session.look(exchange, "values"):
+        if exchange.values_search in ("none", "stopped", "failed") and not self.session.look(
+            exchange, "values"
+        ):
             self.notify("There is no model yet that could look for values.", severity="warning")
             return
         away = self.view.values.has_focus

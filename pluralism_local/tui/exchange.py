@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pluralism_local.values.stakes import Values
 
 ExchangeStatus = Literal["queued", "running", "done", "stopped", "failed"]
-Search = Literal["none", "running", "stopped", "over"]
+Search = Literal["none", "running", "stopped", "failed", "over"]
 
 
 @dataclass(slots=True)

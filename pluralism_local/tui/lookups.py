@@ -101,9 +101,15 @@ class Lookups:
             exchange.values = event.finding
             exchange.add_warnings(event.finding.warnings)
         if not self.runs(lookup.number, lookup.kind):
-            _mark(exchange, lookup.kind, "stopped" if event.stopped or event.message else "over")
+            _mark(exchange, lookup.kind, _ending(event))
         if event.message:
             exchange.add_warnings((event.message,))
+
+
+def _ending(event: Looked) -> Search:
+    if event.message:
+        return "failed"
+    return "stopped" if event.stopped else "over"
 
 
 def _mark(exchange: Exchange, kind: LookupKind, search: Search) -> None:

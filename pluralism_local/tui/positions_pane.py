@@ -19,6 +19,7 @@ _HINTS = {
     "none": "F7 finds out who holds which position.",
     "running": "looking for positions … Esc stops",
     "stopped": "Stopped; F7 looks for positions again.",
+    "failed": "The search failed, F9 says why; F7 looks again.",
     "over": "No positions were found in the comments.",
 }
 

@@ -27,6 +27,7 @@ _HINTS = {
     "none": "",
     "running": "looking for values … Esc stops",
     "stopped": "Stopped; F10 looks again.",
+    "failed": "The search failed, F9 says why; F10 looks again.",
     "over": "Nothing was found to be at stake.",
 }
 
@@ -137,7 +138,7 @@ def row(weighed: WeighedStake, width: int) -> Content:
 def pane_remarks(exchange: Exchange, width: int) -> Iterator[Content]:
     """How far the search is where it is not over, or found nothing; then what was left out."""
     values = exchange.values
-    if exchange.values_search in ("running", "stopped") or values is None or not values.stakes:
+    if exchange.values_search in ("running", "stopped", "failed") or values is None or not values.stakes:
         yield Content.styled(_HINTS[exchange.values_search], "dim")
     for sentence in summary(values) if values is not None else ():
         yield Content.styled("\n".join(wrapped(one_line(sentence), width)), "dim")

@@ -22,8 +22,10 @@ from pluralism_local.modes import Ask
 from pluralism_local.results import AnswerDelta, Comment, Result, Turn
 from pluralism_local.tui.exchange import Exchange
 from pluralism_local.tui.jobs import AskJob, Lookup
+from pluralism_local.tui.positions_pane import pane_text
 from pluralism_local.tui.session import ChatSession
 from pluralism_local.tui.transcript import welcome
+from pluralism_local.tui.values_pane import pane_remarks
 from pluralism_local.tui.worker import Worker
 from pluralism_local.tui.worker_events import (
     Failed,
@@ -355,7 +357,21 @@ def test_a_search_that_failed_has_not_found_that_there_are_no_positions() -> Non
     exchange = session.submit("one")
     answer(session, exchange)
     session.take(Looked(1, None, message="The remote model could not be reached."))
-    assert exchange.search == "stopped" and exchange.warnings == ("The remote model could not be reached.",)
+    assert exchange.search == "failed" and exchange.warnings == ("The remote model could not be reached.",)
+    assert pane_text(exchange, 60, dark=True).plain == "The search failed, F9 says why; F7 looks again."
+    assert session.look(exchange, "positions")
+
+
+def test_a_search_for_values_that_failed_says_so_and_can_be_made_again() -> None:
+    session, _ = begun(mode="overton", chat_positions="never")
+    exchange = session.submit("one")
+    answer(session, exchange)
+    assert session.look(exchange, "values")
+    session.take(Looked(1, None, message="The remote model could not be reached."))
+    assert exchange.values_search == "failed"
+    (remark,) = pane_remarks(exchange, 60)
+    assert remark.plain == "The search failed, F9 says why; F10 looks again."
+    assert session.look(exchange, "values")
 
 
 def test_what_was_got_ready_for_a_search_is_not_said_until_its_end() -> None:
