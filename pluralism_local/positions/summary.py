@@ -15,8 +15,8 @@ from pluralism_local.results import Position, Window
 METHODS = {"entailment": "an entailment scorer", "llm": "the LLM's own probabilities"}
 FINDERS = {"llm": "told by the LLM of each comment by itself", "sentences": "sentences of the comments"}
 
-_LEAST_CLAIM = 24
-"""Cells of a position's text in a line, at least: with fewer it cannot be told from others."""
+_LEAST_CLAIM = 40
+"""Cells of a position's text in a line, at least: with fewer it says "Voting should be…", which any of them may."""
 
 
 def agreement(window: Window, dot: str = " · ", width: int | None = None) -> str:

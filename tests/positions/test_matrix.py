@@ -127,8 +127,10 @@ def test_the_agreement_names_its_position_and_keeps_to_its_width(width: int) -> 
     taken: dict[str, Stance] = {"press-left": "supports", "press-center": "supports", "press-right": "silent"}
     window = Window((position(claim, taken), FREE), VOICES, "llm", "llm")
     line = summary.agreement(window, width=width)
-    assert line.startswith('2 of 3 agree on "Phones should be') and line.endswith(" · undecided: press-right")
-    assert cells(line) <= max(width, 68) and ("…" in line) == (cells(claim) > width - 41)
+    assert line.startswith('2 of 3 agree on "Phones should be banned during') and line.endswith(
+        " · undecided: press-right"
+    )
+    assert cells(line) <= max(width, 84) and ("…" in line) == (cells(claim) > width - 41)
     assert next(summary.remarks(window, width=width)) == line
     assert claim.rstrip(".") in next(summary.remarks(window))
 
