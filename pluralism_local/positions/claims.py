@@ -61,7 +61,10 @@ _LINK = re.compile(
     r"second(?:ly)?|third(?:ly)?|on (?:the )?one hand|on the other hand|for example|for instance),\s+)+",
     re.IGNORECASE,
 )
-_ASIDE = re.compile(r"\bit (?:also )?(?:notes|acknowledges|warns|recogni[sz]es|states|says|adds) that ")
+_ASIDE = re.compile(
+    r"\bit (?:also )?"
+    r"(?:notes|acknowledges|warns|recogni[sz]es|states|says|adds|argues|claims|suggests|mentions) that "
+)
 _REFUSAL = re.compile(
     r"^(?:(?:i['’]?m|i am) (?:very )?sorry|sorry,|i (?:cannot|can['’]?t|am unable to|am not able to) |as an ai\b)",
     re.IGNORECASE,

@@ -90,6 +90,10 @@ WITH_REASON = "Phones should be banned because they distract."
             "The comment claims that phones help, but it also notes that they distract.",
             ("Phones help, but they distract.", ""),
         ),
+        (
+            "The comment claims that phones help, but it argues that they distract.",
+            ("Phones help, but they distract.", ""),
+        ),
         ("Should phones be banned?", ("", "")),
         ("I cannot help with that.", ("", "")),
         ("Handys gehören verboten, weil sie stören.", ("Handys gehören verboten, weil sie stören.", "")),
