@@ -91,6 +91,8 @@ def _keys(session: ChatSession, exchange: Exchange | None, width: int) -> str:
         )
     if exchange is not None and exchange.distribution is not None:
         return "f7 f5 f1" if short else f"f7 each community's shares   f5 comments   {values}f1 help"
+    if exchange is not None and exchange.comments:  # of one community, of which the answer was made
+        return "f5 f1" if short else f"f5 comments   ctrl+t mode   {values}f1 help"
     return "f1 help" if short else f"ctrl+t mode   f3 model   {values}f1 help"
 
 

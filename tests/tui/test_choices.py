@@ -32,6 +32,7 @@ def test_steerable_wants_an_attribute_and_shows_the_choice() -> None:
             shown = screen(app)
             assert f"chosen: {exchange.selection.community} {100 * p:.1f} %" in shown
             assert "chosen by the LLM" in shown  # the pane, with a bar for each
+            assert "f5" in shown.splitlines()[-1]  # there is a comment to read
 
     play(scene())
 
