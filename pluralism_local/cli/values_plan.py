@@ -43,8 +43,8 @@ def show_plan(out: Output, llm: LanguageModel, situation: str, limit: int, min_r
             else []
         ),
         *(
-            _step(llm, put.valence(situation, STAND_IN, order), "valence of each kept", None, put.leanings)
-            for order in put.orders
+            _step(llm, wording, "valence of each kept", None, put.leanings or put.agrees)
+            for wording in put.valence(situation, STAND_IN)
         ),
         _step(llm, put.reason(situation, STAND_IN, "either"), "reason of each kept", REASON_TOKENS, ()),
     ]

@@ -6,17 +6,23 @@ Values ──page──> HTML
 from __future__ import annotations
 
 from pluralism_local.display.html import element, escape
-from pluralism_local.values.stakes import Values, WeighedStake
+from pluralism_local.values.stakes import LEANINGS, Values, WeighedStake
 from pluralism_local.values.tables import LEGEND, SAID, SIGNS, summary
 
 _STYLE = """
 :root { color-scheme: light dark; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; width: 100%; } th { text-align: left; font-weight: 600; }
-td, th { padding: .3rem .8rem .3rem 0; vertical-align: top; overflow-wrap: anywhere; }
-td { border-top: 1px solid #8886; } .number { text-align: right; font-variant-numeric: tabular-nums; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+h1, p { overflow-wrap: anywhere; }
+.wide { overflow-x: auto; } table { border-collapse: collapse; width: 100%; }
+th { text-align: left; font-weight: 600; vertical-align: bottom; }
+td, th { padding: .4rem 1.2rem .4rem 0; white-space: nowrap; } td { border-top: 1px solid #8886; vertical-align: top; }
+td.text { white-space: normal; overflow-wrap: anywhere; min-width: 13rem; width: 100%; }
+td:last-child { padding-right: 0; }
+.number { text-align: right; } .number, .shares { font-variant-numeric: tabular-nums; }
 .quiet { opacity: .75; font-size: .9rem; }
 .bar { display: flex; width: 9rem; height: .8rem; margin-top: .4rem; border: 1px solid #888; }
+.key { display: inline-block; width: .7rem; height: .7rem; margin: 0 .3rem 0 0; border: 1px solid #888; }
+.key ~ .key { margin-left: .7rem; }
 .support { background: #2f7d4f; } .oppose { background: #b0562b; }
 .either { background: repeating-linear-gradient(45deg, #888, #888 2px, #bbb 2px, #bbb 4px); }
 """
@@ -47,25 +53,27 @@ def page(values: Values) -> str:
 
 
 def _table(values: Values) -> str:
-    names = ("at stake", "kind", "relevance", "leans", "support, oppose, either", "reason")
+    keys = (element("span", class_=f"key {leaning}", aria_hidden="true") + leaning for leaning in LEANINGS)
+    names = ("at stake", "kind", "relevance", "leans", " ".join(keys))
     head = element("tr", *(element("th", name, scope="col") for name in names))
-    return element("table", element("thead", head), element("tbody", *map(_row, values.stakes)))
+    table = element("table", element("thead", head), element("tbody", *map(_row, values.stakes)))
+    return element("div", table, class_="wide")
 
 
 def _row(weighed: WeighedStake) -> str:
     others = ", ".join(escape(stake.text) for stake in weighed.merged)
     also = element("div", f"also listed: {others}", class_="quiet") if others else ""
+    name = element("strong", escape(weighed.stake.text))
     leans = (
         "" if weighed.valence is None else f"{SIGNS[weighed.valence.leaning]} {SAID[weighed.valence.leaning]}"
     )
     return element(
         "tr",
-        element("td", element("strong", escape(weighed.stake.text)) + also, dir="auto"),
+        element("td", name + element("div", escape(weighed.reason)) + also, dir="auto", class_="text"),
         element("td", weighed.stake.kind),
         element("td", f"{weighed.relevance:.2f}", class_="number"),
         element("td", leans),
-        element("td", _shares(weighed)),
-        element("td", escape(weighed.reason), dir="auto"),
+        element("td", _shares(weighed), class_="shares"),
     )
 
 
@@ -74,6 +82,6 @@ def _shares(weighed: WeighedStake) -> str:
     if weighed.valence is None:
         return ""
     figures = ", ".join(f"{p:.2f}" for p in weighed.valence.p)
-    parts = zip(("support", "oppose", "either"), weighed.valence.p, strict=True)
+    parts = zip(LEANINGS, weighed.valence.p, strict=True)
     bar = [element("span", class_=leaning, style=f"width: {100 * p:.1f}%") for leaning, p in parts]
     return figures + element("span", *bar, class_="bar", aria_hidden="true")

@@ -90,7 +90,6 @@ def _weighed(weighed: WeighedStake) -> dict[str, Any]:
             "oppose": valence.oppose,
             "either": valence.either,
             "method": valence.method,
-            "order_effect": valence.order_effect,
         },
         "reason": weighed.reason,
         "merged": [_stake(stake) for stake in weighed.merged],
@@ -111,6 +110,4 @@ def _all_weighed(records: Sequence[Mapping[str, Any]]) -> tuple[WeighedStake, ..
 
 
 def _valence(record: Mapping[str, Any]) -> Valence:
-    return Valence(
-        record["support"], record["oppose"], record["either"], record["method"], record["order_effect"]
-    )
+    return Valence(record["support"], record["oppose"], record["either"], record["method"])

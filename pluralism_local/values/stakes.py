@@ -6,6 +6,7 @@ Stake ──P(at stake)──> relevance      ──P(support, oppose, either)�
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
@@ -19,6 +20,11 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 Leaning = Literal["support", "oppose", "either"]
 LEANINGS: tuple[Leaning, ...] = get_args(Leaning)
 """What a value does with a situation: it speaks for it, against it, or for one or the other as the case may be."""
+
+SUPPORTS_FROM, OPPOSES_UNTIL, STEEPNESS = 0.45, -0.8, 1.5
+"""Where support, and where opposition, is as likely as not, in log-odds of yes to the one less those of yes to the
+other, and how fast each becomes likelier. Fitted to labelled values on a small model, which says yes to opposition
+somewhat more readily: see docs/values.md."""
 
 Telling = DistributionMethod | Literal["words"]
 """How a model told something: by its probabilities, however these were had, or by its words alone."""
@@ -44,18 +50,19 @@ class Stake:
 
 @dataclass(frozen=True, slots=True)
 class Valence:
-    """Probabilities of the three leanings, which sum to 1, the mean over the orders in which they were asked.
-
-    Attributes:
-        method: how they were told.
-        order_effect: how much their places decided, in [0, 1), see `modes.orders`; None for a single order.
-    """
+    """Probabilities of the three leanings, which sum to 1, and how they were told."""
 
     support: float
     oppose: float
     either: float
     method: Telling
-    order_effect: float | None = None
+
+    @classmethod
+    def of(cls, lean: float, method: Telling) -> Valence:
+        """By the log-odds of support less those of opposition (ordered logit)."""
+        support = 1 / (1 + math.exp(STEEPNESS * (SUPPORTS_FROM - lean)))
+        oppose = 1 / (1 + math.exp(STEEPNESS * (lean - OPPOSES_UNTIL)))
+        return cls(support, oppose, max(0.0, 1 - support - oppose), method)
 
     @property
     def p(self) -> tuple[float, float, float]:
@@ -64,8 +71,10 @@ class Valence:
 
     @property
     def leaning(self) -> Leaning:
-        """The most probable one; the first of equals."""
-        return LEANINGS[max(range(len(LEANINGS)), key=self.p.__getitem__)]
+        """The most probable one; either where two are alike."""
+        if max(self.support, self.oppose) <= self.either or self.support == self.oppose:
+            return "either"
+        return "support" if self.support > self.oppose else "oppose"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,9 @@ from pluralism_local.values.stakes import Leaning, Values, WeighedStake
 SIGNS: dict[Leaning, str] = {"support": "+", "oppose": "-", "either": "~"}
 SAID: dict[Leaning, str] = {"support": "supports", "oppose": "opposes", "either": "either"}
 LEGEND = (
-    "At stake: the model's probability, less what it is without the situation. For, against, either: of what the value "
-    "speaks for, the mean over the orders of these answers. Estimates of a model, no survey of people."
+    "At stake: the model's probability, less what it is without the situation. For and against: how much readier it is "
+    "to say that the value supports it than that it opposes it; either: neither stands out. Estimates of a model, no "
+    "survey of people."
 )
 _NUMBERS = "  {relevance:>8}  {support:>4}  {oppose:>7}  {either:>6}"
 _NUMBERS_WIDTH = 33

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from pluralism_local.evaluation.sample_file import read_samples
 from pluralism_local.evaluation.tasks import TASKS
 from pluralism_local.modes.values.prompts import NOWHERE
 from pluralism_local.modes.values.running import find_values
-from pluralism_local.values.stakes import Values
+from pluralism_local.values.stakes import Valence, Values
 from tests.support import rows
 from tests.support.command_line import Run
 from tests.support.rows import write
@@ -33,14 +34,19 @@ def script(folder: Path) -> str:
         for name, p in AT_STAKE.items()
     ]
     even = {"match": "Answer Yes or No.", "mass": {"Yes": 0.5, "No": 0.5}}
-    leans = [  # by the letter of "It speaks for it": that of the next leaning follows it
-        {"match": "A. It speaks for it", "mass": {"A": 0.8, "B": 0.1, "C": 0.1}},
-        {"match": "B. It speaks for it", "mass": {"B": 0.6, "C": 0.3, "A": 0.1}},
-        {"match": "C. It speaks for it", "mass": {"C": 0.7, "A": 0.1, "B": 0.2}},
+    leans = [
+        {
+            "pattern": rf"(?s)Situation: (?!{NOWHERE}).*\d\s+Does this \w+ support",
+            "mass": {"Yes": 0.8, "No": 0.2},
+        },
+        {
+            "pattern": rf"(?s)Situation: (?!{NOWHERE}).*\d\s+Does this \w+ oppose",
+            "mass": {"Yes": 0.2, "No": 0.6},
+        },
     ]
     file = folder / "script.json"
     replies = [{"match": "Which human values", "text": json.dumps({"values": list(AT_STAKE)})}]
-    file.write_text(json.dumps({"replies": replies, "distributions": [*weighed, even, *leans]}))
+    file.write_text(json.dumps({"replies": replies, "distributions": [*weighed, *leans, even]}))
     return f"scripted:{file}"
 
 
@@ -80,7 +86,7 @@ def test_what_is_told_is_what_plocal_values_tells(run: Run, tmp_path: Path) -> N
         assert scored[name] == pytest.approx(record["methods"]["vanilla"][name]["value"])
 
 
-def test_valence_is_asked_in_every_order(run: Run, tmp_path: Path) -> None:
+def test_valence_is_told_by_support_and_opposition(run: Run, tmp_path: Path) -> None:
     found = [rows.value(i, label) for i, label in enumerate("AABC")]
     record = evaluate(run, tmp_path, "values-valence", found).json()
     vanilla = record["methods"]["vanilla"]
@@ -90,8 +96,8 @@ def test_valence_is_asked_in_every_order(run: Run, tmp_path: Path) -> None:
     )
     assert record["methods"]["majority"]["accuracy"]["value"] == 0.5
     kept = json.loads((tmp_path / "RUN" / "samples.jsonl").read_text().splitlines()[0])
-    assert kept["pred_distribution"] == pytest.approx([2.1 / 3, 0.5 / 3, 0.4 / 3])
-    assert kept["output"] == "A" and kept["order_effect"] > 0
+    assert kept["pred_distribution"] == pytest.approx(Valence.of(math.log(4 / (1 / 3)), "scripted").p)
+    assert kept["output"] == "A"
 
 
 def test_no_community_has_a_part_in_it(run: Run, tmp_path: Path) -> None:

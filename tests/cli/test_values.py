@@ -23,7 +23,7 @@ def test_a_table_of_eighty_columns(run: Run, model: str) -> None:
     assert ran.code == 0, ran.err
     lines = ran.out.splitlines()
     assert lines[0].split() == ["at", "stake", "for", "against", "either"]
-    assert lines[1].split() == ["+", "value", "Health", ".90", ".60", ".13", ".27"]
+    assert lines[1].split() == ["+", "value", "Health", ".90", ".80", ".04", ".16"]
     assert lines[2] == f"    {REASON}"
     assert "Not at stake, below 0.5: Convenience." in lines
     assert max(map(len, lines)) <= 80 and "\x1b" not in ran.out
@@ -72,7 +72,7 @@ def test_a_dry_run_shows_every_prompt_and_asks_nothing(run: Run, model: str) -> 
     plan = json.loads(run("values", "-m", model, "--dry-run", "--json", SITUATION).out)
     assert plan["schema"] == "plocal.values-plan/1"
     assert [step["prompt"] for step in plan["steps"]] == [
-        "values.list@1", *["values.relevance@1"] * 4, *["values.valence@1"] * 3, "values.reason@1",
+        "values.list@1", *["values.relevance@1"] * 4, "values.supports@1", "values.opposes@1", "values.reason@1",
     ]  # fmt: skip
     assert all(step["tokens"] > 0 for step in plan["steps"])
 

@@ -139,8 +139,8 @@ def test_what_is_at_stake_is_told_in_words_where_there_are_no_probabilities(tmp_
 
     assert told("values-relevance", "No.") == [("B", None), ("", None), ("B", None)]
     assert told("values-relevance", "Yes, it is.") == [("A", None), ("", None), ("A", None)]
-    # "A" in each of three orders is each leaning once, and so none
-    assert told("values-valence", "A") == [("", None)] * 3
+    # yes to support and to opposition alike is neither of both; what names no word is no answer
+    assert told("values-valence", "Yes") == [("C", None), ("", None), ("C", None)]
 
 
 def test_methods_are_modes() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +17,12 @@ from pluralism_local.errors import EngineFailure, InvalidInput, RemoteFailure, U
 from pluralism_local.modes.steps import Scores, Step, Weigh
 from pluralism_local.modes.values import prompts
 from pluralism_local.modes.values.assessor import relevances, valences
+from pluralism_local.modes.values.prompts import LLM
 from pluralism_local.modes.values.running import MOST, find_values
 from pluralism_local.progress import ValuesProgress
 from pluralism_local.prompts import Prompt
 from pluralism_local.types import Message, OptionRequest
-from pluralism_local.values.stakes import Stake, Values
+from pluralism_local.values.stakes import OPPOSES_UNTIL, STEEPNESS, SUPPORTS_FROM, Stake, Values
 from tests.support.mode_asks import FailingEngine, NoLogprobs, after, script
 from tests.test_prompts import digest
 
@@ -36,13 +38,12 @@ REPLIES: list[dict[str, object]] = [
     {"match": "Say in one plain sentence", "text": REASON},
 ]
 WEIGHTS = [
-    {"pattern": "(?s): N/A\n.*at stake", "mass": {"Yes": 0.4, "No": 0.4}},
+    {"pattern": "(?s): N/A\n", "mass": {"Yes": 0.4, "No": 0.4}},
     {"pattern": "(?s)Health.*at stake", "mass": {"Yes": 0.9, "No": 0.1}},
     {"pattern": "(?s)Convenience.*at stake", "mass": {"Yes": 0.2, "No": 0.6}},
     {"match": "at stake", "mass": {"Yes": 0.7, "No": 0.3}},
-    {"match": "A. It speaks for it", "mass": {"A": 0.6, "B": 0.1, "C": 0.3}},
-    {"match": "B. It speaks for it", "mass": {"A": 0.2, "B": 0.6, "C": 0.2}},
-    {"match": "C. It speaks for it", "mass": {"A": 0.1, "B": 0.3, "C": 0.6}},
+    {"match": "support doing it", "mass": {"Yes": 0.8, "No": 0.2}},
+    {"match": "oppose doing it", "mass": {"Yes": 0.5, "No": 0.5}},
 ]
 
 
@@ -95,28 +96,50 @@ def test_relevance_is_what_situation_and_value_add_to_each_other(tmp_path: Path)
     assert fishing.p == pytest.approx((1 / 9) / (1 / 9 + 1))
 
 
-def test_valence_is_the_mean_over_the_places_of_the_leanings(told: Path) -> None:
-    pair = (SITUATION, Stake("value", "Health"))
-    (valence,) = weighed_by(ScriptedEngine(told), valences([pair]))
-    # support has .6 at every place; opposition .1, .3 and .2 or so, by the rotation (0, 1, 2), (1, 2, 0), (2, 0, 1)
-    assert valence.support == pytest.approx(0.6)
-    assert valence.oppose == pytest.approx((0.1 + 0.1 + 0.2) / 3)
-    assert valence.either == pytest.approx((0.3 + 0.3 + 0.2) / 3)
-    assert valence.leaning == "support"
-    assert valence.order_effect == pytest.approx(((1 / 30) + (1 / 30) + (1 / 15)) / 3)
+def test_valence_is_how_much_more_a_value_supports_than_it_opposes(tmp_path: Path) -> None:
+    odds = {
+        "(?s)Situation: Biking.*Value: Health.*support doing it": (0.6, 0.2),
+        "(?s)Situation: Biking.*Value: Health.*oppose doing it": (0.2, 0.4),
+    }
+    file = script(
+        tmp_path,
+        distributions=[{"pattern": text, "mass": {"Yes": yes, "No": no}} for text, (yes, no) in odds.items()],
+    )
+    (valence,) = weighed_by(ScriptedEngine(file), valences([(SITUATION, Stake("value", "Health"))]))
+    lean = math.log(3 / (1 / 2))  # odds 3 of support, 1/2 of opposition
+    assert valence.support == pytest.approx(1 / (1 + math.exp(-STEEPNESS * (lean - SUPPORTS_FROM))))
+    assert valence.oppose == pytest.approx(1 / (1 + math.exp(-STEEPNESS * (OPPOSES_UNTIL - lean))))
+    assert sum(valence.p) == pytest.approx(1) and valence.method == "scripted"
 
 
-def test_a_model_that_goes_by_places_alone_leans_nowhere(tmp_path: Path) -> None:
-    file = script(tmp_path, distributions=[{"match": "A. ", "mass": {"A": 0.8, "B": 0.1, "C": 0.1}}])
-    (valence,) = weighed_by(ScriptedEngine(file), valences([(SITUATION, Stake("right", "Right to roam"))]))
-    assert valence.p == pytest.approx((1 / 3, 1 / 3, 1 / 3))
-    assert valence.order_effect == pytest.approx(0.8 - 1 / 3)
+def test_a_model_that_says_neither_yes_nor_no_leans_nowhere(tmp_path: Path) -> None:
+    for mute in ("support", "oppose", "Answer"):
+        said = [{"match": mute, "mass": {"Maybe": 1.0}}, {"match": "Answer", "mass": {"Yes": 0.9, "No": 0.1}}]
+        llm = ScriptedEngine(script(tmp_path, distributions=said))
+        (valence,) = weighed_by(llm, valences([(SITUATION, Stake("right", "Right to roam"))]))
+        assert valence.p == pytest.approx((1 / 3, 1 / 3, 1 / 3)) and valence.leaning == "either"
+
+
+@pytest.mark.parametrize(
+    ("situation", "what"),
+    [
+        ("Biking to work", "doing it"),
+        ("Is tipping fair? ", "the answer yes"),
+        ("公平ですか\uff1f", "the answer yes"),
+    ],
+)
+def test_of_a_question_the_answer_yes_is_supported(situation: str, what: str) -> None:
+    for wording, verb in zip(
+        LLM.valence(situation, Stake("right", "Right")), ("support", "oppose"), strict=True
+    ):
+        assert f"Does this right {verb} {what}? Answer Yes or No." in wording.text
 
 
 WORDINGS = {
     "values.list@1": "702baf4cc1d8",
     "values.relevance@1": "f4ae3b31ddd7",
-    "values.valence@1": "38775dcd0aa7",
+    "values.supports@1": "cbf30363f887",
+    "values.opposes@1": "08eb7bc6b0e3",
     "values.reason@1": "35016f1514aa",
     "values.kaleido-generate@1": "2d0ada1c1e3a",
     "values.kaleido-relevance@1": "cf08ef46be89",
@@ -145,7 +168,13 @@ def test_a_search_lists_weighs_and_explains(told: Path) -> None:
     assert (
         found.complete and found.method == "scripted" and found.draws == 4
     )  # one list, then three for too few
-    assert found.prompts == ("values.list@1", "values.relevance@1", "values.valence@1", "values.reason@1")
+    assert found.prompts == (
+        "values.list@1",
+        "values.relevance@1",
+        "values.supports@1",
+        "values.opposes@1",
+        "values.reason@1",
+    )
 
 
 def test_values_that_entail_each_other_are_one_and_the_more_relevant_stands_for_it(told: Path) -> None:
@@ -194,9 +223,10 @@ def test_a_model_without_probabilities_tells_in_words(tmp_path: Path) -> None:
             {"pattern": "(?s)Convenience.*at stake", "text": "No."},
             {"pattern": "(?s)Health.*at stake", "text": "Yes, it is"},
             {"match": "at stake", "text": "Perhaps"},
-            {"match": "A. It speaks for it", "text": "A"},
-            {"match": "B. It speaks for it", "text": "(B)"},
-            {"match": "C. It speaks for it", "text": "Both"},
+            {"pattern": "(?s)Health.*support doing it", "text": "Yes"},
+            {"pattern": "(?s)Health.*oppose doing it", "text": "(No)"},
+            {"match": "support doing it", "text": "Yes."},
+            {"match": "oppose doing it", "text": "Yes, too"},
         ],
     )
     for llm in (
@@ -210,9 +240,10 @@ def test_a_model_without_probabilities_tells_in_words(tmp_path: Path) -> None:
             ("Environmental sustainability", 0.5),
         ]
         assert [one.relevance for one in found.irrelevant] == [0.0]
-        valence = found.stakes[0].valence
-        assert valence is not None and valence.method == "words"
-        assert valence.p == (1.0, 0.0, 0.0) and valence.order_effect == 0.0
+        health, sustainability = found.stakes[0].valence, found.stakes[1].valence
+        assert health is not None and health.method == "words"
+        assert health.p == pytest.approx((1, 0, 0), abs=1e-6)
+        assert sustainability is not None and sustainability.leaning == "either"
 
 
 @pytest.mark.parametrize("count", range(0, 60, 3))
@@ -233,7 +264,9 @@ def test_stopped_at_any_moment_it_keeps_what_is_finished(told: Path, count: int)
 
 
 def test_a_failure_in_the_middle_keeps_what_is_finished(told: Path) -> None:
-    failing = FailingEngine(RemoteFailure("It is gone."), lambda text: "speak for it or" in text, script=told)
+    failing = FailingEngine(
+        RemoteFailure("It is gone."), lambda text: "support doing it" in text, script=told
+    )
     found = values_of(failing)
     assert not found.complete and len(found.stakes) == 5 and found.warnings == ("It is gone.",)
     assert all(one.valence is None and not one.reason for one in found.stakes)

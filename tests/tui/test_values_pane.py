@@ -25,7 +25,7 @@ AT_STAKE = {"Learning": 0.9, "Right to property": 0.8, "Duty of care": 0.7, "Wea
 
 
 def script(folder: Path, engine: type[ScriptedEngine] = ScriptedEngine) -> Any:
-    """An engine whose LLM lists these and holds them to be so relevant; all of them speak for the first leaning."""
+    """An engine whose LLM lists these and holds them to be so relevant; all of them support it."""
     weighed = [
         {
             "pattern": f"Situation: (?!{NOWHERE}).*{name}\n\nIs this".replace("\n", r"\s"),
@@ -36,8 +36,10 @@ def script(folder: Path, engine: type[ScriptedEngine] = ScriptedEngine) -> Any:
     weighed = [{**entry, "pattern": f"(?s){entry['pattern']}"} for entry in weighed]
     even = [{"match": "Answer Yes or No.", "mass": {"Yes": 0.5, "No": 0.5}}]
     leans = [
-        {"pattern": rf"({letter}\. It speaks for it)", "mass": {letter: 0.8, other: 0.1, third: 0.1}}
-        for letter, other, third in ("ABC", "BCA", "CAB")
+        {
+            "pattern": rf"(?s)Situation: (?!{NOWHERE}).*(?:{'|'.join(AT_STAKE)})\s+Does this \w+ support",
+            "mass": {"Yes": 0.8, "No": 0.2},
+        }
     ]
     file = folder / "script.json"
     replies = [
@@ -48,7 +50,7 @@ def script(folder: Path, engine: type[ScriptedEngine] = ScriptedEngine) -> Any:
         },
         {"match": "in one plain sentence", "text": "It is said to be so."},
     ]
-    file.write_text(json.dumps({"replies": replies, "distributions": [*weighed, *even, *leans]}))
+    file.write_text(json.dumps({"replies": replies, "distributions": [*weighed, *leans, *even]}))
     return engine(file)
 
 

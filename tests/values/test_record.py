@@ -14,14 +14,22 @@ from pluralism_local.errors import InvalidInput
 from pluralism_local.types import DistributionMethod, ModelInfo
 from pluralism_local.values.page import page
 from pluralism_local.values.record import from_record, to_record
-from pluralism_local.values.stakes import KINDS, Stake, Valence, Values, WeighedStake
+from pluralism_local.values.stakes import (
+    KINDS,
+    OPPOSES_UNTIL,
+    SUPPORTS_FROM,
+    Stake,
+    Valence,
+    Values,
+    WeighedStake,
+)
 from pluralism_local.values.tables import markdown, summary, text
 from tests.support.any_results import CHANCES, COUNTS, MODELS, SECONDS, TEXTS, USAGES
 
 MODEL = ModelInfo("m", "scripted")
 STAKES = st.builds(Stake, st.sampled_from(KINDS), st.text(min_size=1, max_size=59))
 METHODS = st.sampled_from([*get_args(DistributionMethod), "words"])
-VALENCES = st.builds(Valence, CHANCES, CHANCES, CHANCES, METHODS, st.none() | CHANCES)
+VALENCES = st.builds(Valence, CHANCES, CHANCES, CHANCES, METHODS)
 WEIGHED = st.lists(
     st.builds(
         WeighedStake, STAKES, CHANCES, st.none() | VALENCES, TEXTS, st.lists(STAKES, max_size=2).map(tuple)
@@ -104,4 +112,22 @@ def test_forty_values_are_listed_and_what_is_left_out_is_named() -> None:
 
 def test_the_leaning_is_the_most_probable_one() -> None:
     assert Valence(0.2, 0.5, 0.3, "exact").leaning == "oppose"
-    assert Valence(0.4, 0.2, 0.4, "exact").leaning == "support"
+    assert Valence(0.5, 0.2, 0.3, "exact").leaning == "support"
+    assert Valence(0.4, 0.2, 0.4, "exact").leaning == "either"
+    assert Valence(0.4, 0.4, 0.2, "exact").leaning == "either"
+
+
+@given(st.floats(-60, 60), st.floats(0, 5))
+def test_who_leans_more_supports_more_and_opposes_less(lean: float, more: float) -> None:
+    valence, other = Valence.of(lean, "exact"), Valence.of(lean + more, "exact")
+    assert sum(valence.p) == pytest.approx(1) and min(valence.p) >= 0
+    assert other.support >= valence.support and other.oppose <= valence.oppose
+
+
+def test_leanings_change_where_they_are_as_likely_as_not() -> None:
+    for lean, leaning in (
+        (SUPPORTS_FROM + 0.01, "support"),
+        ((SUPPORTS_FROM + OPPOSES_UNTIL) / 2, "either"),
+        (OPPOSES_UNTIL - 0.01, "oppose"),
+    ):
+        assert Valence.of(lean, "exact").leaning == leaning

@@ -16,7 +16,6 @@ import math
 import random
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -123,7 +122,8 @@ class Valence(_Values):
     about = "Value Kaleidoscope: does a value support or oppose a situation, or either?"
     headline = ("accuracy", "balanced_accuracy", "macro_f1", "binary_accuracy")
     undecided = "C"
-    weighings = len(LLM.orders)
+    weighings = 2  # of support and of opposition
+    version = 2
 
     def sample(self, row: Mapping[str, Any], where: Where) -> Sample:
         label = text(row, "label", where)
@@ -132,16 +132,11 @@ class Valence(_Values):
         return self._pair(row, where, VALENCE, LABELS.index(label))
 
     def vanilla(self, sample: Sample) -> Wording:
-        return LLM.valence(*_pair_of(sample), LLM.orders[0])
+        return LLM.valence(*_pair_of(sample))[0]
 
     def _told(self, case: Case[Sample]) -> Steps:
         (valence,) = yield from valences([_pair_of(case.question)])
-        answered = _answered(case, self.vanilla(case.question), valence.p, valence.method)
-        if answered.distribution is None:
-            return answered
-        return replace(
-            answered, distribution=replace(answered.distribution, order_effect=valence.order_effect)
-        )
+        return _answered(case, self.vanilla(case.question), valence.p, valence.method)
 
     def read_label(self, text: str) -> str:
         return read_label(text)
@@ -153,11 +148,11 @@ def _pair_of(sample: Sample) -> Pair:
     return sample.cluster, tidy("value", name) or Stake("value", name)
 
 
-def _answered(case: Case[Sample], asked: Wording, p: tuple[float, ...], method: Telling) -> Answered:
+def _answered(case: Case[Sample], wording: Wording, p: tuple[float, ...], method: Telling) -> Answered:
     """The options' shares; the letter alone where the LLM answers in words."""
     if method == "words":
         letter = letters(len(p))[metrics.most_likely(p)]
-        return Answered(asked, "" if len(set(p)) == 1 else letter)
+        return Answered(wording, "" if len(set(p)) == 1 else letter)
     shares = Aggregate(
         options=case.options,
         p=p,
@@ -167,7 +162,7 @@ def _answered(case: Case[Sample], asked: Wording, p: tuple[float, ...], method: 
         entropy_nats=entropy_nats(p),
         method=method,
     )
-    return Answered(asked, distribution=shares)
+    return Answered(wording, distribution=shares)
 
 
 def with_others(own: Sequence[tuple[str, Sequence[str]]], file: str) -> list[dict[str, Any]]:

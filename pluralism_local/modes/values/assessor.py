@@ -1,32 +1,34 @@
 """How relevant a value is to a situation, and what it does with it: steps about given pairs of both.
 
-    (situation, Stake)… ──relevances──> P(at stake) each         ──valences──> Valence each
+    (situation, Stake)… ──relevances──> P(at stake) each
+                        ──valences──> how much more it supports than it opposes ──> Valence each
 
 Both work on any pairs, of one situation or of many, and so for whoever has values already (an evaluation). They weigh,
 and only where the LLM gives no probabilities they ask for a word. Equal prompts are weighed once.
 
 An LLM is ready to find everything at stake, some values more than others, and in some situations more than in others:
 of its log-odds of Yes those without the situation and those without the value are taken away, as those without a
-comment are of a stance (`positions.stances.calibrated`). Valence is the mean over orders of the three leanings.
+comment are of a stance (`positions.stances.calibrated`). Of valence nothing is taken away but its Yes to the contrary:
+what it says of a situation alone is much of what it knows.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pluralism_local.errors import Unsupported
-from pluralism_local.modes.aggregate import STAND_IN, single, weakest
-from pluralism_local.modes.orders import Weighed, in_asked_order, order_effect
+from pluralism_local.modes.aggregate import STAND_IN, weakest
 from pluralism_local.modes.steps import Step, WriteEach
 from pluralism_local.modes.values.prompts import LLM, NOTHING, NOWHERE, ValueWordings
 from pluralism_local.modes.weighing import weigh
 from pluralism_local.modes.wordings import Wording
 from pluralism_local.positions.stances import calibrated
 from pluralism_local.types import Completion, OptionDistribution, Sampling
-from pluralism_local.values.stakes import LEANINGS, Stake, Telling, Valence
+from pluralism_local.values.stakes import Stake, Telling, Valence
 
 Pair = tuple[str, Stake]
 """A situation, and what may be at stake in it."""
@@ -36,32 +38,23 @@ WORD = Sampling(max_tokens=4)
 
 
 @dataclass(frozen=True, slots=True)
-class Relevance:
-    """The probability, in [0, 1], that something is at stake, and how it was told; a half where nothing tells."""
+class Agreement:
+    """The probability of yes, in [0, 1], and how it was told; a half where nothing tells."""
 
     p: float
     method: Telling
 
 
-def relevances(pairs: Sequence[Pair], put: ValueWordings = LLM) -> Generator[Step, Any, list[Relevance]]:
+def relevances(pairs: Sequence[Pair], put: ValueWordings = LLM) -> Generator[Step, Any, list[Agreement]]:
     """Whether each value is at stake in its situation, in order; a half where the two add nothing to each other."""
-    wordings = [put.relevance(situation, stake) for situation, stake in pairs]
-    alone = [
-        put.relevance(*pair)
-        for situation, stake in pairs
-        for pair in (
-            (NOWHERE, stake),
-            (situation, Stake(stake.kind, NOTHING)),
-            (NOWHERE, Stake(stake.kind, NOTHING)),
-        )
-        if put.calibrated
-    ]
+    wordings = [put.relevance(*pair) for pair in pairs]
+    alone = [put.relevance(*part) for pair in pairs for part in _without(pair) if put.calibrated]
     try:
         told = yield from weigh("values", [*wordings, *alone], put.agrees)
     except Unsupported:
-        return (yield from _relevances_in_words(wordings, put))
+        return (yield from _in_words(wordings, put))
     return [
-        Relevance(
+        Agreement(
             _beyond(told[place], told[len(wordings) + 3 * place :][:3] if alone else ()), told[place].method
         )
         for place in range(len(wordings))
@@ -69,25 +62,31 @@ def relevances(pairs: Sequence[Pair], put: ValueWordings = LLM) -> Generator[Ste
 
 
 def valences(pairs: Sequence[Pair], put: ValueWordings = LLM) -> Generator[Step, Any, list[Valence]]:
-    """What each value does with its situation, in order."""
-    wordings = [put.valence(situation, stake, order) for situation, stake in pairs for order in put.orders]
+    """What each value does with its situation, in order; even shares where nothing tells."""
+    wordings = [wording for pair in pairs for wording in put.valence(*pair)]
+    if put.leanings is not None:
+        weighed = yield from weigh("values", wordings, put.leanings)
+        return [_of_shares(shares) for shares in weighed]
     try:
-        told = iter((yield from weigh("values", wordings, put.leanings)))
+        told = iter((yield from weigh("values", wordings, put.agrees)))
     except Unsupported:
-        return (yield from _valences_in_words(wordings, put))
-    return [
-        _mean(
-            Weighed(put.orders, tuple(in_asked_order(next(told), order) for order in put.orders)),
-        )
-        for _ in pairs
-    ]
+        words = iter((yield from _in_words(wordings, put)))
+        return [_of_words(next(words).p, next(words).p) for _ in pairs]
+    return [_of_odds(next(told), next(told)) for _ in pairs]
+
+
+def _without(pair: Pair) -> tuple[Pair, Pair, Pair]:
+    """The value without a situation, the situation without a value, and neither."""
+    situation, stake = pair
+    nothing = Stake(stake.kind, NOTHING)
+    return (NOWHERE, stake), (situation, nothing), (NOWHERE, nothing)
 
 
 def _beyond(told: OptionDistribution, alone: Sequence[OptionDistribution]) -> float:
     """P(at stake), less what it is for the value alone and for the situation alone; a half where neither word had any.
 
     Args:
-        alone: of the value without a situation, of the situation without a value, and of neither; empty for no less.
+        alone: of what `_without` gives; empty for no less.
     """
     if told.method == STAND_IN:
         return 0.5
@@ -97,50 +96,40 @@ def _beyond(told: OptionDistribution, alone: Sequence[OptionDistribution]) -> fl
     return calibrated(calibrated(told.p[0], value)[0], calibrated(situation, neither)[0])[0]
 
 
-def _mean(weighed: Weighed) -> Valence:
-    shares = single(LEANINGS, weighed)
+def _of_shares(shares: OptionDistribution) -> Valence:
     support, oppose, either = shares.p
-    method = weakest(distribution.method for distribution in weighed.distributions)
-    return Valence(support, oppose, either, method, shares.order_effect)
+    return Valence(support, oppose, either, shares.method)
 
 
-def _relevances_in_words(
-    wordings: Sequence[Wording], put: ValueWordings
-) -> Generator[Step, Any, list[Relevance]]:
-    chosen = yield from _chosen(wordings, put.agrees)
-    return [Relevance(0.5 if place is None else float(place == 0), "words") for place in chosen]
+def _of_odds(supports: OptionDistribution, opposes: OptionDistribution) -> Valence:
+    """By the log-odds of Yes to the one less those to the other."""
+    method = weakest((supports.method, opposes.method))
+    if method == STAND_IN:
+        return Valence(1 / 3, 1 / 3, 1 / 3, method)
+    more, less = calibrated(supports.p[0], opposes.p[0])
+    return Valence.of(math.log(more / less), method)
 
 
-def _valences_in_words(
-    wordings: Sequence[Wording], put: ValueWordings
-) -> Generator[Step, Any, list[Valence]]:
-    """Each order has a vote; one that names no leaning has none."""
-    chosen = yield from _chosen(wordings, put.leanings)
-    count = len(put.orders)
-    told = []
-    for begin in range(0, len(chosen), count):
-        rows = []
-        for order, place in zip(put.orders, chosen[begin : begin + count], strict=True):
-            if place is not None:
-                rows.append([float(order[place] == leaning) for leaning in range(len(LEANINGS))])
-        rows = rows or [[1 / len(LEANINGS)] * len(LEANINGS)]
-        support, oppose, either = mean = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
-        effect = order_effect(rows, mean) if count > 1 else None
-        told.append(Valence(support, oppose, either, "words", effect))
-    return told
+def _of_words(supports: float, opposes: float) -> Valence:
+    """Either where both had the same word; even shares where neither had one."""
+    if supports == opposes == 0.5:
+        return Valence(1 / 3, 1 / 3, 1 / 3, "words")
+    support, oppose = supports * (1 - opposes), opposes * (1 - supports)
+    return Valence(support, oppose, 1 - support - oppose, "words")
 
 
-def _chosen(wordings: Sequence[Wording], options: Sequence[str]) -> Generator[Step, Any, list[int | None]]:
-    """Which option each reply begins with; None for none of them."""
+def _in_words(wordings: Sequence[Wording], put: ValueWordings) -> Generator[Step, Any, list[Agreement]]:
+    """1 or 0 by the word that each reply begins with; a half for any other."""
     distinct = {wording.text: wording for wording in wordings}
     replies: Sequence[Completion] = yield WriteEach(
         "values", tuple((wording, WORD) for wording in distinct.values())
     )
     by_text = dict(zip(distinct, replies, strict=True))
-    return [_option_of(by_text[wording.text].text, options) for wording in wordings]
+    return [Agreement(_p_of(by_text[wording.text].text, put.agrees), "words") for wording in wordings]
 
 
-def _option_of(reply: str, options: Sequence[str]) -> int | None:
+def _p_of(reply: str, agrees: tuple[str, str]) -> float:
     first = re.match(r"\W*(\w+)", reply)
-    words = [option.casefold() for option in options]
-    return words.index(first[1].casefold()) if first and first[1].casefold() in words else None
+    reply_word = first[1].casefold() if first else ""
+    words = [agree.casefold() for agree in agrees]
+    return float(reply_word == words[0]) if reply_word in words else 0.5

@@ -1,6 +1,6 @@
 """How a model is asked for values, rights and duties: an LLM in our own words, Kaleido in those of its training.
 
-    situation, Stake ──ValueWordings──> Wording of a list, of relevance, of valence, of a reason
+    situation, Stake ──ValueWordings──> Wording of a list, of relevance, of support and opposition, of a reason
 
 The situation comes before the value, so that an engine reads it once for all values.
 """
@@ -11,8 +11,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
 
-from pluralism_local.modes.options import listed
-from pluralism_local.modes.orders import Order, orders_of
 from pluralism_local.modes.wordings import Wording, word
 from pluralism_local.prompts import Prompt
 from pluralism_local.types import Sampling
@@ -34,13 +32,18 @@ RELEVANCE = Prompt(
     "Situation: {situation}\n\n{kind}: {name}\n\nIs this {small_kind} at stake in the situation? Answer Yes or No.",
 )
 
-VALENCE = Prompt(
-    "values.valence",
+SUPPORTS = Prompt(
+    "values.supports",
     1,
-    "own: what a value does with a situation; a question is taken for its answer yes",
-    "Situation: {situation}\n\n{kind}: {name}\n\nDoes this {small_kind} speak for it or against it? If it is a "
-    "question, does the {small_kind} speak for the answer yes or for the answer no?\n{options}\nAnswer with the letter "
-    "alone.",
+    "own: whether a value supports a situation, or of a question its answer yes",
+    "Situation: {situation}\n\n{kind}: {name}\n\nDoes this {small_kind} support {what}? Answer Yes or No.",
+)
+
+OPPOSES = Prompt(
+    "values.opposes",
+    1,
+    "own: whether a value opposes a situation, or of a question its answer yes",
+    "Situation: {situation}\n\n{kind}: {name}\n\nDoes this {small_kind} oppose {what}? Answer Yes or No.",
 )
 
 REASON = Prompt(
@@ -75,7 +78,9 @@ LEAN: Mapping[Leaning, str] = {
     "oppose": "speaks against it",
     "either": "can speak for it or against it",
 }
-"""The leanings as the LLM is shown them."""
+"""The leanings as the LLM is told them when it is asked for a reason."""
+
+_ASKS = ("?", "\uff1f", "\u061f")
 
 NAMES: Mapping[Kind, str] = {"value": "Value", "right": "Right", "duty": "Duty"}
 
@@ -84,16 +89,15 @@ class ValueWordings(ABC):
     """How one kind of model is asked.
 
     Attributes:
-        agrees: the words for "it is at stake" and "it is not", weighed after `relevance`.
-        leanings: those weighed after `valence` for support, opposition and either: letters, or words.
-        orders: of the leanings, in which valence is asked.
+        agrees: the words for yes and no, weighed after `relevance`, and after `valence` where there are no leanings.
+        leanings: those weighed after `valence` for support, opposition and either; None for a question about each of
+            the first two.
         calibrated: relevance is told against what the model says without the situation, and without the value.
         first, more: lists that are drawn to begin with, and where these gave too few, of `list_tokens` at most each.
     """
 
     agrees: ClassVar[tuple[str, str]] = ("Yes", "No")
-    leanings: ClassVar[tuple[str, str, str]]
-    orders: ClassVar[tuple[Order, ...]]
+    leanings: ClassVar[tuple[str, str, str] | None]
     calibrated: ClassVar[bool]
     first: ClassVar[int]
     more: ClassVar[int]
@@ -112,8 +116,8 @@ class ValueWordings(ABC):
         """Whether it is at stake."""
 
     @abstractmethod
-    def valence(self, situation: str, stake: Stake, order: Order) -> Wording:
-        """What it does with the situation, the leanings in this order."""
+    def valence(self, situation: str, stake: Stake) -> tuple[Wording, ...]:
+        """What it does with the situation: one question where there are leanings, else support and opposition."""
 
     @abstractmethod
     def reason(self, situation: str, stake: Stake, leaning: Leaning) -> Wording:
@@ -123,8 +127,7 @@ class ValueWordings(ABC):
 class LlmWordings(ValueWordings):
     """For a language model that follows instructions."""
 
-    leanings = ("A", "B", "C")
-    orders = orders_of(tuple(LEAN.values()), "rotate")
+    leanings = None
     calibrated = True
     first, more = 1, 3
     list_tokens = 260
@@ -141,20 +144,19 @@ class LlmWordings(ValueWordings):
     def relevance(self, situation: str, stake: Stake) -> Wording:
         return word(RELEVANCE, situation=situation, **_named(stake))
 
-    def valence(self, situation: str, stake: Stake, order: Order) -> Wording:
-        leanings = [f"It {text}" for text in LEAN.values()]
-        options = listed([leanings[place] for place in order])
-        return word(VALENCE, situation=situation, options=options, **_named(stake))
+    def valence(self, situation: str, stake: Stake) -> tuple[Wording, ...]:
+        what = "the answer yes" if situation.rstrip().endswith(_ASKS) else "doing it"
+        about = {"situation": situation, "what": what, **_named(stake)}
+        return word(SUPPORTS, **about), word(OPPOSES, **about)
 
     def reason(self, situation: str, stake: Stake, leaning: Leaning) -> Wording:
         return word(REASON, situation=situation, leaning=LEAN[leaning], **_named(stake))
 
 
 class KaleidoWordings(ValueWordings):
-    """For Kaleido, in the words of its training; it was trained to be calibrated, and on one order."""
+    """For Kaleido, in the words of its training, which made it calibrated."""
 
     leanings = ("Supports", "Opposes", "Either")
-    orders = ((0, 1, 2),)
     calibrated = False
     first, more = 40, 40
     list_tokens = 24
@@ -169,9 +171,8 @@ class KaleidoWordings(ValueWordings):
     def relevance(self, situation: str, stake: Stake) -> Wording:
         return word(KALEIDO_RELEVANCE, **_tabbed(situation, stake))
 
-    def valence(self, situation: str, stake: Stake, order: Order) -> Wording:
-        del order
-        return word(KALEIDO_VALENCE, **_tabbed(situation, stake))
+    def valence(self, situation: str, stake: Stake) -> tuple[Wording, ...]:
+        return (word(KALEIDO_VALENCE, **_tabbed(situation, stake)),)
 
     def reason(self, situation: str, stake: Stake, leaning: Leaning) -> Wording:
         del leaning
