@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,13 +13,13 @@ import yaml
 
 from pluralism_local.engine.scripted import ScriptedEngine
 from tests.support.api_server import Served, served
+from tests.support.command_line import Ran, Run
 
-pytest.importorskip(
-    "llm", reason="llm is not installed; the starter brings it (pip install 'pluralism-local[starter]')"
+cli = pytest.importorskip(
+    "llm.cli", reason="llm is not installed; the starter brings it (pip install 'pluralism-local[starter]')"
 )
 
 PAGE = Path(__file__).parents[2] / "docs" / "serve.md"
-Llm = Callable[..., "subprocess.CompletedProcess[str]"]
 PLACE = "http://127.0.0.1:8642/v1"
 
 
@@ -46,8 +43,10 @@ def server(village: Path, engine: ScriptedEngine) -> Iterator[Served]:
         yield running
 
 
-def set_up(folder: Path, server: Served, **more: str) -> Llm:
+def set_up(folder: Path, server: Served, **more: str) -> Run:
     """`llm` in a folder of its own, knowing the page's models at this server; its cultures are the village."""
+    from click.testing import CliRunner  # which llm brings
+
     folder.mkdir()
     models = [
         {
@@ -59,33 +58,27 @@ def set_up(folder: Path, server: Served, **more: str) -> Llm:
         for entry in entries()
     ]
     (folder / "extra-openai-models.yaml").write_text(yaml.safe_dump(models))
-    environ = {name: value for name, value in os.environ.items() if name != "OPENAI_API_KEY"}
+    environ = {"LLM_USER_PATH": str(folder), "OPENAI_API_KEY": None}
 
-    def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "llm", *arguments],
-            env={**environ, "LLM_USER_PATH": str(folder)},
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+    def run(*arguments: str, stdin: str = "") -> Ran:
+        ran = CliRunner().invoke(cli.cli, arguments, input=stdin, env=environ)
+        return Ran(ran.exit_code, ran.stdout, ran.stderr)
 
     return run
 
 
 @pytest.fixture
-def llm(tmp_path: Path, server: Served) -> Llm:
+def llm(tmp_path: Path, server: Served) -> Run:
     return set_up(tmp_path / "llm", server)
 
 
-def said(ran: subprocess.CompletedProcess[str]) -> str:
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout.strip()
+def said(ran: Ran) -> str:
+    assert ran.code == 0, ran.err
+    return ran.out.strip()
 
 
 def test_it_asks_in_a_stream_and_whole_and_goes_on_from_what_was_said(
-    llm: Llm, server: Served, engine: ScriptedEngine
+    llm: Run, server: Served, engine: ScriptedEngine
 ) -> None:
     streamed = said(llm("-m", "overton", "Is tipping fair?"))
     whole = said(llm("-m", "overton", "--no-stream", "Is tipping fair?"))
@@ -104,7 +97,7 @@ def test_it_asks_in_a_stream_and_whole_and_goes_on_from_what_was_said(
     assert logged["input_tokens"] and logged["output_tokens"]
 
 
-def test_options_a_system_prompt_and_lines_at_the_head_reach_the_modes(llm: Llm, server: Served) -> None:
+def test_options_a_system_prompt_and_lines_at_the_head_reach_the_modes(llm: Run, server: Served) -> None:
     question = "attribute: rural voters\nIs hunting wrong?"
     steered = said(llm("-m", "steerable", "-o", "max_tokens", "5", "-s", "Be brief.", question))
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": question}]
@@ -120,15 +113,15 @@ def test_options_a_system_prompt_and_lines_at_the_head_reach_the_modes(llm: Llm,
     assert server.chat("Is tipping fair?").json()["choices"][0]["message"]["content"] in talk
 
 
-def test_the_pages_lines_run_as_written(llm: Llm) -> None:
+def test_the_pages_lines_run_as_written(llm: Run) -> None:
     lines = re.findall(r"^llm (-.*)$", PAGE.read_text(), re.MULTILINE)
     answers = [said(llm(*shlex.split(line.replace("$'", "'").replace("\\n", "\n")))) for line in lines]
     assert len(answers) == 4 and all(answers) and answers[-1] in ("A. Yes", "B. No")
 
 
-def test_what_is_refused_is_told_in_our_words(llm: Llm) -> None:
+def test_what_is_refused_is_told_in_our_words(llm: Run) -> None:
     lacking = llm("-m", "steerable", "Is hunting wrong?")
-    assert (lacking.returncode, "attribute" in lacking.stderr) == (1, True)
+    assert (lacking.code, "attribute" in lacking.err) == (1, True)
 
 
 def test_a_token_is_its_key(tmp_path: Path, village: Path) -> None:
@@ -136,6 +129,6 @@ def test_a_token_is_its_key(tmp_path: Path, village: Path) -> None:
     with served(token=token) as server:
         llm = set_up(tmp_path / "llm", server, api_key_name="plocal")
         stranger = llm("-m", "overton", "--key", "wrong", "Is tipping fair?")
-        assert (stranger.returncode, "it is the server's token" in stranger.stderr) == (1, True)
+        assert (stranger.code, "it is the server's token" in stranger.err) == (1, True)
         said(llm("keys", "set", "plocal", "--value", token))
         assert said(llm("-m", "overton", "Is tipping fair?"))
