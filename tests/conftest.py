@@ -66,6 +66,17 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
     return Module.from_parent(parent, path=module_path)
 
 
+@pytest.hookimpl(trylast=True)  # of what is left after `-m`
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with tests that may take longest go first: processes that share files out end at about the same time."""
+    longest: dict[Path, float] = {}
+    for item in items:
+        limit = item.get_closest_marker("timeout")
+        seconds = float(limit.args[0]) if limit is not None else 0.0
+        longest[item.path] = max(seconds, longest.get(item.path, 0.0))
+    items.sort(key=lambda item: -longest[item.path])  # which keeps the order otherwise
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup() -> Iterator[None]:
     """A fixture may import such a library, too."""

@@ -74,7 +74,7 @@ def test_importing_it_loads_nothing() -> None:
         plural.opne  # type: ignore[attr-defined] # noqa: B018
 
 
-@pytest.mark.parametrize("module", [api, answers])
+@pytest.mark.parametrize("module", [pytest.param(api, marks=pytest.mark.slow), answers])
 def test_examples_in_docstrings_are_true(module: ModuleType, starter_path: Path) -> None:
     examples = [test for test in doctest.DocTestFinder().find(module) if test.examples]
     assert len(examples) == (4 if module is api else 0)

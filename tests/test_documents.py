@@ -128,10 +128,10 @@ CONSOLE = [list(examples(block)) for block in blocks("console")]
 SHELL = [line for block in blocks("sh") for line in block.splitlines() if line.strip()]
 
 
-def run(command: str, cwd: Path, home: Path) -> subprocess.CompletedProcess[str]:
+def run(command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run a line in bash with this interpreter's `plocal`; one thread, since others may keep the cores busy."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    environ = {**os.environ, "PATH": path, "PLOCAL_HOME": str(home)}
+    environ = {**os.environ, "PATH": path}
     if "plocal ask" in command:
         environ["PLOCAL_THREADS"] = "1"
     return subprocess.run(
@@ -170,14 +170,24 @@ def shares(value: Any) -> Iterator[list[float]]:
                 yield from shares(inside)
 
 
-@pytest.mark.parametrize("block", CONSOLE, ids=lambda block: block[0].command[:60])
+def takes_seconds(block: list[Example]) -> bool:
+    """Whether a real model writes answers in it; the first of the README's is quick enough for every run."""
+    real = (it.answers and "scripted:" not in it.command and "--dry-run" not in it.command for it in block)
+    return block is not CONSOLE[0] and any(real)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [pytest.param(block, marks=[pytest.mark.slow] if takes_seconds(block) else []) for block in CONSOLE],
+    ids=lambda block: block[0].command[:60],
+)
 def test_examples_run_as_written(block: list[Example], starter_path: Path, tmp_path: Path) -> None:
     if any("| jq" in example.command for example in block) and shutil.which("jq") is None:
         pytest.skip("jq is not installed")
     folder = tmp_path / "folder"
     folder.mkdir()
     for example in block:
-        done = run(example.command, folder, tmp_path / "home")
+        done = run(example.command, folder)
         told = f"{example.command}\n{done.stdout}{done.stderr}"
         assert done.returncode == 0, told
         assert "Traceback" not in done.stderr, told
@@ -191,11 +201,12 @@ def test_examples_run_as_written(block: list[Example], starter_path: Path, tmp_p
             assert [sum(p) for p in found] == pytest.approx([1.0] * len(found), abs=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", blocks("python"))
 def test_scripts_run_as_written(block: str, starter_path: Path, tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(block, encoding="utf-8")
     for _ in range(2):  # the second time it goes on with its folder
-        done = run(f"python {tmp_path / 'script.py'}", tmp_path, tmp_path / "home")
+        done = run(f"python {tmp_path / 'script.py'}", tmp_path)
         assert done.returncode == 0, done.stderr
         assert "Should phones be banned in schools? " in done.stdout
 
@@ -325,10 +336,8 @@ def test_every_setting_is_explained_with_its_built_in_value() -> None:
 def test_every_key_of_a_result_is_explained(starter_path: Path, tmp_path: Path) -> None:
     del starter_path  # the shipped communities are asked
     command = 'plocal ask --json -m scripted: --mode dist --option Yes --option No -p press-left "Is it?"'
-    result = json.loads(run(command, tmp_path, tmp_path / "home").stdout)
-    traced = json.loads(
-        run('plocal ask --json -m scripted: --trace "Is it?"', tmp_path, tmp_path / "home").stdout
-    )
+    result = json.loads(run(command, tmp_path).stdout)
+    traced = json.loads(run('plocal ask --json -m scripted: --trace "Is it?"', tmp_path).stdout)
     text = TEXTS["formats.md"]
     named = [name for row in first_cells(text, "plocal.result/1") for name in row]
     assert sorted(named) == sorted({*result, *traced})

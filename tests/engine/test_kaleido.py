@@ -149,6 +149,7 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow  # it trains its model
 def test_values_are_listed_weighed_and_explained(taught: Path) -> None:
     with KaleidoEngine(str(taught)) as engine:
         *_, values = find_values("Biking to  work", llm=engine)

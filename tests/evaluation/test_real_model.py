@@ -66,6 +66,7 @@ def test_killed_at_three_random_moments(starter_path: Path, tmp_path: Path) -> N
     assert whole["n"] == 40 and not any(whole["failed"].values())
 
 
+@pytest.mark.slow
 def test_every_method_on_the_starter(starter_path: Path, tmp_path: Path) -> None:
     record = finish(start(tmp_path, tmp_path / "run", "--limit", "2"))
     assert list(record["methods"]) == ["ours", "moe", "vanilla", "prompting", "uniform", "shuffled"]

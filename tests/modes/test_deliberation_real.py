@@ -62,6 +62,7 @@ def judged(engine: LlamaEngine, candidates: list[Candidate]) -> dict[str, dict[s
     }
 
 
+@pytest.mark.slow
 def test_scores_do_not_hang_on_the_order_in_which_statements_are_judged(engine: LlamaEngine) -> None:
     straight = judged(engine, CANDIDATES)
     assert (

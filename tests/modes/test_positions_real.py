@@ -51,6 +51,7 @@ def check(window: Window | None) -> None:
     assert len({position.id for position in window.positions}) == len(window.positions)
 
 
+@pytest.mark.slow
 def test_an_instruct_model_lists_positions_and_writes_about_them(instruct: LlamaEngine) -> None:
     result = result_of(instruct)
     assert result.complete and result.answer
@@ -62,6 +63,7 @@ def test_an_instruct_model_lists_positions_and_writes_about_them(instruct: Llama
             assert paragraph.endswith(f"[{', '.join(position.supporters)}]")
 
 
+@pytest.mark.slow
 def test_the_starter_writes_its_two_sides_and_takes_the_comments_own_sentences(starter: LlamaEngine) -> None:
     result = result_of(starter)
     assert "overton.side@1" in result.prompts

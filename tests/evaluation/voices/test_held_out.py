@@ -47,6 +47,7 @@ def test_passages_are_the_first_words_of_texts_that_are_long_enough(tmp_path: Pa
         passages(tmp_path / "b.jsonl")
 
 
+@pytest.mark.slow
 def test_an_adapter_finds_its_register_likelier_than_the_base_does(
     starter_path: Path, tmp_path: Path
 ) -> None:

@@ -34,6 +34,7 @@ def test_twenty_texts_that_answer_their_question_and_twenty_that_do_not() -> Non
     assert [sum(one["answers"] is wanted for one in ROWS) for wanted in (True, False)] == [20, 20]
 
 
+@pytest.mark.slow
 def test_a_small_model_gives_probabilities_that_hardly_depend_on_the_batch(starter_path: Path) -> None:
     with judging(starter_path) as ask:
         both = ask([ROWS[0], ROWS[20]])
