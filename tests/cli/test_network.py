@@ -195,7 +195,7 @@ def ready(run: Run, network: list[str]) -> None:
     [
         ("", False),
         ("--offline", False),
-        ("PLOCAL_OFFLINE", False),
+        pytest.param("PLOCAL_OFFLINE", False, marks=pytest.mark.slow),
         pytest.param("HF_HUB_OFFLINE", False, marks=pytest.mark.slow),
         pytest.param("config", False, marks=pytest.mark.slow),
         pytest.param("PLOCAL_OFFLINE", True, marks=pytest.mark.slow),

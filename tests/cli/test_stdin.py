@@ -75,7 +75,7 @@ def test_a_silent_pipe_is_left_alone_and_that_is_said() -> None:
     with pipe(None, closed=False) as stdin:
         started = time.monotonic()
         assert read_prompt("What now?", stdin, warn=said.append, patience=0.2) == "What now?"
-        assert 0.15 < time.monotonic() - started < 5
+        assert 0.15 < time.monotonic() - started < 60
     assert len(said) == 1 and "--stdin" in said[0]
 
 

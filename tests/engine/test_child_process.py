@@ -37,8 +37,12 @@ def test_an_assertion_of_llama_cpp_is_told() -> None:
 
 
 def test_one_that_hangs_is_ended_after_its_time() -> None:
-    ended = child("record(stage=1)\ntime.sleep(600)", seconds=3.0)
-    assert (ended.fault, ended.last("stage")) == ("not done in 3 s", 1)
+    for seconds in (3, 30, 120):  # a busy machine may not even start it within the first
+        ended = child("record(stage=1)\ntime.sleep(600)", seconds=seconds)
+        assert ended.fault == f"not done in {seconds} s"
+        if ended.records:
+            break
+    assert ended.last("stage") == 1
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the limit on memory is Linux's")

@@ -303,7 +303,7 @@ def test_closing_the_iterator_closes_the_connection(server: Server) -> None:
     assert isinstance(next(events), TextStarted)
     assert isinstance(next(events), TextDelta)
     events.close()  # type: ignore[attr-defined]
-    assert closed.wait(10)
+    assert closed.wait(60)
     server.acts = [HELLO]
     assert only_answer(engine.generate([say("Hi")])).text == "Hello"
 

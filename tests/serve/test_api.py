@@ -284,14 +284,14 @@ def test_a_page_that_was_allowed_may_ask_and_reads_why_it_is_refused(village: Pa
 def test_a_client_that_leaves_stops_its_generation(village: Path, stream: bool) -> None:
     engine = Slow()
     with served(engine) as server:
-        connection = HTTPConnection("127.0.0.1", server.port, timeout=10)
+        connection = HTTPConnection("127.0.0.1", server.port, timeout=60)
         body = {"model": "vanilla", "messages": [{"role": "user", "content": "Fair?"}], "stream": stream}
         connection.request(
             "POST", "/v1/chat/completions", json.dumps(body), {"content-type": "application/json"}
         )
-        assert engine.began.wait(10)
+        assert engine.began.wait(60)
         connection.close()
-        assert engine.stopped.wait(10)
+        assert engine.stopped.wait(60)
         engine.go.set()
         assert server.chat("Fair?", "vanilla").status == 200
 
@@ -305,7 +305,7 @@ def test_a_full_queue_says_when_to_come_again(village: Path) -> None:
             for _ in range(3)
         ]
         threads[0].start()
-        assert engine.began.wait(10)
+        assert engine.began.wait(60)
         for thread in threads[1:]:
             thread.start()
         while server.request("GET", "/health").json()["waiting"] < 2:
@@ -341,7 +341,7 @@ def test_users_of_one_address_take_turns_whatever_connections_they_come_by(
             )
         ]
         threads[0].start()
-        assert engine.began.wait(10)
+        assert engine.began.wait(60)
         for waiting, thread in enumerate(threads[1:], start=1):
             thread.start()
             while server.request("GET", "/health").json()["waiting"] < waiting:
@@ -362,16 +362,16 @@ def test_an_end_turns_those_who_wait_away_and_lets_the_running_one_finish(villag
 
         running, waiting = (threading.Thread(target=ask, args=(name,)) for name in ("running", "waiting"))
         running.start()
-        assert engine.began.wait(10)
+        assert engine.began.wait(60)
         waiting.start()
         while server.request("GET", "/health").json()["waiting"] < 1:
             time.sleep(0.01)
         server.api.close()
-        waiting.join(10)
+        waiting.join(60)
         assert (replies["waiting"].status, server.request("GET", "/health").status) == (503, 503)
         assert server.chat("Fair?", "vanilla").status == 503
         engine.go.set()
-        running.join(10)
+        running.join(60)
         assert replies["running"].status == 200
 
 

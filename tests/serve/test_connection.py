@@ -36,7 +36,7 @@ def until_closed(door: socket.socket) -> bytes:
 
 
 def dial(server: Served) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", server.port), timeout=20)
+    return socket.create_connection(("127.0.0.1", server.port), timeout=60)
 
 
 @pytest.mark.parametrize("part", [b"G", HEAD, HEAD + b"X-Slow: a"], ids=["a byte", "a head", "a field"])
@@ -103,7 +103,7 @@ def test_an_answer_may_take_longer_than_a_header(village: Path, monkeypatch: pyt
     with served(engine) as server, dial(server) as door, dial(server) as watch:
         body = json.dumps({"model": "vanilla", "messages": [{"role": "user", "content": "Fair?"}]}).encode()
         door.sendall(HEAD + b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body)
-        assert engine.began.wait(10)
+        assert engine.began.wait(60)
         assert until_closed(watch) == b""  # opened later, and given up by now
         engine.go.set()
         assert until_closed(door).startswith(b"HTTP/1.1 200")
@@ -123,7 +123,7 @@ def test_of_too_many_connections_the_last_is_told_so_and_the_others_served(
 ) -> None:
     monkeypatch.setattr(server_module, "SPARE_CONNECTIONS", 1)
     with served(limits=app.ServerLimits(waiting=1)) as server:
-        kept = [HTTPConnection("127.0.0.1", server.port, timeout=20) for _ in range(2)]
+        kept = [HTTPConnection("127.0.0.1", server.port, timeout=60) for _ in range(2)]
         for _ in range(2):
             for door in kept:
                 door.request("GET", "/v1/models")

@@ -83,7 +83,7 @@ def test_closing_wakes_whoever_takes() -> None:
     thread = threading.Thread(target=lambda: taken.append(queue.take()))
     thread.start()
     queue.close()
-    thread.join(10)
+    thread.join(60)
     assert taken == [None]
     with pytest.raises(Rejected, match="about to end"):
         queue.put(*jobs("a"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,7 +16,8 @@ PENDING = object()
 """The choice of a screen that is still open."""
 
 WIDE, NARROW = (80, 24), (40, 12)
-_TRIES = 600
+_PATIENCE = 120.0
+"""Seconds, on whatever else the machine has to do."""
 
 
 class Host(App[None]):
@@ -72,11 +74,12 @@ class Driver:
 
     async def until(self, reached: Callable[[], object]) -> None:
         """Let the application work until something is so."""
-        for _ in range(_TRIES):
+        deadline = time.monotonic() + _PATIENCE
+        while True:
             await self.pilot.pause(0.01)
             if reached():
                 return
-        raise AssertionError(f"it never came to that; on the screen is:\n{self.text}")
+            assert time.monotonic() < deadline, f"it never came to that; on the screen is:\n{self.text}"
 
     async def sees(self, *texts: str) -> None:
         """Wait until all of these are on the screen, wherever they are wrapped."""

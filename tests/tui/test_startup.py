@@ -129,6 +129,6 @@ def test_what_of_a_folders_settings_is_ignored_is_told_in_the_chat(
     async def scene() -> None:
         app = chat(beginning)
         async with running(app) as pilot:
-            await until(pilot, lambda: "model of ./plocal.toml ignored" in screen(app), seconds=30)
+            await until(pilot, lambda: "model of ./plocal.toml ignored" in screen(app))
 
     play(scene())
