@@ -64,7 +64,7 @@ def wordings_of(step: Waiting) -> Sequence[Wording]:
         case Weigh():
             return step.wordings
         case Compose():
-            return [part.wording for part in step.parts]
+            return list(step.written.values())
         case WriteEach():
             return [wording for wording, _ in step.parts]
         case Entail():
@@ -82,7 +82,9 @@ def writings(step: Writing) -> list[Request]:
             pairs = zip(step.parts, step.grammars, strict=True)
             parts = [(wording, sampling, grammar) for (wording, sampling), grammar in pairs]
         case Compose():
-            parts = [(part.wording, step.sampling, step.grammar) for part in step.parts]
+            parts = [
+                (wording, step.sampling, step.parts[place].grammar) for place, wording in step.written.items()
+            ]
     return [
         Request(prompt_of(wording.text), sampling, grammar=grammar) for wording, sampling, grammar in parts
     ]
@@ -96,12 +98,16 @@ def reply_to(step: Writing, completions: Sequence[Completion]) -> Any:
         case WriteEach():
             return completions
         case Compose():
-            pairs = zip(step.parts, completions, strict=True)
+            written = dict(zip(step.written, completions, strict=True))
             return tuple(
                 mended(
-                    completion.text, part.before, step.small, part.instead, cut=completion.finish == "length"
+                    written[place].text if place in written else "",
+                    part.before,
+                    step.small,
+                    part.instead,
+                    cut=place in written and written[place].finish == "length",
                 )
-                for part, completion in pairs
+                for place, part in enumerate(step.parts)
             )
 
 

@@ -198,20 +198,21 @@ SEPARATOR = "\n\n"
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One sentence of an answer: what the LLM writes on `wording`, between `before` and `after`.
+    """One sentence of an answer: what the LLM writes on `wording` under `grammar`, between `before` and `after`.
 
-    `instead` stands there if it writes nothing.
+    `instead` stands there if it writes nothing, and where there is no `wording`: then it is not asked.
     """
 
-    wording: Wording
+    wording: Wording | None
     before: str
     after: str
     instead: str
+    grammar: Grammar | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Compose:
-    """An answer of several sentences, all written in one call and joined by `SEPARATOR`.
+    """An answer of several sentences, joined by `SEPARATOR`; what the LLM writes of them it writes in one call.
 
     Gets a tuple of what stands between `before` and `after` of each part, which may be more than the LLM's words.
 
@@ -224,8 +225,12 @@ class Compose:
     question: Wording
     parts: tuple[Part, ...]
     sampling: Sampling
-    grammar: Grammar | None
     small: frozenset[str]
+
+    @property
+    def written(self) -> dict[int, Wording]:
+        """By the place of a part what the LLM is told for it, of those that it writes."""
+        return {place: part.wording for place, part in enumerate(self.parts) if part.wording is not None}
 
 
 @dataclass(frozen=True, slots=True)

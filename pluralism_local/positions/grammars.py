@@ -1,6 +1,6 @@
 """What the LLM is bound to where it writes about positions: GBNF, in the script of the question.
 
-    question ──characters_of──> the characters of a sentence ──> claim_grammar | sentence_grammar
+    question ──characters_of──> the characters of a sentence ──> claim_grammar | position_grammar | sentence_grammar
 
 A small model that is free to do so quotes, numbers, goes on without end, or drifts into another script in the middle of
 a word; these grammars leave it the sentence and nothing else.
@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pluralism_local.content_words import is_english
-from pluralism_local.positions.claims import LONGEST_CLAIM
+from pluralism_local.positions.claims import ENDS, LONGEST_CLAIM
 from pluralism_local.types import Grammar
 
 _LETTERS = "A-Za-z0-9\\u00C0-\\u024F"
@@ -60,5 +60,21 @@ def sentence_grammar(question: str) -> Grammar:
     allowed = characters_of(question)
     return Grammar(
         f"root ::= {allowed.first} char{{18,258}} {allowed.ends}\nchar ::= {allowed.inside}\n",
+        None,
+    )
+
+
+def position_grammar(question: str, comments: Iterable[str], position: str) -> Grammar:
+    """A position's own words, then the end or a reason of at most 120 characters, without quotes, brackets and markup.
+
+    A small model that is free to say what voices hold says now and then what others hold.
+    """
+    allowed = characters_of(question)
+    words = position.rstrip("".join(ENDS))
+    first = f"[{words[:1].upper()}{words[:1].lower()}]" if words[:1].isascii() and words[:1].isalpha() else ""
+    literal = (words[1:] if first else words).replace("\\", "\\\\").replace('"', '\\"')
+    joint = '" because "' if is_english(" ".join(comments)) else '", "'
+    return Grammar(
+        f'root ::= {first} "{literal}" ({joint} char{{8,120}})? {allowed.ends}\nchar ::= {allowed.inside}\n',
         None,
     )

@@ -12,9 +12,11 @@ from pluralism_local.positions.grammars import (
     LEAD,
     characters_of,
     claim_grammar,
+    position_grammar,
     sentence_grammar,
 )
 
+POSITION = "Phones should be banned."
 LATIN, CHINESE, RUSSIAN = "Should phones be banned?", "手机应该被禁止吗？", "Запретить телефоны?"
 
 
@@ -25,6 +27,25 @@ LATIN, CHINESE, RUSSIAN = "Should phones be banned?", "手机应该被禁止吗�
 def test_they_are_grammars(question: str, comments: list[str]) -> None:
     gbnf.check(claim_grammar(question, comments).gbnf)
     gbnf.check(sentence_grammar(question).gbnf)
+    gbnf.check(position_grammar(question, comments, POSITION).gbnf)
+
+
+@pytest.mark.parametrize(
+    ("claim", "literal"),
+    [
+        (POSITION, '[Pp] "hones should be banned"'),
+        ('They say "no" to \\ and {braces} [x].', r'[Tt] "hey say \"no\" to \\ and {braces} [x]"'),
+        ("禁止手机。", '"禁止手机"'),
+        ("Élèves en ont besoin…", '"Élèves en ont besoin"'),
+        ("16 is the right age!", '"16 is the right age"'),
+    ],
+)
+def test_a_sentence_of_the_answer_begins_with_its_position(claim: str, literal: str) -> None:
+    english = position_grammar(LATIN, ["We think that they should not be."], claim).gbnf
+    gbnf.check(english)
+    assert literal in english and '(" because " char{8,120})? "."' in english
+    other = position_grammar(LATIN, ["Sie stören im Unterricht."], claim).gbnf
+    assert literal in other and "because" not in other
 
 
 @pytest.mark.parametrize(

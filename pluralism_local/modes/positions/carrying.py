@@ -94,41 +94,47 @@ def score(
 def write_sentences(
     draft: ResultBuilder, step: Compose, should_stop: ShouldStop
 ) -> Generator[ModeEvent, None, tuple[str, ...] | None]:
-    """Let the LLM write all sentences together, and show them in order, each as soon as those before it are done.
+    """Let the LLM write its sentences together, and show all in order, each as soon as those before it are done.
 
     Returns:
         What stands between `before` and `after` of each part; None where it stopped or failed in the middle.
     """
     composing = _Composing(step)
-    texts = [part.wording.text for part in step.parts]
-    for part in step.parts:
-        draft.used(part.wording.prompt)
+    places = list(step.written)
+    for wording in step.written.values():
+        draft.used(wording.prompt)
         leave_out(
-            draft,
-            LLM_VOICE,
-            draft.llm,
-            partial(draft.ask.to_llm, part.wording.text),
-            step.sampling.max_tokens,
+            draft, LLM_VOICE, draft.llm, partial(draft.ask.to_llm, wording.text), step.sampling.max_tokens
         )
 
     def requests() -> list[Request]:
-        return [Request(draft.to_llm(text), step.sampling, grammar=step.grammar) for text in texts]
+        return [
+            Request(draft.to_llm(wording.text), step.sampling, grammar=step.parts[place].grammar)
+            for place, wording in step.written.items()
+        ]
 
     stopped = False
     with draft.timed("answer"):
+        delta = "".join(
+            composing.end(place, cut=False) for place in range(len(step.parts)) if place not in step.written
+        )
+        if delta:
+            draft.answer += delta
+            yield AnswerDelta(delta)
         try:
-            voices = [LLM_VOICE] * len(texts)
-            for event in generated(draft, draft.llm, voices, requests, should_stop=should_stop):
+            voices = [LLM_VOICE] * len(places)
+            events = generated(draft, draft.llm, voices, requests, should_stop=should_stop) if places else ()
+            for event in events:
                 if isinstance(event, TextDelta):
-                    delta = composing.add(event.index, event.text)
+                    delta = composing.add(places[event.index], event.text)
                 elif isinstance(event, TextDone):
                     draft.spend("llm", event.completion.usage)
+                    is_cut = event.completion.finish == "length"
                     stopped |= event.completion.finish == "cancelled"
-                    delta = (
-                        "" if stopped else composing.end(event.index, cut=event.completion.finish == "length")
-                    )
+                    delta = "" if stopped else composing.end(places[event.index], cut=is_cut)
                 else:
-                    delta = composing.withdraw(event.index) if isinstance(event, TextWithdrawn) else ""
+                    withdrawn = isinstance(event, TextWithdrawn)
+                    delta = composing.withdraw(places[event.index]) if withdrawn else ""
                 if delta:
                     draft.answer += delta
                     yield AnswerDelta(delta)

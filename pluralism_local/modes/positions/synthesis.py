@@ -17,32 +17,25 @@ from pluralism_local.modes.positions.assigner import ScoredPairs, find_stated, r
 from pluralism_local.modes.steps import SEPARATOR, Answered, Case, Compose, Part, Step, Steps, Warn
 from pluralism_local.modes.wordings import Q, Wording
 from pluralism_local.positions.attribution import lead, marks, small_words
-from pluralism_local.positions.claims import LONGEST, claim_id
-from pluralism_local.positions.grammars import sentence_grammar
+from pluralism_local.positions.claims import LONGEST, claim_id, without_reason
+from pluralism_local.positions.grammars import position_grammar
 from pluralism_local.positions.stances import SUFFICES, with_answer
-from pluralism_local.results import Mark, Window
+from pluralism_local.results import Mark, Position, Window
 
 SENTENCE_TOKENS = 90
 
 
 def compose(case: Case[Q], comments: Mapping[str, str], window: Window, rows: ScoredPairs) -> Steps:
-    """Write the answer of a window that has positions, and look into it."""
-    bound = sentence_grammar(case.question.question) if case.plan.grammars == "gbnf" else None
+    """Write the answer of a window that has positions, and look into it.
+
+    A position that has its reason in it, or whose reasons are positions, too, stands there as it is: the LLM has no
+    more to say of it.
+    """
     sampling = replace(case.answer, max_tokens=SENTENCE_TOKENS, stop=(*case.answer.stop, "\n"))
-    parts = [
-        Part(
-            case.wordings.sentence(
-                case.question, comments, position.text, position.supporters, lead(position, window)
-            ),
-            lead(position, window),
-            marks(position.supporters),
-            position.text,
-        )
-        for position in window.positions
-    ]
+    parts = [_part(case, comments, window, position) for position in window.positions]
     question = case.wordings.attributed(case.question, comments)
     texts: Sequence[str] = yield Compose(
-        question, tuple(parts), sampling, bound, small_words((case.question.question, *comments.values()))
+        question, tuple(parts), sampling, small_words((case.question.question, *comments.values()))
     )
     answer = SEPARATOR.join(
         f"{part.before}{text}{part.after}" for part, text in zip(parts, texts, strict=True)
@@ -52,6 +45,21 @@ def compose(case: Case[Q], comments: Mapping[str, str], window: Window, rows: Sc
     except PlocalError as error:
         yield Warn(f"The answer's marks could not be verified: {error.message}")
     return Answered(question, answer, window=window)
+
+
+def _part(case: Case[Q], comments: Mapping[str, str], window: Window, position: Position) -> Part:
+    """The sentence about one position."""
+    claim, begins = position.text, lead(position, window)
+    behind = marks(position.supporters)
+    reasoned = {
+        without_reason(other.text) for other in window.positions if without_reason(other.text) != other.text
+    }
+    if claim in reasoned or without_reason(claim) != claim:
+        return Part(None, begins, behind, claim)
+    question = case.question.question
+    bound = position_grammar(question, comments.values(), claim) if case.plan.grammars == "gbnf" else None
+    wording = case.wordings.sentence(case.question, comments, claim, position.supporters, begins)
+    return Part(wording, begins, behind, claim, bound)
 
 
 def longest_sentence(case: Case[Q]) -> Wording:
