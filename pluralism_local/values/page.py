@@ -6,6 +6,7 @@ Values ──page──> HTML
 from __future__ import annotations
 
 from pluralism_local.display.html import element, escape
+from pluralism_local.model_names import without_folders
 from pluralism_local.values.stakes import LEANINGS, Values, WeighedStake
 from pluralism_local.values.tables import LEGEND, SAID, SIGNS, summary
 
@@ -41,7 +42,7 @@ def page(values: Values) -> str:
             _table(values) if values.stakes else element("p", "Nothing is at stake."),
             *notes,
             *warnings,
-            element("p", f"By {escape(values.model.id)}. {escape(LEGEND)}", class_="quiet"),
+            element("p", f"By {escape(without_folders(values.model.id))}. {escape(LEGEND)}", class_="quiet"),
         ]
     )
     return (
@@ -83,5 +84,5 @@ def _shares(weighed: WeighedStake) -> str:
         return ""
     figures = ", ".join(f"{p:.2f}" for p in weighed.valence.p)
     parts = zip(LEANINGS, weighed.valence.p, strict=True)
-    bar = [element("span", class_=leaning, style=f"width: {100 * p:.1f}%") for leaning, p in parts]
+    bar = [element("span", class_=leaning, style=f"flex: {p:.4f}") for leaning, p in parts]
     return figures + element("span", *bar, class_="bar", aria_hidden="true")

@@ -16,14 +16,15 @@ from textwrap import wrap
 from pluralism_local.display.figures import cells, clean, many, one_line, padded
 from pluralism_local.display.markdown import inline
 from pluralism_local.mode_specs import STEERED
+from pluralism_local.model_names import without_folders
 from pluralism_local.values.stakes import Leaning, Values, WeighedStake
 
 SIGNS: dict[Leaning, str] = {"support": "+", "oppose": "-", "either": "~"}
 SAID: dict[Leaning, str] = {"support": "supports", "oppose": "opposes", "either": "either"}
 LEGEND = (
     "At stake: the model's probability, less what it is without the situation. For and against: how much readier it is "
-    "to say that the value supports it than that it opposes it; either: neither stands out. Estimates of a model, no "
-    "survey of people."
+    "to say that the value supports it than that it opposes it; either: neither stands out. Estimates of a model, "
+    "of a small one hardly more than hints; no survey of people."
 )
 _NUMBERS = "  {relevance:>8}  {support:>4}  {oppose:>7}  {either:>6}"
 _NUMBERS_WIDTH = 33
@@ -134,5 +135,5 @@ def markdown(values: Values) -> str:
     table = "\n".join(f"| {' | '.join(clean(cell) for cell in line)} |" for line in lines)
     blocks = [f"# {inline(values.situation)}", table if rows else "Nothing is at stake."]
     blocks += [inline(sentence) for sentence in summary(values)]
-    model = inline(values.model.id)
+    model = inline(without_folders(values.model.id))
     return "\n\n".join([*blocks, f"By {model}. {LEGEND}"]) + "\n"

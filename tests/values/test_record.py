@@ -88,6 +88,7 @@ def test_a_document_has_a_row_for_each_value(values: Values) -> None:
     assert len(rows) == (len(values.stakes) + 2 if values.stakes else 0)
     html = page(values)
     assert html.count("<tr>") == (len(values.stakes) + 1 if values.stakes else 0)
+    assert html.count('class="key ') == (3 if values.stakes else 0)
     assert html.endswith("</html>\n")
 
 
@@ -97,6 +98,12 @@ def test_texts_of_a_model_stay_texts() -> None:
     assert "<script>" not in page(values) and "<b>" not in page(values)
     assert "&lt;b&gt;" in page(values)
     assert r"Duty to \{protect\} \<b\>\|\`x\`" in markdown(values)
+
+
+def test_a_document_names_a_models_file_without_its_folders() -> None:
+    values = Values("x", (), ModelInfo("/home/somebody/models/small.gguf", "llama.cpp"))
+    for document in (page(values), markdown(values)):
+        assert "small.gguf" in document and "somebody" not in document
 
 
 def test_forty_values_are_listed_and_what_is_left_out_is_named() -> None:
