@@ -61,6 +61,7 @@ def test_an_instruct_model_lists_positions_and_writes_about_them(instruct: Llama
         assert len(paragraphs) == len(result.window.positions)
         for paragraph, position in zip(paragraphs, result.window.positions, strict=True):
             assert paragraph.endswith(f"[{', '.join(position.supporters)}]")
+            assert position.text[1:].rstrip(".") in paragraph
 
 
 @pytest.mark.slow
