@@ -5,13 +5,15 @@
 llama.cpp ends its whole process where it asserts or faults, and nothing in the process can catch that; so what is not
 known to work is tried in a child first. Records are written a line each and as soon as they are known, so that those
 before a fault arrive. Failure modes: a child that cannot be started or that fails by itself (an exception, no memory)
-is no fault of what it tried; `Ended.fault` is then empty and `Ended.failure` says why.
+is no fault of what it tried; `Ended.fault` is then empty and `Ended.failure` says why. One that a busy machine lets
+wait is none either: it has more time by the clock for as long as it gets on with what little of a processor it gets.
 """
 
 from __future__ import annotations
 
 import ctypes
 import json
+import math
 import os
 import re
 import signal
@@ -22,12 +24,17 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any
 
 from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.errors import Cancelled
 
 _STEP = 0.02  # seconds between looks at a child
+_STALLED = 5.0
+"""Seconds without any processor time after which a child whose time is over is taken to hang."""
+_LONGEST = 10
+"""Times its limit by the clock after which a child is ended whatever it does."""
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 _ASSERTION = re.compile(
     r"(?:\S*/)?([\w.-]+\.\w+:\d+: .{1,200})"
@@ -57,7 +64,9 @@ class Ended:
 
 
 def run(command: Sequence[str], *, seconds: float, should_stop: ShouldStop = never) -> Ended:
-    """Run `command` without input for at most `seconds`.
+    """Run `command` without input for at most `seconds`, of which those that it waits for a processor do not count.
+
+    That is told on Linux alone; elsewhere the clock counts.
 
     Raises:
         Cancelled: `should_stop` turned true; the child is ended.
@@ -70,7 +79,7 @@ def run(command: Sequence[str], *, seconds: float, should_stop: ShouldStop = nev
         except OSError as error:
             return Ended((), failure=f"no process could be started: {error.strerror}")
         try:
-            code = _wait(child, time.monotonic() + seconds, should_stop)
+            code = _wait(child, seconds, should_stop)
         finally:
             child.kill()
             child.wait()
@@ -112,14 +121,32 @@ def record(**values: Any) -> None:
     sys.stdout.flush()
 
 
-def _wait(child: subprocess.Popen[bytes], deadline: float, should_stop: ShouldStop) -> int | None:
-    """The exit code, None after the deadline."""
-    while time.monotonic() < deadline:
+def _wait(child: subprocess.Popen[bytes], seconds: float, should_stop: ShouldStop) -> int | None:
+    """The exit code, None when its time is over."""
+    began = moved = time.monotonic()
+    spent = 0.0
+    while True:
         with suppress(subprocess.TimeoutExpired):
             return child.wait(_STEP)
         if should_stop():
             raise Cancelled
-    return None
+        now, before = time.monotonic(), spent
+        spent = _processor_seconds(child.pid)
+        moved = now if spent > before else moved
+        waits_for_a_processor = (
+            spent < seconds and now - moved < _STALLED and now - began < _LONGEST * seconds
+        )
+        if now - began >= seconds and not waits_for_a_processor:
+            return None
+
+
+def _processor_seconds(process: int) -> float:
+    """What all threads of a process have had of processors; infinite where the system does not say."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return math.inf
 
 
 def _signal(number: int) -> str:

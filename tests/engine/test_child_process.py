@@ -45,6 +45,24 @@ def test_one_that_hangs_is_ended_after_its_time() -> None:
     assert ended.last("stage") == 1
 
 
+def test_one_that_computes_for_ever_is_ended_after_its_time() -> None:
+    assert child("while True: pass", seconds=2).fault == "not done in 2 s"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells what a child has had")
+def test_one_that_gets_on_slowly_has_the_time_it_needs() -> None:
+    """As on a machine that is busy with other things: here it sleeps for what it would wait."""
+    slowly = """
+for _ in range(40):
+    end = time.process_time() + 0.02
+    while time.process_time() < end: pass
+    time.sleep(0.08)
+record(stage=1)
+"""
+    ended = child(slowly, seconds=2)
+    assert ended == Ended(({"stage": 1},))
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the limit on memory is Linux's")
 def test_one_that_eats_memory_stops_itself() -> None:
     ended = child("record(stage=1)\nb''.join(bytes(2**26) for _ in range(200))")
