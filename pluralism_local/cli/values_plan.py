@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pluralism_local.cli.output import Output, key_values
 from pluralism_local.display.figures import clean
 from pluralism_local.modes.values.finder import REASON_TOKENS
-from pluralism_local.modes.values.prompts import NOTHING, NOWHERE
+from pluralism_local.modes.values.prompts import NOWHERE
 from pluralism_local.modes.values.running import check, wordings_for
 from pluralism_local.types import Message
 from pluralism_local.values.stakes import Stake
@@ -29,16 +29,12 @@ def show_plan(out: Output, llm: LanguageModel, situation: str, limit: int, min_r
     Raises: InvalidInput, Unsupported as `find_values`.
     """
     check(situation, llm, limit, min_relevance)
-    put, nothing = wordings_for(llm), Stake(STAND_IN.kind, NOTHING)
+    put = wordings_for(llm)
     steps = [
         _step(llm, put.list(situation), f"list, up to {put.first + put.more} times", put.list_tokens, ()),
         _step(llm, put.relevance(situation, STAND_IN), "relevance of each listed", None, put.agrees),
         *(
-            [
-                _step(llm, put.relevance(NOWHERE, STAND_IN), "the same without situation", None, put.agrees),
-                _step(llm, put.relevance(situation, nothing), "the same without value", None, put.agrees),
-                _step(llm, put.relevance(NOWHERE, nothing), "the same without both", None, put.agrees),
-            ]
+            [_step(llm, put.relevance(NOWHERE, STAND_IN), "the same without situation", None, put.agrees)]
             if put.calibrated
             else []
         ),

@@ -72,7 +72,7 @@ def test_a_dry_run_shows_every_prompt_and_asks_nothing(run: Run, model: str) -> 
     plan = json.loads(run("values", "-m", model, "--dry-run", "--json", SITUATION).out)
     assert plan["schema"] == "plocal.values-plan/1"
     assert [step["prompt"] for step in plan["steps"]] == [
-        "values.list@1", *["values.relevance@1"] * 4, "values.supports@1", "values.opposes@1", "values.reason@1",
+        "values.list@1", *["values.relevance@1"] * 2, "values.supports@1", "values.opposes@1", "values.reason@1",
     ]  # fmt: skip
     assert all(step["tokens"] > 0 for step in plan["steps"])
 

@@ -75,12 +75,9 @@ def weighed_by(llm: ScriptedEngine, steps: Generator[Step, Any, Any]) -> Any:
     raise TypeError(f"no step that weighs: {step}")
 
 
-def test_relevance_is_what_situation_and_value_add_to_each_other(tmp_path: Path) -> None:
+def test_relevance_is_what_a_situation_adds_to_a_value(tmp_path: Path) -> None:
     odds = {
-        "Situation: N/A\n\nValue: N/A": (0.6, 0.3),
         "Situation: N/A\n\nValue: Health": (0.6, 0.2),
-        "Situation: Biking to work\n\nValue: N/A": (0.3, 0.6),
-        "Situation: Fishing\n\nValue: N/A": (0.6, 0.3),
         "Situation: Biking to work\n\nValue: Health": (0.6, 0.3),
         "Situation: Fishing\n\nValue: Health": (0.2, 0.6),
     }
@@ -90,9 +87,9 @@ def test_relevance_is_what_situation_and_value_add_to_each_other(tmp_path: Path)
     )
     health = Stake("value", "Health")
     biking, fishing = weighed_by(ScriptedEngine(file), relevances([(SITUATION, health), ("Fishing", health)]))
-    # odds 2, less 3 of the value, less 1/2 of the situation, and 2 of neither: 2 / 3 / (1/2) * 2 = 8/3
-    assert biking.p == pytest.approx((8 / 3) / (8 / 3 + 1)) and biking.method == "scripted"
-    # odds 1/3, less 3, less 2, and 2: 1/9
+    # odds 2, less 3 of the value without a situation
+    assert biking.p == pytest.approx((2 / 3) / (2 / 3 + 1)) and biking.method == "scripted"
+    # odds 1/3, less 3
     assert fishing.p == pytest.approx((1 / 9) / (1 / 9 + 1))
 
 

@@ -92,7 +92,8 @@ class Relevance(_Values):
     about = "Value Kaleidoscope: is a value at stake in a situation, or is it another situation's?"
     headline = ("accuracy", "roc_auc", "average_precision")
     positive = "A"
-    weighings = 4 if LLM.calibrated else 1  # also of the value, of the situation, and of neither
+    weighings = 2 if LLM.calibrated else 1  # also of the value alone
+    version = 2
 
     def vanilla(self, sample: Sample) -> Wording:
         return LLM.relevance(*_pair_of(sample))

@@ -6,10 +6,10 @@
 Both work on any pairs, of one situation or of many, and so for whoever has values already (an evaluation). They weigh,
 and only where the LLM gives no probabilities they ask for a word. Equal prompts are weighed once.
 
-An LLM is ready to find everything at stake, some values more than others, and in some situations more than in others:
-of its log-odds of Yes those without the situation and those without the value are taken away, as those without a
-comment are of a stance (`positions.stances.calibrated`). Of valence nothing is taken away but its Yes to the contrary:
-what it says of a situation alone is much of what it knows.
+An LLM is ready to find everything at stake, and some values more than others: of its log-odds of Yes those without the
+situation are taken away, as those without a comment are of a stance (`positions.stances.calibrated`). Of valence only
+its Yes to the contrary is taken away. What it says of a situation alone is taken away from neither: it is much of
+what it knows, and of the values of one situation it changes no order.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 from pluralism_local.errors import Unsupported
 from pluralism_local.modes.aggregate import STAND_IN, weakest
 from pluralism_local.modes.steps import Step, WriteEach
-from pluralism_local.modes.values.prompts import LLM, NOTHING, NOWHERE, ValueWordings
+from pluralism_local.modes.values.prompts import LLM, NOWHERE, ValueWordings
 from pluralism_local.modes.weighing import weigh
 from pluralism_local.modes.wordings import Wording
 from pluralism_local.positions.stances import calibrated
@@ -46,18 +46,17 @@ class Agreement:
 
 
 def relevances(pairs: Sequence[Pair], put: ValueWordings = LLM) -> Generator[Step, Any, list[Agreement]]:
-    """Whether each value is at stake in its situation, in order; a half where the two add nothing to each other."""
+    """Whether each value is at stake in its situation, in order; a half where the situation changes nothing."""
     wordings = [put.relevance(*pair) for pair in pairs]
-    alone = [put.relevance(*part) for pair in pairs for part in _without(pair) if put.calibrated]
+    alone = [put.relevance(NOWHERE, stake) for _, stake in pairs if put.calibrated]
     try:
         told = yield from weigh("values", [*wordings, *alone], put.agrees)
     except Unsupported:
         return (yield from _in_words(wordings, put))
+    here, nowhere = told[: len(wordings)], told[len(wordings) :]
     return [
-        Agreement(
-            _beyond(told[place], told[len(wordings) + 3 * place :][:3] if alone else ()), told[place].method
-        )
-        for place in range(len(wordings))
+        Agreement(_beyond(shares, nowhere[place] if nowhere else None), shares.method)
+        for place, shares in enumerate(here)
     ]
 
 
@@ -75,25 +74,13 @@ def valences(pairs: Sequence[Pair], put: ValueWordings = LLM) -> Generator[Step,
     return [_of_odds(next(told), next(told)) for _ in pairs]
 
 
-def _without(pair: Pair) -> tuple[Pair, Pair, Pair]:
-    """The value without a situation, the situation without a value, and neither."""
-    situation, stake = pair
-    nothing = Stake(stake.kind, NOTHING)
-    return (NOWHERE, stake), (situation, nothing), (NOWHERE, nothing)
-
-
-def _beyond(told: OptionDistribution, alone: Sequence[OptionDistribution]) -> float:
-    """P(at stake), less what it is for the value alone and for the situation alone; a half where neither word had any.
-
-    Args:
-        alone: of what `_without` gives; empty for no less.
-    """
+def _beyond(told: OptionDistribution, alone: OptionDistribution | None) -> float:
+    """P(at stake), less what it is for the value `alone`, if that tells; a half where neither word had any."""
     if told.method == STAND_IN:
         return 0.5
-    if not alone or any(answer.method == STAND_IN for answer in alone):
+    if alone is None or alone.method == STAND_IN:
         return told.p[0]
-    value, situation, neither = (answer.p[0] for answer in alone)
-    return calibrated(calibrated(told.p[0], value)[0], calibrated(situation, neither)[0])[0]
+    return calibrated(told.p[0], alone.p[0])[0]
 
 
 def _of_shares(shares: OptionDistribution) -> Valence:

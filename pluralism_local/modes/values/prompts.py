@@ -69,9 +69,8 @@ KALEIDO_EXPLANATION = Prompt(
     "values.kaleido-explanation", 1, _CARD, "[Explanation]:\tSituation: {situation}\t{kind}: {name}"
 )
 
-NOWHERE = NOTHING = "N/A"
-"""Stand for the situation, and for the value, where the answer without it is asked for (Zhao et al., "Calibrate Before
-Use", ICML 2021)."""
+NOWHERE = "N/A"
+"""Stands for the situation where the answer without one is asked for (Zhao et al., "Calibrate Before Use", 2021)."""
 
 LEAN: Mapping[Leaning, str] = {
     "support": "speaks for it",
@@ -92,7 +91,7 @@ class ValueWordings(ABC):
         agrees: the words for yes and no, weighed after `relevance`, and after `valence` where there are no leanings.
         leanings: those weighed after `valence` for support, opposition and either; None for a question about each of
             the first two.
-        calibrated: relevance is told against what the model says without the situation, and without the value.
+        calibrated: relevance is told against what the model says without the situation.
         first, more: lists that are drawn to begin with, and where these gave too few, of `list_tokens` at most each.
     """
 
