@@ -13,7 +13,7 @@ from pluralism_local.display.figures import cells, many, one_line
 from pluralism_local.results import Position, Window
 
 METHODS = {"entailment": "an entailment scorer", "llm": "the LLM's own probabilities"}
-FINDERS = {"llm": "told by the LLM of each comment by itself", "sentences": "sentences of the comments"}
+FINDERS = {"llm": "told by the LLM of each comment", "sentences": "sentences of the comments"}
 
 _LEAST_CLAIM = 40
 """Cells of a position's text in a line, at least: with fewer it says "Voting should be…", which any of them may."""
@@ -81,7 +81,9 @@ def unverified(window: Window) -> str:
 
 def provenance(window: Window) -> str:
     """How the positions came to be, and how many claims are none."""
-    parts = [f"Positions: {FINDERS[window.finder]}, assigned by {METHODS[window.method]}"]
+    by_itself = window.finder == window.method == "llm"
+    method = "its own probabilities" if by_itself else METHODS[window.method]
+    parts = [f"Positions: {FINDERS[window.finder]}, assigned by {method}"]
     counts = [
         (window.merged, "said the same as another"),
         (window.dropped, "had no comment behind it" if window.dropped == 1 else "had no comment behind them"),

@@ -85,7 +85,7 @@ def test_nobody_has_to_press_a_key_where_the_model_is_quick(tmp_path: Path) -> N
             await pilot.press("f7")
             await until(pilot, lambda: isinstance(app.screen, PositionsView))
             await pilot.pause()
-            assert "assigned by the LLM's own probabilities" in " ".join(screen(app).split())
+            assert "assigned by its own probabilities" in " ".join(screen(app).split())
             await pilot.press("f7")
             assert not isinstance(app.screen, PositionsView)
 
