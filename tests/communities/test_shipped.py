@@ -17,6 +17,10 @@ from tests.support.cards import plocal, write_card
 PERSPECTIVES = ["speech-left", "speech-center", "speech-right", "press-left", "press-center", "press-right"]
 CULTURES = [f"culture-{place}" for place in ("africa", "asia", "europe", "north-america", "south-america")]
 
+OUTLOOKS = [
+    f"outlook-{first}" for first in ("liberty", "equality", "tradition", "security", "nature", "evidence")
+]
+
 
 @pytest.fixture(scope="module")
 def shelf() -> Library:
@@ -32,10 +36,11 @@ def ids(shelf: Library, pool: str) -> list[str]:
 def test_everything_shipped_is_valid(shelf: Library) -> None:
     assert shelf.problems() == []
     assert shelf.overridden() == []
-    assert {c.id for c in shelf.communities()} == {*PERSPECTIVES, *CULTURES, "culture-oceania"}
+    assert {c.id for c in shelf.communities()} == {*PERSPECTIVES, *CULTURES, *OUTLOOKS, "culture-oceania"}
     assert [pool.id for pool in shelf.pools()] == [
         "cultures",
         "mixed",
+        "outlooks",
         "perspectives",
         "perspectives+africa",
         "perspectives+asia",
@@ -46,6 +51,7 @@ def test_the_pools_hold_their_communities_with_equal_weights(shelf: Library) -> 
     assert ids(shelf, "perspectives") == PERSPECTIVES
     assert ids(shelf, "cultures") == CULTURES
     assert ids(shelf, "mixed") == PERSPECTIVES + CULTURES
+    assert ids(shelf, "outlooks") == OUTLOOKS
     for patch in ("asia", "africa"):
         assert ids(shelf, f"perspectives+{patch}") == [*PERSPECTIVES, f"culture-{patch}"]
     for pool in shelf.pools():
@@ -54,13 +60,13 @@ def test_the_pools_hold_their_communities_with_equal_weights(shelf: Library) -> 
 
 
 def test_personas_are_short_different_and_ask_for_a_view_with_reasons(shelf: Library) -> None:
-    personas = [community.persona or "" for community in shelf.communities()]
-    assert len(set(personas)) == len(personas)
-    for persona in personas:
+    personas = {community.id: community.persona or "" for community in shelf.communities()}
+    assert len(set(personas.values())) == len(personas)
+    for id, persona in personas.items():
         assert 2 <= len(re.findall(r"[.](?:\s|$)", persona)) <= 5
         assert len(persona) < 500
         assert "what we think about the question and why" in persona
-        assert "respectful" in persona
+        assert ("Take our side alone" if id in OUTLOOKS else "respectful") in persona
 
 
 def test_shares_name_their_source_and_make_up_the_world(shelf: Library) -> None:
@@ -84,11 +90,16 @@ def test_cards_say_what_they_are_not_for(shelf: Library) -> None:
             assert "not the everyday norms" in " ".join(body(community).split())
 
 
-def test_every_community_has_an_adapter_with_its_account(shelf: Library, starter_path: Path) -> None:
+def test_every_community_of_somebodys_texts_has_an_adapter_with_its_account(
+    shelf: Library, starter_path: Path
+) -> None:
     base = fingerprint(read_header(starter_path))
     specs = set()
     for community in shelf.communities():
         card = community.card
+        if community.id in OUTLOOKS:  # of nobody's texts
+            assert card.adapter is None and card.provenance is None and "persona" in card.hub.tags
+            continue
         assert card.adapter is not None and card.base is not None and card.provenance is not None
         assert card.base.fingerprint == base
         assert card.hub.base_model_relation == "adapter" and {"lora", "gguf"} <= set(card.hub.tags)

@@ -21,7 +21,8 @@ def record() -> Any:
 def test_the_matrix_is_whole_and_of_the_shipped_adapters(record: Any) -> None:
     path = shipped_path()
     assert path is not None
-    cards = {community.id: community.card for community in Library([path]).communities()}
+    communities = Library([path]).communities()
+    cards = {one.id: one.card for one in communities if one.card.adapter is not None}
     assert sorted(record["texts"]) == sorted(cards)
     assert list(record["models"]) == ["base", *record["texts"]]
     for text in record["texts"]:
