@@ -248,12 +248,12 @@ def _carry_out(run: Run, line: tuple[str, ...], monkeypatch: pytest.MonkeyPatch)
 
 
 def end_once_it_serves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every server that is started from here on is interrupted as soon as it serves."""
+    """Every server that is started from here on ends as soon as it serves."""
     startup = Server.startup
 
     async def starts(server: Server, sockets: list[socket.socket] | None = None) -> None:
         await startup(server, sockets)
-        asyncio.get_running_loop().call_later(0.1, os.kill, os.getpid(), signal.SIGINT)
+        asyncio.get_running_loop().call_later(0.1, setattr, server, "should_exit", True)
 
     monkeypatch.setattr(Server, "startup", starts)
 

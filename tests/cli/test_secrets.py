@@ -15,7 +15,7 @@ from pluralism_local.cli.main import main
 from pluralism_local.config import Settings
 from pluralism_local.history import History, default_path
 from pluralism_local.tui.screens.model_list import about, named_models
-from tests.cli.test_network import FAR, HEAVY, RUN, WALK
+from tests.cli.test_network import FAR, HEAVY, RUN, WALK, end_once_it_serves
 from tests.support import rows
 from tests.support.command_line import Run
 from tests.support.listener import Listener
@@ -54,6 +54,7 @@ def test_no_command_shows_or_keeps_credentials_and_files_are_private(
     network: list[str],
 ) -> None:
     del network  # what is beyond this machine fails at once, and is not waited for
+    end_once_it_serves(monkeypatch)
     (village / "config.toml").write_text(
         f'pool = "village"\nmodel = "{model}"\ncommunity_paths = []\n[aliases]\nbig = "{model}"\n'
     )
