@@ -22,8 +22,11 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("untimed")
 
-# A shell starts what it puts in the background with Ctrl-C ignored; every process of the tests would inherit that.
+# A shell starts what it puts in the background with Ctrl-C ignored, and nohup with hangups; every process of the tests
+# would inherit that. A handler is not inherited: the run itself goes on after a hangup, and its children end.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 TRAINING = frozenset(

@@ -17,10 +17,9 @@ from pluralism_local.files import write_atomic
 from pluralism_local.unfinished import beside, discard_all, sweep
 
 HOLD = """
-import signal, sys, time
+import sys, time
 from pathlib import Path
 from pluralism_local.unfinished import beside
-signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which a run under nohup ignores
 with beside(Path(sys.argv[1])) as temporary:
     temporary.write_text("half")  # opened anew, as other programs do
     print("writing", flush=True)
