@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pluralism_local.repetition import NGRAM, repeats
+from pluralism_local.repetition import NGRAM, repeats, words
 
 EIGHT = "this is a very important point to make"
 
@@ -31,3 +31,7 @@ def test_eight_words_twice(text: str, found: bool) -> None:
 def test_repeats_agrees_with_looking_for_every_window(said: list[str]) -> None:
     windows = [tuple(said[i : i + NGRAM]) for i in range(len(said) - NGRAM + 1)]
     assert repeats(" ".join(said)) is any(windows.count(one) > 1 for one in windows)
+
+
+def test_words_have_no_punctuation_and_no_capitals() -> None:
+    assert words("It's 3 o’clock — isn't it?") == ["it's", "3", "o’clock", "isn't", "it"]

@@ -26,10 +26,10 @@ from pluralism_local.evaluation import metrics
 from pluralism_local.evaluation.batch_calls import RequestFailure
 from pluralism_local.evaluation.metrics import Estimate
 from pluralism_local.evaluation.voices.comments import VoiceComment
+from pluralism_local.evaluation.voices.invented_figures import invented_figures
 from pluralism_local.evaluation.voices.judgements import CommentVerdict
 from pluralism_local.evaluation.voices.pairs import VoicePair
 from pluralism_local.evaluation.voices.questions import ContestedQuestion
-from pluralism_local.evaluation.voices.texts import invented_figures
 from pluralism_local.repetition import repeats, words
 
 PERMUTATIONS = 1000

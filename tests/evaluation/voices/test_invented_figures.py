@@ -1,11 +1,10 @@
-"""What a comment's words alone tell."""
+"""Numbers that nobody told a comment."""
 
 from __future__ import annotations
 
 import pytest
 
-from pluralism_local.evaluation.voices.texts import invented_figures
-from pluralism_local.repetition import words
+from pluralism_local.evaluation.voices.invented_figures import invented_figures
 
 
 @pytest.mark.parametrize(
@@ -23,7 +22,3 @@ from pluralism_local.repetition import words
 )
 def test_numbers_that_nobody_told(text: str, sources: tuple[str, ...], figures: list[str]) -> None:
     assert invented_figures(text, sources) == figures
-
-
-def test_words_have_no_punctuation_and_no_capitals() -> None:
-    assert words("It's 3 o’clock — isn't it?") == ["it's", "3", "o’clock", "isn't", "it"]
