@@ -66,7 +66,7 @@ def wordings_of(step: Waiting) -> Sequence[Wording]:
         case Compose():
             return list(step.written.values())
         case WriteEach():
-            return [wording for wording, _ in step.parts]
+            return [wording for wording, _, _ in step.parts]
         case Entail():
             return ()
         case _:
@@ -79,8 +79,7 @@ def writings(step: Writing) -> list[Request]:
         case Write():
             parts = [(step.wording, step.sampling, step.grammar)]
         case WriteEach():
-            pairs = zip(step.parts, step.grammars, strict=True)
-            parts = [(wording, sampling, grammar) for (wording, sampling), grammar in pairs]
+            parts = [*step.parts]
         case Compose():
             parts = [
                 (wording, step.sampling, step.parts[place].grammar) for place, wording in step.written.items()

@@ -47,7 +47,7 @@ def write_each(draft: ResultBuilder, step: WriteEach, should_stop: ShouldStop) -
 
     None when an answer failed after there were comments, which the draft then says.
     """
-    for wording, sampling in step.parts:
+    for wording, sampling, _ in step.parts:
         draft.used(wording.prompt)
         if step.stage == "answer":
             leave_out(
@@ -58,7 +58,7 @@ def write_each(draft: ResultBuilder, step: WriteEach, should_stop: ShouldStop) -
     def requests() -> list[Request]:
         return [
             Request(draft.to_llm(wording.text), sampling, grammar=grammar)
-            for (wording, sampling), grammar in zip(step.parts, step.grammars, strict=True)
+            for wording, sampling, grammar in step.parts
         ]
 
     with draft.timed(step.stage):

@@ -86,7 +86,7 @@ def write_sides(case: Case[Q]) -> Steps:
     """A sentence for each side, none of which repeats, and a remark that this is no synthesis of comments."""
     yield Warn(REMARK)
     question = case.question.question
-    bare, sides = word(QUESTION, question=question), sides_of(question)
+    answered, sides = word(QUESTION, question=question), sides_of(question)
     wordings = [word(side.prompt, question=question, side=side.side) for side in sides]
     sampling = replace(case.answer, max_tokens=min(SENTENCE_TOKENS, case.answer.max_tokens))
     texts = ["" for _ in sides]
@@ -95,8 +95,7 @@ def write_sides(case: Case[Q]) -> Steps:
         drawn = sampling if number == 0 else _drawn(sampling, number)
         replies: Sequence[Completion] = yield WriteEach(
             "answer",
-            tuple((wordings[place], drawn) for place in places),
-            own=tuple(sides[place].grammar for place in places),
+            tuple((wordings[place], drawn, sides[place].grammar) for place in places),
         )
         for place, reply in zip(places, replies, strict=True):
             lead, cut = sides[place].lead, reply.finish == "length"
@@ -105,19 +104,19 @@ def write_sides(case: Case[Q]) -> Steps:
         if not places:
             break
     answer = SEPARATOR.join(texts)
-    yield Show(bare, answer)
-    return Answered(bare, answer)
+    yield Show(answered, answer)
+    return Answered(answered, answer)
 
 
 def repeating(texts: Sequence[str]) -> list[int]:
     """The places of those that repeat themselves, or what stands before them without repeating."""
-    found, kept = [], ""
+    again, kept = [], ""
     for place, text in enumerate(texts):
         if repeats(f"{kept} {text}"):
-            found.append(place)
+            again.append(place)
         else:
             kept = f"{kept} {text}"
-    return found
+    return again
 
 
 def _drawn(sampling: Sampling, number: int) -> Sampling:

@@ -176,20 +176,13 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class WriteEach:
-    """The LLM's words on each wording, in one call. Gets a Completion each; after one that was cancelled, end.
+    """The LLM's words on each wording, under its grammar, in one call. Gets a Completion each.
 
-    `own` has a grammar for each part, where they differ; else all follow `grammar`.
+    After one that was cancelled, end.
     """
 
     stage: LlmStage
-    parts: tuple[tuple[Wording, Sampling], ...]
-    grammar: Grammar | None = None
-    own: tuple[Grammar, ...] = ()
-
-    @property
-    def grammars(self) -> tuple[Grammar | None, ...]:
-        """What each part follows, in order."""
-        return self.own or (self.grammar,) * len(self.parts)
+    parts: tuple[tuple[Wording, Sampling, Grammar | None], ...]
 
 
 SEPARATOR = "\n\n"

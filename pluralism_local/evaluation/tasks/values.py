@@ -51,7 +51,7 @@ class _Values(Task):
     mode = ALONE
     heard = False
     clusters = "situations"
-    version = 1
+    version = 2
 
     def _pair(self, row: Mapping[str, Any], where: Where, options: tuple[str, ...], place: int) -> Sample:
         """A situation and a value; the option at `place` is right."""
@@ -93,7 +93,6 @@ class Relevance(_Values):
     headline = ("accuracy", "roc_auc", "average_precision")
     positive = "A"
     weighings = 2 if LLM.calibrated else 1  # also of the value alone
-    version = 2
 
     def vanilla(self, sample: Sample) -> Wording:
         return LLM.relevance(*_pair_of(sample))
@@ -124,7 +123,6 @@ class Valence(_Values):
     headline = ("accuracy", "balanced_accuracy", "macro_f1", "binary_accuracy")
     undecided = "C"
     weighings = 2  # of support and of opposition
-    version = 2
 
     def sample(self, row: Mapping[str, Any], where: Where) -> Sample:
         label = text(row, "label", where)

@@ -67,8 +67,10 @@ def most_claims(voices: int) -> int:
 def _tell(case: Case[Q], comments: Mapping[str, str]) -> Generator[Step, Any, dict[str, list[str]]]:
     """By voice what the LLM says that its comment claims: the claim, then with its reason."""
     bound = claim_grammar(case.question.question, comments.values()) if case.plan.grammars == "gbnf" else None
-    parts = tuple((case.wordings.claim(case.question, comment), CLAIM) for comment in comments.values())
-    replies: Sequence[Completion] = yield WriteEach("positions", parts, bound)
+    parts = tuple(
+        (case.wordings.claim(case.question, comment), CLAIM, bound) for comment in comments.values()
+    )
+    replies: Sequence[Completion] = yield WriteEach("positions", parts)
     return {
         voice: [claim for claim in read_claim(reply.text) if claim and is_of_nobody(claim, comments)]
         for voice, reply in zip(comments, replies, strict=True)

@@ -8,7 +8,7 @@ voices that stand behind it, and what fails is said, not hidden.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -32,7 +32,9 @@ def compose(case: Case[Q], comments: Mapping[str, str], window: Window, rows: Sc
     more to say of it.
     """
     sampling = replace(case.answer, max_tokens=SENTENCE_TOKENS, stop=(*case.answer.stop, "\n"))
-    parts = [_part(case, comments, window, position) for position in window.positions]
+    claims = [position.text for position in window.positions]
+    reasoned = {without_reason(claim) for claim in claims if without_reason(claim) != claim}
+    parts = [_part(case, comments, window, position, reasoned) for position in window.positions]
     question = case.wordings.attributed(case.question, comments)
     texts: Sequence[str] = yield Compose(
         question, tuple(parts), sampling, small_words((case.question.question, *comments.values()))
@@ -47,13 +49,12 @@ def compose(case: Case[Q], comments: Mapping[str, str], window: Window, rows: Sc
     return Answered(question, answer, window=window)
 
 
-def _part(case: Case[Q], comments: Mapping[str, str], window: Window, position: Position) -> Part:
-    """The sentence about one position."""
+def _part(
+    case: Case[Q], comments: Mapping[str, str], window: Window, position: Position, reasoned: Collection[str]
+) -> Part:
+    """The sentence about one position; `reasoned` are the claims for which another position gives a reason."""
     claim, begins = position.text, lead(position, window)
     behind = marks(position.supporters)
-    reasoned = {
-        without_reason(other.text) for other in window.positions if without_reason(other.text) != other.text
-    }
     if claim in reasoned or without_reason(claim) != claim:
         return Part(None, begins, behind, claim)
     question = case.question.question

@@ -38,14 +38,14 @@ WORD = Sampling(max_tokens=4)
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class YesProbability:
     """The probability of yes, in [0, 1], and how it was told; a half where nothing tells."""
 
     p: float
     method: Telling
 
 
-def relevances(pairs: Sequence[Pair], put: ValueWordings = LLM) -> Generator[Step, Any, list[Agreement]]:
+def relevances(pairs: Sequence[Pair], put: ValueWordings = LLM) -> Generator[Step, Any, list[YesProbability]]:
     """Whether each value is at stake in its situation, in order; a half where the situation changes nothing."""
     wordings = [put.relevance(*pair) for pair in pairs]
     alone = [put.relevance(NOWHERE, stake) for _, stake in pairs if put.calibrated]
@@ -55,7 +55,7 @@ def relevances(pairs: Sequence[Pair], put: ValueWordings = LLM) -> Generator[Ste
         return (yield from _in_words(wordings, put))
     here, nowhere = told[: len(wordings)], told[len(wordings) :]
     return [
-        Agreement(_beyond(shares, nowhere[place] if nowhere else None), shares.method)
+        YesProbability(_beyond(shares, nowhere[place] if nowhere else None), shares.method)
         for place, shares in enumerate(here)
     ]
 
@@ -105,14 +105,14 @@ def _of_words(supports: float, opposes: float) -> Valence:
     return Valence(support, oppose, 1 - support - oppose, "words")
 
 
-def _in_words(wordings: Sequence[Wording], put: ValueWordings) -> Generator[Step, Any, list[Agreement]]:
+def _in_words(wordings: Sequence[Wording], put: ValueWordings) -> Generator[Step, Any, list[YesProbability]]:
     """1 or 0 by the word that each reply begins with; a half for any other."""
     distinct = {wording.text: wording for wording in wordings}
     replies: Sequence[Completion] = yield WriteEach(
-        "values", tuple((wording, WORD) for wording in distinct.values())
+        "values", tuple((wording, WORD, None) for wording in distinct.values())
     )
     by_text = dict(zip(distinct, replies, strict=True))
-    return [Agreement(_p_of(by_text[wording.text].text, put.agrees), "words") for wording in wordings]
+    return [YesProbability(_p_of(by_text[wording.text].text, put.agrees), "words") for wording in wordings]
 
 
 def _p_of(reply: str, agrees: tuple[str, str]) -> float:

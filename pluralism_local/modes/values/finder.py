@@ -97,8 +97,10 @@ def _list(search: Search, findings: Findings) -> Generator[Step, Any, None]:
     for begin, count in ((0, search.first), (search.first, search.more)):
         if count == 0 or len(findings.listed) >= search.limit:
             return
-        parts = tuple((wording, search.put.list_sampling(search.seed, begin + draw)) for draw in range(count))
-        replies: Sequence[Completion] = yield WriteEach("values", parts, grammar)
+        parts = tuple(
+            (wording, search.put.list_sampling(search.seed, begin + draw), grammar) for draw in range(count)
+        )
+        replies: Sequence[Completion] = yield WriteEach("values", parts)
         findings.draws += len(replies)
         listed = (stake for reply in replies for stake in _read(reply, search.situation))
         findings.listed = distinct([*findings.listed, *listed])
@@ -174,7 +176,7 @@ def _explain_some(
     sampling = Sampling(max_tokens=REASON_TOKENS, seed=search.seed)
     wordings = [search.put.reason(search.situation, weighed.stake, _leaning(weighed)) for weighed in some]
     replies: Sequence[Completion] = yield WriteEach(
-        "values", tuple((wording, sampling) for wording in wordings), grammar
+        "values", tuple((wording, sampling, grammar) for wording in wordings)
     )
     for place, reply in enumerate(replies):
         if reply.finish == "cancelled":
