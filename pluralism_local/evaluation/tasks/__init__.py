@@ -16,7 +16,7 @@ from pluralism_local.evaluation.tasks.opinion_qa import SteerableOpinionQA
 from pluralism_local.evaluation.tasks.overton import OvertonJudge, OvertonNli
 from pluralism_local.evaluation.tasks.overton_window import OvertonWindow
 from pluralism_local.evaluation.tasks.value_kaleidoscope import SteerableValueKaleidoscope
-from pluralism_local.evaluation.tasks.values import Relevance, Valence
+from pluralism_local.evaluation.tasks.values import RelevanceTask, ValenceTask
 
 __all__ = ["TASKS", "Task", "find_task"]
 
@@ -31,8 +31,8 @@ TASKS: Mapping[str, Task] = MappingProxyType(
             SteerableOpinionQA(),
             DistributionalMoralChoice(),
             DistributionalGlobalOpinionQA(),
-            Relevance(),
-            Valence(),
+            RelevanceTask(),
+            ValenceTask(),
         )
     }
 )

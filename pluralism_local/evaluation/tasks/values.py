@@ -85,7 +85,7 @@ class _Values(Task):
         raise Unsupported(f"{self.name} has no baseline that is told in its prompt.")
 
 
-class Relevance(_Values):
+class RelevanceTask(_Values):
     """Which values `plocal values` keeps."""
 
     name = "values-relevance"
@@ -115,7 +115,7 @@ class Relevance(_Values):
         return self._pair(row, where, RELEVANCE, int(not relevant))
 
 
-class Valence(_Values):
+class ValenceTask(_Values):
     """What `plocal values` says that a value does."""
 
     name = "values-valence"
