@@ -1,6 +1,6 @@
 """What transformers loads, from a folder or the Hub's cache: without network, without chatter, its errors as ours.
 
-torch_for(thing) ──> torch, where both are installed      with loading(reference, thing): AutoModel….from_pretrained(…)
+torch_for(reference, thing) ──> torch      with loading(reference, thing): AutoModel….from_pretrained(…)
 """
 
 from __future__ import annotations
@@ -18,11 +18,22 @@ from pluralism_local.hub.cache import hub_silent
 _HUB_ID = re.compile(r"\w[\w.-]*(?:/\w[\w.-]*)?", re.ASCII)
 
 
-def torch_for(thing: str, instead: str) -> Any:
+def torch_for(reference: str, thing: str, instead: str) -> Any:
     """PyTorch, which `thing` needs beside transformers; `instead` says what does without, for the hint.
 
-    Raises: Unsupported: one of both is not installed.
+    A folder that is not there is told of first: nobody installs gigabytes for a name that is misspelled.
+
+    Args:
+        reference: a folder that transformers saved, or a Hub id in the Hub's cache.
+
+    Raises:
+        NotFound: `reference` is the name of a folder, and there is none. Unsupported: PyTorch or transformers is
+            not installed.
     """
+    if not Path(reference).is_dir() and not _HUB_ID.fullmatch(reference):
+        raise NotFound(
+            f"There is no folder {reference}.", "Give a folder that transformers saved, or a Hub id."
+        )
     try:
         import torch
         import transformers  # noqa: F401 - only whether it is here
@@ -39,7 +50,7 @@ def loading(reference: str, kind: str, name: str) -> Iterator[None]:
     """transformers' errors as ours, while it loads from this machine.
 
     Args:
-        reference: a folder that transformers saved, or a Hub id in the Hub's cache.
+        reference: what `torch_for` was given.
         kind: what is loaded, in a word (``"classifier"``); `name`: in full (``"a sequence classifier"``).
 
     Raises:
@@ -56,10 +67,6 @@ def loading(reference: str, kind: str, name: str) -> Iterator[None]:
         folder = Path(reference)
         if folder.is_dir() and not (folder / "config.json").is_file():
             raise FileNotFoundError("it holds no config.json.")
-        if not folder.is_dir() and not _HUB_ID.fullmatch(reference):
-            raise NotFound(
-                f"There is no folder {reference}.", "Give a folder that transformers saved, or a Hub id."
-            )
         with hub_silent():
             yield
     except (OSError, ValueError, KeyError, ImportError) as error:

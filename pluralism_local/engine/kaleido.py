@@ -71,7 +71,7 @@ class KaleidoEngine(LanguageModel):
 
     def __init__(self, reference: str) -> None:
         self._reference = reference.removeprefix("hf:")
-        self._torch = torch_for("Kaleido", "an LLM that follows instructions")
+        self._torch = torch_for(self._reference, "Kaleido", "an LLM that follows instructions")
         with loading(self._reference, "model", "Kaleido, an encoder with a decoder"):
             from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 

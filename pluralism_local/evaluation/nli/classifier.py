@@ -67,7 +67,9 @@ class ClassifierNli:
 
     def __init__(self, model: str | Path, device: str = "auto", *, batch: int = BATCH) -> None:
         self._reference, self._batch = str(model).removeprefix("hf:"), batch
-        self._torch = torch_for("A sequence classifier", "the NLI adapter of the starter model")
+        self._torch = torch_for(
+            self._reference, "A sequence classifier", "the NLI adapter of the starter model"
+        )
         self._device = self._found_device(device)
         with loading(self._reference, "classifier", "a sequence classifier"):
             self._load()
