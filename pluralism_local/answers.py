@@ -26,7 +26,7 @@ from pluralism_local.evaluation.questions import QuestionBatch, StoredResult
 from pluralism_local.evaluation.runner import CHUNK
 from pluralism_local.evaluation.strict_records import check_records
 from pluralism_local.records import from_record, to_record
-from pluralism_local.results import Aggregate, Comment, Result, Round, Selection
+from pluralism_local.results import Aggregate, Comment, Draws, Result, Round, Selection
 
 ANSWERS_FILE = "answers.jsonl"
 
@@ -41,6 +41,7 @@ class Answer:
         distribution: `p[i]` in [0, 1] is the probability of `options[i]` and sums to 1, `per_community` has the same
             after each comment, `entropy_nats` lies in [0, ln n]; None where the answer is a text.
         selection: the community that the LLM chose (steerable, moe); None where none is.
+        draws: many comments of each community, and which share of them takes which position; None without any.
         rounds: what was said in each round, the first comments as round 0, and what changed; empty without rounds.
         agreement: how far the voices agree on each statement, the chosen one first; None without a consensus.
         complete: whether nothing failed on the way.
@@ -57,6 +58,7 @@ class Answer:
         self.comments: tuple[Comment, ...] = stored.comments
         self.distribution: Aggregate | None = stored.distribution
         self.selection: Selection | None = stored.selection
+        self.draws: Draws | None = stored.draws
         self.rounds: tuple[Round, ...] = stored.rounds
         self.agreement: Agreement | None = stored.agreement
         self.complete: bool = stored.complete

@@ -23,6 +23,7 @@ from pluralism_local import config, wiring
 from pluralism_local.answers import Answer, Answers
 from pluralism_local.communities import Pool
 from pluralism_local.conversation.ask_builder import build_ask, build_deliberation, find_rule
+from pluralism_local.conversation.ask_checks import check_draws
 from pluralism_local.conversation.asking import run_ask
 from pluralism_local.conversation.engines import open_handles
 from pluralism_local.entailment import entailment
@@ -101,6 +102,7 @@ class Session:
         options: Sequence[str] = (),
         attribute: str | None = None,
         system: str | None = None,
+        draws: int = 0,
         rounds: int = 0,
         consensus: str | None = None,
         alpha: float | None = None,
@@ -114,6 +116,8 @@ class Session:
             options: 2 to 26 answers to weigh (distributional, vanilla and the other baselines).
             attribute: what steerable steers towards, e.g. ``"rural voters"``.
             system: system message of the LLM.
+            draws: comments of each community, at least 2 and 120 in all at most, whose positions are counted: the
+                answer's `draws` (overton). 0: only the one that the answer is made of.
             rounds: how often the communities hear which positions were taken and comment again, 0 to 5 (overton).
             consensus: answer with the statement that this rule chooses of what the communities and the LLM propose:
                 maxmin, mean, nash, borda, schulze or w_alpha (overton). None: the LLM writes the answer.
@@ -136,7 +140,10 @@ class Session:
         deliberation = build_deliberation(
             rounds, consensus=consensus is not None, rule=find_rule(consensus), alpha=alpha, revise=revise
         )
-        ask = replace(self._ask_of(question, mode, options, attribute, system), deliberation=deliberation)
+        ask = self._ask_of(question, mode, options, attribute, system)
+        if draws:
+            check_draws(draws, ask.mode, len(self._pool.members))
+        ask = replace(ask, draws=draws, deliberation=deliberation)
         *_, result = run_ask(ask, self._handles, warnings=self._warnings, settings=self._settings)
         return Answer(to_record(cast(Result, result)), question)
 

@@ -250,3 +250,33 @@ def test_communities_deliberate_from_a_script(session: api.Session) -> None:
     with pytest.raises(InvalidInput, match="There is no rule 'nsh'") as refused:
         session.ask("Is tipping fair?", consensus="nsh")
     assert "nash" in refused.value.hint
+
+
+def test_comments_are_drawn_and_counted_from_a_script(session: api.Session) -> None:
+    answer = session.ask("Is tipping fair?", draws=3)
+    drawn, voices = answer.draws, [member.community.id for member in session.pool.members]
+    assert drawn is not None and drawn.n == 3 and list(drawn.comments) == voices
+    assert [texts[0] for texts in drawn.comments.values()] == [comment.text for comment in answer.comments]
+    counted = sum(sum(position.counts.values()) for position in drawn.positions)
+    assert counted + sum(drawn.silent.values()) == 3 * len(voices)
+    assert answer.to_dict()["draws"]["n"] == 3
+    assert session.ask("Is tipping fair?").draws is None
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"draws": 1}, "at least 2 comments"),
+        ({"draws": -3}, "at least 2 comments"),
+        ({"draws": 21}, "21 comments of 6 communities are 126, and at most 120"),
+        ({"draws": 3, "mode": "vanilla"}, "--draws is about the positions of comments"),
+        ({"draws": 3, "rounds": 1}, "draws are of many"),
+        ({"draws": 3, "consensus": "mean"}, "draws are of many"),
+    ],
+)
+def test_draws_that_cannot_be_are_refused_before_anything_is_asked(
+    session: api.Session, given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        session.ask("Is tipping fair?", **given)
+    assert not asked_of(session)

@@ -18,9 +18,7 @@ import typer
 
 from pluralism_local import wiring
 from pluralism_local.cli import deliberation_options, hub_models, options
-from pluralism_local.cli.ask_checks import check_draws, check_mode
 from pluralism_local.cli.ask_log import logged
-from pluralism_local.cli.draw_cost import DrawCost
 from pluralism_local.cli.exits import ExitCode
 from pluralism_local.cli.interrupt import Interrupt, catching
 from pluralism_local.cli.output import Format, Output
@@ -33,6 +31,8 @@ from pluralism_local.conversation.ask_builder import (
     going_on,
     to_continue,
 )
+from pluralism_local.conversation.ask_checks import check_draws, check_mode
+from pluralism_local.conversation.draw_cost import DrawCost
 from pluralism_local.conversation.engines import Handles, open_handles
 from pluralism_local.errors import Cancelled
 from pluralism_local.mode_specs import SPECS, PromptChoice

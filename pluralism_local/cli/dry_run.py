@@ -7,8 +7,8 @@ from dataclasses import asdict, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from pluralism_local.cli.draw_cost import DrawCost
 from pluralism_local.cli.output import Output, key_values, table
+from pluralism_local.conversation.draw_cost import DrawCost
 from pluralism_local.conversation.rehearsal import RehearsedStep, rehearse
 from pluralism_local.display.figures import clean, many
 from pluralism_local.mode_specs import SPECS

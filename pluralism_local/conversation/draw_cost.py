@@ -1,4 +1,4 @@
-"""What `ask --draws` will cost, said before it is spent.
+"""What drawing comments will cost, said before it is spent.
 
 Ask ──DrawCost.of──> comments, tokens, comparisons at most ──sentence──> for people
 """

@@ -41,7 +41,11 @@ def check_positions(option: str, mode: ModeName) -> None:
 
 
 def check_draws(draws: int, mode: ModeName, voices: int) -> None:
-    """Raises: InvalidInput as `check_positions`, and for too few or too many comments."""
+    """Raises: InvalidInput as `check_positions`, and for too few or too many comments.
+
+    Args:
+        draws: comments of each voice.
+    """
     from pluralism_local.positions.shares import MOST
 
     check_positions("--draws", mode)
