@@ -25,6 +25,21 @@ class PositionsProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class DrawsProgress:
+    """Further comments are being drawn: `done` of `total`. Once all are there they are compared."""
+
+    done: int
+    total: int
+
+    @property
+    def line(self) -> str:
+        """``"draws: 12 of 42 comments"``, for where it is told how far it is."""
+        if self.done == self.total:
+            return "draws: comparing the comments …"
+        return f"draws: {self.done} of {self.total} comments"
+
+
+@dataclass(frozen=True, slots=True)
 class ValuesProgress:
     """Values are being looked for: `done` of `total` that are listed have come as far as `stage`.
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 from pluralism_local.agreement import Agreement, Change, JuryStarted, RoundStarted
 from pluralism_local.mode_specs import ModeName
-from pluralism_local.progress import PositionsProgress, ValuesProgress
+from pluralism_local.progress import DrawsProgress, PositionsProgress, ValuesProgress
 from pluralism_local.types import DistributionMethod, Finish, ModelInfo, Sampling, Usage
 
 LLM_VOICE = "llm"
@@ -346,5 +346,5 @@ class Result:
 
 ModeEvent = (
     CommentStarted | CommentDelta | CommentDone | RoundStarted | JuryStarted | Selected | AnswerDelta | AnswerWithdrawn
-    | PositionsProgress | ValuesProgress | Result
+    | PositionsProgress | DrawsProgress | ValuesProgress | Result
 )  # fmt: skip

@@ -14,7 +14,9 @@ import typer
 from pluralism_local import wiring
 from pluralism_local.cli import options
 from pluralism_local.cli.output import Output
+from pluralism_local.conversation.ask_checks import check_draws
 from pluralism_local.errors import InvalidInput
+from pluralism_local.mode_specs import DEFAULT
 
 if TYPE_CHECKING:
     from pluralism_local.history import Conversation
@@ -69,6 +71,16 @@ Visitors = Annotated[
         help="With --web: chats open at once at most; each takes a model's memory. Default: 4.",
     ),
 ]  # fmt: skip
+Draws = Annotated[
+    int,
+    options.option(
+        "--draws",
+        default="0: none",
+        metavar="N",
+        help="After every overton answer draw N comments of each community (120 in all at most), and show which share "
+        "of them takes which position, with 95 % intervals. F12 does that for one answer.",
+    ),
+]
 
 
 def chat(
@@ -91,6 +103,7 @@ def chat(
     threads: options.Threads = None,
     template: options.Template = None,
     samples: options.Samples = None,
+    draws: Draws = 0,
     offline: options.Offline = None,
     force: options.Force = False,
     no_log: options.NoLog = False,
@@ -110,6 +123,8 @@ def chat(
     options.pool_or_communities(pool, community)
     overrides = options.settings_given(locals())
     loaded = options.load(out, overrides)
+    if draws:
+        check_draws(draws, DEFAULT, len(community or [""]))  # the pool is read later
     if web:
         from pluralism_local.tui.web import NAME, serve
         from pluralism_local.web_access import check_offline
@@ -132,6 +147,7 @@ def chat(
             communities_model=communities_model,
             default_local=wiring.local_default(overrides),
             force=force,
+            draws=draws,
             log=not no_log and loaded.settings.logging,
             conversation=_conversation(out, conversation, latest=go_on),
             remarks=options.remarks(loaded),

@@ -1,6 +1,7 @@
 """What the models are asked about an answer that is there: positions, who said what of it, the question's values.
 
 Ask, comments, answer ──search──> Result, with the window ──with_search──> the answer's result, complete
+                      ──draw──> Result, with the draws ──with_search──> the same
 comments, answer ──sources──> Sources: by entailment, or by the words they share where there is no scorer
 question ──values──> Values at stake in it
 """
@@ -52,17 +53,40 @@ def search(
         )
 
 
+def draw(
+    ask: Ask, comments: Mapping[str, str], answer: str, handles: Handles, **around: Unpack[Circumstances]
+) -> Result:
+    """The positions of as many comments as the ask draws, as `modes.draw_more` counts them.
+
+    Raises: as `modes.draw_more`, and as `wiring.open_engine`.
+    """
+    with entailment(around["settings"], (handles.llm, handles.communities), around["status"]) as scorer:
+        return modes.draw_more(
+            ask,
+            comments,
+            answer,
+            llm=handles.llm,
+            communities=handles.communities,
+            should_stop=around["should_stop"],
+            entailment=scorer,
+            progress=lambda progress: around["status"](progress.line),
+        )
+
+
 def with_search(result: Result, searched: Result) -> Result:
-    """`result` with the positions that were looked for after it, and with what the search cost and warned of."""
+    """`result` with what was found out after it: positions, or draws; and with what that cost and warned of."""
     usage = dict(result.usage)
     for role, used in searched.usage.items():
         usage[role] = usage.get(role, Usage()) + used
-    looked = searched.seconds.get("total", 0.0)
+    seconds = dict(result.seconds)
+    for stage, took in searched.seconds.items():
+        seconds[stage] = seconds.get(stage, 0.0) + took
     return replace(
         result,
-        window=searched.window,
+        window=searched.window or result.window,
+        draws=searched.draws or result.draws,
         usage=usage,
-        seconds={**result.seconds, "positions": looked, "total": result.seconds.get("total", 0.0) + looked},
+        seconds=seconds,
         prompts=tuple(dict.fromkeys((*result.prompts, *searched.prompts))),
         warnings=tuple(dict.fromkeys((*result.warnings, *searched.warnings))),
     )

@@ -2,6 +2,7 @@
 
     Ask ──run──> overton | steerable | distributional | vanilla | prompting | moe ──> ModeEvent…, Result
     Ask, comments, answer ──find_positions──> Result, with the window that nobody looked for before
+                          ──draw_more──> Result, with the positions of many more comments
 
 What each mode is lies in `mode_specs`, how it goes in `algorithms`. `run` is a generator: whoever iterates decides how
 to show its events; closing it cancels. `llm` and `communities` may be one engine or two.
@@ -18,14 +19,14 @@ from typing import Any, cast
 from pluralism_local.engine.base import LanguageModel, ShouldStop, never
 from pluralism_local.errors import InvalidInput, did_you_mean
 from pluralism_local.mode_specs import MODES, SPECS, ModeName, ModeSpec
-from pluralism_local.modes.afterwards import find_positions
+from pluralism_local.modes.afterwards import draw_more, find_positions
 from pluralism_local.modes.ask import Ask
 from pluralism_local.modes.driver import carry_out, prepared
 from pluralism_local.modes.steps import Case, Entailment, Steps
 from pluralism_local.prompts import Prompt
 from pluralism_local.results import ModeEvent
 
-__all__ = ["MODES", "Ask", "algorithm", "check", "find_positions", "own_prompts", "run"]
+__all__ = ["MODES", "Ask", "algorithm", "check", "draw_more", "find_positions", "own_prompts", "run"]
 
 
 def algorithm(mode: ModeName) -> Callable[[Case[Any]], Steps]:

@@ -1,26 +1,29 @@
-"""Positions of comments that are there already, for whoever asks after the answer.
+"""What is found out about an answer that is there already: its comments' positions, and those of many more comments.
 
 Ask, comments, answer ──find_positions──> Result, with the window
+                      ──draw_more──> Result, with the draws
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from pluralism_local.engine.base import LanguageModel, ShouldStop, never
 from pluralism_local.errors import InvalidInput
 from pluralism_local.mode_specs import SPECS
-from pluralism_local.modes.algorithms.overton import with_positions
+from pluralism_local.modes.algorithms.overton import rooms, with_positions
 from pluralism_local.modes.ask import Ask
-from pluralism_local.modes.driver import carry_out
+from pluralism_local.modes.driver import carry_out, prepared
 from pluralism_local.modes.positions.assigner import ScoredPairs
 from pluralism_local.modes.positions.carrying import plan_positions
+from pluralism_local.modes.positions.draws import spread
 from pluralism_local.modes.result_builder import ResultBuilder
-from pluralism_local.modes.steps import Answered, Case, Entailment, Steps
+from pluralism_local.modes.steps import Answered, Case, Entailment, Reserve, Steps
 from pluralism_local.modes.wordings import AskQuestion, AskWordings
-from pluralism_local.progress import PositionsProgress
-from pluralism_local.results import Result
+from pluralism_local.progress import DrawsProgress, PositionsProgress
+from pluralism_local.results import ModeEvent, Result
 
 
 def find_positions(
@@ -65,13 +68,64 @@ def find_positions(
         ask.answer,
         plan_positions(draft, spec, entails=entailment is not None),
     )
+    return _ended(carry_out(draft, _looked_for(case, spoken, answer), llm, should_stop, entailment), progress)
+
+
+def draw_more(
+    ask: Ask,
+    comments: Mapping[str, str],
+    answer: str,
+    *,
+    llm: LanguageModel,
+    communities: LanguageModel,
+    should_stop: ShouldStop = never,
+    entailment: Entailment | None = None,
+    progress: Callable[[DrawsProgress], None] = lambda _: None,
+) -> Result:
+    """Draw more comments of every voice and count their positions, as an ask with `draws` does after its answer.
+
+    Args:
+        ask: what the comments were made for, its communities as they spoke, and how many `draws` there are to be of
+            each, the one that it made included.
+        comments: by voice, what it said.
+        entailment: as in `modes.run`.
+        progress: told how far it is.
+
+    Returns:
+        A result with this answer and its `draws` (None where they could not be counted), and with the seconds, tokens,
+        prompts and warnings of the drawing alone; ``complete=False`` where it was stopped.
+
+    Raises:
+        InvalidInput: a mode that does not put its comments together, or no answer. Else as `modes.run`.
+    """
+    spec = SPECS[ask.mode]
+    if spec.comments != "together" or not answer.strip():
+        raise InvalidInput("Comments are drawn for the answer of an overton ask.")
+    task = replace(ask, positions=False, prompts="auto" if ask.prompts == "own" else ask.prompts)
+    draft, case = prepared(spec, task, llm, communities, entails=entailment is not None)
+    draft.answer = answer
+    return _ended(
+        carry_out(draft, _drawn(case, comments, answer), communities, should_stop, entailment), progress
+    )
+
+
+def _ended(events: Iterator[ModeEvent], progress: Callable[[Any], None]) -> Result:
+    """The result that events end with; `progress` is told of those that say how far it is."""
     last = None
-    for last in carry_out(draft, _looked_for(case, spoken, answer), llm, should_stop, entailment):
-        if isinstance(last, PositionsProgress):
+    for last in events:
+        if isinstance(last, PositionsProgress | DrawsProgress):
             progress(last)
     if not isinstance(last, Result):
         raise TypeError("a mode ends with a Result")
     return last
+
+
+def _drawn(case: Case[AskQuestion], comments: Mapping[str, str], answer: str) -> Steps:
+    yield Reserve(rooms(case))  # the others are as long as the first
+    answered = Answered(case.wordings.synthesis(case.question, list(comments.values())), answer)
+    if case.positions is None:  # which the plan has warned of
+        return answered
+    return replace(answered, draws=(yield from spread(case, comments, ScoredPairs())))
 
 
 def _looked_for(case: Case[AskQuestion], comments: Mapping[str, str], answer: str) -> Steps:

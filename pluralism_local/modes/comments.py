@@ -26,6 +26,7 @@ from pluralism_local.modes.fit_context import generated, leave_out
 from pluralism_local.modes.result_builder import ResultBuilder
 from pluralism_local.modes.steps import Cue, Voice
 from pluralism_local.modes.thinking import only_thought
+from pluralism_local.progress import DrawsProgress
 from pluralism_local.prompts import recurring
 from pluralism_local.results import Comment, CommentDelta, CommentDone, CommentStarted, ModeEvent
 from pluralism_local.types import (
@@ -159,7 +160,7 @@ def draw_comments(
     *,
     communities: LanguageModel,
     should_stop: ShouldStop,
-) -> dict[str, tuple[str, ...]] | None:
+) -> Generator[ModeEvent, None, dict[str, tuple[str, ...]] | None]:
     """`times` further comments of every voice on its cue, drawn in one call, by community and stripped.
 
     Returns:
@@ -167,11 +168,14 @@ def draw_comments(
     """
     sampling = draft.comment_sampling or draft.ask.comment
     drawn = [(cue, number) for number in range(2, times + 2) for cue in cues]
+    for cue in cues:
+        leave_out(draft, cue.voice.id, communities, partial(thread, draft.ask, cue), sampling.max_tokens)
 
     def requests() -> list[Request]:
         return [replace(_request(draft, cue, sampling, "", number), keep=False) for cue, number in drawn]
 
-    texts = ["" for _ in drawn]
+    texts, done = ["" for _ in drawn], 0
+    yield DrawsProgress(done, len(drawn))
     with draft.timed("comments"):
         names = [cue.voice.id for cue in cues]
         for event in generated(draft, communities, names, requests, should_stop=should_stop):
@@ -180,6 +184,8 @@ def draw_comments(
                 draft.spend("communities", event.completion.usage)
                 if event.completion.finish == "cancelled":
                     draft.stop_draws()
+                done += 1
+                yield DrawsProgress(done, len(drawn))
     if should_stop():
         draft.stop_draws()
     if not draft.complete:

@@ -204,7 +204,9 @@ def _carried_out(
             return {comment.community: comment.text for comment in comments}
         case Draw(voices, wording, times):
             cues = [Cue(voice, wording, "", wording) for voice in voices]
-            return draw_comments(draft, cues, times, communities=communities, should_stop=should_stop)
+            return (
+                yield from draw_comments(draft, cues, times, communities=communities, should_stop=should_stop)
+            )
         case Rejoin():
             return (yield from reply(draft, step, communities, should_stop))
         case RoundOver(number, changes, window):

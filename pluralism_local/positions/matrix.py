@@ -27,7 +27,7 @@ BESIDE = 56
 """Cells from which on a position stands beside its signs."""
 
 _LAST = "answer"
-_GAP = "   "
+GAP = "   "
 _NARROWEST = 16
 
 
@@ -53,7 +53,7 @@ def signs(*, unicode: bool = True) -> dict[Stance, str]:
 
 def legend(*, unicode: bool = True) -> str:
     """What the signs mean, in one line."""
-    return _GAP.join(f"{sign} {stance}" for stance, sign in signs(unicode=unicode).items())
+    return GAP.join(f"{sign} {stance}" for stance, sign in signs(unicode=unicode).items())
 
 
 def stated(position: Position) -> str:
@@ -70,11 +70,11 @@ def text(window: Window, width: int = 80, *, unicode: bool = True, pool: Iterabl
     if not window.positions:
         return []
     named = looks(pool, window.voices)
-    signs = legend(unicode=unicode).split(_GAP)
+    signs = legend(unicode=unicode).split(GAP)
     return [
         *("".join(span.text for span in line) for line in grid(window, width, named, unicode=unicode)),
         "",
-        *("".join(span.text for span in line) for line in names(window, width, named)),
+        *("".join(span.text for span in line) for line in names(window.voices, width, named)),
         *flowing(signs, width),
     ]
 
@@ -146,26 +146,26 @@ def wrapped(claim: str, room: int) -> list[str]:
     return wrap(line, max(_NARROWEST // 2, room // 2)) or [""]
 
 
-def names(window: Window, width: int, named: Mapping[str, Look]) -> Iterator[Line]:
+def names(voices: Iterable[str], width: int, named: Mapping[str, Look]) -> Iterator[Line]:
     """Each letter with the name of its voice, in lines of at most `width` cells."""
-    return _in_lines(
-        (Span(f"{named[voice].letter} {one_line(voice, width - 3)}", voice) for voice in window.voices), width
+    return in_lines(
+        (Span(f"{named[voice].letter} {one_line(voice, width - 3)}", voice) for voice in voices), width
     )
 
 
 def flowing(parts: Iterable[str], width: int) -> Iterator[str]:
     """`parts` in lines of at most `width` cells, three spaces between them."""
-    return ("".join(span.text for span in line) for line in _in_lines(map(Span, parts), width))
+    return ("".join(span.text for span in line) for line in in_lines(map(Span, parts), width))
 
 
-def _in_lines(parts: Iterable[Span], width: int) -> Iterator[Line]:
+def in_lines(parts: Iterable[Span], width: int) -> Iterator[Line]:
     """`parts` in lines, three spaces between them."""
     line: list[Span] = []
     for part in parts:
-        if line and sum(cells(span.text) for span in line) + len(_GAP) + cells(part.text) > width:
+        if line and sum(cells(span.text) for span in line) + len(GAP) + cells(part.text) > width:
             yield tuple(line)
             line = []
-        line += [Span(_GAP), part] if line else [part]
+        line += [Span(GAP), part] if line else [part]
     if line:
         yield tuple(line)
 

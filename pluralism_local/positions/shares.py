@@ -1,7 +1,8 @@
 """How many comments take which position, of several that were drawn of every voice.
 
     comments by voice ──first_claims──> a claim each     claims, groups that say the same ──count──> Draws
-    Draws ──text──> lines for a terminal    ──markdown, table──> a table    ──notes──> sentences
+    Draws ──grid──> lines of spans    ──text──> the same without colour, and what the letters mean
+          ──markdown, table──> a table    ──headline, notes──> sentences
 
 Every comment counts once, for the position of its first claim: shares sum to 1 with those that claim nothing. They are
 shares of what models said, and say nothing about people.
@@ -13,12 +14,12 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pluralism_local.display.figures import many, one_line, padded, percent
+from pluralism_local.display.figures import cells, many, one_line, padded, percent
 from pluralism_local.display.html import element, escape
 from pluralism_local.display.markdown import inline
-from pluralism_local.display.voices import looks
+from pluralism_local.display.voices import Look, looks
 from pluralism_local.positions.claims import claim_id, spoken_claims
-from pluralism_local.positions.matrix import flowing, wrapped
+from pluralism_local.positions.matrix import Line, Span, in_lines, names, wrapped
 from pluralism_local.positions.summary import METHODS
 from pluralism_local.proportions import entropy_nats, interval, weighted
 from pluralism_local.results import DrawnPosition, Draws, Share, StanceMethod
@@ -30,7 +31,6 @@ MOST = 120
 """Comments of one ask: each is compared with all others."""
 
 _NARROWEST = 16
-_SHARE = "100 % (100 to 100)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,35 +139,69 @@ def _share(share: Share) -> str:
     return f"{100 * share.p:.0f} % ({100 * share.low:.0f} to {100 * share.high:.0f})"
 
 
+def headline(draws: Draws, width: int | None = None) -> str:
+    """``'18 drawn comments: 50 % take "Phones should be banned"'``.
+
+    Args:
+        width: cells that the claim is cut for, as far as that does; None for all of it.
+    """
+    head = f"{many(draws.n * len(draws.comments), 'drawn comment')}: "
+    if not draws.positions:
+        return f"{head}none claims anything"
+    first = draws.positions[0]
+    head += f"{100 * first.share.p:.0f} % take "
+    room = None if width is None else max(_NARROWEST, width - cells(head) - 2)
+    return f'{head}"{one_line(first.text.rstrip(".。"), room)}"'
+
+
 def text(draws: Draws, width: int = 80) -> list[str]:
-    """Lines of at most `width` cells (60 at least), without colour; none without positions."""
+    """Lines of at most `width` cells (24 at least), without colour; none without positions."""
     if not draws.positions:
         return []
-    letters = {voice: look.letter for voice, look in looks(draws.comments).items()}
-    column = max(len(str(draws.n)), *map(len, letters.values()))
+    named = looks(draws.comments)
+    lines = [*grid(draws, width, named), (), *names(draws.comments, width, named)]
+    return ["".join(span.text for span in line).rstrip() for line in lines]
+
+
+def grid(draws: Draws, width: int, named: Mapping[str, Look]) -> Iterator[Line]:
+    """Each position with the pool's share and the voices' counts, in lines of at most `width` cells.
+
+    Counts stand in columns; below the position where there are too many voices for that, and the share, too, where
+    there is little room.
+    """
     positions = draws.positions[:SHOWN]
+    column = max([len(str(draws.n)), *(len(named[voice].letter) for voice in draws.comments)])
     number = len(str(len(positions)))
-    head = " ".join(letter.rjust(column) for letter in letters.values())
-    # where there are too many voices
-    counts_below = len(head) > width - number - 1 - _NARROWEST - len(_SHARE) - 4
-    head_width = 0 if counts_below else len(head) + 2
-    room = width - number - 1 - len(_SHARE) - 2 - head_width
-    heads = "" if counts_below else f"  {head}"
-    lines = [f"{' ' * (number + 1)}{padded('position', room)}  {'pool'.ljust(len(_SHARE))}{heads}".rstrip()]
+    indent = " " * (number + 1)
+    share = max((len(_share(position.share)) for position in positions), default=0)
+    beside = width - len(indent) - share - 2  # for the position, with the share beside it
+    counts = 2 + len(draws.comments) * (column + 1) - 1
+    in_columns = beside - counts >= _NARROWEST
+    room = beside - counts if in_columns else beside if beside >= _NARROWEST else width - len(indent)
+    if room <= beside:
+        head = Span(f"{indent}{padded('position', room)}  {'pool'.ljust(share)}")
+        letters = {voice: named[voice].letter for voice in draws.comments}
+        yield (head, Span("  "), *_columns(letters, column)) if in_columns else (head,)
     for place, position in enumerate(positions, start=1):
         first, *others = wrapped(position.text, room)
-        counts = " ".join(str(position.counts[voice] or "·").rjust(column) for voice in letters)
-        row = "" if counts_below else f"  {counts}"
-        lines.append(
-            f"{place:>{number}} {padded(first, room)}  {_share(position.share).ljust(len(_SHARE))}{row}".rstrip()
-        )
-        lines += [f"{' ' * (number + 1)}{line}" for line in others]
-        if counts_below:
-            holding = (f"{voice} {times}" for voice, times in position.counts.items() if times)
-            lines += [f"{' ' * (number + 3)}{line}" for line in flowing(list(holding), width - number - 3)]
-    if not counts_below:
-        lines += ["", *flowing([f"{letter} {one_line(voice)}" for voice, letter in letters.items()], width)]
-    return lines
+        before = Span(f"{place:>{number}} {first}")
+        if room <= beside:
+            before = Span(f"{place:>{number}} {padded(first, room)}  {_share(position.share).ljust(share)}")
+        marks = {voice: str(position.counts[voice] or "·") for voice in draws.comments}
+        yield (before, Span("  "), *_columns(marks, column)) if in_columns else (before,)
+        yield from ((Span(f"{indent}{line}"),) for line in others)
+        if in_columns:
+            continue
+        below = [] if room <= beside else [Span(_share(position.share))]
+        below += [
+            Span(f"{named[voice].letter} {times}", voice) for voice, times in position.counts.items() if times
+        ]
+        yield from ((Span(indent), *line) for line in in_lines(below, width - len(indent)))
+
+
+def _columns(marks: Mapping[str, str], column: int) -> Iterator[Span]:
+    for place, (voice, mark) in enumerate(marks.items()):
+        yield Span(f"{' ' if place else ''}{mark.rjust(column)}", voice)
 
 
 def markdown(draws: Draws) -> str:

@@ -1,7 +1,7 @@
 """The chat's widgets in their places, and how they are brought up to date.
 
-    ChatView: header | transcript, side (values, positions, communities, distribution) | attribute or options | prompt
-              | status
+    ChatView: header | transcript, side (values, positions, draws, communities, distribution) | attribute or options
+              | prompt | status
 
 Wide terminals have the side pane beside the transcript, narrow ones below it, narrow and short ones in its place on
 demand; where no community is asked and nobody has looked for values there is none. The view shows a session and decides
@@ -17,6 +17,7 @@ from textual.widgets import Input, Static
 from pluralism_local.mode_specs import SPECS
 from pluralism_local.tui.communities_pane import CommunitiesPane
 from pluralism_local.tui.distribution_pane import DistributionPane
+from pluralism_local.tui.draws_pane import DrawsPane
 from pluralism_local.tui.exchange import Exchange, LiveComment
 from pluralism_local.tui.positions_pane import PositionsPane
 from pluralism_local.tui.prompt import PromptBox
@@ -36,7 +37,7 @@ class ChatView(Vertical):
     """All of the chat.
 
     Attributes:
-        transcript, values, positions, communities, distribution, attribute, prompt: its parts.
+        transcript, values, positions, draws, communities, distribution, attribute, prompt: its parts.
         side_share: percent of the width that the panes take, or of the height where they lie below.
     """
 
@@ -46,6 +47,7 @@ class ChatView(Vertical):
     ChatView #side { width: 42%; min-width: 24; height: 1fr; }
     ChatView.-alone Splitter { display: none; }
     ChatView.-alone #side { display: none; }
+    ChatView #side.-drawn PositionsPane, ChatView #side.-drawn DrawsPane { max-height: 35%; }
     ChatView #side.-reading PositionsPane, ChatView #side.-reading ValuesPane { max-height: 35%; }
     ChatView #side.-weighing PositionsPane { max-height: 25%; }
     ChatView #steering { height: 1; background: $panel; }
@@ -69,13 +71,16 @@ class ChatView(Vertical):
         self.transcript = Transcript(id="transcript")
         self.values = ValuesPane(id="values")
         self.positions = PositionsPane(id="positions")
+        self.draws = DrawsPane(id="draws")
         self.communities = CommunitiesPane(id="communities")
         self.distribution = DistributionPane(id="distribution")
         self.attribute = Input(placeholder="e.g. rural voters", id="attribute", compact=True)
         self.prompt = PromptBox(id="prompt")
         self.side_share = 42.0
         self._last: tuple[ChatSession, Exchange | None, int | None] | None = None  # what was shown
-        self._side = Vertical(self.values, self.positions, self.communities, self.distribution, id="side")
+        self._side = Vertical(
+            self.values, self.positions, self.draws, self.communities, self.distribution, id="side"
+        )
         self._header, self._status = StatusLine("header"), StatusLine("status")
         self._steering = Horizontal(Static("towards", markup=False), self.attribute, id="steering")
         self._options = Static("", id="options", markup=False)
@@ -120,6 +125,8 @@ class ChatView(Vertical):
         else:
             self.communities.show(watched)
         self.positions.show(watched)
+        self.draws.show(watched)
+        self._side.set_class(self.draws.display, "-drawn")
         self.distribution.show(watched)
         self.transcript.mark(marked)
 

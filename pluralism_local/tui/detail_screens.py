@@ -1,11 +1,12 @@
 """Screens about one exchange: a comment beside its card, who said what, who holds what, and all that is known of it.
 
-CommentView(voice, community)   TraceView(exchange)   PositionsView(exchange)   FactsView(exchange)    Esc closes
+CommentView(voice, community)  TraceView(exchange)  PositionsView(exchange)  DrawsView(…)  FactsView(exchange)
+Esc closes
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
@@ -19,7 +20,10 @@ from pluralism_local.conversation.trace import FAINT, TITLES, Measure, Sources, 
 from pluralism_local.display.figures import clean, many, one_line, percent
 from pluralism_local.display.voices import Look
 from pluralism_local.positions.matrix import grid, legend, names
+from pluralism_local.positions.shares import grid as grid_of_shares
+from pluralism_local.positions.shares import headline, notes
 from pluralism_local.positions.summary import remarks
+from pluralism_local.results import Draws
 from pluralism_local.tui.exchange import Exchange, LiveComment
 from pluralism_local.tui.voice_text import coloured, is_dark, lines, named, style
 
@@ -162,9 +166,45 @@ def positions_text(exchange: Exchange, width: int, *, dark: bool) -> Content:
         return Content("No positions were found in the comments.")
     voices = named(exchange)
     first, *others = (Content(line) for line in remarks(window, width=width))
-    drawn = [*grid(window, width, voices), (), *names(window, width, voices)]
+    drawn = [*grid(window, width, voices), (), *names(window.voices, width, voices)]
     matrix = (coloured(line, voices, dark=dark) for line in drawn)
     return lines([first.stylize("bold"), Content(""), *matrix, Content(""), *others])
+
+
+class DrawsView(_View):
+    """The shares of drawn comments on the whole screen; it ends with whether others are to be drawn."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("f12,ctrl+s", "again", "Draw again")]
+
+    def __init__(self, exchange: Exchange, draws: Draws, again: Callable[[], None]) -> None:
+        super().__init__()
+        self._exchange, self._draws, self._again = exchange, draws, again
+        self._text = Static("", markup=False)
+        self._box = VerticalScroll(self._text)
+
+    def compose(self) -> ComposeResult:
+        with Container():
+            self._box.border_title = "drawn comments"
+            self._box.border_subtitle = "F12 draws again · Esc closes"
+            yield self._box
+
+    def on_resize(self) -> None:
+        width = max(24, self._box.scrollable_content_region.width - 1)
+        self._text.update(draws_text(self._exchange, self._draws, width, dark=is_dark(self.app)))
+
+    def action_again(self) -> None:
+        """Close, and ask how many comments are to be drawn now."""
+        self.dismiss()
+        self._again()
+
+
+def draws_text(exchange: Exchange, draws: Draws, width: int, *, dark: bool) -> Content:
+    """Positions with their shares, letters and notes."""
+    voices = named(exchange)
+    drawn = [*grid_of_shares(draws, width, voices), (), *names(draws.comments, width, voices)]
+    shares = (coloured(line, voices, dark=dark) for line in drawn)
+    head = Content.styled(headline(draws, width), "bold")
+    return lines([head, Content(""), *shares, Content(""), *map(Content, notes(draws))])
 
 
 class FactsView(_View):

@@ -23,6 +23,7 @@ from pluralism_local.results import (
     CommentDelta,
     CommentDone,
     CommentStarted,
+    Draws,
     ModeEvent,
     Result,
     Selected,
@@ -84,6 +85,8 @@ class Exchange:
         warnings: sentences for the user.
         window: the positions of the comments; None while nobody has found them.
         search: whether they are being looked for; "over" also where none were found.
+        draws: many comments of each community and their positions; None while nobody has drawn them.
+        draws_search: whether they are being drawn; "over" also where they could not be counted.
         sources: who said what of the answer, by the measure that was at hand.
         values: what is at stake in the prompt; None while nobody has looked for it.
         values_search: whether it is being looked for; "over" also where nothing is.
@@ -107,6 +110,8 @@ class Exchange:
     result: Result | None = None
     window: Window | None = None
     search: Search = "none"
+    draws: Draws | None = None
+    draws_search: Search = "none"
     sources: Sources | None = None
     values: Values | None = None
     values_search: Search = "none"
@@ -179,8 +184,13 @@ class Exchange:
         return self.status not in ("queued", "running")
 
     def can_be_looked_into(self, kind: LookupKind) -> bool:
-        """Whether there is something to find out: values are those of the prompt, whatever came of it."""
-        return self.is_over if kind == "values" else self.is_heard
+        """Whether there is something to find out.
+
+        Values are those of the prompt, whatever came of it; more comments are drawn beside whole ones alone.
+        """
+        if kind == "values":
+            return self.is_over
+        return self.is_heard and (kind != "draws" or self.status == "done")
 
     def _voice(self, community: str) -> LiveComment:
         return self.voices.setdefault(community, LiveComment(community))
@@ -207,7 +217,7 @@ class Exchange:
         self.answer = result.answer
         self.selection, self.distribution = result.selection, result.distribution
         self.warnings = result.warnings
-        self.window = result.window
+        self.window, self.draws = result.window, result.draws
 
 
 def _speed_of(result: Result) -> float | None:
@@ -238,7 +248,7 @@ def from_stored(number: int, stored: StoredTurn) -> Exchange:
     exchange.message = stored.message or ""
     exchange.warnings = tuple(filter(None, (*recorded.warnings, unreadable(stored))))
     exchange.selection, exchange.distribution = recorded.selection, recorded.distribution
-    exchange.window = recorded.window
+    exchange.window, exchange.draws = recorded.window, recorded.draws
     return exchange
 
 

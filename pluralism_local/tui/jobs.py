@@ -16,12 +16,17 @@ if TYPE_CHECKING:
     from pluralism_local.conversation.history_log import ConversationLog
     from pluralism_local.modes import Ask
 
-LookupKind = Literal["positions", "sources", "values"]
+LookupKind = Literal["positions", "draws", "sources", "values"]
 
 
 @dataclass(slots=True)
 class AskJob:
-    """One prompt to carry out; `turn` is its number in the history once it has one."""
+    """One prompt to carry out.
+
+    Attributes:
+        turn: its number in the history once it has one.
+        result: once it is there, with what was found out about it since; the worker's alone.
+    """
 
     number: int
     ask: Ask
@@ -30,6 +35,7 @@ class AskJob:
     force: bool = False
     retry_of: int | None = None
     turn: int | None = None
+    result: Result | None = None
     stop: threading.Event = field(default_factory=threading.Event)
 
 
@@ -41,8 +47,9 @@ class Lookup:
         ask: as the exchange was asked, with the conversation before it.
         comments: community and text, in the pool's order.
         settings: of the model that is open.
-        result: the answer's, which the history gets anew with its positions; None for one that stays as it is.
-        log, turn: where it is kept, and under which number; None where it is not.
+        job: that asked it, whose result gets what is found, in the history, too; None for an answer of the history,
+            which stays there as it is.
+        draws: comments of each community, to count their positions.
     """
 
     number: int
@@ -51,9 +58,8 @@ class Lookup:
     comments: tuple[tuple[str, str], ...]
     answer: str
     settings: Settings
-    result: Result | None = None
-    log: ConversationLog | None = None
-    turn: int | None = None
+    job: AskJob | None = None
+    draws: int = 0
     stop: threading.Event = field(default_factory=threading.Event)
 
 

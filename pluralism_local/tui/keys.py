@@ -67,6 +67,12 @@ KEYS = (
         "Values at stake",
         "The values, rights and duties that the question is about; Enter on one steers the next answer by it",
     ),
+    ChatKey(
+        "f12,ctrl+s",
+        "open('draws')",
+        "Draw comments",
+        "Overton: many comments of each community, and which share of them takes which position",
+    ),
     ChatKey("alt+left", "share(1)", "Wider side pane", "More room for the panes (or drag the line between)"),
     ChatKey("alt+right", "share(-1)", "Narrower side pane", "More room for the answers"),
     ChatKey("ctrl+up,alt+up", "watch(-1)", "Earlier exchange", "Show the exchange before in the panes"),

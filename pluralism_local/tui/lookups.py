@@ -1,14 +1,18 @@
 """What is found out about an answer once it is there: one lookup after the other; all give way to every prompt.
 
-Exchange ──Lookups.begin──> Lookup ──Worker──> Looked ──Lookups.take──> Exchange: window, sources or values
-settings, Exchange ──is_wanted──> whether its positions are looked for before anybody asks
+Exchange ──Lookups.begin──> Lookup ──Worker──> Looked ──Lookups.take──> Exchange: window, draws, sources or values
+Exchange, ChatState ──Lookups.wanted──> what is looked for before anybody asks
+Exchange, number ──Lookups.draw_cost──> what drawing so many comments takes | InvalidInput
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pluralism_local.conversation.engines import ENGINE_SETTINGS
+from pluralism_local.errors import InvalidInput
 from pluralism_local.results import Result
 from pluralism_local.tui.exchange import Exchange, Search
 from pluralism_local.tui.jobs import AskJob, Lookup, LookupKind
@@ -16,6 +20,7 @@ from pluralism_local.tui.worker_events import Looked
 
 if TYPE_CHECKING:
     from pluralism_local.config import Settings
+    from pluralism_local.conversation.draw_cost import DrawCost
     from pluralism_local.tui.state import ChatState
 
 QUICK = 20.0
@@ -51,16 +56,59 @@ class Lookups:
         self.stop()
         self._jobs.clear()
 
-    def begin(self, exchange: Exchange, kind: LookupKind, state: ChatState, *, unasked: bool) -> None:
-        """Have it found out, in place of what is under way; nothing happens where it is this.
+    def draw_cost(self, exchange: Exchange, draws: int, settings: Settings) -> DrawCost:
+        """What it takes to draw so many comments of each community for an answer.
 
         Args:
-            unasked: nobody has asked for it, so that it waits for what is under way; values always do.
+            settings: of the model that is open.
+
+        Raises: InvalidInput where they cannot be drawn, or so many cannot.
+        """
+        from pluralism_local.conversation.ask_checks import check_draws
+        from pluralism_local.conversation.draw_cost import DrawCost
+
+        if not exchange.can_be_looked_into("draws"):
+            raise InvalidInput("Comments are drawn for a whole overton answer.", "Ask in the mode overton.")
+        job = self._jobs.get(exchange.number)
+        if job is None:
+            raise InvalidInput(
+                "Comments are drawn for what was asked since the chat was opened.", "Send the question again."
+            )
+        if any(getattr(job.settings, name) != getattr(settings, name) for name in ENGINE_SETTINGS):
+            raise InvalidInput(
+                "The model that commented is not open any more, or not as it was.", "Send the question again."
+            )
+        check_draws(draws, exchange.mode, len(job.ask.needed_pool().members))
+        return DrawCost.of(replace(job.ask, draws=draws))
+
+    def wanted(self, exchange: Exchange, state: ChatState) -> Iterator[LookupKind]:
+        """What of an answer is looked for before anybody asks; a note says why comments are not drawn."""
+        if _are_positions_wanted(state.settings, exchange):
+            yield "positions"
+        if not state.draws or not exchange.can_be_looked_into("draws"):
+            return
+        from pluralism_local.tui.draws_pane import in_words_of_the_chat
+
+        try:
+            self.draw_cost(exchange, state.draws, state.settings)
+        except InvalidInput as error:
+            exchange.add_warnings((in_words_of_the_chat(error),))
+        else:
+            yield "draws"
+
+    def begin(
+        self, exchange: Exchange, kind: LookupKind, state: ChatState, *, unasked: bool, draws: int = 0
+    ) -> None:
+        """Have it found out, in place of what is under way but draws, which take long; nothing where it is this.
+
+        Args:
+            unasked: nobody has asked for it, so that it waits for what is under way; values and draws always do.
+            draws: comments of each community, where these are to be drawn.
         """
         if self.runs(exchange.number, kind):
             return
-        if not unasked and kind != "values":
-            self.stop()
+        if not unasked and kind in ("positions", "sources"):
+            self._stop([lookup for lookup in self._begun if lookup.kind != "draws"])
         job = self._jobs.get(exchange.number)
         lookup = Lookup(
             exchange.number,
@@ -69,9 +117,8 @@ class Lookups:
             tuple(exchange.comments),
             exchange.answer,
             state.settings,
-            exchange.result,
-            job.log if job else None,
-            job.turn if job else None,
+            job,
+            draws,
         )
         _mark(exchange, kind, "running")
         self._begun.append(lookup)
@@ -79,7 +126,10 @@ class Lookups:
 
     def stop(self) -> bool:
         """Stop what is under way; whether anything was."""
-        under_way = [lookup for lookup in self._begun if not lookup.stop.is_set()]
+        return self._stop(self._begun)
+
+    def _stop(self, lookups: Sequence[Lookup]) -> bool:
+        under_way = [lookup for lookup in lookups if not lookup.stop.is_set()]
         for lookup in under_way:
             lookup.stop.set()
         return bool(under_way)
@@ -92,7 +142,8 @@ class Lookups:
         if exchange is None:
             return
         if isinstance(event.finding, Result):
-            exchange.window = event.finding.window
+            exchange.window = event.finding.window or exchange.window
+            exchange.draws = event.finding.draws or exchange.draws
             exchange.result = event.finding if exchange.result is not None else None
             exchange.add_warnings(event.finding.warnings)
         elif isinstance(event.finding, Sources):
@@ -116,11 +167,13 @@ def _mark(exchange: Exchange, kind: LookupKind, search: Search) -> None:
     """Say how far a lookup is; who said what has a screen that asks."""
     if kind == "positions":
         exchange.search = search
+    elif kind == "draws":
+        exchange.draws_search = search
     elif kind == "values":
         exchange.values_search = search
 
 
-def is_wanted(settings: Settings, exchange: Exchange) -> bool:
+def _are_positions_wanted(settings: Settings, exchange: Exchange) -> bool:
     """Whether the positions of an answer are looked for before anybody asks for them.
 
     With "auto" they are where the LLM runs here and is quick: elsewhere a search costs more than a moment.

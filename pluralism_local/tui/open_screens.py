@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from pluralism_local.errors import PlocalError
+from pluralism_local.errors import InvalidInput, PlocalError
 from pluralism_local.mode_specs import listed
 
 if TYPE_CHECKING:
@@ -186,6 +186,49 @@ def apart(app: Chat) -> None:
     app.refresh_chat()
 
 
+def draws(app: Chat) -> None:
+    """Many comments of each community and their positions: those of the watched answer, or as many as are typed."""
+    from pluralism_local.tui.detail_screens import DrawsView
+
+    exchange = app.watched
+    if exchange is not None and exchange.draws is not None:
+        app.push_screen(DrawsView(exchange, exchange.draws, lambda: draw(app)))
+    else:
+        draw(app)
+
+
+def draw(app: Chat) -> None:
+    """Ask how many comments are to be drawn for the watched answer, and have them drawn."""
+    from pluralism_local.positions.shares import MOST
+    from pluralism_local.tui.draws_pane import USUAL, DrawsForm, in_words_of_the_chat
+
+    session, exchange = app.session, app.watched
+    if exchange is None or not exchange.is_over:
+        app.notify("Nothing was asked yet." if exchange is None else "Still answering.", severity="warning")
+        return
+    if exchange.draws_search == "running":
+        app.notify("Comments are being drawn; Esc stops.")
+        return
+    usual = session.state.draws or max(2, min(USUAL, MOST // max(1, len(exchange.voices))))
+    settings = session.state.settings
+    try:
+        session.lookups.draw_cost(exchange, 2, settings)
+    except InvalidInput as error:
+        app.notify(in_words_of_the_chat(error), severity="warning")
+        return
+
+    def take(number: int | None) -> None:
+        if number is None:
+            return
+        if not session.look(exchange, "draws", draws=number):
+            app.notify("There is no model yet that could draw comments.", severity="warning")
+        app.refresh_chat()
+
+    app.push_screen(
+        DrawsForm(usual, lambda number: session.lookups.draw_cost(exchange, number, settings)), take
+    )
+
+
 def about(app: Chat) -> None:
     """Notes and figures of the watched answer."""
     from pluralism_local.tui.detail_screens import FactsView
@@ -207,6 +250,7 @@ SCREENS: Mapping[str, Callable[[Chat], None]] = MappingProxyType(
         "options": options,
         "trace": trace,
         "apart": apart,
+        "draws": draws,
         "about": about,
     }
 )

@@ -20,7 +20,7 @@ from pluralism_local.remote_url import without_credentials
 from pluralism_local.results import Result, Turn
 from pluralism_local.tui.exchange import Exchange, from_stored
 from pluralism_local.tui.jobs import AskJob, Asks, LookupKind
-from pluralism_local.tui.lookups import Lookups, is_wanted
+from pluralism_local.tui.lookups import Lookups
 from pluralism_local.tui.state import ChatState, Start
 from pluralism_local.tui.worker_events import (
     Failed,
@@ -130,11 +130,11 @@ class ChatSession:
         self._last = None
         return old, self._queue(old.prompt, old.mode, old.attribute or "", old.options)
 
-    def look(self, exchange: Exchange, kind: LookupKind, *, unasked: bool = False) -> bool:
+    def look(self, exchange: Exchange, kind: LookupKind, *, unasked: bool = False, draws: int = 0) -> bool:
         """Find something out about an answer, `unasked` behind all else; False where nothing can be found out."""
         if not exchange.can_be_looked_into(kind) or self.model is None or self._opening:
             return False
-        self.lookups.begin(exchange, kind, self.state, unasked=unasked)
+        self.lookups.begin(exchange, kind, self.state, unasked=unasked, draws=draws)
         return True
 
     def new(self) -> None:
@@ -275,8 +275,9 @@ class ChatSession:
             if exchange is not None:
                 self.context = event.context
             self._over(event.number, turn)
-            if exchange is not None and self._job is None and is_wanted(self.state.settings, exchange):
-                self.look(exchange, "positions", unasked=True)
+            if exchange is not None and self._job is None:
+                for kind in self.lookups.wanted(exchange, self.state):
+                    self.look(exchange, kind, unasked=True, draws=self.state.draws)
         return exchange
 
     def _over_and_done(self, event: Failed | Looked) -> Exchange | None:

@@ -31,6 +31,7 @@ class Start:
         choices: of the command line, beside the settings.
         communities_model, default_local: as `conversation.engines` takes them.
         force: use adapters of another base model.
+        draws: comments to draw of each community after every overton answer; 0 for none.
         log: write the history.
         conversation: the one to go on with.
         remarks: told when the chat is there.
@@ -42,6 +43,7 @@ class Start:
     communities_model: str | None = None
     default_local: str = STARTER
     force: bool = False
+    draws: int = 0
     log: bool = True
     conversation: Conversation | None = None
     remarks: tuple[str, ...] = ()
@@ -61,6 +63,7 @@ class ChatState:
         pool: None until its cards are read, or if they cannot be.
         retries: how often the last prompt was asked again; added to the seed, so that the answer differs.
         turns: finished exchanges that a follow-up goes on from, oldest first.
+        draws: comments to draw of each community after every overton answer; 0 for none.
     """
 
     settings: Settings
@@ -71,6 +74,7 @@ class ChatState:
     system: str | None = None
     retries: int = 0
     turns: tuple[Turn, ...] = ()
+    draws: int = 0
 
     @staticmethod
     def begin(start: Start) -> ChatState:
@@ -82,6 +86,7 @@ class ChatState:
             attribute=start.choices.attribute or "",
             system=start.choices.system,
             turns=turns,
+            draws=start.draws,
         )
 
     @property

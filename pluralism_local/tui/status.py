@@ -80,14 +80,16 @@ def status(session: ChatSession, exchange: Exchange | None, width: int) -> str:
 
 def _keys(session: ChatSession, exchange: Exchange | None, width: int) -> str:
     short = width < NARROW
-    if session.running is not None or (exchange is not None and exchange.values_search == "running"):
+    looked_for = () if exchange is None else (exchange.values_search, exchange.draws_search)
+    if session.running is not None or "running" in looked_for:
         return "esc f1" if short else "esc stop   f1 help"
+    draws = "f12 draw comments   " if width >= ROOMY else ""
     values = "f10 values   " if exchange is not None and width >= ROOMY else ""
     if exchange is not None and exchange.is_heard:
         return (
             "f7 f6 f5 f1"
             if short
-            else f"f7 who disagrees?   f6 who said this?   f5 comments   {values}f1 help"
+            else f"f7 who disagrees?   f6 who said this?   f5 comments   {values}{draws}f1 help"
         )
     if exchange is not None and exchange.distribution is not None:
         return "f7 f5 f1" if short else f"f7 each community's shares   f5 comments   {values}f1 help"

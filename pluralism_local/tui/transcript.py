@@ -271,12 +271,13 @@ def _heard(exchange: Exchange, width: int) -> Iterator[str]:
         yield agreement(window, width=width - cells(heard) - 3).removesuffix(".")
         if missing := len(left_out(window)):
             yield f"the answer leaves out {many(missing, 'position')}"
-    elif window is not None:  # which a note says
-        return
-    elif exchange.search == "running":
-        yield "looking for who disagrees …"
-    else:
-        yield "F7 who disagrees?"
+    elif window is None:  # else a note says that there are none
+        running = exchange.search == "running"
+        yield "looking for who disagrees …" if running else "F7 who disagrees?"
+    if exchange.draws_search == "running":
+        yield "drawing comments …"
+    elif exchange.draws is not None:
+        yield f"{exchange.draws.n * len(exchange.draws.comments)} drawn comments: F12"
 
 
 def _doing(exchange: Exchange) -> str:

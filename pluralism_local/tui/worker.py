@@ -18,6 +18,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -171,6 +172,7 @@ class Worker:
         with closing(events):
             for event in events:
                 if isinstance(event, Result):
+                    job.result = event
                     job.log.finish(event)
                     self._tell(Happened(job.number, event, _context(handles.llm, ask, event)))
                 else:
@@ -193,6 +195,7 @@ class Worker:
     def _found_out(self, lookup: Lookup) -> Result | Sources | Values | None:
         """None where it was stopped before there was anything."""
         from pluralism_local.conversation import looking
+        from pluralism_local.conversation.asking import fit_ask
 
         handles = self._use(lookup.settings, communities=lookup.kind != "values")
         circumstances: looking.Circumstances = {
@@ -204,15 +207,23 @@ class Worker:
             return looking.values(lookup.ask.question, handles, **circumstances)
         if lookup.kind == "sources":
             return looking.sources(lookup.comments, lookup.answer, handles, **circumstances)
-        searched = looking.search(lookup.ask, dict(lookup.comments), lookup.answer, handles, **circumstances)
+        job = lookup.job
+        if lookup.kind == "draws" and job is not None and job.result is not None:
+            ask, _ = fit_ask(lookup.ask, handles, force=job.force)
+            first = {comment.community: comment.text for comment in job.result.comments}
+            ask = replace(ask, draws=lookup.draws)
+            searched = looking.draw(ask, first, lookup.answer, handles, **circumstances)
+        else:
+            comments = dict(lookup.comments)
+            searched = looking.search(lookup.ask, comments, lookup.answer, handles, **circumstances)
         if not searched.complete:
             return None
-        if lookup.result is None:
+        if job is None or job.result is None:
             return searched
-        result = looking.with_search(lookup.result, searched)
-        if lookup.log is not None and lookup.turn is not None:
-            lookup.log.amend(lookup.turn, result)
-        return result
+        job.result = looking.with_search(job.result, searched)
+        if job.turn is not None:
+            job.log.amend(job.turn, job.result)
+        return job.result
 
     def _describe(self, error: Exception) -> tuple[str, str]:
         """A sentence and what to do next."""

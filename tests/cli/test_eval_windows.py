@@ -82,3 +82,9 @@ def test_the_plan_says_what_draws_cost(run: Run, model: str) -> None:
 def test_draws_that_cannot_be_are_refused(run: Run, model: str, options: tuple[str, ...], said: str) -> None:
     ran = run("ask", "-m", model, *options, *BOTH)
     assert ran.code == 2 and said in ran.err
+
+
+@pytest.mark.parametrize("number", ["1", "-2", "121"])
+def test_the_chat_checks_them_before_anything_is_opened(run: Run, number: str) -> None:
+    ran = run("chat", "--draws", number)
+    assert ran.code == 2 and "comments" in ran.err and "terminal" not in ran.err

@@ -10,11 +10,12 @@ import pytest
 
 from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.engine.scripted import ScriptedEngine
-from pluralism_local.errors import EngineFailure, Unsupported
+from pluralism_local.errors import EngineFailure, InvalidInput, Unsupported
 from pluralism_local.evaluation.questions import QuestionBatch
-from pluralism_local.modes import Ask, run
+from pluralism_local.modes import Ask, draw_more, run
 from pluralism_local.modes.comments import comment_seed
 from pluralism_local.modes.steps import Scores
+from pluralism_local.progress import DrawsProgress
 from pluralism_local.results import Result
 from pluralism_local.types import EngineEvent, Request
 from tests.modes.test_positions import BAN, COMMENTS, FREE, Words, replies
@@ -147,3 +148,39 @@ def test_many_questions_together_draw_nothing(engine: Noting) -> None:
     with pytest.raises(Unsupported, match="for single asks"):
         QuestionBatch(engine, engine, pattern, entailment=Words()).answer_all(["Why?"])
     assert not engine.asked
+
+
+@pytest.mark.parametrize("draws", [2, 5])
+def test_comments_that_are_drawn_after_the_answer_are_those_of_an_ask_that_draws(
+    tmp_path: Path, draws: int
+) -> None:
+    found = asked(Noting(script(tmp_path, replies=replies())), draws)
+    engine, progress = Noting(script(tmp_path, replies=replies())), list[DrawsProgress]()
+    first = asked(engine, 0)
+    engine.asked.clear()
+    later = draw_more(
+        Ask("Should phones be banned?", "overton", THREE, draws=draws),
+        {comment.community: comment.text for comment in first.comments},
+        first.answer,
+        llm=engine,
+        communities=engine,
+        entailment=Words(),
+        progress=progress.append,
+    )
+    assert later.draws == found.draws and later.draws is not None and later.complete
+    assert [len(requests) for requests in engine.asked] == [3 * (draws - 1)]
+    assert [it.done for it in progress] == list(range(3 * (draws - 1) + 1))
+    assert {it.total for it in progress} == {3 * (draws - 1)}
+    assert (progress[0].line, progress[-1].line) == (
+        f"draws: 0 of {3 * (draws - 1)} comments",
+        "draws: comparing the comments …",
+    )
+
+
+@pytest.mark.parametrize("mode", ["vanilla", "steerable", "distributional"])
+def test_nothing_is_drawn_for_another_modes_answer(engine: Noting, mode: Any) -> None:
+    task = Ask("Should phones be banned?", mode, THREE, draws=3)
+    with pytest.raises(InvalidInput, match="overton"):
+        draw_more(task, COMMENTS, "Yes.", llm=engine, communities=engine)
+    with pytest.raises(InvalidInput, match="overton"):
+        draw_more(Ask("x", "overton", THREE, draws=3), COMMENTS, " ", llm=engine, communities=engine)

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from pluralism_local.display.figures import cells
-from pluralism_local.positions.shares import count, first_claims, markdown, notes, table, text
+from pluralism_local.positions.shares import count, first_claims, headline, markdown, notes, table, text
 from pluralism_local.proportions import interval
 from pluralism_local.results import Draws
 
@@ -91,7 +91,27 @@ def test_many_voices_stand_below_the_position() -> None:
     groups = [[at for at, it in enumerate(claims) if it.claim == claim] for claim in (BAN, FREE)]
     draws = count(comments, claims, groups, dict.fromkeys(comments, 1.0), "llm")
     lines = text(draws, 78)
-    assert max(map(cells, lines)) <= 78 and sum("voice-39 1" in line for line in lines) == 2
+    assert max(map(cells, lines)) <= 78 and sum("an 1" in line for line in lines) == 2
+    assert any("an voice-39" in line for line in lines)
+
+
+@pytest.mark.parametrize("width", [24, 30, 40, 46, 52, 60, 78, 120])
+@pytest.mark.parametrize("voices", [1, 2, 6, 30])
+def test_every_count_stands_in_the_room_that_there_is(width: int, voices: int) -> None:
+    said = (BAN, f"{FREE[:-1]} about the phones of their own children, at any age.", BAN)
+    comments = {f"v{place}": said for place in range(voices)}
+    claims = first_claims(comments)
+    groups = [[at for at, it in enumerate(claims) if it.claim == claim] for claim in said[:2]]
+    draws = count(comments, claims, groups, dict.fromkeys(comments, 1.0), "llm")
+    lines = text(draws, width)
+    assert max(map(cells, lines)) <= width and "67 %" in " ".join(lines)
+    counts = [word for line in lines[: lines.index("")] for word in line.split() if word in ("1", "2")]
+    assert sorted(counts)[-voices:] == ["2"] * voices and len(counts) == 2 * voices + 2
+    legend = " ".join(lines[lines.index("") :])
+    assert all(f"v{place}" in legend for place in range(voices))
+    assert cells(headline(draws, 60)) <= 60 and headline(draws).endswith(
+        '67 % take "Phones should be banned"'
+    )
 
 
 def test_one_position_of_all_is_said() -> None:

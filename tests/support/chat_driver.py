@@ -76,9 +76,10 @@ def opener(**models: LanguageModel) -> Callable[..., LanguageModel]:
 def start(log: bool = True, **more: Any) -> Start:
     """The beginning that these settings make; `attribute` and the like are the start's own."""
     own = {name: more.pop(name) for name in ("attribute", "specs") if name in more}
-    conversation = more.pop("conversation", None)
+    conversation, draws = more.pop("conversation", None), more.pop("draws", 0)
     loaded = config.load(more)
-    return Start(loaded.settings, loaded.origin, AskChoices(**own), log=log, conversation=conversation)
+    choices = AskChoices(**own)
+    return Start(loaded.settings, loaded.origin, choices, draws=draws, log=log, conversation=conversation)
 
 
 def chat(begin: Start | None = None, engine: LanguageModel | None = None, **models: LanguageModel) -> ChatApp:

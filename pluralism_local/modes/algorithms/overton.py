@@ -36,7 +36,7 @@ from pluralism_local.results import Window
 def overton(case: Case[Q]) -> Steps:
     """Answer with what every community said; without any comment the LLM answers alone, with a warning."""
     wordings, question = case.wordings, case.question
-    yield Reserve(_rooms(case))
+    yield Reserve(rooms(case))
     comments: dict[str, str] = yield Consult(case.voices, wordings.comment(question))
     spoken = {voice: text for voice, text in comments.items() if text}
     if not spoken:
@@ -81,23 +81,23 @@ def with_positions(
     return answered if window is None else (yield from _looked_up(case, answered, window, rows))
 
 
-def _rooms(case: Case[Q]) -> tuple[Room, ...]:
+def rooms(case: Case[Q]) -> tuple[Room, ...]:
     """Prompts that comments go into."""
     wordings, question, count = case.wordings, case.question, len(case.voices)
     if case.sides:  # which the LLM writes without comments: a voice's own context must hold its one
-        rooms = [Room(wordings.comment(question), 1, 0, "communities")]
+        needed = [Room(wordings.comment(question), 1, 0, "communities")]
     else:
-        rooms = [Room(wordings.synthesis(question, [""] * count), count, case.room)]
+        needed = [Room(wordings.synthesis(question, [""] * count), count, case.room)]
     plan = case.positions
     if plan is not None and plan.tells:
-        rooms.append(Room(wordings.claim(question, ""), 1, CLAIM.max_tokens))
+        needed.append(Room(wordings.claim(question, ""), 1, CLAIM.max_tokens))
     if plan is not None and plan.attributed:
-        rooms.append(Room(longest_sentence(case), count, SENTENCE_TOKENS))
+        needed.append(Room(longest_sentence(case), count, SENTENCE_TOKENS))
     if case.deliberation.rounds:
-        rooms += hearing_rooms(case)
+        needed += hearing_rooms(case)
     if case.deliberation.rule is not None:
-        rooms += jury_rooms(case)
-    return tuple(rooms)
+        needed += jury_rooms(case)
+    return tuple(needed)
 
 
 def _agreed(
