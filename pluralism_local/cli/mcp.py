@@ -10,6 +10,7 @@ import typer
 from pluralism_local import wiring
 from pluralism_local.cli import options
 from pluralism_local.cli.serve import not_installed, opened
+from pluralism_local.serve.words import TOOLS
 
 EPILOG = """
 \b
@@ -51,5 +52,7 @@ def mcp(
     except ImportError as error:
         raise not_installed(error) from error
     local = wiring.local_default(overrides)
-    with opened(out, settings, community or [], communities_model, local, force=force) as service:
+    with opened(
+        out, settings, community or [], communities_model, local, force=force, words=TOOLS
+    ) as service:
         tools.run(service)

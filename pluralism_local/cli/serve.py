@@ -5,7 +5,7 @@ options ──> engines ──> serve.Service ──> serve.server, until Ctrl-C
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +16,7 @@ from pluralism_local import wiring
 from pluralism_local.cli import options
 from pluralism_local.cli.output import Output
 from pluralism_local.errors import NotFound
+from pluralism_local.serve.words import CHAT_COMPLETIONS
 
 if TYPE_CHECKING:
     from pluralism_local.serve.service import Service
@@ -167,10 +168,11 @@ def opened(
     *,
     force: bool,
     kept_bytes: int | None = None,
+    words: Mapping[str, str] = CHAT_COMPLETIONS,
 ) -> Iterator[Service]:
     """The service of the model and the pool that options and settings name; closes the engines.
 
-    `kept_bytes` as for `wiring.open_engine`.
+    `kept_bytes` as for `wiring.open_engine`, `words` as for `Service`.
     """
     from pluralism_local.conversation.engines import open_handles
     from pluralism_local.serve.service import Service
@@ -183,7 +185,7 @@ def opened(
         status=out.status,
         opener=partial(wiring.open_engine, kept_bytes=kept_bytes),
     ) as handles:
-        service = Service(settings, handles, communities=communities, force=force)
+        service = Service(settings, handles, communities=communities, force=force, words=words)
         out.clear_status()
         yield service
 

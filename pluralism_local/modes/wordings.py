@@ -186,7 +186,7 @@ def read_attribute(text: str | None) -> Attribute:
     if text is None or not text.strip():
         raise InvalidInput(
             "The mode steerable needs an attribute to steer towards.",
-            "Give one, e.g. --attribute 'rural voters' or --attribute 'political party: Democrat'.",
+            "Give one with --attribute, e.g. 'rural voters' or 'political party: Democrat'.",
         )
     kind, colon, name = (part.strip() for part in text.partition(": "))
     return Attribute(kind, name) if kind and colon and name else Attribute("", text.strip())

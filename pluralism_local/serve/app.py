@@ -83,7 +83,7 @@ class Api:
             Route("/v1/chat/completions", self._chat, methods=["POST"]),
         ]
         paths = Starlette(routes=routes, exception_handlers={404: _nowhere, 405: _not_so})
-        self.asgi: ASGIApp = Door(paths, host, token, frozenset(origins))
+        self.asgi: ASGIApp = _slash_or_none(Door(paths, host, token, frozenset(origins)))
         if origins:  # around the door, so that a page that may use the server can read why it is refused
             self.asgi = CORSMiddleware(
                 self.asgi,
@@ -230,15 +230,20 @@ class ChatResponse:
 
         chunks = Chunks(self._label, self._job.request)
         await write(_event(chunks.first()))
+        written = time.monotonic()
         while True:
-            if event is None:
+            if event is None or time.monotonic() - written >= ALIVE_SECONDS:
                 await write(": still at it\n\n")
+                written = time.monotonic()
+            if event is None:
+                pass
             elif isinstance(event, Exception):
                 await write(_event(self._problem(event)[1]))
                 break
             else:
                 for chunk in chunks.of(event):
                     await write(_event(chunk))
+                    written = time.monotonic()
                 if isinstance(event, Result):
                     if chunks.whole:
                         await write("data: [DONE]\n\n")
@@ -282,7 +287,9 @@ class Door:
             return Rejected(403, "This is not the name of this server.", "wrong_host")
         if origin not in self._origins and not is_own_page(origin, name):
             return Rejected(
-                403, "Pages of other sites may not use this server. Allow one with --origin.", "wrong_origin"
+                403,
+                "Pages of other sites may not use this server but those that --origin of plocal serve names.",
+                "wrong_origin",
             )
         if self._token is None or request.url.path == "/health":
             return None
@@ -295,6 +302,18 @@ class Door:
             "invalid_api_key",
             {"www-authenticate": "Bearer"},
         )
+
+
+def _slash_or_none(inner: ASGIApp) -> ASGIApp:
+    """`inner`, which is called by a path without a slash at its end, whether there was one or not."""
+
+    async def asgi(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        if scope["type"] == "http" and path.endswith("/"):
+            scope = {**scope, "path": path.rstrip("/") or "/"}
+        await inner(scope, receive, send)
+
+    return asgi
 
 
 def _described(name: str) -> dict[str, Any]:

@@ -59,6 +59,7 @@ class ChatRequest:
             log-probabilities: it weighs them, and answers by their letters.
         answer: how to draw the answer.
         orders: in which options are weighed; None for the server's own.
+        draws: comments of each community whose positions are counted; 0 for none.
         stream: in chunks; `usage_chunk`: token counts in one of their own.
         alternatives: how many options to give log-probabilities of; None for no log-probabilities.
         user: who asks, as far as the request says; empty where it does not.
@@ -78,6 +79,7 @@ class ChatRequest:
     options: tuple[str, ...]
     answer: Sampling
     orders: Orders | None = None
+    draws: int = 0
     stream: bool = False
     usage_chunk: bool = False
     alternatives: int | None = None
@@ -102,6 +104,7 @@ class _Plural(BaseModel):
     options: Annotated[list[str], Field(max_length=MOST_OPTIONS)] = []
     orders: Orders | None = None
     communities: Annotated[list[str], Field(max_length=64)] = []
+    draws: int | None = None
 
 
 class _StreamOptions(BaseModel):
@@ -179,6 +182,7 @@ def read(body: bytes, *, pools: Sequence[str], answer: Sampling) -> ChatRequest:
         options=options,
         answer=_sampling(fields, answer),
         orders=extra.orders,
+        draws=extra.draws or 0,
         stream=bool(fields.stream),
         usage_chunk=bool(fields.stream_options and fields.stream_options.include_usage),
         alternatives=(fields.top_logprobs or 0) if fields.logprobs else None,
@@ -213,19 +217,6 @@ def _remarks(fields: _Body, spec: ModeSpec, extra: _Plural, *, weighs: bool) -> 
     if extra.communities and not spec.communities:
         remarks.append(f"The mode {spec.name} asks no communities; they were passed over.")
     return (*remarks, *passed_over(spec, extra.attribute, extra.options))
-
-
-def check_attribute(request: ChatRequest) -> None:
-    """See that there is one where it is needed, in words for whoever writes requests.
-
-    Raises:
-        InvalidInput: there is none.
-    """
-    if SPECS[request.mode].attribute and not (request.attribute or "").strip():
-        raise InvalidInput(
-            f"The mode {request.mode} needs an attribute to steer towards.",
-            "Give it in the field 'attribute', or in a line before the question, such as 'attribute: rural voters'.",
-        )
 
 
 def passed_over(spec: ModeSpec, attribute: str | None, options: Sequence[str]) -> list[str]:

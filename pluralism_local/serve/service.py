@@ -8,21 +8,26 @@ rest to any.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from pluralism_local import wiring
 from pluralism_local.communities import Community, Pool
 from pluralism_local.conversation.ask_builder import build_ask
+from pluralism_local.conversation.ask_checks import check_draws
 from pluralism_local.conversation.asking import run_ask
 from pluralism_local.conversation.engines import Handles
 from pluralism_local.engine.base import ShouldStop, never
+from pluralism_local.errors import PlocalError
 from pluralism_local.mode_specs import SPECS, ModeName
+from pluralism_local.option_words import reworded
 from pluralism_local.results import ModeEvent, Result
 from pluralism_local.serve import models, requests
 from pluralism_local.serve.conversations import Conversations
 from pluralism_local.serve.replies import content
 from pluralism_local.serve.requests import ChatRequest
+from pluralism_local.serve.words import CHAT_COMPLETIONS
 from pluralism_local.settings import Settings
 from pluralism_local.types import Sampling
 
@@ -35,6 +40,7 @@ class Service:
         handles: open engines, closed by whoever opened them.
         communities: ``ID[:SCALE]`` in place of the settings' pool.
         force: let adapters of other bases speak.
+        words: what clients call the options that errors and warnings name.
 
     Raises:
         NotFound, InvalidInput, Refused: the settings' pool, or one of `communities`, cannot be used.
@@ -47,7 +53,9 @@ class Service:
         *,
         communities: Sequence[str] = (),
         force: bool = False,
+        words: Mapping[str, str] = CHAT_COMPLETIONS,
     ) -> None:
+        self._words = words
         self._settings, self._handles, self._force = settings, handles, force
         self._shelf = wiring.library(settings)
         self._own = tuple(communities)
@@ -76,7 +84,8 @@ class Service:
 
     def read(self, body: bytes) -> ChatRequest:
         """The request of a body; see `requests.read`."""
-        return requests.read(body, pools=[pool.id for pool in self.pools], answer=self.sampling)
+        with self._told():
+            return requests.read(body, pools=[pool.id for pool in self.pools], answer=self.sampling)
 
     def question(
         self,
@@ -86,6 +95,7 @@ class Service:
         pool: str | None = None,
         attribute: str | None = None,
         options: tuple[str, ...] = (),
+        draws: int = 0,
     ) -> ChatRequest:
         """A request that asks one question and stands alone; a remark says what the mode has no use for.
 
@@ -108,6 +118,7 @@ class Service:
             attribute=attribute,
             options=options if spec.options != "unused" else (),
             answer=self.sampling,
+            draws=draws,
             remarks=tuple(requests.passed_over(spec, attribute, options)),
         )
 
@@ -122,10 +133,31 @@ class Service:
         Raises:
             PlocalError: as `modes.run` does; NotFound, InvalidInput, Refused for a pool that cannot be asked.
         """
-        requests.check_attribute(request)
+        with self._told():
+            for event in self._events(request, should_stop):
+                if isinstance(event, Result):
+                    yield replace(event, warnings=tuple(map(self._reworded, event.warnings)))
+                else:
+                    yield event
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Tell clients what goes wrong in their own words."""
+        try:
+            yield
+        except PlocalError as error:
+            error.message, error.hint = self._reworded(error.message), self._reworded(error.hint)
+            raise
+
+    def _reworded(self, text: str) -> str:
+        return reworded(text, self._words)
+
+    def _events(self, request: ChatRequest, should_stop: ShouldStop) -> Iterator[ModeEvent]:
         pool, remarks = None, list[str]()
         if SPECS[request.mode].communities:
             pool, remarks = self._pool(request.pool, request.communities)
+        if request.draws:
+            check_draws(request.draws, request.mode, 0 if pool is None else len(pool.members))
         seeded = self._settings.model_copy(update={"seed": request.answer.seed})
         ask = build_ask(
             seeded,
@@ -137,11 +169,15 @@ class Service:
             options=request.options or request.lettered,
             history=request.opening,
             turns=self._conversations.turns(request),
+            draws=request.draws,
             keep=True,
         )
         ask = replace(ask, answer=request.answer, orders=request.orders or ask.orders)
         warnings = (*request.remarks, *remarks)
-        for event in run_ask(ask, self._handles, warnings=warnings, should_stop=should_stop):
+        events = run_ask(
+            ask, self._handles, warnings=warnings, should_stop=should_stop, settings=self._settings
+        )
+        for event in events:
             if isinstance(event, Result) and event.turn is not None:
                 self._conversations.keep(request, content(event, request), event.turn)
             yield event

@@ -20,6 +20,7 @@ from mcp.types import ToolAnnotations
 from pluralism_local import __version__
 from pluralism_local.errors import PlocalError
 from pluralism_local.mode_specs import DEFAULT, SPECS, ModeName
+from pluralism_local.progress import DrawsProgress
 from pluralism_local.records import to_record
 from pluralism_local.results import CommentDone, CommentStarted, Result
 from pluralism_local.serve.queue import ChatJob, EngineThread, FairQueue
@@ -68,11 +69,20 @@ def build(service: Service, queue: FairQueue) -> MCPServer[None]:
         pool: str | None = None,
         attribute: str | None = None,
         options: list[str] | None = None,
+        draws: int = 0,
     ) -> dict[str, Any]:
-        """Ask; `pool` is an id of list_pools, `attribute` what steerable steers towards, `options` 2 to 26 answers."""
+        """Ask; `pool` is an id of list_pools, `attribute` what steerable steers towards, `options` 2 to 26 answers.
+
+        With `draws`, 2 or more, overton draws so many comments of each community and counts their positions.
+        """
         try:
             request = service.question(
-                question, mode=mode, pool=pool, attribute=attribute, options=tuple(options or ())
+                question,
+                mode=mode,
+                pool=pool,
+                attribute=attribute,
+                options=tuple(options or ()),
+                draws=draws,
             )
             return _told(await _result(queue, request, context.report_progress))
         except (PlocalError, Rejected) as error:
@@ -126,6 +136,8 @@ async def _result(queue: FairQueue, request: ChatRequest, progress: Callable[...
             done += isinstance(event, CommentDone)
             if isinstance(event, CommentDone):
                 await progress(done, started, f"{event.comment.community} has commented")
+            elif isinstance(event, DrawsProgress):
+                await progress(started + event.done, started + event.total, event.line)
     finally:
         job.left.set()
         queue.drop(job)
@@ -150,6 +162,7 @@ def _told(result: Result) -> dict[str, Any]:
         ],
         "selection": record["selection"],
         "distribution": record["distribution"],
+        "draws": record["draws"],
         "complete": result.complete,
         "warnings": list(result.warnings),
         "model": result.llm.id,

@@ -213,6 +213,37 @@ def test_what_is_refused_has_openais_shape(
         assert error["message"].endswith(".")
 
 
+def test_a_slash_at_the_end_of_a_path_changes_nothing(village: Path) -> None:
+    with served(token="kT3vXq9Lw2_mZr8B") as server:
+        key = {"authorization": "Bearer kT3vXq9Lw2_mZr8B"}
+        for path in ("/v1/models", "/v1/models/overton", "/v1/models/overton:coast"):
+            plain, slashed = (server.request("GET", each, **key) for each in (path, f"{path}/"))
+            assert (plain.status, slashed.status) == (200, 200) and plain.body == slashed.body
+        body = {"model": "vanilla", "messages": [{"role": "user", "content": "Fair?"}]}
+        asked = server.request("POST", "/v1/chat/completions/", body, **key)
+        assert asked.status == 200 and asked.json()["choices"][0]["message"]["content"]
+        assert server.request("GET", "/health/").json()["status"] == "ok"
+        assert server.request("GET", "/v1/models/").status == 401
+        for path in ("/", "//", "/v1/", "/v1/models/overtone/"):
+            assert server.request("GET", path, **key).status == 404
+
+
+def test_a_stream_is_never_silent_for_long(village: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Dripping(ScriptedEngine):
+        """Takes a while for every word of the comments, of which a client is told nothing."""
+
+        def generate(self, requests: Any, *, should_stop: Any = lambda: False) -> Iterator[Any]:
+            for event in super().generate(requests, should_stop=should_stop):
+                if len(requests) > 1:
+                    time.sleep(0.02)
+                yield event
+
+    monkeypatch.setattr("pluralism_local.serve.app.ALIVE_SECONDS", 0.1)
+    with served(Dripping()) as server:
+        reply = server.chat("Is tipping fair?", stream=True)
+    assert reply.body.count(b": still at it") >= 3 and reply.events()[-1] == "[DONE]"
+
+
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
@@ -240,7 +271,7 @@ def test_a_mode_that_lacks_its_attribute_says_how_a_request_gives_it(village: Pa
             refused = server.chat("Fair?", "steerable", stream=stream)
             assert refused.status == 400
             message = refused.json()["error"]["message"]
-            assert "'attribute: rural voters'" in message and "--attribute" not in message
+            assert "'attribute: …'" in message and "--attribute" not in message
 
 
 def test_a_token_is_asked_for_but_for_health(village: Path) -> None:

@@ -110,19 +110,10 @@ def test_an_attribute_lasts_and_options_do_not() -> None:
     assert read(("system", "attribute: old"), ("user", "?"), model="steerable").attribute == "old"
 
 
-@pytest.mark.parametrize("given", [{}, {"attribute": ""}, {"attribute": "  "}])
-def test_who_gives_no_attribute_is_told_how_a_request_gives_one(given: dict[str, str]) -> None:
-    with pytest.raises(InvalidInput, match="needs an attribute") as caught:
-        requests.check_attribute(ask("Is hunting wrong?", "steerable", plural=given))
-    assert "'attribute: rural voters'" in caught.value.hint and "--" not in caught.value.hint
-    requests.check_attribute(ask("attribute: rural voters\nIs hunting wrong?", "steerable"))
-    requests.check_attribute(ask("Is hunting wrong?", "overton"))
-
-
 def test_a_wrong_field_of_ours_is_told_from_one_of_the_protocols() -> None:
     with pytest.raises(InvalidInput, match=r"'plural\.optoins'") as caught:
         ask("Fair?", plural={"optoins": ["Yes", "No"]})
-    assert caught.value.hint == "The fields of 'plural' are attribute, options, orders, communities."
+    assert caught.value.hint == "The fields of 'plural' are attribute, options, orders, communities, draws."
     with pytest.raises(InvalidInput) as caught:
         ask("Fair?", temperature="hot")
     assert "OpenAI" in caught.value.hint
