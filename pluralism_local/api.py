@@ -188,6 +188,7 @@ class Session:
                 self._handles.communities,
                 self._ask_of("", mode, options, attribute),
                 self._settings.template,
+                habits=self._handles.habits,
             ),
             self._warnings,
             questions,
@@ -265,7 +266,7 @@ def open(
         communities_model: the model that the communities run on, if another than `model`.
         force: let adapters of other bases speak.
         settings: as in config.toml: seed, temperature and comment_temperature (≥ 0), max_tokens and comment_max_tokens
-            (tokens), orders (of options), ctx_size (tokens), threads, gpu_layers, offline …
+            (tokens), orders (of options), take_sides, ctx_size (tokens), threads, gpu_layers, offline …
 
     Raises:
         NotFound: no such model, pool or community. InvalidInput: a setting is unknown or out of range.

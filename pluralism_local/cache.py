@@ -35,6 +35,7 @@ _REMEMBERED = {
     "kernels": "which kernels of llama.cpp work here",
     "trials": "how models and adapters run here",
     "plans": "how models run fastest here",
+    "habits": "what personas say to any question",
 }
 """What a file of this name, or in a folder of it, is about."""
 

@@ -40,6 +40,19 @@ class DrawsProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaningsProgress:
+    """What each persona says to any question is being measured: `done` of `total` voices, once for a model."""
+
+    done: int
+    total: int
+
+    @property
+    def line(self) -> str:
+        """``"sides: the habits of 2 of 6 voices, once for this model"``, for where it is told how far it is."""
+        return f"sides: the habits of {self.done} of {self.total} voices, once for this model"
+
+
+@dataclass(frozen=True, slots=True)
 class ValuesProgress:
     """Values are being looked for: `done` of `total` that are listed have come as far as `stage`.
 

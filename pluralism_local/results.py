@@ -11,8 +11,8 @@ from typing import Literal
 
 from pluralism_local.agreement import Agreement, Change, JuryStarted, RoundStarted
 from pluralism_local.mode_specs import ModeName
-from pluralism_local.progress import DrawsProgress, PositionsProgress, ValuesProgress
-from pluralism_local.types import DistributionMethod, Finish, ModelInfo, Sampling, Usage
+from pluralism_local.progress import DrawsProgress, LeaningsProgress, PositionsProgress, ValuesProgress
+from pluralism_local.types import DistributionMethod, Finish, ModelInfo, Sampling, Side, Usage
 
 LLM_VOICE = "llm"
 """The LLM's name among the voices of a conversation; the others are the communities' ids."""
@@ -22,8 +22,8 @@ LLM_VOICE = "llm"
 class Comment:
     """What one community said.
 
-    `problem` is None, ``"empty"`` (nothing but white space) or ``"cut off"`` (ended by the token limit) or
-    ``"stopped"`` (the user stopped it); it is reported, never hidden. `thought` is no part of `text`.
+    `problem` is None, ``"empty"`` (nothing but white space), ``"cut off"`` (by the token limit) or ``"stopped"`` (by
+    the user); it is reported, never hidden. `thought` is no part of `text`. `side` is the answer it gives reasons for.
     """
 
     community: str
@@ -36,6 +36,7 @@ class Comment:
     scale: float | None = None
     problem: Literal["empty", "cut off", "stopped"] | None = None
     thought: str = ""
+    side: Side | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,8 +306,7 @@ class Result:
         answer: the LLM's text; for distributional the most probable option's text, for a jury the chosen statement.
         comments: the last that each voice said.
         usage: tokens by role, ``"communities"`` and ``"llm"``.
-        seconds: wall time by stage, ``"comments"``, ``"selection"``, ``"positions"``, ``"rounds"``,
-            ``"consensus"``, ``"answer"``, ``"total"``.
+        seconds: wall time by stage (see `mode_specs.Stage`), and ``"total"``.
         prompts: name and version of every prompt used, e.g. ``"overton.synthesis@1"``.
         warnings: sentences for the user.
         complete: False when something was stopped or failed and the rest was kept.
@@ -346,5 +346,5 @@ class Result:
 
 ModeEvent = (
     CommentStarted | CommentDelta | CommentDone | RoundStarted | JuryStarted | Selected | AnswerDelta | AnswerWithdrawn
-    | PositionsProgress | DrawsProgress | ValuesProgress | Result
+    | LeaningsProgress | PositionsProgress | DrawsProgress | ValuesProgress | Result
 )  # fmt: skip

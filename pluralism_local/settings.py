@@ -116,6 +116,7 @@ class Settings(BaseModel):
         description=f"one of {', '.join(MODES)}",
     )
     orders: Orders = Field(default="rotate", description="'rotate', 'reverse' or 'asked'")
+    take_sides: bool = Field(default=False, description="true or false")
     temperature: Temperature = 0.0
     top_p: TopP = 1.0
     max_tokens: Positive = 512

@@ -192,6 +192,10 @@ class Completion:
     thought: str = ""
 
 
+Side = Literal["yes", "no"]
+"""An answer that a voice gives reasons for; see `modes.leanings`."""
+
+
 @dataclass(frozen=True, slots=True)
 class OptionDistribution:
     """Probabilities over options.

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pluralism_local.config import Settings
     from pluralism_local.engine.base import LanguageModel
     from pluralism_local.engine.llama import LlamaEngine
+    from pluralism_local.modes.leanings.habits import Habits
     from pluralism_local.settings import Remote
 
 
@@ -210,6 +211,14 @@ def open_local(
     return LlamaEngine(
         file.path, name=file.name, sha256=sha256, fingerprint=fingerprint, options=options, note=status
     )
+
+
+def habits(settings: Settings) -> Habits:
+    """What personas say to any question, as it was measured before on this machine."""
+    from pluralism_local import config
+    from pluralism_local.modes.leanings.habits import HABITS, Habits
+
+    return Habits(config.paths().cache_dir / HABITS, settings.template)
 
 
 def kept_share() -> int:

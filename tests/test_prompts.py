@@ -45,6 +45,8 @@ WORDINGS = {
     "overton.stance@2": "8a17519de364",
     "overton.side@1": "7b6d4793293d",
     "overton.view@1": "e6055a81bdb6",
+    "leaning@1": "4d8e97589295",
+    "leaning.comment@1": "0992824ec5b3",
     "overton.stated@1": "8d50751e5192",
     "judge.pair@1": "35c20d895d56",
 }

@@ -119,6 +119,7 @@ def ask(
     attribute: options.Attribute = None,
     option: options.AnswerOptions = None,
     orders: options.OptionOrders = None,
+    take_sides: options.TakeSides = None,
     system: options.System = None,
     seed: options.Seed = None,
     temperature: options.Temperature = None,

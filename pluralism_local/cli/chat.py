@@ -92,6 +92,7 @@ def chat(
     community: options.CommunityNames = None,
     attribute: options.Attribute = None,
     orders: options.OptionOrders = None,
+    take_sides: options.TakeSides = None,
     system: options.System = None,
     seed: options.Seed = None,
     temperature: options.Temperature = None,

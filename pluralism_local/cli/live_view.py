@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from pluralism_local.agreement import JuryStarted, RoundStarted
 from pluralism_local.cli.output import Output
 from pluralism_local.display.figures import clean, many
-from pluralism_local.progress import DrawsProgress, PositionsProgress
+from pluralism_local.progress import DrawsProgress, LeaningsProgress, PositionsProgress
 from pluralism_local.records import to_record
 from pluralism_local.results import (
     AnswerDelta,
@@ -68,7 +68,7 @@ class ProgressLine:
 
     def event(self, event: ModeEvent) -> None:
         """Count, and redraw at most ten times a second."""
-        if isinstance(event, PositionsProgress | DrawsProgress):
+        if isinstance(event, PositionsProgress | DrawsProgress | LeaningsProgress):
             self._out.status(event.line)
             return
         if isinstance(event, CommentDelta):

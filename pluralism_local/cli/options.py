@@ -163,6 +163,15 @@ OptionOrders = Annotated[
         "an ordered scale is asked from both ends), reverse asks from both ends, asked only as they stand.",
     ),
 ]
+TakeSides = Annotated[
+    bool | None,
+    option(
+        "--take-sides/--no-take-sides",
+        default="no-take-sides",
+        help="Questions of yes or no: tell each persona the side that the model's own probabilities lean to for it, "
+        "compared with the others, and let it give reasons. For models whose voices all agree.",
+    ),
+]
 System = Annotated[
     str | None,
     option("-s", "--system", default="none", metavar="TEXT", help="A system prompt for the LLM's answer."),

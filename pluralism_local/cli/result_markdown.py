@@ -28,6 +28,7 @@ from pluralism_local.deliberation.tables import markdown as ranking
 from pluralism_local.deliberation.tables import rounds
 from pluralism_local.display.figures import percent
 from pluralism_local.display.markdown import closing, inline, quote
+from pluralism_local.display.voices import qualified
 from pluralism_local.modes.aggregate import is_stand_in
 from pluralism_local.positions.matrix import markdown
 from pluralism_local.positions.summary import remarks
@@ -107,13 +108,14 @@ def _draws_section(draws: Draws) -> str:
 def _comments_section(comments: Sequence[Comment], whole: bool) -> str:
     blocks = ["### Heard", ""]
     for comment in comments:
-        problem = f" *({comment.problem})*" if comment.problem else ""
+        qualifier = qualified(comment.side, comment.problem)
+        remark = f" *({qualifier})*" if qualifier else ""
         if whole:
             quoted = [quote(comment.text), ""] if comment.text.strip() else []
-            blocks += [f"**{inline(comment.community)}**{problem}", "", *quoted]
+            blocks += [f"**{inline(comment.community)}**{remark}", "", *quoted]
         else:
             words = f": {inline(first_words(comment.text))}" if comment.text.strip() else ""
-            blocks.append(f"- **{inline(comment.community)}**{words}{problem}")
+            blocks.append(f"- **{inline(comment.community)}**{words}{remark}")
     return "\n".join(blocks).rstrip()
 
 

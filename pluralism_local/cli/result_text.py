@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pluralism_local.cli.output import Output, table
 from pluralism_local.display.figures import BLOCK, bar, cells, clean, many, one_line, padded, percent
+from pluralism_local.display.voices import qualified
 from pluralism_local.modes.aggregate import NO_ESTIMATE, is_stand_in, unanimous
 from pluralism_local.results import Aggregate, Comment, Draws, Result, Round, Selection, Window
 from pluralism_local.types import Usage
@@ -172,15 +173,16 @@ class TextLayout:
         lines = [self._out.bold(f"Heard{pool}")]
         width = max(len(comment.community) for comment in comments)
         for comment in comments:
-            problem = f"  [{comment.problem}]" if comment.problem else ""
+            qualifier = qualified(comment.side, comment.problem)
+            remark = f"  [{qualifier}]" if qualifier else ""
             if whole:
                 body = "\n".join(f"    {line}".rstrip() for line in clean(comment.text).strip().splitlines())
-                lines += [f"  {comment.community}{problem}", *([body, ""] if body else [])]
+                lines += [f"  {comment.community}{remark}", *([body, ""] if body else [])]
             else:
-                room = _WORDS if self._room is None else self._room - width - len(problem) - 4
+                room = _WORDS if self._room is None else self._room - width - len(remark) - 4
                 beginning = one_line(comment.text, max(_LEAST_WORDS, min(_WORDS, room)))
                 words = f'  "{beginning}"' if comment.text.strip() else ""
-                lines.append(f"  {comment.community.ljust(width)}{words}{problem}")
+                lines.append(f"  {comment.community.ljust(width)}{words}{remark}")
         return "\n".join(lines).rstrip()
 
 

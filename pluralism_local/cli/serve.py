@@ -102,6 +102,7 @@ def serve(
     pool: options.PoolName = None,
     community: options.CommunityNames = None,
     orders: options.OptionOrders = None,
+    take_sides: options.TakeSides = None,
     seed: options.Seed = None,
     temperature: options.Temperature = None,
     top_p: options.TopP = None,

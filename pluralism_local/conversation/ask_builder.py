@@ -211,4 +211,5 @@ def build_ask(
         prompts=prompts if together else "auto",
         draws=draws if together else 0,
         deliberation=deliberation,
+        take_sides=settings.take_sides,
     )

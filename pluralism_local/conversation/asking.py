@@ -67,6 +67,7 @@ def run_ask(
             communities=handles.communities,
             should_stop=should_stop,
             entailment=scorer,
+            habits=handles.habits,
         )
         stack.enter_context(closing(cast("Any", events)))
         for event in events:

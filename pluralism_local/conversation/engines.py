@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pluralism_local import wiring
+from pluralism_local.modes.leanings.habits import Habits
 
 if TYPE_CHECKING:
     from pluralism_local.config import Settings
@@ -41,10 +42,14 @@ ENGINE_SETTINGS = (
 
 @dataclass(frozen=True, slots=True)
 class Handles:
-    """The engine that answers and the one the communities run on; may be the same object."""
+    """The engine that answers and the one the communities run on; may be the same object.
+
+    `habits`: what personas say to any question, as it was measured before.
+    """
 
     llm: LanguageModel
     communities: LanguageModel
+    habits: Habits = field(default_factory=Habits)
 
 
 class Engines:
@@ -89,7 +94,7 @@ class Engines:
         # a second model is kept while modes without communities run: opening it again would take longer
         self._close_all_but({*needed, _key(self._communities_name(settings), settings)})
         llm = self._open[_key(settings.model, settings)]
-        return Handles(llm, self._open[_key(names[-1], settings)])
+        return Handles(llm, self._open[_key(names[-1], settings)], wiring.habits(settings))
 
     def close(self) -> None:
         """Close all of them."""

@@ -54,3 +54,8 @@ STYLE = f"""
 @media (prefers-color-scheme: dark) {{ {_rules(ON_DARK)} }}
 """
 """The colours for a page, which lies on light or dark ground as its reader has set it."""
+
+
+def qualified(side: str | None, problem: str | None) -> str:
+    """What a comment needs to be read with, ``"side: no, cut off"``; empty for nothing."""
+    return ", ".join(filter(None, [side and f"side: {side}", problem]))

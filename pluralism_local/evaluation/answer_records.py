@@ -14,8 +14,8 @@ from typing import Any
 
 from pluralism_local.errors import Refused
 from pluralism_local.evaluation.batch_calls import RequestFailure, failure_in
-from pluralism_local.evaluation.batch_driver import SampleOutcome
 from pluralism_local.evaluation.identity import of_positions
+from pluralism_local.evaluation.sample_run import SampleOutcome
 from pluralism_local.evaluation.samples import PositionsFound, Prediction, Sample
 
 

@@ -13,7 +13,6 @@ algorithm can do with words.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 
 from pluralism_local.engine.base import LanguageModel, never
 from pluralism_local.errors import ContextOverflow, EngineFailure, PlocalError, Unsupported
@@ -30,21 +29,22 @@ from pluralism_local.evaluation.batch_steps import (
     writings,
 )
 from pluralism_local.evaluation.comments import CommentRequest, CommentStore, CommunityComment
+from pluralism_local.evaluation.sample_run import SampleOutcome, SampleRun
 from pluralism_local.evaluation.samples import Prediction, Sample
 from pluralism_local.evaluation.tasks.base import SampleWordings
 from pluralism_local.mode_specs import SPECS, ModeName, Orders
 from pluralism_local.modes.comment_budget import fit_comments
+from pluralism_local.modes.leanings.carrying import lean_alone
+from pluralism_local.modes.leanings.habits import Habits
 from pluralism_local.modes.relisting import orders_in
-from pluralism_local.modes.result_builder import ModelRole
 from pluralism_local.modes.steps import (
-    Answered,
     Case,
     Compose,
     Consult,
     Entail,
     Entailment,
+    Lean,
     Reserve,
-    Steps,
     Voice,
     Warn,
     Weigh,
@@ -53,51 +53,7 @@ from pluralism_local.modes.steps import (
     is_optional,
 )
 from pluralism_local.positions.plan import PositionPlan
-from pluralism_local.prompts import Prompt
 from pluralism_local.types import Completion, OptionRequest, Sampling, Usage
-
-
-@dataclass(frozen=True, slots=True)
-class SampleOutcome:
-    """What became of a sample.
-
-    Attributes:
-        usage: by role, "communities" and "llm", comments included whoever paid for them.
-        answered: the mode's own end; None for a failure, and where nobody was asked.
-        comments: by community id, those that the sample got.
-        warnings: of the mode.
-        prompts: that were used, in order.
-    """
-
-    result: Prediction | RequestFailure
-    usage: dict[ModelRole, Usage] = field(default_factory=dict)
-    answered: Answered | None = None
-    comments: dict[str, CommunityComment] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-    prompts: list[Prompt] = field(default_factory=list)
-
-
-@dataclass
-class _SampleRun:
-    """A sample on its way. `step` is what it waits for, None once there is a result."""
-
-    sample: Sample
-    steps: Steps
-    step: Waiting | None = None
-    comment_tokens: int | None = None
-    result: Prediction | RequestFailure | None = None
-    usage: dict[ModelRole, Usage] = field(default_factory=dict)
-    answered: Answered | None = None
-    comments: dict[str, CommunityComment] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-    prompts: list[Prompt] = field(default_factory=list)
-
-    def spend(self, role: ModelRole, usage: Usage) -> None:
-        self.usage[role] = self.usage.get(role, Usage()) + usage
-
-    def end(self, result: Prediction | RequestFailure) -> None:
-        self.steps.close()
-        self.step, self.result = None, result
 
 
 class BatchDriver:
@@ -108,7 +64,9 @@ class BatchDriver:
         comments: where comments come from.
         orders: in which options are weighed.
         entailment: the scorer that positions need.
-        sides: as of a `Case`.
+        sides, take_sides: as of a `Case`.
+        voices: asks the communities' model for probabilities, where voices take sides.
+        habits: of personas, for that.
         has_answered: whether the LLM did before, see `Asker`.
 
     Raises:
@@ -126,8 +84,12 @@ class BatchDriver:
         entailment: Entailment | None = None,
         sides: bool = False,
         has_answered: bool = False,
+        take_sides: bool = False,
+        voices: LanguageModel | None = None,
+        habits: Habits | None = None,
     ) -> None:
-        self._entailment, self._sides = entailment, sides
+        self._entailment, self._sides, self._take_sides = entailment, sides, take_sides
+        self._voices, self._habits = voices, habits or Habits()
         self._probabilities = llm.capabilities.distribution
         self._no_probabilities: Unsupported | None = None
         if self._probabilities == "none":
@@ -179,6 +141,7 @@ class BatchDriver:
                 sample_run.comments,
                 sample_run.warnings,
                 sample_run.prompts,
+                sample_run.sides,
             )
             if (sample_run := sample_runs.get(sample.id)) is not None and sample_run.result is not None
             else SampleOutcome(self._already_clear())
@@ -187,7 +150,7 @@ class BatchDriver:
 
     def _begin(
         self, mode: ModeName, voices: tuple[Voice, ...], sample: Sample, positions: PositionPlan | None
-    ) -> _SampleRun:
+    ) -> SampleRun:
         case = Case(
             self._task,
             sample,
@@ -201,8 +164,9 @@ class BatchDriver:
             if self._task.answers == "text"
             else orders_in(sample.question, sample.options, self._orders),
             sides=self._sides,
+            take_sides=self._take_sides,
         )
-        sample_run = _SampleRun(sample, self._task.algorithm(mode)(case))
+        sample_run = SampleRun(sample, self._task.algorithm(mode)(case))
         self._advance(sample_run, None)
         return sample_run
 
@@ -211,7 +175,7 @@ class BatchDriver:
         output = "A" if self._task.answers == "label" else None
         return Prediction((1.0,), output, 0.0, distribution_method=ALREADY_CLEAR)
 
-    def _advance(self, sample_run: _SampleRun, reply: object) -> None:
+    def _advance(self, sample_run: SampleRun, reply: object) -> None:
         """Send `reply`, and go on to the next step that needs a model; an error is thrown."""
         try:
             step = (
@@ -234,9 +198,11 @@ class BatchDriver:
         except ContextOverflow as error:
             sample_run.end(failure_of(error))
 
-    def _carry_out(self, batch: Sequence[_SampleRun]) -> None:
+    def _carry_out(self, batch: Sequence[SampleRun]) -> None:
         """One call for steps of one kind."""
         match batch[0].step:
+            case Lean():
+                self._lean(batch)
             case Consult():
                 self._consult(batch)
             case Weigh():
@@ -246,18 +212,17 @@ class BatchDriver:
             case Entail():
                 self._entail(batch)
 
-    def _consult(self, batch: Sequence[_SampleRun]) -> None:
+    def _consult(self, batch: Sequence[SampleRun]) -> None:
         requests = [
-            [
-                CommentRequest(sample_run.sample, voice, sample_run.comment_tokens)
-                for voice in sample_run.step.voices
-            ]
+            [_wanted(sample_run, sample_run.step, voice) for voice in sample_run.step.voices]
             for sample_run in batch
             if isinstance(sample_run.step, Consult)
         ]
         comments_of_batch = iter(self._comments.find([comment for row in requests for comment in row]))
         for sample_run, row in zip(batch, requests, strict=True):
             comments = {comment.voice.id: next(comments_of_batch) for comment in row}
+            if isinstance(sample_run.step, Consult):
+                sample_run.sides = {id: told.side for id, told in sample_run.step.told.items()}
             sample_run.comments = {
                 id: comment for id, comment in comments.items() if isinstance(comment, CommunityComment)
             }
@@ -269,7 +234,26 @@ class BatchDriver:
                 {id: comment.text for id, comment in sample_run.comments.items()},
             )
 
-    def _weigh(self, batch: Sequence[_SampleRun]) -> None:
+    def _lean(self, batch: Sequence[SampleRun]) -> None:
+        """What voices lean to; their habits first, where these are not known."""
+        steps = [sample_run.step for sample_run in batch if isinstance(sample_run.step, Lean)]
+        try:
+            if self._voices is None:
+                raise Unsupported("There is no model to ask for the voices' probabilities.")
+            leanings = lean_alone(
+                [(step, sample_run.sample.question) for step, sample_run in zip(steps, batch, strict=True)],
+                self._voices,
+                self._habits,
+            )
+        except PlocalError as error:
+            for sample_run in batch:
+                self._advance(sample_run, error)
+            return
+        for sample_run, (by_voice, usage) in zip(batch, leanings, strict=True):
+            sample_run.spend("communities", usage)
+            self._advance(sample_run, by_voice)
+
+    def _weigh(self, batch: Sequence[SampleRun]) -> None:
         rows = [
             [
                 OptionRequest(prompt_of(wording.text), sample_run.step.options)
@@ -295,7 +279,7 @@ class BatchDriver:
             distributions = [next(distributions_of_batch) for _ in row]
             self._reply(sample_run, distributions, distributions)
 
-    def _write(self, batch: Sequence[_SampleRun]) -> None:
+    def _write(self, batch: Sequence[SampleRun]) -> None:
         """Steps in which the LLM writes, once or several times."""
         steps = [sample_run.step for sample_run in batch if isinstance(sample_run.step, WRITING)]
         requests = [writings(step) for step in steps]
@@ -307,7 +291,7 @@ class BatchDriver:
                 sample_run.spend("llm", completion.usage)
             self._reply(sample_run, replies, reply_to(step, whole) if len(whole) == len(replies) else None)
 
-    def _entail(self, batch: Sequence[_SampleRun]) -> None:
+    def _entail(self, batch: Sequence[SampleRun]) -> None:
         rows = [sample_run.step.pairs for sample_run in batch if isinstance(sample_run.step, Entail)]
         try:
             if self._entailment is None:
@@ -320,7 +304,7 @@ class BatchDriver:
         for sample_run, pairs in zip(batch, rows, strict=True):
             self._advance(sample_run, [next(scores) for _ in pairs])
 
-    def _reply(self, sample_run: _SampleRun, parts: Iterable[object], reply: object) -> None:
+    def _reply(self, sample_run: SampleRun, parts: Iterable[object], reply: object) -> None:
         """Go on with `reply`, unless any of its parts is a failure and there is no answer without it."""
         failure = next((part for part in parts if isinstance(part, RequestFailure)), None)
         if failure is None:
@@ -329,3 +313,10 @@ class BatchDriver:
             self._advance(sample_run, EngineFailure(failure.message))
         else:
             sample_run.end(failure)
+
+
+def _wanted(sample_run: SampleRun, step: Consult, voice: Voice) -> CommentRequest:
+    """The comment of a voice, on what it is told where it is told something of its own."""
+    told = step.told.get(voice.id)
+    text = None if told is None else told.wording.text
+    return CommentRequest(sample_run.sample, voice, sample_run.comment_tokens, text)

@@ -23,6 +23,7 @@ from pluralism_local.modes.steps import (
     Compose,
     Consult,
     Entail,
+    Lean,
     Weigh,
     Write,
     WriteEach,
@@ -33,14 +34,14 @@ from pluralism_local.positions.summary import left_out
 from pluralism_local.results import Aggregate, Window
 from pluralism_local.types import Completion, Message, Request
 
-Waiting = Consult | Weigh | Write | WriteEach | Compose | Entail
+Waiting = Lean | Consult | Weigh | Write | WriteEach | Compose | Entail
 """Steps that need a model; the others are carried out at once."""
 
 Writing = Write | WriteEach | Compose
 WRITING = (Write, WriteEach, Compose)
 """Steps in which the LLM writes."""
 
-_KINDS = (Consult, Weigh, Write, WriteEach, Compose, Entail)
+_KINDS = (Lean, Consult, Weigh, Write, WriteEach, Compose, Entail)
 
 
 def place(step: Waiting, stages: Sequence[Stage]) -> tuple[int, int]:
@@ -49,7 +50,7 @@ def place(step: Waiting, stages: Sequence[Stage]) -> tuple[int, int]:
     Positions come last, before the answer or after it: what stands at one place is of one kind.
     """
     kind = _KINDS.index(type(step))
-    if isinstance(step, Consult):
+    if isinstance(step, Lean | Consult):
         return stages.index("comments"), kind
     if isinstance(step, Compose):
         return stages.index("answer"), kind
@@ -61,8 +62,10 @@ def place(step: Waiting, stages: Sequence[Stage]) -> tuple[int, int]:
 def wordings_of(step: Waiting) -> Sequence[Wording]:
     """What the models are told in it."""
     match step:
-        case Weigh():
+        case Weigh() | Lean():
             return step.wordings
+        case Consult(_, wording, told):
+            return [wording, *(its.wording for its in told.values())]
         case Compose():
             return list(step.written.values())
         case WriteEach():

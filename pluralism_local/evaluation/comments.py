@@ -38,11 +38,17 @@ class CommunityComment:
 
 @dataclass(frozen=True, slots=True)
 class CommentRequest:
-    """A comment that is needed. `max_tokens`: at most; None for as many as the run gives comments."""
+    """A comment that is needed.
+
+    Attributes:
+        max_tokens: at most; None for as many as the run gives comments.
+        text: what the voice is asked; None for what the task asks all.
+    """
 
     sample: Sample
     voice: Voice
     max_tokens: int | None = None
+    text: str | None = None
 
 
 CommentsBySample = dict[str, dict[str, str]]
@@ -113,7 +119,7 @@ class CommentStore:
     def request(self, request: CommentRequest) -> Request:
         """What the communities' model is asked."""
         sample, voice = request.sample, request.voice
-        text = self._task.comment(sample).text
+        text = self._task.comment(sample).text if request.text is None else request.text
         persona = None if voice.adapter else voice.member.community.message(sample.question)
         system = () if persona is None else (persona,)
         seed = comment_seed(self._sampling.seed, f"{voice.id}:{sample.id}")

@@ -10,7 +10,7 @@ question), so that a survey does not repeat one draw.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -19,19 +19,22 @@ from pluralism_local import __version__, modes
 from pluralism_local.engine.base import LanguageModel
 from pluralism_local.errors import Unsupported
 from pluralism_local.evaluation.batch_calls import Asker, RequestFailure
-from pluralism_local.evaluation.batch_driver import BatchDriver, SampleOutcome
+from pluralism_local.evaluation.batch_driver import BatchDriver
 from pluralism_local.evaluation.comments import CommentStore
 from pluralism_local.evaluation.identity import member_record, model_key, sampling_record
+from pluralism_local.evaluation.sample_run import SampleOutcome
 from pluralism_local.evaluation.samples import Sample, content_id
 from pluralism_local.evaluation.tasks.base import SampleWordings
 from pluralism_local.files import digest
 from pluralism_local.modes import Ask
 from pluralism_local.modes.comments import add_comments
 from pluralism_local.modes.driver import prepared
+from pluralism_local.modes.leanings.habits import Habits
 from pluralism_local.modes.result_builder import ResultBuilder
 from pluralism_local.modes.settling import settle
 from pluralism_local.modes.steps import AnswerForm, Case, Entailment
 from pluralism_local.modes.wordings import AskQuestion, AskWordings, Wording
+from pluralism_local.prompts import LEANING, LEANING_COMMENT
 from pluralism_local.results import Result
 from pluralism_local.types import Completion
 
@@ -94,7 +97,7 @@ class QuestionBatch:
         pattern: each question's ask but for its prompt; its pool as it can speak through `communities`. The seed of its
             `comment` is that of all comments. It begins no conversation: no system message, history or turns.
         template: how the engines template prompts, "auto" or "none".
-        entailment: as in `modes.run`.
+        entailment, habits: as in `modes.run`.
     """
 
     llm: LanguageModel
@@ -102,18 +105,29 @@ class QuestionBatch:
     pattern: Ask
     template: str = "auto"
     entailment: Entailment | None = None
+    habits: Habits = field(default_factory=Habits)
 
     def key(self, question: str) -> str:
         """24 hex digits of all that the answer to `question` depends on but the batch that it was computed in."""
         like = self.pattern
         looks = (self.entailment is not None,) if like.looks_for_positions else ()
+        taken = (LEANING.id, LEANING_COMMENT.id) if like.take_sides else ()
         return digest(
             [
                 __version__,
                 model_key(self.llm.info),
                 None if like.pool is None else model_key(self.communities.info),
                 [member_record(member) for member in (() if like.pool is None else like.pool.members)],
-                [like.mode, like.options, like.orders, like.attribute, self.template, like.prompts, *looks],
+                [
+                    like.mode,
+                    like.options,
+                    like.orders,
+                    like.attribute,
+                    self.template,
+                    like.prompts,
+                    *looks,
+                    *taken,
+                ],
                 [sampling_record(like.comment), sampling_record(like.answer)],
                 question,
             ]
@@ -152,6 +166,9 @@ class QuestionBatch:
             self.pattern.orders,
             self.entailment,
             sides=started[0][1].sides,
+            take_sides=started[0][1].take_sides,
+            voices=self.communities,
+            habits=self.habits,
         )
         outcomes = driver.run(
             self.pattern.mode, started[0][1].voices, list(samples.values()), started[0][1].positions
@@ -185,7 +202,11 @@ def _result(draft: ResultBuilder, case: Case[AskQuestion], outcome: SampleOutcom
     add_comments(
         draft,
         [
-            (voice, Completion(comment.text, comment.finish, comment.usage, float("nan")))
+            (
+                voice,
+                Completion(comment.text, comment.finish, comment.usage, float("nan")),
+                outcome.sides.get(voice.id),
+            )
             for voice, comment in zip(voices, comments, strict=True)
         ],
     )

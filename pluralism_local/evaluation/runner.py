@@ -25,12 +25,13 @@ from pluralism_local.engine.base import LanguageModel, ShouldStop, never
 from pluralism_local.errors import InvalidInput
 from pluralism_local.evaluation.answer_records import answer_of, answer_record, check_prompts
 from pluralism_local.evaluation.batch_calls import Asker, RequestFailure, failure_in
-from pluralism_local.evaluation.batch_driver import BatchDriver, SampleOutcome
+from pluralism_local.evaluation.batch_driver import BatchDriver
 from pluralism_local.evaluation.beside import kept_beside
 from pluralism_local.evaluation.comments import CommentStore
 from pluralism_local.evaluation.journal import Journal, read_journal
 from pluralism_local.evaluation.kept_replies import keeping_replies
 from pluralism_local.evaluation.methods import METHODS, mode_of, plan_for, voices_for
+from pluralism_local.evaluation.sample_run import SampleOutcome
 from pluralism_local.evaluation.samples import Prediction, Sample
 from pluralism_local.evaluation.shared_comments import SharedComments
 from pluralism_local.evaluation.stored import StoredAnswer, StoredComment

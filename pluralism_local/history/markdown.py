@@ -14,6 +14,7 @@ from pluralism_local.deliberation.tables import markdown as ranking
 from pluralism_local.deliberation.tables import rounds
 from pluralism_local.display.figures import clean, percent
 from pluralism_local.display.markdown import closing, inline, quote
+from pluralism_local.display.voices import qualified
 from pluralism_local.history import reading
 from pluralism_local.history.reading import (
     Bar,
@@ -72,8 +73,9 @@ def _turn(turn: StoredTurn) -> Iterator[str]:
     if turn_comments:
         yield "### Heard"
     for comment in turn_comments:
-        problem = f" *({comment.problem})*" if comment.problem else ""
-        yield f"**{inline(comment.community)}**{problem}"
+        qualifier = qualified(comment.side, comment.problem)
+        remark = f" *({qualifier})*" if qualifier else ""
+        yield f"**{inline(comment.community)}**{remark}"
         if comment.text.strip():
             yield quote(comment.text.strip())
     if remark := unreadable(turn):

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pluralism_local.deliberation.page import ranking, rounds
 from pluralism_local.display.figures import percent
 from pluralism_local.display.html import escape
-from pluralism_local.display.voices import Look, looks
+from pluralism_local.display.voices import Look, looks, qualified
 from pluralism_local.history import reading
 from pluralism_local.history.reading import (
     Bar,
@@ -101,6 +101,7 @@ def _bars(bars: Sequence[Bar]) -> str:
 
 
 def _comment(comment: Comment, named: Mapping[str, Look]) -> str:
-    problem = f" ({comment.problem})" if comment.problem else ""
+    qualifier = qualified(comment.side, comment.problem)
+    remark = f" ({qualifier})" if qualifier else ""
     text = _text(comment.text.strip(), "comment")
-    return f"<details><summary>{name(comment.community, named)}{problem}</summary>{text}</details>"
+    return f"<details><summary>{name(comment.community, named)}{remark}</summary>{text}</details>"

@@ -22,6 +22,7 @@ from pluralism_local.mode_specs import MODES, SPECS, ModeName, ModeSpec
 from pluralism_local.modes.afterwards import draw_more, find_positions
 from pluralism_local.modes.ask import Ask
 from pluralism_local.modes.driver import carry_out, prepared
+from pluralism_local.modes.leanings.habits import Habits
 from pluralism_local.modes.steps import Case, Entailment, Steps
 from pluralism_local.prompts import Prompt
 from pluralism_local.results import ModeEvent
@@ -48,6 +49,7 @@ def run(
     communities: LanguageModel,
     should_stop: ShouldStop = never,
     entailment: Entailment | None = None,
+    habits: Habits | None = None,
 ) -> Iterator[ModeEvent]:
     """Answer `ask` in its mode. The last event is a `Result`, also when stopped (``complete=False``).
 
@@ -57,6 +59,7 @@ def run(
     Args:
         entailment: tells whether comments support positions, where the ask looks for them; None for the LLM's own
             probabilities.
+        habits: of personas that were measured before, where the ask wants sides; None for none.
 
     Raises:
         InvalidInput: at the call: a blank prompt or an unknown mode; while iterating, before anything is generated:
@@ -65,7 +68,7 @@ def run(
         PlocalError: as the engines raise, while there are no comments to keep. Once there are, a failure of
             the LLM ends in a Result with ``complete=False`` and the failure among its warnings.
     """
-    return _run(check(ask), ask, llm, communities, should_stop, entailment)
+    return _run(check(ask), ask, llm, communities, should_stop, entailment, habits)
 
 
 def check(ask: Ask) -> ModeSpec:
@@ -90,6 +93,7 @@ def _run(
     communities: LanguageModel,
     should_stop: ShouldStop,
     entailment: Entailment | None,
+    habits: Habits | None,
 ) -> Iterator[ModeEvent]:
-    draft, case = prepared(spec, ask, llm, communities, entails=entailment is not None)
+    draft, case = prepared(spec, ask, llm, communities, entails=entailment is not None, habits=habits)
     yield from carry_out(draft, algorithm(spec.name)(case), communities, should_stop, entailment)

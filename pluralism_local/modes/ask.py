@@ -54,6 +54,8 @@ class Ask:
             the starter a sentence for each side, of others the published prompt.
         draws: comments to draw of every community, whose positions are counted (overton); 0 for the one that it makes.
         deliberation: whether voices answer each other, and whether they choose the answer among statements (overton).
+        take_sides: on a question of yes or no voices that speak through a persona are told the side they lean to, and
+            give reasons for it (see `leanings`).
         keep: a next turn may follow, so the engine is asked to keep every voice's sequence. That takes memory
             (23 kB a token with the starter model), so an ask that stands alone leaves it off.
     """
@@ -74,6 +76,7 @@ class Ask:
     prompts: PromptChoice = "auto"
     draws: int = 0
     deliberation: Deliberation = ALONE
+    take_sides: bool = False
 
     @property
     def question(self) -> str:

@@ -34,6 +34,7 @@ from pluralism_local.types import (
     Message,
     Request,
     Sampling,
+    Side,
     TextDelta,
     TextDone,
     TextStarted,
@@ -108,7 +109,7 @@ def write_comments(
     texts = ["" for _ in cues]
 
     def finished(index: int, completion: Completion) -> CommentDone:
-        done[index] = _comment(voices[index], completion)
+        done[index] = _comment(voices[index], completion, cues[index].side)
         draft.comments = latest(before, [done[position] for position in sorted(done)])
         draft.spend("communities", completion.usage)
         return CommentDone(done[index])
@@ -196,9 +197,12 @@ def draw_comments(
     return {voice: tuple(row) for voice, row in by_voice.items()}
 
 
-def add_comments(draft: ResultBuilder, completions: Sequence[tuple[Voice, Completion]]) -> None:
-    """Take comments that somebody else asked for, in the voices' order, and warn of what is wrong with them."""
-    draft.comments = [_comment(voice, completion) for voice, completion in completions]
+def add_comments(draft: ResultBuilder, completions: Sequence[tuple[Voice, Completion, Side | None]]) -> None:
+    """Take comments that somebody else asked for, in the voices' order, and warn of what is wrong with them.
+
+    `completions`: each voice's, with the side that it was told.
+    """
+    draft.comments = [_comment(voice, completion, side) for voice, completion, side in completions]
     _report(draft, draft.comments, draft.comment_sampling or draft.ask.comment)
 
 
@@ -226,7 +230,7 @@ def _request(draft: ResultBuilder, cue: Cue, sampling: Sampling, occasion: str, 
     )
 
 
-def _comment(voice: Voice, completion: Completion) -> Comment:
+def _comment(voice: Voice, completion: Completion, side: Side | None = None) -> Comment:
     problem: Problem | None = None
     if completion.finish == "cancelled":
         problem = "stopped"
@@ -245,6 +249,7 @@ def _comment(voice: Voice, completion: Completion) -> Comment:
         scale=voice.adapter.scale if voice.adapter else None,
         problem=problem,
         thought=completion.thought,
+        side=side,
     )
 
 

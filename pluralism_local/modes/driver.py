@@ -3,6 +3,7 @@
     Ask ──prepared──> Case ──algorithm──> steps ──carried out──> ModeEvent…, Result
 
     Reserve ──> the conversation's oldest turns go, then comments are shortened; both are said
+    Lean ──> one call, and one for each persona whose habit is not known
     Consult, Rejoin ──> one call for all voices: CommentStarted, CommentDelta…, CommentDone    Draw ──> one call for all
     Weigh   ──> one call                        Write ──> one call, streamed where it is the answer
     Compose ──> one call for all sentences, streamed in their order          Entail ──> one call of the scorer
@@ -17,7 +18,7 @@ the algorithm, which can do without. Whatever fails or stops, a Result comes las
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -33,6 +34,8 @@ from pluralism_local.modes.comment_budget import SLACK, fit_comments
 from pluralism_local.modes.comments import draw_comments, find_voices, write_comments
 from pluralism_local.modes.deliberation.carrying import check_deliberation, reply, vote, write_proposals
 from pluralism_local.modes.fit_context import generated, leave_out
+from pluralism_local.modes.leanings.carrying import lean
+from pluralism_local.modes.leanings.habits import Habits
 from pluralism_local.modes.llm_steps import weigh, write, write_each
 from pluralism_local.modes.options import pose
 from pluralism_local.modes.positions.carrying import plan_positions, position_plan, score, write_sentences
@@ -49,6 +52,7 @@ from pluralism_local.modes.steps import (
     Entail,
     Entailment,
     Judge,
+    Lean,
     Propose,
     Rejoin,
     Reserve,
@@ -57,6 +61,7 @@ from pluralism_local.modes.steps import (
     Show,
     Step,
     Steps,
+    Told,
     Voice,
     Warn,
     Weigh,
@@ -65,7 +70,7 @@ from pluralism_local.modes.steps import (
     is_optional,
 )
 from pluralism_local.modes.thinking import only_thought
-from pluralism_local.modes.wordings import AskQuestion, AskWordings, read_attribute
+from pluralism_local.modes.wordings import AskQuestion, AskWordings, Wording, read_attribute
 from pluralism_local.prompts import QUESTION
 from pluralism_local.results import LLM_VOICE, AnswerDelta, AnswerWithdrawn, ModeEvent, Selected
 from pluralism_local.types import (
@@ -80,12 +85,19 @@ T = TypeVar("T")
 
 
 def prepared(
-    spec: ModeSpec, ask: Ask, llm: LanguageModel, communities: LanguageModel, *, entails: bool = False
+    spec: ModeSpec,
+    ask: Ask,
+    llm: LanguageModel,
+    communities: LanguageModel,
+    *,
+    entails: bool = False,
+    habits: Habits | None = None,
 ) -> tuple[ResultBuilder, Case[AskQuestion]]:
     """What a mode starts from, everything it needs seen to before anything runs.
 
     Args:
         entails: whether there is a scorer of entailment.
+        habits: of personas that were measured before; None for none.
 
     Raises:
         InvalidInput: no attribute, options that cannot be weighed, no communities.
@@ -97,6 +109,8 @@ def prepared(
     if posed:
         _require_probabilities(llm)
     draft = ResultBuilder(ask, llm, communities if spec.communities else None)
+    if habits is not None:
+        draft.habits = habits
     voices: list[Voice] = []
     if spec.communities:
         voices = find_voices(draft, ask.needed_pool().members, communities)
@@ -117,6 +131,7 @@ def prepared(
         ask.deliberation,
         orders=orders_in(posed.text, posed.options, ask.orders) if posed else (),
         tells_stances=position_plan(llm, attributed=False, scores=True).method == "llm",
+        take_sides=ask.take_sides and spec.communities and posed is None,
         sides=spec.comments == "together" and ask.prompts != "paper" and only_takes_sides(llm),
     )
     return draft, case
@@ -196,8 +211,10 @@ def _carried_out(
     match step:
         case Reserve(rooms):
             _reserve(draft, rooms, communities)
-        case Consult(voices, wording):
-            cues = [Cue(voice, wording, "", wording) for voice in voices]
+        case Lean():
+            return (yield from lean(draft, step, communities, should_stop))
+        case Consult(voices, wording, told):
+            cues = [_cue(voice, wording, told) for voice in voices]
             comments = yield from write_comments(
                 draft, cues, communities=communities, should_stop=should_stop
             )
@@ -238,6 +255,15 @@ def _carried_out(
     if isinstance(step, ModeEvent):
         yield step
     return None
+
+
+def _cue(voice: Voice, wording: Wording, told: Mapping[str, Told]) -> Cue:
+    own = told.get(voice.id)
+    return (
+        Cue(voice, wording, "", wording)
+        if own is None
+        else Cue(voice, own.wording, "", own.wording, own.side)
+    )
 
 
 def _reserve(draft: ResultBuilder, rooms: Sequence[Room], communities: LanguageModel) -> None:

@@ -20,6 +20,7 @@ from pluralism_local.engine.base import LanguageModel
 from pluralism_local.errors import PlocalError, Unsupported
 from pluralism_local.mode_specs import SPECS, Stage, steering
 from pluralism_local.modes.ask import Ask
+from pluralism_local.modes.leanings.habits import Habits
 from pluralism_local.modes.options import Posed
 from pluralism_local.prompts import Prompt
 from pluralism_local.results import (
@@ -67,6 +68,7 @@ class ResultBuilder:
     complete: bool = True
     no_probabilities: Unsupported | None = None
     left_out: dict[str, int] = field(default_factory=dict)
+    habits: Habits = field(default_factory=Habits)
     _said: list[tuple[Comment, ...]] = field(default_factory=list)
     _messages: dict[str, str] = field(default_factory=dict)
     _replies: dict[str, str] = field(default_factory=dict)

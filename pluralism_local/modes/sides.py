@@ -10,7 +10,6 @@ sides alike, and could not tell who is on which. A question that cannot be answe
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -18,10 +17,10 @@ from pluralism_local.engine.base import LanguageModel
 from pluralism_local.model_names import STARTER
 from pluralism_local.modes.steps import SEPARATOR, Answered, Case, Show, Steps, Warn, WriteEach
 from pluralism_local.modes.wordings import Q, word
+from pluralism_local.modes.yes_or_no import asks_whether
 from pluralism_local.positions.attribution import mended, small_words
 from pluralism_local.prompts import OVERTON_SIDE, OVERTON_VIEW, QUESTION, Prompt
 from pluralism_local.repetition import repeats
-from pluralism_local.sentences import sentences
 from pluralism_local.types import Completion, Grammar, Sampling
 
 SENTENCE_TOKENS = 90
@@ -36,8 +35,6 @@ REMARK = (
 _WORDS = r"""words ::= word ((" " | ", ") word){4,32}
 word ::= [a-zA-ZÀ-ÖØ-öø-ÿ] [a-zA-ZÀ-ÖØ-öø-ÿ'’-]*
 """
-_ASKS_WHAT = re.compile(r"(?:\w+\W+)?(?:what|who|whom|whose|which|when|where|why|how)\b", re.IGNORECASE)
-_CHOICE = re.compile(r"\bor\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +74,7 @@ def only_takes_sides(llm: LanguageModel) -> bool:
 
 def sides_of(question: str) -> tuple[Side, ...]:
     """What the answer has a sentence for: yes and no where the question's last sentence asks for one of them."""
-    *_, last = sentences(question) or [""]
-    asks_whether = last.endswith("?") and not _ASKS_WHAT.match(last) and not _CHOICE.search(last)
-    return YES_OR_NO if asks_whether else VIEWS
+    return YES_OR_NO if asks_whether(question) else VIEWS
 
 
 def write_sides(case: Case[Q]) -> Steps:

@@ -1,6 +1,6 @@
 """A mode as steps: what it wants of the models, and nothing of how or with whom they are asked.
 
-    Case ──algorithm──> Reserve, Consult, Draw, Weigh, Write, Compose, Entail, Warn, Selected …  ──> a driver
+    Case ──algorithm──> Reserve, Lean, Consult, Draw, Weigh, Write, Compose, Entail, Warn, Selected …  ──> a driver
                    <── what the step says it gets ──
                    ──> Answered, at the end
 
@@ -14,8 +14,8 @@ other failure, and the user's stop, is the driver's: it closes the algorithm.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Literal
 
 from pluralism_local.agreement import ALONE, Agreement, Change, Deliberation
@@ -25,7 +25,7 @@ from pluralism_local.modes.wordings import Q, Wording, Wordings
 from pluralism_local.positions.plan import PositionPlan
 from pluralism_local.progress import PositionsProgress, ValuesProgress
 from pluralism_local.results import Aggregate, Draws, Selected, Selection, Window
-from pluralism_local.types import AdapterRef, Grammar, Sampling
+from pluralism_local.types import AdapterRef, Grammar, Sampling, Side
 
 if TYPE_CHECKING:
     from pluralism_local.communities import Member
@@ -74,6 +74,7 @@ class Case(Generic[Q]):
         orders: in which options are weighed, the first as the question has them; empty where the answer is a text.
         tells_stances: the LLM's own probabilities tell what a comment does with a claim.
         sides: the LLM is too small to weigh comments, and writes a sentence for each side (see `sides`).
+        take_sides: voices are told the side that they lean to (see `leanings`).
     """
 
     wordings: Wordings[Q]
@@ -87,6 +88,7 @@ class Case(Generic[Q]):
     deliberation: Deliberation = ALONE
     orders: tuple[Order, ...] = ()
     sides: bool = False
+    take_sides: bool = False
     tells_stances: bool = False
 
     @property
@@ -133,19 +135,36 @@ class Reserve:
 
 
 @dataclass(frozen=True, slots=True)
-class Consult:
-    """Let each of `voices` comment. Gets a mapping from community to text, stripped, in their order."""
+class Lean:
+    """The voices' own probabilities of yes. Gets a mapping from community to log-odds less its habit's."""
 
     voices: tuple[Voice, ...]
+    wordings: tuple[Wording, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one voice is asked in place of the question that all are, and the side that it says."""
+
+    side: Side
     wording: Wording
 
 
 @dataclass(frozen=True, slots=True)
-class Draw:
-    """Let each of `voices` comment `times` more, with a seed of its own each time.
+class Consult:
+    """Let each of `voices` comment. Gets a mapping from community to text, stripped, in their order.
 
-    Gets a mapping from community to its texts, stripped, in their order.
+    `told`: by community what those are asked that take a side; the others are asked `wording`.
     """
+
+    voices: tuple[Voice, ...]
+    wording: Wording
+    told: Mapping[str, Told] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Let each of `voices` comment `times` more, each with its own seed. Gets, by community, its texts, stripped."""
 
     voices: tuple[Voice, ...]
     wording: Wording
@@ -240,12 +259,14 @@ class Cue:
     Attributes:
         question, comment: the exchange before it in the voice's thread, its last comment and what that answers; one
             alone, so that a thread does not grow with the rounds. `comment` is empty where the voice was silent.
+        side: that it is told to take; None for none.
     """
 
     voice: Voice
     question: Wording
     comment: str
     wording: Wording
+    side: Side | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,8 +322,8 @@ class Warn:
 
 
 Step = (
-    Reserve | Consult | Draw | Weigh | Write | WriteEach | Compose | Entail | Rejoin | RoundOver | Propose | Judge
-    | Show | Warn | Selected | PositionsProgress | ValuesProgress
+    Reserve | Lean | Consult | Draw | Weigh | Write | WriteEach | Compose | Entail | Rejoin | RoundOver | Propose
+    | Judge | Show | Warn | Selected | PositionsProgress | ValuesProgress
 )  # fmt: skip
 
 
@@ -325,4 +346,4 @@ Steps = Generator[Step, Any, Answered]
 def is_optional(step: Step) -> bool:
     """Whether there is an answer without it, so that its failure is thrown into the algorithm."""
     positions = isinstance(step, Weigh | Write | WriteEach) and step.stage == "positions"
-    return positions or isinstance(step, Entail | Draw | Rejoin)
+    return positions or isinstance(step, Entail | Draw | Rejoin | Lean)

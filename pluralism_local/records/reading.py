@@ -35,7 +35,7 @@ from pluralism_local.results import (
     Turn,
     Window,
 )
-from pluralism_local.types import DistributionMethod, Finish, ModelInfo, Sampling, Usage
+from pluralism_local.types import DistributionMethod, Finish, ModelInfo, Sampling, Side, Usage
 
 UNKNOWN = "unknown"
 """A community or a method that a record does not name."""
@@ -226,6 +226,7 @@ def _comment(part: object) -> Comment | None:
         scale=finite(part.get("scale")),
         problem=cast(Any, problem) if problem in _PROBLEMS else None,
         thought=_text(part.get("thought")) or "",
+        side=cast(Any, side) if (side := part.get("side")) in get_args(Side) else None,
     )
 
 

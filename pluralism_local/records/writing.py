@@ -84,6 +84,7 @@ def _comment(comment: Comment) -> dict[str, Any]:
         "weight": _number(comment.weight),
         "finish": comment.finish,
         "problem": comment.problem,
+        "side": comment.side,
         "tokens": comment.usage.record(),
         "seconds": _number(comment.seconds),
     }

@@ -65,7 +65,7 @@ def test_the_settings_sampling_is_the_asks() -> None:
 
 def test_every_field_of_an_ask_can_be_given() -> None:
     with_everything = build_ask(
-        Settings(),
+        Settings(take_sides=True),
         QUESTION,
         pool=choose_pool(Settings(pool="village")),
         mode="overton",

@@ -164,7 +164,7 @@ def running() -> Iterator[Server]:
 def test_a_fault(case: Case, running: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote_line, "BACKOFF", (0.0, 0.0, 0.0))
     running.requests.clear()
-    engine = running.engine(*case.acts, api_key="sk-secret-0123456789", timeout=0.1)
+    engine = running.engine(*case.acts, api_key="sk-secret-0123456789", timeout=1.0)
     request = Request((Message("user", "Fair?"),), Sampling(max_tokens=5))
     events: list[EngineEvent] = []
     error: PlocalError | None = None

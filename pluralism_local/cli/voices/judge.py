@@ -26,6 +26,7 @@ Examples:
   plocal communities judge perspectives -m starter --limit 12 --dry-run
   plocal communities judge perspectives -m big --limit 12
   plocal communities judge perspectives -m starter --judge big --scorer adapter
+  plocal communities judge perspectives -m big --take-sides --limit 12
   plocal communities judge perspectives -m starter --judge big --answers --no-controls
   plocal communities judge --comments mine.jsonl --judge big --pair mine-left:mine-right
 
@@ -50,6 +51,7 @@ def judge(
     opinions: own.Opinions = None,
     held_out: own.HeldOutFolder = None,
     output: own.JudgingFolder = None,
+    take_sides: options.TakeSides = None,
     seed: options.Seed = None,
     max_tokens: options.MaxTokens = None,
     comment_max_tokens: options.CommentMaxTokens = None,
@@ -85,6 +87,7 @@ def judge(
         limit=limit,
         comments=comments,
         pairs=tuple(pair or ()),
+        take_sides=settings.take_sides,
         controls=controls,
         answer=settings.answer_sampling() if answers else None,
         scorer=None if scorer == NO_SCORER else scorer,

@@ -82,7 +82,9 @@ def _openers(out: Output, settings: Settings, interrupt: Interrupt, *, force: bo
             out.warn(warning)
         return fitted
 
-    return Openers(open_model, fit, lambda name: open_scorer(name, settings, out.status))
+    return Openers(
+        open_model, fit, lambda name: open_scorer(name, settings, out.status), wiring.habits(settings)
+    )
 
 
 def _show_plan(out: Output, judging: VoiceJudging, openers: Openers) -> None:

@@ -77,7 +77,13 @@ class Answerer:
         """
         engine, pool = self.speakers.engine, self.speakers.pool
         engine.forget()  # as in a first ask: numbers depend on this question alone
-        ask = modes.Ask(question, "overton", pool=pool, answer=self.sampling, comment=self.speakers.sampling)
+        ask = modes.Ask(
+            question,
+            "overton",
+            pool=pool,
+            answer=self.sampling,
+            comment=self.speakers.sampling,
+        )
         by_id = {comment.community: comment for comment in comments}
         spoken = ReadOut(engine, [by_id[member.community.id] for member in pool.members])
         for event in modes.run(ask, llm=engine, communities=spoken, should_stop=should_stop):

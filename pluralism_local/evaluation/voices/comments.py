@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -29,7 +29,8 @@ from pluralism_local.evaluation.stored import Text
 from pluralism_local.evaluation.strict_records import check_records
 from pluralism_local.files import digest
 from pluralism_local.modes.comments import comment_seed
-from pluralism_local.prompts import QUESTION
+from pluralism_local.modes.leanings.habits import Habits
+from pluralism_local.prompts import LEANING, LEANING_COMMENT, QUESTION
 from pluralism_local.results import CommentDone, ModeEvent
 from pluralism_local.types import Message, Request, Sampling, TextDone
 
@@ -69,6 +70,7 @@ class Speakers:
         pool: as it can speak through `engine`.
         sampling: of comments; each voice's seed derives from its own.
         template: how prompts are templated; part of a comment's key.
+        take_sides: as of an `Ask`; habits: of personas, for that.
         form: ``"base"`` asks the bare model once for every voice, under the voice's name and with its seed.
     """
 
@@ -77,6 +79,8 @@ class Speakers:
     sampling: Sampling
     template: str = "auto"
     form: Form = "voice"
+    take_sides: bool = False
+    habits: Habits = field(default_factory=Habits)
 
     def key(self, question: str, member: Member) -> str:
         """Of a comment, all that it depends on."""
@@ -93,8 +97,16 @@ class Speakers:
                 member.community.system(question) if self.form == "voice" else None,
                 question,
                 [sampling.temperature, sampling.top_p, sampling.max_tokens, sampling.seed],
+                *self._sides(),
             ]
         )[:24]
+
+    def _sides(self) -> list[object]:
+        """What a comment depends on that takes a side: on whom else it is compared with, too."""
+        if not self.take_sides or self.form != "voice":
+            return []
+        pool = sorted(member.community.id for member in self.pool.members)
+        return [LEANING.id, LEANING_COMMENT.id, pool]
 
 
 def write_comments(
@@ -186,10 +198,20 @@ def _ask_voices(
     """What an ask's voices say; None if it was stopped."""
     speakers.engine.forget()  # numbers depend on this question alone, not on what was asked before
     ask = modes.Ask(
-        question, "overton", pool=replace(speakers.pool, members=tuple(members)), comment=speakers.sampling
+        question,
+        "overton",
+        pool=replace(speakers.pool, members=tuple(members)),
+        comment=speakers.sampling,
+        take_sides=speakers.take_sides,
     )
     written: list[VoiceComment] = []
-    mode = modes.run(ask, llm=speakers.engine, communities=speakers.engine, should_stop=should_stop)
+    mode = modes.run(
+        ask,
+        llm=speakers.engine,
+        communities=speakers.engine,
+        should_stop=should_stop,
+        habits=speakers.habits,
+    )
     # a mode is a generator: closed before the answer is begun
     with closing(cast(Generator[ModeEvent, None, None], mode)) as events:
         for event in events:
@@ -231,9 +253,9 @@ def _ask_base(
 
 
 def _row(row: Mapping[str, Any], place: str) -> VoiceComment:
-    for field in ("question", "community", "text"):
-        if not isinstance(row.get(field), str) or (field != "text" and not row[field].strip()):
-            raise InvalidInput(f"{place}: '{field}' is no text.", _FORM)
+    for name in ("question", "community", "text"):
+        if not isinstance(row.get(name), str) or (name != "text" and not row[name].strip()):
+            raise InvalidInput(f"{place}: '{name}' is no text.", _FORM)
     ends = row.get("ends")
     if ends is not None and not isinstance(ends, bool):
         raise InvalidInput(f"{place}: 'ends' is neither true nor false.", _FORM)

@@ -85,6 +85,7 @@ def result_of(judging: VoiceJudging) -> VoicesResult:
         "judge": _model_record(judging.models.get("judge")),
         "scorer": None if judging.positions is None else spec.scorer,
         "comment": sampling_record(spec.sampling),
+        "take_sides": spec.take_sides,
         "answer": None if spec.answer is None else sampling_record(spec.answer),
         "pairs_asked": [[pair.left, pair.right] for pair in judging.pairs],
         **voices.record(),

@@ -49,6 +49,7 @@ from pluralism_local.evaluation.voices.pairs import VoicePair, find_pairs, parse
 from pluralism_local.evaluation.voices.positions import positions
 from pluralism_local.evaluation.voices.questions import ContestedQuestion, balanced, read_questions
 from pluralism_local.files import digest
+from pluralism_local.modes.leanings.habits import Habits
 from pluralism_local.types import ModelInfo, Sampling
 
 HELD_OUT_FILE = "held-out.jsonl"
@@ -67,6 +68,7 @@ class VoicesSpec:
         questions: a file of questions; None for those that ship.
         limit: questions, and survey questions, at most; None for all.
         comments: a file of comments made elsewhere, to judge instead of the pool's.
+        take_sides: as of an `Ask`.
         pairs: ``LEFT:RIGHT`` each; empty to find them by their ids.
         controls: also ask the bare model once for every voice.
         answer: how the LLM draws its answers, which are judged, too; None for comments alone.
@@ -84,6 +86,7 @@ class VoicesSpec:
     questions: Path | None = None
     limit: int | None = None
     comments: Path | None = None
+    take_sides: bool = False
     pairs: tuple[str, ...] = ()
     controls: bool = True
     answer: Sampling | None = None
@@ -106,11 +109,13 @@ class Openers:
         model: opens the model of a name, and closes it.
         fit: the pool as it can speak through an open model.
         scorer: opens what judges entailment, by its name.
+        habits: of personas, where voices take sides.
     """
 
     model: Callable[[str], AbstractContextManager[LanguageModel]]
     fit: Callable[[Pool, LanguageModel], Pool]
     scorer: Callable[[str], AbstractContextManager[NliScorer]]
+    habits: Habits = field(default_factory=Habits)
 
 
 @dataclass(frozen=True)
@@ -139,6 +144,7 @@ class VoiceJudging:
         answers: what the LLM makes of the voices' comments.
         likeness: as `opinions.likeness`; positions: as `positions.positions`; None where not asked for, or not yet.
         stopped: before everything was done.
+        habits: as of the openers, once a model is open.
     """
 
     spec: VoicesSpec
@@ -159,14 +165,18 @@ class VoiceJudging:
     likeness: dict[str, Any] | None = None
     positions: dict[str, int] | None = None
     stopped: bool = False
+    habits: Habits = field(default_factory=Habits)
 
     def speakers(self, engine: LanguageModel) -> Speakers:
         """The pool's voices on a model."""
-        return Speakers(self.pool, engine, self.spec.sampling, self.spec.template)
+        spec = self.spec
+        return Speakers(
+            self.pool, engine, spec.sampling, spec.template, "voice", spec.take_sides, self.habits
+        )
 
     def fit(self, engine: LanguageModel, openers: Openers) -> None:
         """Fit the pool to the model that the voices speak through."""
-        self.pool = openers.fit(self.pool, engine)
+        self.pool, self.habits = openers.fit(self.pool, engine), openers.habits
 
 
 def prepare(spec: VoicesSpec, root: Path) -> VoiceJudging:

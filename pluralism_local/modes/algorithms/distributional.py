@@ -8,7 +8,8 @@ A community that says nothing is not dropped, since that would change the others
 from __future__ import annotations
 
 from pluralism_local.modes.aggregate import aggregate
-from pluralism_local.modes.steps import Answered, Case, Consult, Reserve, Room, Steps, Warn
+from pluralism_local.modes.leanings.consulting import consult
+from pluralism_local.modes.steps import Answered, Case, Reserve, Room, Steps, Warn
 from pluralism_local.modes.weighing import Listed, Put, weigh_options
 from pluralism_local.modes.wordings import Q, Wording
 
@@ -21,7 +22,7 @@ def distributional(case: Case[Q]) -> Steps:
     """
     wordings, question = case.wordings, case.question
     yield Reserve((Room(wordings.answer(question, ""), 1, case.room),))
-    comments: dict[str, str] = yield Consult(case.voices, wordings.comment(question))
+    comments = yield from consult(case)
     silent = [voice.id for voice in case.voices if not comments[voice.id]]
     if silent:
         yield Warn(

@@ -21,12 +21,13 @@ from pluralism_local.modes.deliberation.jury import agree
 from pluralism_local.modes.deliberation.jury import rooms as jury_rooms
 from pluralism_local.modes.deliberation.rounds import hold_rounds
 from pluralism_local.modes.deliberation.rounds import rooms as hearing_rooms
+from pluralism_local.modes.leanings.consulting import consult
 from pluralism_local.modes.positions.assigner import ScoredPairs, find_stated
 from pluralism_local.modes.positions.draws import spread
 from pluralism_local.modes.positions.finder import CLAIM, find_window
 from pluralism_local.modes.positions.synthesis import SENTENCE_TOKENS, compose, longest_sentence
 from pluralism_local.modes.sides import write_sides
-from pluralism_local.modes.steps import Answered, Case, Consult, Reserve, Room, Step, Steps, Warn
+from pluralism_local.modes.steps import Answered, Case, Reserve, Room, Step, Steps, Warn
 from pluralism_local.modes.weighing import answer
 from pluralism_local.modes.wordings import Q
 from pluralism_local.positions.stances import with_answer
@@ -35,9 +36,9 @@ from pluralism_local.results import Window
 
 def overton(case: Case[Q]) -> Steps:
     """Answer with what every community said; without any comment the LLM answers alone, with a warning."""
-    wordings, question = case.wordings, case.question
+    wordings = case.wordings
     yield Reserve(rooms(case))
-    comments: dict[str, str] = yield Consult(case.voices, wordings.comment(question))
+    comments = yield from consult(case)
     spoken = {voice: text for voice, text in comments.items() if text}
     if not spoken:
         yield Warn("No community said anything; the model answered alone.")

@@ -6,8 +6,9 @@ question ──> k comments ──> the LLM picks the one nearest to the attribu
 
 from __future__ import annotations
 
+from pluralism_local.modes.leanings.consulting import consult
 from pluralism_local.modes.selection import WORDS, choose
-from pluralism_local.modes.steps import Case, Consult, Reserve, Room, Steps, Warn
+from pluralism_local.modes.steps import Case, Reserve, Room, Steps, Warn
 from pluralism_local.modes.weighing import answer
 from pluralism_local.modes.wordings import Q
 
@@ -24,7 +25,7 @@ def steerable(case: Case[Q]) -> Steps:
             Room(wordings.answer(question, ""), 1, case.room),
         )
     )
-    comments: dict[str, str] = yield Consult(case.voices, wordings.comment(question))
+    comments = yield from consult(case)
     able = [voice for voice in case.voices if comments[voice.id]]
     if not able:
         yield Warn("No community said anything; the model answered alone.")

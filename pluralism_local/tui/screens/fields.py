@@ -16,7 +16,7 @@ from pluralism_local.errors import InvalidInput
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "Answer": ("temperature", "top_p", "max_tokens", "seed", "orders"),
-    "Comments": ("comment_temperature", "comment_top_p", "comment_max_tokens"),
+    "Comments": ("comment_temperature", "comment_top_p", "comment_max_tokens", "take_sides"),
     "Model": ("ctx_size", "threads", "gpu_layers", "template", "weights", "prefixes"),
     "This program": ("offline",),
 }
