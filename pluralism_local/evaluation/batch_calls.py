@@ -13,13 +13,14 @@ is what makes a resumed run equal to an uninterrupted one.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pluralism_local.engine.base import LanguageModel
 from pluralism_local.errors import (
     AnswerWithheld,
     ContextOverflow,
+    DamagedWeights,
     EngineFailure,
     NothingToWeigh,
     PlocalError,
@@ -31,6 +32,7 @@ from pluralism_local.types import Completion, OptionDistribution, OptionRequest,
 PATIENCE = 3
 
 _NOT_TAKEN = (RequestRefused, NothingToWeigh)
+_LASTING = (AnswerWithheld, DamagedWeights)
 _FAILURES = (ContextOverflow, EngineFailure, RemoteFailure, *_NOT_TAKEN)
 _Asked = TypeVar("_Asked")
 _Got = TypeVar("_Got")
@@ -38,10 +40,16 @@ _Got = TypeVar("_Got")
 
 @dataclass(frozen=True, slots=True)
 class RequestFailure:
-    """Why a request got no answer: the error's code and its sentence."""
+    """Why a request got no answer: the error's code and its sentence.
+
+    Attributes:
+        may_pass: whether the same request may be answered another time: a server was down, or memory ran out. What was
+            read from a journal does not say so.
+    """
 
     code: str
     message: str
+    may_pass: bool = field(default=False, compare=False)
 
     def record(self) -> dict[str, Any]:
         """``{"error": {"code": …, "message": …}}``, as journals and answers have it."""
@@ -123,4 +131,7 @@ class Asker:
 
 def failure_of(error: PlocalError) -> RequestFailure:
     """The error as an answer's place holds it."""
-    return RequestFailure(error.code, " ".join(part for part in (error.message, error.hint) if part))
+    may_pass = isinstance(error, EngineFailure | RemoteFailure) and not isinstance(error, _LASTING)
+    return RequestFailure(
+        error.code, " ".join(part for part in (error.message, error.hint) if part), may_pass
+    )

@@ -95,13 +95,17 @@ def agreement(
         keys = [_key(engine, template, adapter, request) for request in requests]
         missing = [(key, request) for key, request in zip(keys, requests, strict=True) if key not in stored]
         answers = asker.distributions([request for _, request in missing])
+        answered = {key: answer for (key, _), answer in zip(missing, answers, strict=True)}
         rows = {
             key: [None, None]
             if isinstance(answer, RequestFailure)
             else [math.log(mass) if mass > 0 else None for mass in answer.mass]
-            for (key, _), answer in zip(missing, answers, strict=True)
+            for key, answer in answered.items()
         }
-        journal.append([{"key": key, "ln": row} for key, row in rows.items()])
+        passing = {
+            key for key, answer in answered.items() if isinstance(answer, RequestFailure) and answer.may_pass
+        }
+        journal.append([{"key": key, "ln": row} for key, row in rows.items() if key not in passing])
         stored.update(rows)
         return [log for key in keys for log in stored[key]]
 

@@ -122,7 +122,9 @@ class StanceJudge:
             PlocalError: as `Asker.distributions`.
         """
         for question in dict.fromkeys(question for question, _ in comments):
-            if question not in self._priors:  # one by one: it must not depend on what else is asked
+            prior = self._priors.get(question)
+            if prior is None or (isinstance(prior, RequestFailure) and prior.may_pass):
+                # one by one: it must not depend on what else is asked
                 (self._priors[question],) = self._asker.distributions([self._which(question, _NO_COMMENT)])
         requests = [
             request
@@ -161,6 +163,8 @@ def judge_comments(
 ) -> list[CommentVerdict | RequestFailure | None]:
     """A verdict per (question, text), in order; None: not yet, because it was stopped. Blank texts are failures.
 
+    What failed and may pass is not kept: the next call asks again.
+
     Args:
         journal: open for writing, of this judge alone.
         should_stop: asked between chunks.
@@ -179,7 +183,9 @@ def judge_comments(
             break
         keys = missing[start : start + CHUNK]
         answers = judge.ask([by_key[key] for key in keys])
-        journal.append([_record(key, verdict) for key, verdict in zip(keys, answers, strict=True)])
+        journal.append(
+            [_record(key, verdict) for key, verdict in zip(keys, answers, strict=True) if _lasts(verdict)]
+        )
         verdicts |= dict(zip(keys, answers, strict=True))
         progress(len(by_key) - len(missing) + start + len(keys), len(by_key))
     return [verdicts.get(judge.key(*comment)) if comment[1].strip() else _EMPTY for comment in comments]
@@ -219,6 +225,10 @@ def _verdict(answers: Sequence[OptionDistribution | RequestFailure]) -> CommentV
         order_effect=abs(first.p[0] - second.p[1]),
         outside=(first.unassigned_mass + second.unassigned_mass) / 2,
     )
+
+
+def _lasts(verdict: CommentVerdict | RequestFailure) -> bool:
+    return not (isinstance(verdict, RequestFailure) and verdict.may_pass)
 
 
 def _record(key: str, verdict: CommentVerdict | RequestFailure) -> Record:

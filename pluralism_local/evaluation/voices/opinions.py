@@ -120,6 +120,8 @@ def survey_answers(
 ) -> dict[tuple[str, str], AnswerShares]:
     """By (question, community), P(option | comment); without those that are blank, failed, or not reached.
 
+    What failed and may pass is not kept: the next call asks again.
+
     Args:
         identity: the judge's.
         journal: open for writing, of this judge alone.
@@ -156,8 +158,8 @@ def survey_answers(
             key: _mean(own, orders, [next(answers) for _ in orders])
             for key, (_, own, orders) in zip(keys, asked, strict=True)
         }
-        journal.append([{"key": key, "p": p} for key, p in rows.items()])
-        shares |= rows
+        shares |= {key: p for key, (p, _) in rows.items()}
+        journal.append([{"key": key, "p": p} for key, (p, may_pass) in rows.items() if not may_pass])
         progress(len(by_key) - len(missing) + start + len(keys), len(by_key))
     return {
         (comment.question, comment.community): tuple(p)
@@ -221,16 +223,17 @@ def _mean(
     options: tuple[str, ...],
     orders: tuple[Order, ...],
     answers: Sequence[OptionDistribution | RequestFailure],
-) -> list[float] | None:
-    """Over the orders, of the options as asked; None if one of them says nothing."""
+) -> tuple[list[float] | None, bool]:
+    """Over the orders, of the options as asked; None if one of them says nothing, and whether that may pass."""
+    failures = [answer for answer in answers if isinstance(answer, RequestFailure)]
     weighed = [
         in_asked_order(answer, order)
         for answer, order in zip(answers, orders, strict=True)
         if not isinstance(answer, RequestFailure) and answer.method != STAND_IN
     ]
     if len(weighed) < len(orders):
-        return None
-    return list(single(options, Weighed(orders, tuple(weighed))).p)
+        return None, any(failure.may_pass for failure in failures)
+    return list(single(options, Weighed(orders, tuple(weighed))).p), False
 
 
 def _row(row: Mapping[str, Any], place: str) -> tuple[str, tuple[str, ...], AnswerShares]:
