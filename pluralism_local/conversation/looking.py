@@ -16,7 +16,7 @@ from pluralism_local import modes
 from pluralism_local.conversation.trace import Sources, trace, trace_by_entailment
 from pluralism_local.engine.base import ShouldStop
 from pluralism_local.entailment import entailment
-from pluralism_local.results import Result
+from pluralism_local.results import Comment, Result
 from pluralism_local.types import Usage
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def search(
 
 
 def draw(
-    ask: Ask, comments: Mapping[str, str], answer: str, handles: Handles, **around: Unpack[Circumstances]
+    ask: Ask, comments: Sequence[Comment], answer: str, handles: Handles, **around: Unpack[Circumstances]
 ) -> Result:
     """The positions of as many comments as the ask draws, as `modes.draw_more` counts them.
 

@@ -6,7 +6,7 @@ Ask, comments, answer ──find_positions──> Result, with the window
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +23,7 @@ from pluralism_local.modes.result_builder import ResultBuilder
 from pluralism_local.modes.steps import Answered, Case, Entailment, Reserve, Steps
 from pluralism_local.modes.wordings import AskQuestion, AskWordings
 from pluralism_local.progress import DrawsProgress, PositionsProgress
-from pluralism_local.results import ModeEvent, Result
+from pluralism_local.results import Comment, ModeEvent, Result
 
 
 def find_positions(
@@ -73,7 +73,7 @@ def find_positions(
 
 def draw_more(
     ask: Ask,
-    comments: Mapping[str, str],
+    comments: Sequence[Comment],
     answer: str,
     *,
     llm: LanguageModel,
@@ -87,13 +87,13 @@ def draw_more(
     Args:
         ask: what the comments were made for, its communities as they spoke, and how many `draws` there are to be of
             each, the one that it made included.
-        comments: by voice, what it said.
+        comments: what the voices said, in the pool's order.
         entailment: as in `modes.run`.
         progress: told how far it is.
 
     Returns:
-        A result with this answer and its `draws` (None where they could not be counted), and with the seconds, tokens,
-        prompts and warnings of the drawing alone; ``complete=False`` where it was stopped.
+        A result with these comments, this answer and its `draws` (None where they could not be counted), and with the
+        seconds, tokens, prompts and warnings of the drawing alone; ``complete=False`` where it was stopped.
 
     Raises:
         InvalidInput: a mode that does not put its comments together, or no answer. Else as `modes.run`.
@@ -103,9 +103,10 @@ def draw_more(
         raise InvalidInput("Comments are drawn for the answer of an overton ask.")
     task = replace(ask, positions=False, prompts="auto" if ask.prompts == "own" else ask.prompts)
     draft, case = prepared(spec, task, llm, communities, entails=entailment is not None)
-    draft.answer = answer
+    draft.answer, draft.comments = answer, list(comments)
+    said = {comment.community: comment.text for comment in comments}
     return _ended(
-        carry_out(draft, _drawn(case, comments, answer), communities, should_stop, entailment), progress
+        carry_out(draft, _drawn(case, said, answer), communities, should_stop, entailment), progress
     )
 
 

@@ -36,6 +36,7 @@ from pluralism_local.modes.deliberation.carrying import check_deliberation, repl
 from pluralism_local.modes.fit_context import generated, leave_out
 from pluralism_local.modes.leanings.carrying import lean
 from pluralism_local.modes.leanings.habits import Habits
+from pluralism_local.modes.leanings.wordings import commented
 from pluralism_local.modes.llm_steps import weigh, write, write_each
 from pluralism_local.modes.options import pose
 from pluralism_local.modes.positions.carrying import plan_positions, position_plan, score, write_sentences
@@ -220,7 +221,9 @@ def _carried_out(
             )
             return {comment.community: comment.text for comment in comments}
         case Draw(voices, wording, times):
-            cues = [Cue(voice, wording, "", wording) for voice in voices]
+            sides = {comment.community: comment.side for comment in draft.comments if comment.side}
+            told = {id: Told(side, commented(draft.ask.question, side)) for id, side in sides.items()}
+            cues = [_cue(voice, wording, told) for voice in voices]
             return (
                 yield from draw_comments(draft, cues, times, communities=communities, should_stop=should_stop)
             )

@@ -164,7 +164,7 @@ class Consult:
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """Let each of `voices` comment `times` more, each with its own seed. Gets, by community, its texts, stripped."""
+    """Let each of `voices` comment `times` more, on its side, seeds of their own. Gets texts by community, stripped."""
 
     voices: tuple[Voice, ...]
     wording: Wording

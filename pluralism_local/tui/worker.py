@@ -210,9 +210,8 @@ class Worker:
         job = lookup.job
         if lookup.kind == "draws" and job is not None and job.result is not None:
             ask, _ = fit_ask(lookup.ask, handles, force=job.force)
-            first = {comment.community: comment.text for comment in job.result.comments}
             ask = replace(ask, draws=lookup.draws)
-            searched = looking.draw(ask, first, lookup.answer, handles, **circumstances)
+            searched = looking.draw(ask, job.result.comments, lookup.answer, handles, **circumstances)
         else:
             comments = dict(lookup.comments)
             searched = looking.search(lookup.ask, comments, lookup.answer, handles, **circumstances)

@@ -160,7 +160,7 @@ def test_comments_that_are_drawn_after_the_answer_are_those_of_an_ask_that_draws
     engine.asked.clear()
     later = draw_more(
         Ask("Should phones be banned?", "overton", THREE, draws=draws),
-        {comment.community: comment.text for comment in first.comments},
+        first.comments,
         first.answer,
         llm=engine,
         communities=engine,
@@ -181,6 +181,6 @@ def test_comments_that_are_drawn_after_the_answer_are_those_of_an_ask_that_draws
 def test_nothing_is_drawn_for_another_modes_answer(engine: Noting, mode: Any) -> None:
     task = Ask("Should phones be banned?", mode, THREE, draws=3)
     with pytest.raises(InvalidInput, match="overton"):
-        draw_more(task, COMMENTS, "Yes.", llm=engine, communities=engine)
+        draw_more(task, (), "Yes.", llm=engine, communities=engine)
     with pytest.raises(InvalidInput, match="overton"):
-        draw_more(Ask("x", "overton", THREE, draws=3), COMMENTS, " ", llm=engine, communities=engine)
+        draw_more(Ask("x", "overton", THREE, draws=3), (), " ", llm=engine, communities=engine)

@@ -16,7 +16,7 @@ from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.errors import Cancelled, EngineFailure
 from pluralism_local.evaluation.questions import QuestionBatch
-from pluralism_local.modes import Ask, run
+from pluralism_local.modes import Ask, draw_more, run
 from pluralism_local.modes.leanings.habits import Habits
 from pluralism_local.modes.leanings.reference import REFERENCE
 from pluralism_local.progress import LeaningsProgress
@@ -117,6 +117,20 @@ def test_every_mode_with_free_comments_can(mode: str, more: dict[str, Any]) -> N
     engine = Leaning()
     result = last(asked(engine, mode=mode, **more))
     assert [comment.side for comment in result.comments] == ["yes", None, "no"]
+
+
+@pytest.mark.parametrize("afterwards", [False, True])
+def test_comments_that_are_drawn_beside_one_take_its_side(afterwards: bool) -> None:
+    engine = Leaning()
+    result = last(asked(engine, draws=0 if afterwards else 3))
+    first = engine.calls if not afterwards else list(engine.calls)
+    if afterwards:
+        ask = Ask(QUESTION, "overton", pool=THREE, take_sides=True, draws=3)
+        draw_more(ask, result.comments, result.answer, llm=engine, communities=engine)
+    calls = [call.requests for call in first if call.kind == "generate"]
+    drawn = [call.requests for call in engine.calls if call.kind == "generate"][-1]
+    assert len(calls[0]) == 3 and len(drawn) == 6
+    assert [request.messages for request in drawn] == [request.messages for request in calls[0]] * 2
 
 
 def test_habits_are_measured_once_a_model_and_persona(tmp_path: Path) -> None:
