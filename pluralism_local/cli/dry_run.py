@@ -24,7 +24,7 @@ def show_plan(out: Output, task: Ask, handles: Handles, warnings: list[str]) -> 
     """Rehearse `task` and print the plan; nothing is decoded."""
     draws = DrawCost.of(task) if task.draws else None
     task = replace(task, draws=0)  # what is asked about drawn comments follows from them
-    steps, result = rehearse(task, handles.llm, handles.communities)
+    steps, result = rehearse(task, handles.llm, handles.communities, handles.habits)
     warnings = [*warnings, *result.warnings]
     plan = _record(task, handles, steps, list(result.prompts), warnings) | {
         "draws": None if draws is None else asdict(draws)
@@ -130,7 +130,7 @@ def _steps(out: Output, steps: list[RehearsedStep]) -> Iterator[str]:
         printed = requests[:2] if are_votes else requests
         yield from (_step(out, number, step) for number, step in printed)
         if left := len(requests) - len(printed):
-            yield f"… and {left:,} more like the last two, for every voice and statement"
+            yield f"… and {left:,} more like the last two, for other voices, orders and texts"
 
 
 def _is_vote(step: RehearsedStep) -> bool:

@@ -29,6 +29,7 @@ from pluralism_local.types import (
 
 if TYPE_CHECKING:
     from pluralism_local.modes import Ask
+    from pluralism_local.modes.leanings.habits import Habits
 
 HandleName = Literal["communities", "llm"]
 _PLACEHOLDERS: dict[HandleName, re.Pattern[str]] = {
@@ -121,8 +122,13 @@ class Rehearsal(Borrowed):
         return max((step.max_tokens or 0 for step in self._steps if step.role == role), default=0)
 
 
-def rehearse(ask: Ask, llm: LanguageModel, communities: LanguageModel) -> tuple[list[RehearsedStep], Result]:
+def rehearse(
+    ask: Ask, llm: LanguageModel, communities: LanguageModel, habits: Habits | None = None
+) -> tuple[list[RehearsedStep], Result]:
     """Every request that `ask` would make, in order, and the result that carries the names of the prompts.
+
+    Args:
+        habits: those of personas that were measured before, which are not measured again; None for none.
 
     Raises: whatever the mode or the engines refuse before decoding.
     """
@@ -134,6 +140,7 @@ def rehearse(ask: Ask, llm: LanguageModel, communities: LanguageModel) -> tuple[
         ask,
         llm=Rehearsal(llm, "llm", steps),
         communities=Rehearsal(communities, "communities", steps),
+        habits=None if habits is None else habits.copied(),
     ):
         last = event
     if not isinstance(last, Result):

@@ -31,10 +31,13 @@ class Habits:
     Args:
         folder: where they are remembered; None for this object's lifetime alone.
         template: how prompts are templated, which probabilities depend on.
+        reads_only: nothing is written into the folder.
     """
 
-    def __init__(self, folder: Path | None = None, template: str = "auto") -> None:
-        self._folder, self._template = folder, template
+    def __init__(
+        self, folder: Path | None = None, template: str = "auto", *, reads_only: bool = False
+    ) -> None:
+        self._folder, self._template, self._reads_only = folder, template, reads_only
         self._known: dict[str, float] = {}
 
     def key(self, model: ModelInfo, voice: Voice) -> str:
@@ -50,10 +53,16 @@ class Habits:
             self._known[key] = stored
         return self._known.get(key)
 
+    def copied(self) -> Habits:
+        """What is known, to be read; what is measured with it is remembered nowhere else."""
+        copy = Habits(self._folder, self._template, reads_only=True)
+        copy._known = dict(self._known)
+        return copy
+
     def keep(self, key: str, habit: float) -> None:
         """Remember what was measured."""
         self._known[key] = habit
-        if self._folder is not None and math.isfinite(habit):
+        if self._folder is not None and not self._reads_only and math.isfinite(habit):
             with contextlib.suppress(OSError, InvalidInput):
                 self._folder.mkdir(parents=True, exist_ok=True)
                 write_atomic(self._folder / f"{key}.json", json.dumps({"log_odds_of_yes": habit}) + "\n")

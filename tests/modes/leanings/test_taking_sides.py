@@ -12,6 +12,7 @@ import pytest
 
 from pluralism_local.communities import Pool
 from pluralism_local.conversation.ask_builder import build_ask
+from pluralism_local.conversation.rehearsal import rehearse
 from pluralism_local.engine.base import ShouldStop, never
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.errors import Cancelled, EngineFailure
@@ -285,3 +286,13 @@ def test_the_reference_is_balanced_and_apart_from_the_questions_of_the_judge() -
 
     judged = {question.text for question in read_questions()}
     assert len(REFERENCE) == len(set(REFERENCE)) == 24 and not judged & set(REFERENCE)
+
+
+def test_a_dry_run_counts_habits_once_and_writes_none(tmp_path: Path) -> None:
+    engine, ask = Leaning(), Ask(QUESTION, "overton", pool=THREE, take_sides=True)
+    first, _ = rehearse(ask, engine, engine, Habits(tmp_path))
+    assert sum(bool(step.options) for step in first) == 3 * 2 * len(REFERENCE) + 6
+    assert not list(tmp_path.iterdir())
+    asked(engine, habits=Habits(tmp_path))
+    later, _ = rehearse(ask, engine, engine, Habits(tmp_path))
+    assert sum(bool(step.options) for step in later) == 6
