@@ -3,7 +3,7 @@
     folders ──Library──> Community | Pool ──> modes (persona, adapter, weight)
 
 `cards` reads one card (its parts are in `card_parts`), `adapter_file` checks its LoRAs, `pools` reads one pool,
-`library` finds them all, `strict_yaml` reads YAML from strangers.
+`library` finds them all, `fitting` fits a pool to a model, `strict_yaml` reads YAML from strangers.
 """
 
 from pluralism_local.communities.card_parts import (
@@ -24,8 +24,9 @@ from pluralism_local.communities.cards import (
     load_community,
     made_for,
 )
+from pluralism_local.communities.fitting import fit_to_base, standing_in
 from pluralism_local.communities.library import Library, Override, Problem, default_paths, shipped_path
-from pluralism_local.communities.pools import Member, Pool, ad_hoc_pool, fit_to_base, load_pool
+from pluralism_local.communities.pools import Member, Pool, ad_hoc_pool, load_pool
 
 __all__ = [
     "AdapterSource",
@@ -52,4 +53,5 @@ __all__ = [
     "load_pool",
     "made_for",
     "shipped_path",
+    "standing_in",
 ]

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,7 +20,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from pluralism_local.communities.card_parts import Id, Scale
-from pluralism_local.communities.cards import Community, check_base, made_for
+from pluralism_local.communities.cards import Community
 from pluralism_local.communities.plain_text import Line, Text
 from pluralism_local.communities.strict_yaml import Strict, parse, read_text, validate
 from pluralism_local.errors import InvalidInput, NotFound
@@ -160,29 +160,3 @@ def _refuse_repeated(ids: Sequence[str], place: str) -> None:
         raise InvalidInput(
             f"{place}{article} community '{repeated}' is named twice.", "Name each community once."
         )
-
-
-def fit_to_base(pool: Pool, fingerprint: str, *, force: bool = False) -> tuple[Pool, list[str]]:
-    """The pool as it can speak through the model with this fingerprint, and warnings.
-
-    Of several adapters each member uses that for this base. A member whose adapters are all for other bases speaks
-    through its persona, if it has one and no scale asks for an adapter. With `force` it uses its first adapter.
-
-    Raises:
-        Refused: a member has nothing but an adapter for another base.
-    """
-    members, warnings, stand_ins = [], [], []
-    for member in pool.members:
-        card = member.community.card
-        can_stand_in = card.persona is not None and member.scale is None and not force
-        if can_stand_in and not made_for(member.community, fingerprint):
-            members.append(replace(member, community=member.community.without_adapters()))
-            stand_ins.append(card.id)
-        else:
-            warnings += check_base(member.community, fingerprint, force=force)
-            members.append(replace(member, community=member.community.for_base(fingerprint)))
-    if stand_ins:
-        warnings.append(
-            f"Adapters of another base model; through their persona alone speak: {', '.join(stand_ins)}."
-        )
-    return replace(pool, members=tuple(members)), warnings

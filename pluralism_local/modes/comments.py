@@ -18,7 +18,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Literal
 
-from pluralism_local.communities import Member
+from pluralism_local.communities import Member, standing_in
 from pluralism_local.engine.base import LanguageModel, ShouldStop
 from pluralism_local.errors import PlocalError, Unsupported
 from pluralism_local.modes.ask import Ask
@@ -63,8 +63,8 @@ def find_voices(draft: ResultBuilder, members: Sequence[Member], communities: La
             "Run the communities on a local model, or choose communities that have a persona.",
         )
     if adapted:
-        names = ", ".join(voice.id for voice in adapted)
-        draft.warn(f"{communities.info.id} takes no adapters; through their persona alone speak: {names}.")
+        why = f"{communities.info.id} takes no adapters"
+        draft.warn(standing_in(why, [voice.member.community for voice in adapted]))
     return [replace(voice, adapter=None) for voice in voices]
 
 
