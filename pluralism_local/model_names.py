@@ -48,6 +48,8 @@ class ServerType:
     Attributes:
         prefix: what its names begin with, before the colon.
         form: how its names are written, for help texts; `remark` is said behind it.
+        what, needs, get: what such a model is, what it takes, and how one comes by it, each a line of `models show`.
+        modules: what must be installed for it.
         engine: ``"module:class"`` of its engine, imported when one is opened. Its ``from_spec`` takes what follows
             the colon, and where `is_url` also ``api_key`` (``""`` for none) and ``options``, a `RemoteOptions`.
         is_url: what follows the colon is read by `remote_url`, and minded by ``--offline``; or it is the `named_remote`
@@ -60,6 +62,10 @@ class ServerType:
     engine: str
     is_url: bool
     adapters: bool
+    what: str
+    needs: str
+    get: str
+    modules: tuple[str, ...] = ()
     remark: str = ""
 
 
@@ -72,6 +78,9 @@ SERVERS = {
             engine="pluralism_local.engine.remote:RemoteEngine",
             is_url=True,
             adapters=False,
+            what="an LLM behind a server that speaks the OpenAI protocol; it takes no adapters",
+            needs="a server that answers at that address, and maybe an API key: plocal keys set URL",
+            get="start llama-server, vllm serve or the like, or name a service; plocal ask -m NAME asks it",
         ),
         ServerType(
             prefix="scripted",
@@ -79,6 +88,9 @@ SERVERS = {
             engine="pluralism_local.engine.scripted:ScriptedEngine",
             is_url=False,
             adapters=True,
+            what="no model: it makes up text, or says what a file tells it to, for trying things out and for tests",
+            needs="nothing, or a file of JSON",
+            get="it is here; plocal ask -m scripted: asks it",
             remark="made-up text, for trying things out",
         ),
         ServerType(
@@ -87,6 +99,11 @@ SERVERS = {
             engine="pluralism_local.engine.kaleido:KaleidoEngine",
             is_url=False,
             adapters=False,
+            what="Kaleido, a T5 that names values, rights and duties, and answers nothing else",
+            needs='transformers and PyTorch: pip install "pluralism-local[train]"',
+            get="accept the licence of allenai/kaleido-large at huggingface.co, then hf download allenai/kaleido-large "
+            'and ask: plocal values -m kaleido:allenai/kaleido-large "Biking to work"; or give a folder',
+            modules=("torch", "transformers"),
             remark="for plocal values alone",
         ),
     )

@@ -160,7 +160,16 @@ def test_a_type_of_server_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
 
     opened: list[tuple[str, str]] = []
     monkeypatch.setitem(globals(), "Elsewhere", Elsewhere)
-    entry = ServerType("elsewhere", "elsewhere:URL", f"{__name__}:Elsewhere", is_url=True, adapters=False)
+    entry = ServerType(
+        "elsewhere",
+        "elsewhere:URL",
+        f"{__name__}:Elsewhere",
+        is_url=True,
+        adapters=False,
+        what="a model elsewhere",
+        needs="nothing",
+        get="it is there",
+    )
     monkeypatch.setitem(model_names.SERVERS, "elsewhere", entry)
 
     monkeypatch.setenv("PLOCAL_REMOTE_KEY", "general")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ from pluralism_local.cli.optimize import optimize
 from pluralism_local.cli.output import Output, key_values, table
 from pluralism_local.display.figures import size
 from pluralism_local.errors import PlocalError
+from pluralism_local.model_names import Served, ServerType, follow
 from pluralism_local.remote_url import without_credentials
 
 if TYPE_CHECKING:
@@ -84,7 +86,8 @@ def show(
 ) -> None:
     """What a model's file says about itself, read from its header; the model is not loaded.
 
-    The memory is an estimate for the tokens of --ctx-size, by default the model's own up to 8,192.
+    The memory is an estimate for the tokens of --ctx-size, by default the model's own up to 8,192. Of a name that is
+    no file's (remote:…, kaleido:…) it says what that is, what it needs, and how to come by it.
     """
     from dataclasses import asdict
 
@@ -93,6 +96,11 @@ def show(
 
     out = options.output(context, as_json=as_json)
     settings = options.load(out, {"ctx_size": ctx_size}).settings
+    place = follow(name, settings.aliases).place
+    if isinstance(place, Served):
+        record = _about_server(name, place.server)
+        out.show(record, key_values([(key, value) for key, value in record.items() if key != "installed"]))
+        return
     file = store.resolve(name, settings)
     details = store.details(file, settings.ctx_size)
     record = {
@@ -103,6 +111,20 @@ def show(
         **asdict(details),
     }
     out.show(record, _about(file, details))
+
+
+def _about_server(name: str, server: ServerType) -> dict[str, Any]:
+    """What such a model is; `installed`: whether the modules are here that it runs on."""
+    is_installed = all(importlib.util.find_spec(module) is not None for module in server.modules)
+    told = f" ({'installed' if is_installed else 'not installed'})" if server.modules else ""
+    return {
+        "id": without_credentials(name),
+        "source": server.prefix,
+        "what": server.what,
+        "needs": f"{server.needs}{told}",
+        "get": server.get,
+        "installed": is_installed,
+    }
 
 
 @app.command()

@@ -181,10 +181,10 @@ def _resolve(text: str, settings: Settings, seen: tuple[str, ...]) -> ModelFile:
             return ModelFile(text, _starter_path(), "starter")
         case Hub() as place:
             return ModelFile(text, _hub_path(text, place), "hub")
-        case Served():
+        case Served() as place:
             raise InvalidInput(
                 f"'{without_credentials(text)}' is not a model file.",
-                "Give starter, a path, an alias or hf:user/repo:QUANT.",
+                f"It is {place.server.what}. For a file give starter, a path, an alias or hf:user/repo:QUANT.",
             )
         case Alias(target=target):
             if text in seen:

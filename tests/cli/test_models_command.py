@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pluralism_local.model_names import SERVERS, ServerType
 from tests.support.command_line import Run
 
 
@@ -87,3 +88,27 @@ def test_the_default_is_printed_and_set(run: Run, village: Path) -> None:
     assert ran.code == 3 and 'model = "scripted:"' in (village / "config.toml").read_text()
     assert run("models", "default", "starter").code == 0
     assert run("models", "default").out == "starter\n"
+
+
+@pytest.mark.parametrize("server", SERVERS.values(), ids=SERVERS)
+def test_what_is_no_file_is_told_with_what_it_needs_and_how_to_get_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch, server: ServerType
+) -> None:
+    for name in (f"{server.prefix}:", f"{server.prefix}:http://user:secret@host/v1"):
+        shown = run("models", "show", name)
+        assert shown.code == 0 and "secret" not in shown.out
+        assert all(text in shown.out for text in (server.what, server.needs, server.get))
+    record = run("models", "show", f"{server.prefix}:", "--json").json()
+    assert (record["source"], record["what"]) == (server.prefix, server.what)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    record = run("models", "show", f"{server.prefix}:", "--json").json()
+    assert record["installed"] is not bool(server.modules)
+    assert record["needs"].endswith("(not installed)") == bool(server.modules)
+    for command in ("verify", "optimize"):
+        refused = run("models", command, f"{server.prefix}:x")
+        assert refused.code == 2 and server.what in refused.err
+
+
+def test_an_alias_of_a_server_is_shown_as_that_server(run: Run) -> None:
+    assert run("config", "set", "aliases.values", "kaleido:allenai/kaleido-large").code == 0
+    assert "rights and duties" in run("models", "show", "values").out
