@@ -23,6 +23,7 @@ from pluralism_local.engine.base import LanguageModel, ShouldStop
 from pluralism_local.errors import PlocalError, Unsupported
 from pluralism_local.modes.ask import Ask
 from pluralism_local.modes.fit_context import generated, leave_out
+from pluralism_local.modes.leanings.sides import taken
 from pluralism_local.modes.result_builder import ResultBuilder
 from pluralism_local.modes.steps import Cue, Voice
 from pluralism_local.modes.thinking import only_thought
@@ -139,6 +140,7 @@ def write_comments(
                     yield finished(index, Completion(text_so_far, "cancelled", Usage(), 0.0))
             draft.fail(error)
     comments = [done[index] for index in sorted(done)]
+    _name_contrary(draft, [(done[index], cues[index].side) for index in sorted(done)])
     draft.heard(comments)
     _report(draft, comments, sampling, number)
     if should_stop() or any(comment.problem == "stopped" for comment in comments):
@@ -203,6 +205,9 @@ def add_comments(draft: ResultBuilder, completions: Sequence[tuple[Voice, Comple
     `completions`: each voice's, with the side that it was told.
     """
     draft.comments = [_comment(voice, completion, side) for voice, completion, side in completions]
+    _name_contrary(
+        draft, [(comment, side) for comment, (_, _, side) in zip(draft.comments, completions, strict=True)]
+    )
     _report(draft, draft.comments, draft.comment_sampling or draft.ask.comment)
 
 
@@ -249,7 +254,7 @@ def _comment(voice: Voice, completion: Completion, side: Side | None = None) -> 
         scale=voice.adapter.scale if voice.adapter else None,
         problem=problem,
         thought=completion.thought,
-        side=side,
+        side=taken(side, completion.text),
     )
 
 
@@ -275,6 +280,15 @@ def _report(draft: ResultBuilder, comments: Sequence[Comment], sampling: Samplin
         cut = any(comment.finish == "length" for comment in thinkers)
         limit = only_thought(sampling.max_tokens, cut=cut, option="--comment-max-tokens")
         draft.warn(f"No comment from {', '.join(comment.community for comment in thinkers)}: {limit}")
+
+
+def _name_contrary(draft: ResultBuilder, told: Sequence[tuple[Comment, Side | None]]) -> None:
+    """Warn of comments that begin with the other answer than that which their voice was told."""
+    names = [comment.community for comment, side in told if comment.side != side]
+    if names:
+        draft.warn(
+            f"Told a side, and begun with the other, so that they count as on neither: {', '.join(names)}."
+        )
 
 
 def _only_thought(comment: Comment) -> bool:

@@ -10,6 +10,7 @@ is noise there, and a side for it would be false balance.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 
 from pluralism_local.types import OptionDistribution, Side
@@ -23,6 +24,7 @@ CLEAR = 0.8
 On a model of 1.5 billion parameters few contested questions reach it, and half of the clear-cut ones: such a model does
 not know the others to be clear (recipes/LOG.md).
 """
+_FIRST_WORD = re.compile(r"\W*(\w+)")
 _LEAST = 1e-9
 """Stands for a probability of zero, of which the logarithm is taken."""
 
@@ -32,6 +34,13 @@ def log_odds(distributions: Sequence[OptionDistribution]) -> float:
     return math.fsum(
         math.log(max(it.p[0], _LEAST)) - math.log(max(it.p[1], _LEAST)) for it in distributions
     ) / len(distributions)
+
+
+def taken(side: Side | None, text: str) -> Side | None:
+    """The side that a comment takes whose voice was told `side`: none where it begins with the other answer."""
+    first = _FIRST_WORD.match(text)
+    begins = first[1].lower() if first else ""
+    return None if {side, begins} == {"yes", "no"} else side
 
 
 def sides(leanings: Mapping[str, float]) -> dict[str, Side]:

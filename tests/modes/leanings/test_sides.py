@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pluralism_local.modes.leanings.sides import CLEAR, MARGIN, log_odds, sides
-from pluralism_local.types import OptionDistribution
+from pluralism_local.modes.leanings.sides import CLEAR, MARGIN, log_odds, sides, taken
+from pluralism_local.types import OptionDistribution, Side
 
 LEANINGS = st.dictionaries(
     st.sampled_from(["a", "b", "c", "d", "e", "f"]), st.integers(-60, 60).map(lambda n: n / 100), min_size=2
@@ -67,3 +67,27 @@ def test_log_odds_are_the_mean_over_orders(shares: tuple[float, ...], expected: 
 @pytest.mark.parametrize("p", [0.0, 1.0])
 def test_a_probability_of_zero_is_finite(p: float) -> None:
     assert math.isfinite(log_odds([weighed(p)]))
+
+
+@pytest.mark.parametrize(
+    ("side", "text", "left"),
+    [
+        ("no", "Yes.", None),
+        ("no", "yes, because it is right", None),
+        ("yes", '"No" is what I say.', None),
+        ("yes", "  No!", None),
+        ("no", "No. It is wrong.", "no"),
+        ("yes", "Yes, but not now.", "yes"),
+        ("no", "Nobody wants that.", "no"),
+        ("yes", "Yesterday was better.", "yes"),
+        ("no", "It should not be.", "no"),
+        ("no", "", "no"),
+        ("yes", "…", "yes"),
+        (None, "No.", None),
+        (None, "Yes.", None),
+    ],
+)
+def test_a_comment_that_begins_with_the_other_answer_has_no_side(
+    side: Side | None, text: str, left: Side | None
+) -> None:
+    assert taken(side, text) == left

@@ -25,7 +25,7 @@ from pluralism_local.records import from_record, to_record
 from pluralism_local.results import ModeEvent, Result
 from pluralism_local.settings import Settings
 from pluralism_local.types import OptionDistribution, OptionRequest, Request
-from tests.support.mode_asks import THREE, community, last, pool
+from tests.support.mode_asks import THREE, community, last, pool, script
 
 QUESTION = "Should phones be banned?"
 LEANS = {"left": 0.5, "center": 0.02, "right": -0.52}
@@ -296,3 +296,16 @@ def test_a_dry_run_counts_habits_once_and_writes_none(tmp_path: Path) -> None:
     asked(engine, habits=Habits(tmp_path))
     later, _ = rehearse(ask, engine, engine, Habits(tmp_path))
     assert sum(bool(step.options) for step in later) == 6
+
+
+def test_who_begins_with_the_other_answer_is_named(tmp_path: Path) -> None:
+    replies = script(tmp_path, replies=[{"match": "You speak for right", "text": "Yes."}])
+    result = last(asked(Leaning(script=replies)))
+    batch = QuestionBatch(
+        Leaning(script=replies), Leaning(script=replies), Ask("", "overton", pool=THREE, take_sides=True)
+    )
+    (together,) = batch.answer_all([QUESTION])
+    for either in (result, together):
+        assert isinstance(either, Result)
+        assert [comment.side for comment in either.comments] == ["yes", None, None]
+        assert any("begun with the other" in warning and "right" in warning for warning in either.warnings)
