@@ -120,8 +120,10 @@ class Grammar:
 class Request:
     """One text to generate: a conversation, how to sample, and through which adapter (None: the base).
 
-    `keep` asks the engine to remember the finished sequence, so that a follow-up turn re-decodes nothing. Under a
-    `grammar` the text ends where that is complete, unless `max_tokens` or a stop text cuts it off before.
+    `keep` asks the engine to remember the finished sequence, so that a follow-up turn re-decodes nothing. `lingers`
+    says that other requests, which begin alike, come soon: what was read of the prompt is remembered for them as long
+    as nothing else needs the room. Under a `grammar` the text ends where that is complete, unless `max_tokens` or a
+    stop text cuts it off before.
     """
 
     messages: tuple[Message, ...]
@@ -129,6 +131,7 @@ class Request:
     adapter: AdapterRef | None = None
     keep: bool = False
     grammar: Grammar | None = None
+    lingers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +139,13 @@ class OptionRequest:
     """A conversation and the answers to weigh as its continuation.
 
     `options` are the texts scored right after the prompt: letters, comment numbers, or words of several
-    tokens. At least two, all different after stripping.
+    tokens. At least two, all different after stripping. `lingers` as in a `Request`.
     """
 
     messages: tuple[Message, ...]
     options: tuple[str, ...]
     adapter: AdapterRef | None = None
+    lingers: bool = False
 
     def __post_init__(self) -> None:
         stripped = [option.strip() for option in self.options]

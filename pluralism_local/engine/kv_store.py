@@ -3,15 +3,16 @@
     put(codes, data) … best(codes) -> the entry that agrees longest, and how far
 
 Codes carry the adapter's slot (see `schedule`), so another adapter's cells can never be found. The least recently
-used entries go first when the budget is exceeded; an entry larger than the budget is not kept at all. Entries that are
-`lasting` go after all others, and take half of the budget together at most.
+used entries go first when the budget is exceeded; an entry larger than the budget is not kept at all. Entries that
+only linger go before all others; those that are `lasting` go after all others, and take half of the budget together at
+most.
 Not thread-safe by itself: the engine holds `lock` around its calls from several lanes.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pluralism_local.engine.markers import Marked
@@ -19,6 +20,9 @@ from pluralism_local.engine.schedule import Code, common_prefix
 
 WORTH_RESTORING = 8
 """Shorter agreements than this many cells are decoded again: cheaper than copying the entry."""
+
+WORTH_LINGERING = 64
+"""Prompts that have fewer cells than this which are not kept yet are not kept for others to begin as they do."""
 
 _NO_TEXT = Marked("")
 
@@ -30,12 +34,14 @@ class Entry:
     Attributes:
         text: the prompt that they spell, for a turn that a follow-up goes on from.
         lasting: of use in every ask, however long it was not used.
+        lingers: of use to the requests that come next, and to no later turn.
     """
 
     codes: tuple[Code, ...]
     data: bytes
     text: Marked = _NO_TEXT
     lasting: bool = False
+    lingers: bool = False
 
 
 class KVStore:
@@ -87,8 +93,7 @@ class KVStore:
         self._entries = [old for old in self._entries if old not in earlier and old.codes != entry.codes]
         self._entries.append(entry)
         self._shrink([old for old in self._entries if old.lasting], self.lasting_budget)
-        transient = [old for old in self._entries if not old.lasting]
-        self._shrink([*transient, *(old for old in self._entries if old.lasting)], self.budget)
+        self._shrink(sorted(self._entries, key=lambda old: old.lasting - old.lingers), self.budget)
 
     def _shrink(self, entries: Sequence[Entry], most: int) -> None:
         """Forget the first of `entries` until those that are left of them take `most` bytes."""
@@ -124,6 +129,12 @@ class KVStore:
             self._entries.remove(longest[0])
             self._entries.append(longest[0])
         return longest
+
+    def linger(self, codes: Sequence[Code], save: Callable[[], bytes]) -> None:
+        """Keep the cells that `save` gives for others to begin with, if so many are not held that it is worth it."""
+        best = self.best(codes, len(codes))
+        if len(codes) - (best[1] if best else 0) >= WORTH_LINGERING:
+            self.put(Entry(tuple(codes), save(), lingers=True))
 
     def can_be_cut(self, cells: int, length: int) -> bool:
         """Whether the first `length` of a sequence's `cells` are all that going on from there takes."""

@@ -13,7 +13,8 @@ in parallel threads. Stopping raises `Cancelled` inside; the next wave cleans up
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import takewhile
 
 import numpy as np
@@ -207,6 +208,9 @@ class Lane:
                 writer.reused = reused[sequence]
                 waiting.discard(sequence)
                 job = writer.job
+                if writer.task.lingers:
+                    with self._store.lock:
+                        self._store.linger(job.codes, partial(self._live.save, sequence))
                 yield TextStarted(job.index, len(job.tokens), writer.reused)
                 if writer.task.keep and not self._store.can_be_cut(
                     len(job.tokens) + job.room, len(job.tokens)
@@ -329,10 +333,12 @@ class Lane:
         adapter: Adapter | None,
         scale: float,
         should_stop: ShouldStop,
+        lingering: Collection[int] = (),
     ) -> dict[int, dict[Path, float]]:
         """Joint log-probabilities (natural) of each job's option paths, by job index.
 
-        The wave leaves sequences free for the branches of long options, if it has any.
+        The wave leaves sequences free for the branches of long options, if it has any. The prompts of jobs `lingering`
+        are kept for others.
 
         Raises:
             Cancelled: `should_stop` turned true.
@@ -341,6 +347,9 @@ class Lane:
         for sequence, row in self._prompts(wave, adapter, scale, should_stop, {}):
             job = wave.jobs[sequence]
             self._note(conditional[job.index], paths[job.index], (), row)
+            if job.index in lingering:
+                with self._store.lock:
+                    self._store.linger(job.codes, partial(self._live.save, sequence))
         for sequence, job in enumerate(wave.jobs):
             heads = prefixes_to_decode(paths[job.index])
             spare = range(len(wave.jobs), SEQUENCES)

@@ -333,7 +333,7 @@ class LlamaEngine(LanguageModel):
             gbnf = request.grammar.gbnf if request.grammar else None
             stops = () if self.options.ignore_end or gbnf else self._prompter.stops
             tasks[index] = WriterTask(
-                request.sampling, request.keep, prompt, self._prompter.quote, stops, gbnf
+                request.sampling, request.keep, prompt, self._prompter.quote, stops, gbnf, request.lingers
             )
         check_all(self._runner.model, (task.grammar for task in tasks.values()))
         jobs = [
@@ -412,8 +412,10 @@ class LlamaEngine(LanguageModel):
         adapters = self._adapters(jobs)
         tables: dict[int, dict[scoring.Path, float]] = {}
 
+        lingering = {index for index, request in enumerate(requests) if request.lingers}
+
         def run(lane: Lane, wave: Wave, stop: ShouldStop) -> Iterator[EngineEvent]:
-            tables.update(lane.score(wave, paths, *adapters[wave.slot], stop))
+            tables.update(lane.score(wave, paths, *adapters[wave.slot], stop, lingering))
             return iter(())
 
         for _ in self._runner.carry_out(schedule, run, should_stop):

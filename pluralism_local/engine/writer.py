@@ -23,6 +23,7 @@ class WriterTask:
     """How to carry out one job of a generating wave; `stops` end its text as those of `sampling` do.
 
     For kept sequences: `prompt`, and how text continues it. `grammar` is the GBNF that the text follows, None for any.
+    `lingers` as in a `Request`.
     """
 
     sampling: Sampling
@@ -31,6 +32,7 @@ class WriterTask:
     quote: Callable[[str], Marked]
     stops: tuple[str, ...] = ()
     grammar: str | None = None
+    lingers: bool = False
 
 
 @dataclass(slots=True)

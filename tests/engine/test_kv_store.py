@@ -96,6 +96,23 @@ def test_lasting_entries_go_after_all_others_and_take_half_at_most(
             assert [held for held in store._entries if held.lasting] == still
 
 
+@given(
+    budget=st.integers(0, 20),
+    steps=st.lists(st.tuples(st.booleans(), st.integers(0, 7), st.integers(0, 12)), max_size=40),
+)
+def test_what_lingers_drives_nothing_else_out(budget: int, steps: list[tuple[bool, int, int]]) -> None:
+    store = KVStore(budget)
+    for lingers, number, size in steps:
+        before = [held for held in store._entries if not held.lingers and held.codes != alone(number)]
+        store.put(Entry(alone(number), bytes(size), lingers=lingers))
+        others = [held for held in store._entries if not held.lingers and held.codes != alone(number)]
+        assert store.size <= budget
+        if lingers:
+            assert others == before
+        elif len(others) < len(before):  # for lack of room, which no lingering entry takes
+            assert not any(held.lingers for held in store._entries)
+
+
 def test_an_entry_is_found_by_just_its_cells_and_counts_as_used() -> None:
     store = KVStore(2)
     for number in (1, 2):
