@@ -58,14 +58,24 @@ def is_made_of(text: str, source: str) -> bool:
 def speaks_of(text: str, claim: str, question: str) -> bool:
     """Whether a text has a word of what a claim adds to the question, or one that begins like it.
 
-    Also where a claim adds none. A word of a script that sets none apart is there if half of its pairs of characters
-    are.
+    Also where a claim adds none.
     """
-    words = _beginnings(claim) - _beginnings(question)
-    if not words or not words.isdisjoint(_beginnings(text)):
-        return True
-    small_letters = text.lower()
-    return any(_is_in_pieces(word, small_letters) for word in words)
+    return spoken_share(text, claim, question) > 0
+
+
+def spoken_share(text: str, claim: str, beside: str) -> float:
+    """Of the words that a claim adds to another text, the share that `text` has, or words that begin like them.
+
+    1 where a claim adds none. A word of a script that sets none apart is there if half of its pairs of characters are.
+    """
+    words, beginnings, small_letters = (
+        _beginnings(claim) - _beginnings(beside),
+        _beginnings(text),
+        text.lower(),
+    )
+    if not words:
+        return 1.0
+    return sum(word in beginnings or _is_in_pieces(word, small_letters) for word in words) / len(words)
 
 
 @lru_cache(maxsize=256)

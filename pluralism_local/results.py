@@ -150,7 +150,7 @@ class Window:
     Attributes:
         positions: at most twelve, the most supported first.
         voices: those that commented, in the pool's order.
-        finder: whence the claims are: told by the "llm" of each comment by itself, or "sentences" of the comments.
+        finder: whence the claims are: the authors' words or what the "llm" told of them, or "sentences" of comments.
         method: whose probabilities the stances are: the "entailment" scorer's or the "llm"'s own.
         dropped: claims that no comment supports, and that are no positions therefore.
         merged: claims that said the same as another.

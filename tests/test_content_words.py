@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pluralism_local.content_words import content_words, is_made_of, speaks_of
+from pluralism_local.content_words import content_words, is_made_of, speaks_of, spoken_share
 
 
 @pytest.mark.parametrize(
@@ -74,3 +74,22 @@ def test_what_a_text_is_made_of(text: str, expected: bool) -> None:
 )
 def test_whether_a_text_speaks_of_what_a_claim_adds(text: str, claim: str, expected: bool) -> None:
     assert speaks_of(text, claim, "Should phones be banned?") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [
+        ("It rings, and pupils cannot listen in class.", 1.0),
+        ("Distracted by every ring.", 1 / 3),
+        ("Parents decide.", 0.0),
+        ("", 0.0),
+    ],
+)
+def test_how_much_of_a_reason_a_text_has(text: str, share: float) -> None:
+    claim = "Phones should be banned because they ring while pupils listen."
+    assert spoken_share(text, claim, "Should phones be banned?") == pytest.approx(share)
+
+
+def test_of_a_claim_that_adds_nothing_a_text_has_all() -> None:
+    assert spoken_share("Anything.", "Phones should be banned.", "Should phones be banned?") == 1.0
+    assert spoken_share("学校应该禁止手机。", "手机应该禁止。", "") == 1.0

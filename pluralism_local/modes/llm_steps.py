@@ -2,7 +2,8 @@
 
     Weigh ──weigh──> a distribution each        Write ──write──> Completion        WriteEach ──write_each──> one each
 
-What fails is raised to `driver`, but for what fails when there are comments to keep: that the draft says.
+What fails is raised to `driver`, but for what fails when there are comments to keep: that the draft says. What is
+asked about positions lingers in the engine: what is asked next begins with the same comments.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def write_each(draft: ResultBuilder, step: WriteEach, should_stop: ShouldStop) -
 
     def requests() -> list[Request]:
         return [
-            Request(draft.to_llm(wording.text), sampling, grammar=grammar)
+            Request(draft.to_llm(wording.text), sampling, grammar=grammar, lingers=step.stage == "positions")
             for wording, sampling, grammar in step.parts
         ]
 
@@ -93,7 +94,8 @@ def weigh(draft: ResultBuilder, step: Weigh, should_stop: ShouldStop) -> list[Op
         leave_out(draft, LLM_VOICE, draft.llm, partial(draft.ask.to_llm, wording.text), room=1)
 
     def requests() -> list[OptionRequest]:
-        return [OptionRequest(draft.to_llm(text), step.options) for text in texts]
+        lingers = step.stage == "positions"
+        return [OptionRequest(draft.to_llm(text), step.options, lingers=lingers) for text in texts]
 
     def call() -> list[OptionDistribution]:
         return draft.llm.distribution(requests(), should_stop=should_stop)

@@ -1,6 +1,7 @@
 """Claims: single sentences about a question that one can support or oppose.
 
-    the LLM's reply about a comment ──read_claim──> its claim        comments ──spoken_claims──> claims
+    a comment ──own_view──> what its author says to hold             comments ──spoken_claims──> claims
+    the LLM's reply about a comment ──read_claim──> its claim
     claim ──tidy──> one line that ends like a sentence ──claim_id──> its id
 
 Nothing fails: a reply that says nothing gives no claim.
@@ -12,6 +13,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 
+from pluralism_local.content_words import is_made_of
 from pluralism_local.display.figures import one_line
 from pluralism_local.positions.reasons import main_clause
 from pluralism_local.sentences import sentences
@@ -40,10 +42,27 @@ _ADDRESSED = re.compile(
 
 
 _SPEAKING = re.compile(
-    r"^(?:as an? [^,.]{3,80}, |yes, |no, |therefore, |overall, )*"
-    r"i (?:(?:firmly|strongly) )?(?:believe|think|feel|recommend|suggest|argue|hold) that ",
+    r"^(?:as [^,.]{3,90}, |yes, |no, |therefore, |overall, |ultimately, |in conclusion, )*"
+    r"(?:(?:i|we) (?:(?:firmly|strongly|personally|also|do|would) )*"
+    r"(?:(?:believe|think|feel|recommend|suggest|propose|argue|hold|maintain|say) that |"
+    r"(?:believe|think) (?!(?:in|on|of|about|so|for|with|through|this|that|it over|strongly|firmly)\b))|"
+    r"in my (?:opinion|view), (?:i (?:believe|think) that )?|my (?:opinion|view|position|belief) is that )",
     re.IGNORECASE,
 )
+"""How authors begin a sentence that says what they hold themselves."""
+
+_OPEN = re.compile(
+    r"\b(?:is|are|remains?) (?:\w+ ){0,3}(?:complex|complicated|controversial|contentious|multifaceted|nuanced|"
+    r"divisive|debated)\b",
+    re.IGNORECASE,
+)
+_DUTY = re.compile(r"\b(?:should|must|ought|need to|essential|necessary|imperative)\b", re.IGNORECASE)
+_HEDGED = re.compile(
+    r"\b(?:some|others|many|people|critics|proponents|opponents|supporters|whether|question|debate|issue|decision|if|may|"
+    r"might|could|depends?|based)\b",
+    re.IGNORECASE,
+)
+_ANSWERING = re.compile(r"^(?:yes|no), ", re.IGNORECASE)
 _REPORTED = re.compile(
     r"^(?P<who>(?:[^\W\d_][\w'’-]* ){1,6})(?:argues?|says?|believes?|claims?|states?|thinks?|suggests?|holds?|feels?|"
     r"emphasi[sz]es?|maintains?|contends?|insists?|agrees?|acknowledges?|recogni[sz]es?) that ",
@@ -71,7 +90,7 @@ _REFUSAL = re.compile(
 )
 
 _NO_VIEW = re.compile(
-    r"\bi (?:do not|don['’]t|cannot|can['’]?t|am (?:unable|not able) to) "
+    r"\b(?:i|model,? and|ai,? and) (?:do not|don['’]t|cannot|can['’]?t|am (?:unable|not able) to) "
     r"(?:have|hold|form|express|take|offer|give|share) (?:(?:any|an?|my|own|personal|political|specific) )*"
     r"(?:opinions?|beliefs?|views?|stances?|positions?|sides?|preferences?)\b",
     re.IGNORECASE,
@@ -102,6 +121,40 @@ def read_claim(reply: str) -> tuple[str, str]:
     return claim, sentence if claim != sentence and is_whole else ""
 
 
+def own_view(comment: str, question: str) -> tuple[str, str]:
+    """What the author says to hold on the question, as `read_claim` has it: "I believe that …", "Yes, …".
+
+    Of the first such sentence that is whole and has at least half of the question's words. Of a comment without one,
+    which begins by saying that the question is an open one, and says nowhere what should be: that. Models make a view
+    of such comments. "" and "" where there is neither: then somebody has to tell what the comment comes to.
+    """
+    statements = [_LINK.sub("", sentence) for sentence in sentences(comment)]
+    about = [sentence for sentence in statements if is_made_of(question, sentence)]
+    views = [sentence for sentence in about if _SPEAKING.match(sentence) or _ANSWERING.match(sentence)]
+    if statements and leaves_open(statements[0]) and not any(map(_decides, about)):
+        views += about[:1] if about[:1] == statements[:1] else []
+    for claim in map(tidy, filter(_is_whole, views)):
+        if claim and not claim.endswith("…") and is_made_of(question, claim):
+            main = without_reason(claim)
+            return main, claim if main != claim else ""
+    return "", ""
+
+
+def leaves_open(text: str) -> bool:
+    """Whether a text says of something that it is complex, controversial, or the like."""
+    return _OPEN.search(text) is not None
+
+
+def _is_whole(sentence: str) -> bool:
+    """Whether it says something to its end: of a comment that is cut off the last one does not."""
+    return sentence.endswith(ENDS) and not sentence.endswith(("?", "…"))
+
+
+def _decides(sentence: str) -> bool:
+    """Whether it says what ought to be, and not what others say or what may be."""
+    return _DUTY.search(sentence) is not None and not _HEDGED.search(sentence)
+
+
 def without_reason(claim: str) -> str:
     """``"Phones should be banned to reduce noise."`` as ``"Phones should be banned."``, which it entails."""
     main = main_clause(claim)
@@ -130,13 +183,13 @@ def spoken_claims(comments: Mapping[str, str], each: int) -> dict[str, list[str]
 
 
 def tidy(text: str) -> str:
-    """`text` as a claim: on one line, without list markers, emphasis, "However," and "Passage 1 argues that".
+    """`text` as a claim: on one line, without markers, emphasis, "However," "Yes," and "Passage 1 argues that".
 
     Returns:
         "" for fewer than three words, and for a refusal, which claims nothing.
     """
     claim = one_line(_EMPHASIS.sub("", _MARKER.sub("", text)))
-    claim = _LINK.sub("", _SPEAKING.sub("", _ADDRESSED.sub("", _LINK.sub("", claim)))).strip(' "“”')
+    claim = _LINK.sub("", _unspoken(_ADDRESSED.sub("", _LINK.sub("", claim)))).strip(' "“”')
     if not _says_something(claim) or is_refusal(claim):
         return ""
     claim = one_line(claim[:1].upper() + claim[1:], LONGEST)
@@ -159,8 +212,13 @@ def takes_no_view(comment: str) -> bool:
 
 def impersonal(text: str) -> str:
     """`text` without "As a senator, I believe that" at its head."""
-    rest = _SPEAKING.sub("", text)
+    rest = _unspoken(text)
     return rest if rest == text else rest[:1].upper() + rest[1:]
+
+
+def _unspoken(text: str) -> str:
+    """`text` without what says that it is its author's, or an answer."""
+    return _ANSWERING.sub("", _SPEAKING.sub("", text))
 
 
 def denied(claim: str) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from pluralism_local.positions.claims import MOST, claim_id, tidy, without_reason
+from pluralism_local.positions.claims import ENDS, MOST, claim_id, tidy, without_reason
 from pluralism_local.positions.merging import ALIKE, are_same_words, deny_each_other, overlap
 from pluralism_local.results import Finder, Mark, Position, Stance, StanceMethod, Window
 from pluralism_local.sentences import sentences
@@ -90,24 +90,40 @@ def contrasted(relations: Sequence[Relation], claims: Sequence[str]) -> list[Rel
 
 
 def with_reasons(relations: Sequence[Relation], claims: Sequence[str]) -> list[Relation]:
-    """One text's relations to claims, of which one may be another with a reason, which entails that.
+    """One text's relations to claims, of which one may be another with a reason, which entails that, or go further.
 
     Who is known to hold a claim for a reason holds the claim. Who only probably does holds the whole no more probably
     than the claim alone: the more a claim has in it, the sooner a model finds something in it to agree with.
     """
-    pairs = [
-        (place, whole)
-        for place, claim in enumerate(claims)
-        for whole, text in enumerate(claims)
-        if text != claim and without_reason(text) == claim
-    ]
     held = list(relations)
-    for place, whole in pairs:
+    for whole, place in reasoned(claims).items():
         if relations[whole] == SAID:
             held[place] = SAID
-    for place, whole in pairs:
-        held[whole] = min(held[whole], held[place])
+    for whole, place in sorted(extended(claims).items(), key=lambda pair: len(claims[pair[0]])):
+        if relations[whole] != SAID:
+            held[whole] = min(held[whole], held[place])
     return held
+
+
+def extended(claims: Sequence[str]) -> dict[int, int]:
+    """By the place of each claim that begins with another, or is it with a reason, that of the longest such one."""
+    begun = {
+        whole: max((len(other), place) for place, other in enumerate(claims) if _goes_on(claim, other))[1]
+        for whole, claim in enumerate(claims)
+        if any(_goes_on(claim, other) for other in claims)
+    }
+    return {**reasoned(claims), **begun}
+
+
+def _goes_on(claim: str, other: str) -> bool:
+    return claim.lower().startswith(f"{other.rstrip(''.join(ENDS)).lower()} ")
+
+
+def reasoned(claims: Sequence[str]) -> dict[int, int]:
+    """By the place of each claim that is another with a reason, the place of that."""
+    places = {claim: place for place, claim in enumerate(claims)}
+    mains = {whole: without_reason(claim) for whole, claim in enumerate(claims)}
+    return {whole: places[main] for whole, main in mains.items() if main != claims[whole] and main in places}
 
 
 def build_window(

@@ -13,7 +13,7 @@ from pluralism_local.display.figures import cells, many, one_line
 from pluralism_local.results import Position, Window
 
 METHODS = {"entailment": "an entailment scorer", "llm": "the LLM's own probabilities"}
-FINDERS = {"llm": "told by the LLM of each comment", "sentences": "sentences of the comments"}
+FINDERS = {"llm": "the authors' words or the LLM's", "sentences": "sentences of the comments"}
 
 _LEAST_CLAIM = 40
 """Cells of a position's text in a line, at least: with fewer it says "Voting should be…", which any of them may."""

@@ -12,9 +12,9 @@ import pytest
 from pluralism_local.engine.base import Capabilities, ShouldStop
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.modes import Ask, run
-from pluralism_local.modes.positions.assigner import ScoredPairs, relate_all
+from pluralism_local.modes.positions.assigner import ScoredPairs, merged, relate_all
 from pluralism_local.modes.positions.finder import MOST_CLAIMS
-from pluralism_local.modes.steps import Case, Weigh
+from pluralism_local.modes.steps import Case, Entail, Weigh
 from pluralism_local.modes.wordings import AskQuestion, AskWordings
 from pluralism_local.positions.plan import PositionPlan
 from pluralism_local.positions.stances import stance
@@ -78,6 +78,64 @@ def test_the_llm_is_not_asked_about_what_a_comment_is_known_to_claim_and_its_den
 def test_who_is_told_to_claim_a_thing_and_its_denial_is_left_with_both() -> None:
     plain, asked = related({"left": "They are a distraction."}, [CLAIM, DENIAL], {}, {"left": [0, 1]})
     assert plain == {"left": ["supports", "supports"]} and not asked
+
+
+BAN = "Phones should be banned."
+NOISE, COST = (
+    f"{BAN[:-1]} because {why}." for why in ("they ring in every lesson", "they cost parents money")
+)
+
+
+def test_the_llm_is_asked_for_a_reason_only_of_a_text_that_has_most_of_its_words() -> None:
+    texts = {
+        "left": "They ring all day in a lesson, which is why they must go.",
+        "right": "What parents want is what counts.",
+    }
+    agreed = {texts["left"]: 0.9, texts["right"]: 0.9}
+    plain, asked = related(texts, [BAN, NOISE, COST], agreed, {"left": [0], "right": [0]})
+    assert [text.rpartition("Claim: ")[2] for text in asked] == [NOISE, NOISE]  # of left, and without a text
+    assert plain == {"left": ["supports", "supports", "silent"], "right": ["supports", "silent", "silent"]}
+
+
+@pytest.mark.parametrize("said", ["Phones should not be banned.", "I believe phones must not be banned."])
+def test_the_llm_is_not_asked_whether_one_that_denies_a_claim_holds_it_for_a_reason(said: str) -> None:
+    texts = {"left": f"{said} They ring in every lesson."}
+    plain, asked = related(texts, [BAN, NOISE], {"They ring": 0.9}, {})
+    assert plain == {"left": ["opposes", "silent"]} and not asked
+
+
+def test_the_llm_is_not_asked_whether_one_that_calls_nothing_complex_calls_the_question_so() -> None:
+    claim = "The question of a ban is complex and depends on the school."
+    texts = {
+        "left": "A ban in every school is right.",
+        "right": "A school is a complicated place? It is complex.",
+    }
+    plain, asked = related(texts, [claim], dict.fromkeys(texts.values(), 0.9), {})
+    assert plain == {"left": ["silent"], "right": ["supports"]} and len(asked) == 2
+
+
+def test_where_it_is_open_whether_a_claim_is_held_the_llm_is_asked_for_the_reason_with_it() -> None:
+    texts = {"left": "Lessons in which they ring every minute: ban them."}
+    plain, asked = related(texts, [BAN, NOISE], {"ban them": 0.9}, {})
+    assert plain == {"left": ["supports", "supports"]} and len(asked) == 4
+
+
+def test_a_claim_is_not_compared_with_itself_for_a_reason_nor_with_its_denial() -> None:
+    other, denial = "Parents should decide about phones.", "Phones should not be banned."
+    plan = PositionPlan(attributed=False, finder="llm", method="llm", grammars="gbnf", scores=True)
+    case = Case(AskWordings(), QUESTION, "text", (), (), "exact", Sampling(), plan)
+    steps = merged(case, [BAN, NOISE, COST, denial, other], ScoredPairs())
+    compared: list[set[str]] = []
+    step = next(steps)
+    try:
+        while True:
+            assert isinstance(step, Entail)
+            compared += map(set, step.pairs)
+            step = steps.send([(0.9, 0.1, 0.0) for _ in step.pairs])  # a scorer that takes all for the same
+    except StopIteration as end:
+        groups = end.value
+    assert groups == [[0, 4], [1, 2, 3]]
+    assert not [pair for pair in compared if BAN in pair and pair & {NOISE, COST, denial}]
 
 
 def test_claims_that_there_is_no_room_for_are_counted_and_not_as_merged(tmp_path: Path) -> None:

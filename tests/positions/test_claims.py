@@ -12,11 +12,13 @@ from pluralism_local.positions.claims import (
     LONGEST,
     claim_id,
     is_of_nobody,
+    own_view,
     read_claim,
     spoken_claims,
     takes_no_view,
     tidy,
     unreported,
+    without_reason,
 )
 
 BAN, FREE = "Phones should be banned.", "Parents should decide about phones."
@@ -120,6 +122,12 @@ def test_a_reply_is_read_as_a_claim_and_its_reason(reply: str, expected: tuple[s
             BAN,
         ),
         ("Therefore, I recommend that phones should be banned.", BAN),
+        ("As delegates of the European states, we believe phones should be banned.", BAN),
+        ("Yes, phones should be banned.", BAN),
+        ("No, I would say that phones should not be banned.", "Phones should not be banned."),
+        ("In my view, phones should be banned.", BAN),
+        ("I believe in a ban of phones.", "I believe in a ban of phones."),
+        ("I think about phones every day.", "I think about phones every day."),
         ("However, on the other hand, phones should be banned.", BAN),
         ("Also, some people argue that phones should be banned", BAN),
         ("Yes.", ""),
@@ -149,6 +157,67 @@ def test_spoken_claims_are_the_first_sentences() -> None:
     assert spoken_claims(comments, 1) == {"left": [BAN], "center": []}
 
 
+BAN_QUESTION = "Should phones be banned in schools?"
+
+
+@pytest.mark.parametrize(
+    ("comment", "expected"),
+    [
+        (
+            "Yes, phones should be banned in schools. They distract.",
+            ("Phones should be banned in schools.", ""),
+        ),
+        (
+            "As a senator, I believe that phones should be banned in schools because they distract. We must act.",
+            (
+                "Phones should be banned in schools.",
+                "Phones should be banned in schools because they distract.",
+            ),
+        ),
+        (  # the first is about another matter
+            "I believe that parents know best. However, I think a ban of phones in schools is wrong.",
+            ("A ban of phones in schools is wrong.", ""),
+        ),
+        (  # what others say is nobody's own
+            "Some people believe that phones should be banned in schools. Others believe that they should not.",
+            ("", ""),
+        ),
+        ("I do not believe that phones should be banned in schools.", ("", "")),
+        ("I believe that phones should be banned in schools, since the", ("", "")),  # cut off
+        ("Do I believe that phones should be banned in schools? It depends.", ("", "")),
+        ("I believe that phones in schools should be banned? Hardly.", ("", "")),
+        (f"I believe that phones in schools should be banned{' and hidden' * 20}.", ("", "")),
+        ("Phones should be banned in schools.", ("", "")),
+        (
+            "Whether phones should be banned in schools is a complex question. Some say that they distract.",
+            ("Whether phones should be banned in schools is a complex question.", ""),
+        ),
+        (  # its author says it
+            "A ban of phones in schools is complex. I believe that phones should be banned in schools.",
+            ("Phones should be banned in schools.", ""),
+        ),
+        ("A ban of phones in schools is controversial. Phones in schools must be banned.", ("", "")),
+        (  # others say it
+            "A ban of phones in schools is controversial. Some say that phones in schools must be banned.",
+            ("A ban of phones in schools is controversial.", ""),
+        ),
+        ("Growing up is complex. Phones ring in schools.", ("", "")),
+        ("Phones ring in schools. A ban of phones in schools is complex.", ("", "")),
+        ("Ich glaube, dass Handys in der Schule verboten gehören.", ("", "")),
+        ("我认为学校应该禁止手机。", ("", "")),
+        ("", ("", "")),
+    ],
+)
+def test_what_an_author_says_to_hold_on_the_question(comment: str, expected: tuple[str, str]) -> None:
+    assert own_view(comment, BAN_QUESTION) == expected
+
+
+@given(st.text(max_size=300), st.text(max_size=60))
+def test_a_view_is_a_claim_of_its_comment(comment: str, question: str) -> None:
+    claim, whole = own_view(comment, question)
+    assert claim == tidy(claim) and (not whole or without_reason(whole) == claim != whole)
+
+
 @pytest.mark.parametrize(
     ("comment", "expected"),
     [
@@ -159,6 +228,8 @@ def test_spoken_claims_are_the_first_sentences() -> None:
         ("As a language model I don’t have any political views. Phones are widely used.", True),
         ("I cannot take a position on this. There are two sides.", True),
         ("I am unable to express an opinion.", True),
+        ("I am an AI language model and do not have personal opinions or beliefs. Phones are used.", True),
+        ("My parents and do not ask me why.", False),
         ("As an AI, I do not have personal opinions, but I believe that phones should be banned.", False),
         ("I do not have a personal opinion on phones. We should ask teachers.", False),
         ("I do not have a car, and I take my bicycle.", False),

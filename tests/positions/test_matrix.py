@@ -104,7 +104,7 @@ def test_remarks() -> None:
     assert lines[0] == '2 of 3 agree on "Phones should be banned during lessons" · against: press-right'
     assert lines[1] == 'Left out: "Parents should decide." (press-right)'
     assert lines[2] == (
-        "Positions: told by the LLM of each comment, assigned by an entailment scorer; 2 claims said the "
+        "Positions: the authors' words or the LLM's, assigned by an entailment scorer; 2 claims said the "
         "same as another; 1 claim had no comment behind it."
     )
 

@@ -10,6 +10,7 @@ from pluralism_local.positions.stances import (
     build_window,
     calibrated,
     contrasted,
+    extended,
     in_words,
     stance,
     with_answer,
@@ -152,6 +153,20 @@ def test_who_is_known_to_hold_a_claim_for_a_reason_holds_the_claim_and_no_model_
     assert with_reasons([(0.4, 0.6), (0.9, 0.1), loud], claims) == [(0.4, 0.6), (0.4, 0.6), loud]
     assert with_reasons([(0.8, 0.2), (0.3, 0.7), loud], claims) == [(0.8, 0.2), (0.3, 0.7), loud]
     assert with_reasons([SAID, (0.7, 0.3), loud], claims) == [SAID, (0.7, 0.3), loud]
+
+
+def test_a_claim_that_goes_on_from_another_is_held_no_more_probably_but_by_who_says_it() -> None:
+    claims = [
+        "Phones should be banned.",
+        "Phones should be banned in every school.",
+        "phones should be banned in every",
+    ]
+    claims += ["Phones should be banned in every school of the state.", "Phones should be."]
+    assert extended(claims) == {0: 4, 1: 2, 2: 0, 3: 1}
+    held = with_reasons([(0.6, 0.4), (0.9, 0.1), (0.8, 0.2), (0.7, 0.3), (0.9, 0.1)], claims)
+    assert [support for support, _ in held] == [0.6, 0.6, 0.6, 0.6, 0.9]
+    said = with_reasons([(0.2, 0.8), SAID], claims[:2])
+    assert said == [(0.2, 0.8), SAID]  # it may take something back: of "only in exams" nothing follows
 
 
 def test_all_reasons_of_a_claim_go_by_what_is_known_of_one() -> None:

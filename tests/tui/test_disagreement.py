@@ -43,7 +43,10 @@ def script(
     """An engine whose communities say this, and whose LLM tells these claims and knows who holds them."""
     support, oppose, silent = ({"Yes": yes, "No": 1 - yes} for yes in (0.9, 0.1, 0.5))
     stances = [
-        {"match": f"Comment: {text}\n\nClaim: {claim}", "mass": support if claim in text else oppose}
+        {
+            "pattern": f"(?s)Comment: {re.escape(text)}.*Claim: {re.escape(claim)}",
+            "mass": support if claim in text else oppose,
+        }
         for text in said.values()
         for claim in claims
     ]

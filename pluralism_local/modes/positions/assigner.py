@@ -7,8 +7,10 @@ entailment   the largest P(entailment), P(contradiction) of the text's sentences
              common with the claim is not scored.
 llm          P("Yes") against "No", whether the author agrees, after the question, the text and the claim; less what
              it is where no text stands. What a text says in a claim's words, or denies in them, needs no model. A text
-             that has no word of what the claim adds to the question is silent on it
-             and not asked about: models are ready to agree, and half of what they have to read is spared
+             that has no word of what the claim adds to the question is silent on it, and not asked about: models are
+             ready to agree, and half of what they have to read is spared. So is one on a claim that something is
+             complex if the text calls nothing so, and one on a claim that goes on from another, with a reason or
+             else, if it has not half of the words of that, or is known not to hold the other
 
 Equal pairs are scored once in an ask: what was scored is kept in `ScoredPairs`.
 """
@@ -20,14 +22,20 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
-from pluralism_local.content_words import speaks_of
+from pluralism_local.content_words import speaks_of, spoken_share
 from pluralism_local.modes.aggregate import STAND_IN
 from pluralism_local.modes.options import letters
 from pluralism_local.modes.steps import Case, Entail, Step
 from pluralism_local.modes.weighing import weigh
 from pluralism_local.modes.wordings import Q
-from pluralism_local.positions.claims import claim_id
-from pluralism_local.positions.merging import are_same_words, clusters, says_in_words, share_a_word
+from pluralism_local.positions.claims import claim_id, leaves_open, without_reason
+from pluralism_local.positions.merging import (
+    are_same_words,
+    clusters,
+    deny_each_other,
+    says_in_words,
+    share_a_word,
+)
 from pluralism_local.positions.stances import (
     SAID,
     STATED,
@@ -35,7 +43,9 @@ from pluralism_local.positions.stances import (
     Relation,
     calibrated,
     contrasted,
+    extended,
     in_words,
+    stance,
 )
 from pluralism_local.progress import PositionsProgress
 from pluralism_local.results import StanceMethod
@@ -45,12 +55,15 @@ from pluralism_local.types import OptionDistribution
 AGREES = ("Yes", "No")
 """What the LLM answers: one token each, so that no option takes a step of its own."""
 
+GROUNDED = 0.5
+"""Of the words that a reason adds, the share that a comment has whose author is asked about for it."""
+
 MOST_PREMISES = 12
 """Sentences of a text that are scored: in longer ones the rest is left out."""
 
 _SAME: Sequence[float] = (1.0, 0.0, 0.0)
 _NOTHING: Sequence[float] = (0.0, 1.0, 0.0)
-_UNSAID: Relation = (0.5, 0.5)
+UNSAID: Relation = (0.5, 0.5)
 """As of a text that changes nothing in the LLM's answer."""
 _NO_TEXT = ""
 _NOTHING_HELD: Mapping[str, Collection[int]] = {}
@@ -101,13 +114,35 @@ def relate_all(
     for done, (name, text) in enumerate(texts.items()):
         yield PositionsProgress(done * len(claims), len(texts) * len(claims))
         claimed = dict.fromkeys(held.get(name, ()), SAID)
-        others = [place for place in range(len(claims)) if place not in claimed]
+        unsaid = _ungrounded(case, text, claims, claimed) if case.plan.method == "llm" else {}
+        others = [place for place in range(len(claims)) if place not in claimed and place not in unsaid]
         told = yield from relate(case, [(text, claims[place]) for place in others], rows)
-        by_place = {**claimed, **dict(zip(others, told, strict=True))}
+        by_place = {**unsaid, **claimed, **dict(zip(others, told, strict=True))}
         row = [by_place[place] for place in range(len(claims))]
         shared = contrasted(row, claims) if case.plan.method == "llm" else row
         relations[name] = [claimed.get(place, relation) for place, relation in enumerate(shared)]
     return relations
+
+
+def _ungrounded(
+    case: Case[Q], text: str, claims: Sequence[str], claimed: Mapping[int, Relation]
+) -> dict[int, Relation]:
+    """By place those of the claims that go on from another which the LLM need not be asked about: silence.
+
+    The text lacks most words of the reason or what else it is, or is known not to support the other.
+    """
+    unsaid = {}
+    for whole, place in extended(claims).items():
+        plain = claimed.get(place) or in_words(text, claims[place])
+        holds = plain is None or stance(plain, "llm") == "supports"
+        if not (holds and gives(case, text, claims[whole], claims[place])):
+            unsaid[whole] = UNSAID
+    return unsaid
+
+
+def gives(case: Case[Q], text: str, whole: str, claim: str) -> bool:
+    """Whether a text has most words of what `whole` adds to a claim: no other can give that reason for it."""
+    return spoken_share(text, whole, f"{case.question.question} {claim}") >= GROUNDED
 
 
 def find_stated(
@@ -139,12 +174,23 @@ def merged(case: Case[Q], claims: Sequence[str], rows: ScoredPairs) -> Generator
     if not case.plan.scores:
         return in_words
     leaders = [claims[group[0]] for group in in_words]
-    groups = yield from group_by_claim(case, leaders, leaders, rows)
+    apart = {
+        (a, b)
+        for a, b in combinations(range(len(leaders)), 2)
+        if leaders[b] == without_reason(leaders[a])
+        or leaders[a] == without_reason(leaders[b])
+        or deny_each_other(leaders[a], leaders[b])
+    }
+    groups = yield from group_by_claim(case, leaders, leaders, rows, apart)
     return [[place for leader in group for place in in_words[leader]] for group in groups]
 
 
 def group_by_claim(
-    case: Case[Q], texts: Sequence[str], claims: Sequence[str], rows: ScoredPairs
+    case: Case[Q],
+    texts: Sequence[str],
+    claims: Sequence[str],
+    rows: ScoredPairs,
+    apart: Collection[tuple[int, int]] = (),
 ) -> Generator[Step, Any, list[list[int]]]:
     """Groups of places, as `clusters` has them: the text at each of two places says what the other's claim does.
 
@@ -152,6 +198,7 @@ def group_by_claim(
 
     Args:
         texts, claims: one of both at each place.
+        apart: two places, the smaller one first, that are known not to say the same.
     """
     method = claims_method(case)
 
@@ -170,7 +217,7 @@ def group_by_claim(
     alike = {
         (a, b) for a, b in places if _is_same(claims[a], claims[b]) or are_same_words(claims[a], claims[b])
     }
-    forward = yield from saying([place for place in places if place not in alike])
+    forward = yield from saying([place for place in places if place not in alike and place not in apart])
     # most texts do not say what a later one claims: whether that says what they claim need not be looked into
     mutual = {(a, b) for b, a in (yield from saying([(b, a) for a, b in forward]))}
     return clusters(len(texts), lambda a, b: (a, b) in alike or (a, b) in mutual)
@@ -218,7 +265,12 @@ def _by_llm(
     question = case.question.question
     plain = {pair: in_words(*pair) for pair in dict.fromkeys(pairs)}
     spoken = [
-        pair for pair in pairs if pair[0].strip() and plain[pair] is None and speaks_of(*pair, question)
+        (text, claim)
+        for text, claim in pairs
+        if text.strip()
+        and plain[text, claim] is None
+        and speaks_of(text, claim, question)
+        and (leaves_open(text) or not leaves_open(claim))
     ]
     # a text's claims stand together, so that it is read once for all of them
     cells = dict.fromkeys([*spoken, *((_NO_TEXT, claim) for _, claim in spoken)])
@@ -226,7 +278,7 @@ def _by_llm(
     if missing:
         rows.agrees.update((yield from agrees(case, missing)))
     relations = {pair: _beyond_prior(rows, *pair) for pair in spoken}
-    return [plain[pair] or relations.get(pair, _UNSAID) for pair in pairs]
+    return [plain[pair] or relations.get(pair, UNSAID) for pair in pairs]
 
 
 def agrees(

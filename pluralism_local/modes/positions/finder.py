@@ -1,11 +1,12 @@
 """The positions that the comments take.
 
-    comments ──the LLM, of each what it claims | the comments' own first sentences──> claims
+    comments ──their authors' own words, else the LLM, of each what it claims | the first sentences──> claims
              ──merged──> distinct claims ──relate──> Window
 
-The LLM tells what each comment claims where it follows instructions; where none of its claims stands in any comment, or
-it tells none, the sentences are taken after all. `Window.finder` tells which. Every comment is read by itself: of all
-together a small model lists what the longest ones say, and not what a single voice holds against them.
+Where an author says what it holds on the question ("I believe that …"), that is its claim. Of other comments the LLM
+tells what each claims, if it follows instructions; where none of these claims stands in any comment, or it tells none,
+the first sentences of all are taken. `Window.finder` tells which. Every comment is read by itself: of all together a
+small model lists what the longest ones say, and not what a single voice holds against them.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pluralism_local.positions.claims import (
     claim_id,
     distinct,
     is_of_nobody,
+    own_view,
     read_claim,
     spoken_claims,
     takes_no_view,
@@ -65,15 +67,23 @@ def most_claims(voices: int) -> int:
 
 
 def _tell(case: Case[Q], comments: Mapping[str, str]) -> Generator[Step, Any, dict[str, list[str]]]:
-    """By voice what the LLM says that its comment claims: the claim, then with its reason."""
-    bound = claim_grammar(case.question.question, comments.values()) if case.plan.grammars == "gbnf" else None
-    parts = tuple(
-        (case.wordings.claim(case.question, comment), CLAIM, bound) for comment in comments.values()
-    )
-    replies: Sequence[Completion] = yield WriteEach("positions", parts)
+    """By voice what its comment claims, the claim, then with its reason.
+
+    In the author's words where these say what it holds; of the other comments the LLM says it.
+    """
+    question = case.question.question
+    claims = {voice: own_view(comment, question) for voice, comment in comments.items()}
+    open_voices = [voice for voice, (claim, _) in claims.items() if not claim]
+    if open_voices:
+        bound = claim_grammar(question, comments.values()) if case.plan.grammars == "gbnf" else None
+        parts = tuple(
+            (case.wordings.claim(case.question, comments[voice]), CLAIM, bound) for voice in open_voices
+        )
+        replies: Sequence[Completion] = yield WriteEach("positions", parts)
+        claims |= {voice: read_claim(reply.text) for voice, reply in zip(open_voices, replies, strict=True)}
     return {
-        voice: [claim for claim in read_claim(reply.text) if claim and is_of_nobody(claim, comments)]
-        for voice, reply in zip(comments, replies, strict=True)
+        voice: [claim for claim in told if claim and is_of_nobody(claim, comments)]
+        for voice, told in claims.items()
     }
 
 

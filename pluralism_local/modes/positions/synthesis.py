@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from pluralism_local.errors import PlocalError
-from pluralism_local.modes.positions.assigner import ScoredPairs, find_stated, relate
+from pluralism_local.modes.positions.assigner import UNSAID, ScoredPairs, find_stated, gives, relate
 from pluralism_local.modes.steps import SEPARATOR, Answered, Case, Compose, Part, Step, Steps, Warn
 from pluralism_local.modes.wordings import Q, Wording
 from pluralism_local.positions.attribution import lead, marks, small_words
@@ -78,7 +78,8 @@ def _checked(
     """Whether each sentence states its position, and each of its supporters' comments supports it.
 
     A sentence in the very words of its position is borne out by whatever supports that, which is known already: asked
-    once more about the same words, begun with a small letter, the LLM would give another probability.
+    once more about the same words, begun with a small letter, the LLM would give another probability. Nor is the LLM
+    asked about a comment that does not have most words of what the sentence adds to the position.
     """
     written = list(zip(texts, window.positions, strict=True))
     stated = yield from find_stated(case, [(text, position.text) for text, position in written], rows)
@@ -87,12 +88,14 @@ def _checked(
         for text, position in written
         if claim_id(text) != position.id
         for voice in position.supporters
+        if case.plan.method != "llm" or gives(case, comments[voice], text, position.text)
     ]
     supports = dict(zip(others, (yield from relate(case, others, rows)), strict=True))
     least = SUFFICES[case.plan.method]
     marks_of_answer = []
     for number, (text, position) in enumerate(written, start=1):
         for voice in position.supporters:
-            support, _ = supports.get((comments[voice], text), (position.support[voice], 0.0))
+            unasked = position.support[voice] if claim_id(text) == position.id else UNSAID[0]
+            support, _ = supports.get((comments[voice], text), (unasked, 0.0))
             marks_of_answer.append(Mark(number, voice, support, support >= least))
     return with_answer(window, stated, marks_of_answer)
