@@ -14,7 +14,7 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from pluralism_local.display.figures import clean, one_line
-from pluralism_local.display.voices import Look, looks
+from pluralism_local.display.voices import Look, looks, qualified
 from pluralism_local.tui.exchange import Exchange, LiveComment
 from pluralism_local.tui.voice_text import is_dark, style
 
@@ -161,7 +161,7 @@ def row(
         share: say the community's weight, too, where the weights differ.
     """
     weight = f"{100 * voice.weight:.0f}% " if share and voice.weight is not None else ""
-    facts = weight + ("" if voice.state == "done" else voice.state)
+    facts = weight + qualified(voice.side, None if voice.state == "done" else voice.state)
     name = one_line(voice.community, max(4, width - len(facts) - len(look.letter) - 3))
     head = Content.assemble(
         (f"{look.letter} ", style(look, dark=dark)),

@@ -30,6 +30,7 @@ from pluralism_local.results import (
     Selection,
     Window,
 )
+from pluralism_local.types import Side
 
 if TYPE_CHECKING:
     from pluralism_local.communities import Pool
@@ -51,6 +52,7 @@ class LiveComment:
             nothing came of it ``"not chosen"`` (moe) or ``"stopped"``.
         tokens: new ones so far; each delta of an engine is about one.
         seconds: None while it writes.
+        side: the answer that it gives reasons for, once it is written; None for none.
     """
 
     community: str
@@ -60,6 +62,7 @@ class LiveComment:
     tokens: int = 0
     started: float | None = None
     seconds: float | None = None
+    side: Side | None = None
 
     @property
     def pending(self) -> bool:
@@ -197,7 +200,7 @@ class Exchange:
 
     def _settle(self, comment: Comment) -> None:
         voice = self._voice(comment.community)
-        voice.text, voice.seconds = comment.text, comment.seconds
+        voice.text, voice.seconds, voice.side = comment.text, comment.seconds, comment.side
         voice.tokens = comment.usage.completion
         voice.state = comment.problem or "done"
         voice.weight = comment.weight if comment.weight is not None else voice.weight
@@ -242,6 +245,7 @@ def from_stored(number: int, stored: StoredTurn) -> Exchange:
             comment.text,
             comment.usage.completion,
             seconds=comment.seconds,
+            side=comment.side,
         )
     exchange.answer = stored.answer
     exchange.status = "stopped" if stored.status == "running" else stored.status

@@ -33,7 +33,7 @@ from pluralism_local.tui.exchange import Exchange, LiveComment
 from pluralism_local.tui.outbox import Outbox
 from pluralism_local.tui.transcript import foot
 from pluralism_local.tui.worker_events import Warned, WorkEvent
-from pluralism_local.types import Message, ModelInfo, Request, Sampling, Usage
+from pluralism_local.types import Message, ModelInfo, Request, Sampling, Side, Usage
 from tests.support.chat_driver import opener
 
 
@@ -185,6 +185,22 @@ def test_a_row_fits_its_pane_whatever_the_community_says() -> None:
         assert "".join(whole.split()).count("学校で電話を禁止すべき") == 9
         assert all(cell_len(line) <= width for line in [*lines, *whole.splitlines()])
         assert lines[0].startswith("b a-comm") and lines[0].endswith("17% writing")
+
+
+@pytest.mark.parametrize(
+    ("side", "state", "facts"),
+    [
+        ("no", "done", "side: no"),
+        ("yes", "cut off", "side: yes, cut off"),
+        (None, "done", ""),
+        (None, "writing", "writing"),
+    ],
+)
+def test_a_row_says_which_side_its_comment_is_told_to_take(side: Side | None, state: str, facts: str) -> None:
+    head = row(
+        LiveComment("left", state=state, text="So.", side=side), LOOK, 40, dark=True
+    ).plain.splitlines()[0]
+    assert head == f"b left  {facts}".rstrip()
 
 
 def test_the_notes_are_one_line_that_says_how_many_there_are() -> None:
