@@ -68,7 +68,7 @@ def test_what_is_no_model(run: Run, starter_path: Path, tmp_path: Path) -> None:
         assert ran.code == 2 and "5,000,000" in ran.err
     assert run("ask", "-m", str(short), "Why?").code == 2
     assert run("models", "show", str(tmp_path / "shrt.gguf")).code == 3
-    assert run("models", "show", "remote:http://localhost").code == 2
+    assert run("models", "verify", "remote:http://localhost").code == 2
 
 
 def test_an_alias_to_a_broken_file_is_listed_with_its_problem(

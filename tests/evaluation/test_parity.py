@@ -153,9 +153,9 @@ def _calls(llm: ScriptedEngine, communities: ScriptedEngine) -> list[list[Reques
     """The communities' calls, then the LLM's, each in order, without seeds and what an engine is asked to keep."""
     return [
         [
-            replace(one, sampling=replace(one.sampling, seed=0), keep=False)
+            replace(one, sampling=replace(one.sampling, seed=0), keep=False, lingers=False)
             if isinstance(one, Request)
-            else one
+            else replace(one, lingers=False)
             for one in call.requests
         ]
         for engine in (communities, llm)
