@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pluralism_local import wiring
-from pluralism_local.modes.leanings.habits import Habits
 
 if TYPE_CHECKING:
     from pluralism_local.config import Settings
     from pluralism_local.engine.base import LanguageModel
+    from pluralism_local.modes.leanings.habits import Habits
 
 TellStatus = Callable[[str], None]
 Opener = Callable[[str, "Settings", TellStatus], "LanguageModel"]
@@ -40,6 +40,12 @@ ENGINE_SETTINGS = (
 """Settings that an open engine cannot take on."""
 
 
+def _none_known() -> Habits:
+    from pluralism_local.modes.leanings.habits import Habits  # the chat's first screen does without the modes
+
+    return Habits()
+
+
 @dataclass(frozen=True, slots=True)
 class Handles:
     """The engine that answers and the one the communities run on; may be the same object.
@@ -49,7 +55,7 @@ class Handles:
 
     llm: LanguageModel
     communities: LanguageModel
-    habits: Habits = field(default_factory=Habits)
+    habits: Habits = field(default_factory=_none_known)
 
 
 class Engines:

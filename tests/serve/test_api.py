@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from pluralism_local.engine.scripted import ScriptedEngine
+from pluralism_local.serve import app
 from pluralism_local.serve.app import ServerLimits
 from tests.support.api_server import Answered, Served, served
 
@@ -238,7 +239,7 @@ def test_a_stream_is_never_silent_for_long(village: Path, monkeypatch: pytest.Mo
                     time.sleep(0.02)
                 yield event
 
-    monkeypatch.setattr("pluralism_local.serve.app.ALIVE_SECONDS", 0.01)
+    monkeypatch.setattr(app, "ALIVE_SECONDS", 0.01)
     with served(Dripping()) as server:
         reply = server.chat("Is tipping fair?", stream=True)
     assert reply.body.count(b": still at it") >= 3 and reply.events()[-1] == "[DONE]"
