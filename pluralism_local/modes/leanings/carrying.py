@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 
 from pluralism_local.engine.base import LanguageModel, ShouldStop
-from pluralism_local.errors import Cancelled
+from pluralism_local.errors import Cancelled, Unsupported
 from pluralism_local.modes.comments import thread
 from pluralism_local.modes.fit_context import until_it_fits
 from pluralism_local.modes.leanings.habits import Habits
@@ -33,6 +33,7 @@ def lean(
     Raises:
         PlocalError: as the engine does.
     """
+    _require_exact(communities)
     draft.used(LEANING)
     habits: dict[str, float] = {}
 
@@ -72,6 +73,15 @@ def lean(
     }
 
 
+def _require_exact(communities: LanguageModel) -> None:
+    """See that probabilities cost no more than reading a prompt: a server would be asked hundreds of times."""
+    if communities.capabilities.distribution != "exact":
+        raise Unsupported(
+            f"{communities.info.id} does not give exact probabilities, which sides are told by.",
+            "Run the communities on a local model (--communities-model), or ask without --take-sides.",
+        )
+
+
 def _present(draft: ResultBuilder, step: Lean) -> list[OptionRequest]:
     """The question in each voice's thread, in both orders of its answers; voice by voice."""
     return [
@@ -93,6 +103,7 @@ def lean_alone(
     Raises:
         PlocalError: as the engine does.
     """
+    _require_exact(communities)
     voices = {voice.id: voice for step, _ in asked for voice in step.voices}
     habit_of: dict[str, float] = {}
     for voice in voices.values():

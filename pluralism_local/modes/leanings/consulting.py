@@ -51,7 +51,7 @@ def _told(case: Case[Q]) -> Generator[Step, Any, dict[str, Told]]:
 
 def _sentence(taken: Mapping[str, Side]) -> str:
     if not taken:
-        return "The voices do not differ in what the model makes probable for them, and were told no side."
+        return "No voice was told a side: by the model's probabilities they hardly differ, or all lean the same way."
     names = [
         f"{side}: {', '.join(voice for voice, its in taken.items() if its == side)}"
         for side in ("yes", "no")

@@ -13,7 +13,7 @@ import pytest
 from pluralism_local.communities import Pool
 from pluralism_local.conversation.ask_builder import build_ask
 from pluralism_local.conversation.rehearsal import rehearse
-from pluralism_local.engine.base import ShouldStop, never
+from pluralism_local.engine.base import Capabilities, ShouldStop, never
 from pluralism_local.engine.scripted import ScriptedEngine
 from pluralism_local.errors import Cancelled, EngineFailure
 from pluralism_local.evaluation.questions import QuestionBatch
@@ -25,7 +25,7 @@ from pluralism_local.records import from_record, to_record
 from pluralism_local.results import ModeEvent, Result
 from pluralism_local.settings import Settings
 from pluralism_local.types import OptionDistribution, OptionRequest, Request
-from tests.support.mode_asks import THREE, community, last, pool, script
+from tests.support.mode_asks import BOUNDED, NO_PROBABILITIES, THREE, community, last, pool, script
 
 QUESTION = "Should phones be banned?"
 LEANS = {"left": 0.5, "center": 0.02, "right": -0.52}
@@ -309,3 +309,24 @@ def test_who_begins_with_the_other_answer_is_named(tmp_path: Path) -> None:
         assert isinstance(either, Result)
         assert [comment.side for comment in either.comments] == ["yes", None, None]
         assert any("begun with the other" in warning and "right" in warning for warning in either.warnings)
+
+
+@pytest.mark.parametrize("abilities", [BOUNDED, NO_PROBABILITIES], ids=["bounded", "none"])
+def test_a_server_is_not_asked_hundreds_of_times(abilities: Capabilities) -> None:
+    engine = Leaning(capabilities=abilities)
+    result = last(asked(engine))
+    batch = QuestionBatch(engine, engine, Ask("", "overton", pool=THREE, take_sides=True))
+    (together,) = batch.answer_all([QUESTION])
+    assert not engine.weighed
+    for either in (result, together):
+        assert isinstance(either, Result) and len(either.comments) == 3
+        assert any("does not give exact probabilities" in warning for warning in either.warnings)
+
+
+def test_a_pool_that_leans_one_way_is_told_no_side() -> None:
+    engine = Leaning()
+    two = pool(("far", 0.5), ("farther", 0.5))
+    LEANS.update(far=1.0, farther=1.5)
+    result = last(asked(engine, members=two))
+    assert all(comment.side is None for comment in result.comments)
+    assert any(warning.startswith("No voice was told a side") for warning in result.warnings)
