@@ -16,6 +16,7 @@ _OF_THE_START = (
     "--gpu-layers",
     "--offline",
     "--samples",
+    "--take-sides",
     "--template",
     "--threads",
 )
