@@ -9,6 +9,7 @@ stopped; what was measured is kept.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
+from functools import partial
 
 from pluralism_local.engine.base import LanguageModel, ShouldStop
 from pluralism_local.errors import Cancelled, Unsupported
@@ -51,17 +52,17 @@ def lean(
         draft.spend("communities", Usage(prompt=prompt))
         return distributions
 
+    def leaning(voices: Sequence[Voice], requests: Callable[[], list[OptionRequest]]) -> float:
+        return log_odds(weigh(voices, requests))
+
     with draft.timed("comments"):
         try:
             for number, voice in enumerate(step.voices):
                 key = draft.habits.key(communities.info, voice)
-                habit = draft.habits.find(key)
-                if habit is None:
+                if draft.habits.find(key) is None:
                     yield LeaningsProgress(number, len(step.voices))
-                    reference = weighed_for_habit(voice)
-                    habit = log_odds(weigh([voice], lambda: reference))  # noqa: B023 - called at once
-                    draft.habits.keep(key, habit)
-                habits[voice.id] = habit
+                reference = partial(weighed_for_habit, voice)
+                habits[voice.id] = draft.habits.measured(key, partial(leaning, [voice], reference))
             weighed = weigh(step.voices, lambda: _present(draft, step))
         except Cancelled:
             draft.stop()
@@ -104,15 +105,15 @@ def lean_alone(
         PlocalError: as the engine does.
     """
     _require_exact(communities)
+
+    def leaning(voice: Voice) -> float:
+        return log_odds(communities.distribution(weighed_for_habit(voice)))
+
     voices = {voice.id: voice for step, _ in asked for voice in step.voices}
-    habit_of: dict[str, float] = {}
-    for voice in voices.values():
-        key = habits.key(communities.info, voice)
-        habit = habits.find(key)
-        if habit is None:
-            habit = log_odds(communities.distribution(weighed_for_habit(voice)))
-            habits.keep(key, habit)
-        habit_of[voice.id] = habit
+    habit_of = {
+        voice.id: habits.measured(habits.key(communities.info, voice), partial(leaning, voice))
+        for voice in voices.values()
+    }
     requests = [
         [weighed_alone(voice, question, step.wordings) for voice in step.voices] for step, question in asked
     ]

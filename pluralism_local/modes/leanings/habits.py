@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 from pluralism_local.display.figures import finite
@@ -52,6 +53,14 @@ class Habits:
         if key not in self._known and (stored := self._read(key)) is not None:
             self._known[key] = stored
         return self._known.get(key)
+
+    def measured(self, key: str, measure: Callable[[], float]) -> float:
+        """What is known; else what `measure` gives, which is remembered."""
+        habit = self.find(key)
+        if habit is None:
+            habit = measure()
+            self.keep(key, habit)
+        return habit
 
     def copied(self) -> Habits:
         """What is known, to be read; what is measured with it is remembered nowhere else."""
