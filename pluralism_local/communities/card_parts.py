@@ -34,6 +34,8 @@ class AdapterSpec(Strict):
         alpha: as in the file; the update is B·A·alpha/rank·scale.
         activation: see `types.AdapterRef`.
         scale: the strength recommended by the card.
+        beside_persona: whether it was trained behind the card's persona; the community then speaks through both, and
+            through the adapter alone otherwise.
     """
 
     file: Annotated[Text, Field(max_length=120)]
@@ -42,6 +44,7 @@ class AdapterSpec(Strict):
     alpha: Annotated[float, Field(gt=0)]
     activation: Activation
     scale: Scale = 1.0
+    beside_persona: bool = False
 
 
 class BaseSpec(Strict):

@@ -95,6 +95,8 @@ class CardBlock(Strict):
                 "the first adapter of a card stands under 'adapter' and 'base', others under 'adapters'"
             )
         pairs = self.every_adapter
+        if self.persona is None and any(spec.beside_persona for spec, _ in pairs):
+            raise ValueError("an adapter with 'beside_persona' needs the persona that it was trained behind")
         if len({base.fingerprint or base.model for _, base in pairs}) < len(pairs):
             raise ValueError("two adapters of the card are for the same base; a base has one adapter")
         if len({spec.file for spec, _ in pairs}) < len(pairs):
@@ -196,6 +198,22 @@ class Community:
             return None
         recurring = len((self.card.persona or "").partition(QUESTION)[0])
         return Message("system", text, recurring)
+
+    @property
+    def persona_suffices(self) -> bool:
+        """Whether it speaks through its persona wherever it speaks, its adapters, if any, standing beside that."""
+        return all(spec.beside_persona for spec, _ in self.card.every_adapter)
+
+    def spoken_persona(self, question: str, *, adapter: bool) -> Message | None:
+        """The system message of a community that speaks through its first adapter, or through its persona alone.
+
+        Args:
+            adapter: whether it speaks through the adapter. One that was trained on bare questions has no persona before
+                it; one that was trained `beside_persona` has.
+        """
+        spec = self.card.adapter
+        alone = adapter and not (spec is not None and spec.beside_persona)
+        return None if alone else self.message(question)
 
     def for_base(self, fingerprint: str) -> Community:
         """This community with its adapter for the model of this fingerprint as its first one, all others behind it.

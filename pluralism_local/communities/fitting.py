@@ -32,7 +32,8 @@ def fit_to_base(pool: Pool, fingerprint: str, *, force: bool = False) -> tuple[P
         can_stand_in = card.persona is not None and member.scale is None and not force
         if can_stand_in and not made_for(member.community, fingerprint):
             members.append(replace(member, community=member.community.without_adapters()))
-            stand_ins.append(member.community)
+            if not member.community.persona_suffices:
+                stand_ins.append(member.community)
         else:
             warnings += check_base(member.community, fingerprint, force=force)
             members.append(replace(member, community=member.community.for_base(fingerprint)))

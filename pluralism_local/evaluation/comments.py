@@ -120,7 +120,7 @@ class CommentStore:
         """What the communities' model is asked."""
         sample, voice = request.sample, request.voice
         text = self._task.comment(sample).text if request.text is None else request.text
-        persona = None if voice.adapter else voice.member.community.message(sample.question)
+        persona = voice.persona(sample.question)
         system = () if persona is None else (persona,)
         seed = comment_seed(self._sampling.seed, f"{voice.id}:{sample.id}")
         limit = request.max_tokens or self._sampling.max_tokens

@@ -63,9 +63,9 @@ def find_voices(draft: ResultBuilder, members: Sequence[Member], communities: La
             f"{', '.join(mute)}.",
             "Run the communities on a local model, or choose communities that have a persona.",
         )
-    if adapted:
-        why = f"{communities.info.id} takes no adapters"
-        draft.warn(standing_in(why, [voice.member.community for voice in adapted]))
+    stand_ins = [voice.member.community for voice in adapted if not voice.member.community.persona_suffices]
+    if stand_ins:
+        draft.warn(standing_in(f"{communities.info.id} takes no adapters", stand_ins))
     return [replace(voice, adapter=None) for voice in voices]
 
 
@@ -218,7 +218,7 @@ def thread(ask: Ask, cue: Cue, left_out: int) -> tuple[Message, ...]:
         left_out: how many of the conversation's oldest turns it does not see.
     """
     voice, text = cue.voice, cue.wording.text
-    persona = None if voice.adapter else voice.member.community.message(ask.opening)
+    persona = voice.persona(ask.opening)
     if not cue.comment:
         return ask.thread(voice.id, text, persona, left_out)
     so_far = ask.thread(voice.id, cue.question.text, persona, left_out)

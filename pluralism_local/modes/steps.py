@@ -25,7 +25,7 @@ from pluralism_local.modes.wordings import Q, Wording, Wordings
 from pluralism_local.positions.plan import PositionPlan
 from pluralism_local.progress import PositionsProgress, ValuesProgress
 from pluralism_local.results import Aggregate, Draws, Selected, Selection, Window
-from pluralism_local.types import AdapterRef, Grammar, Sampling, Side
+from pluralism_local.types import AdapterRef, Grammar, Message, Sampling, Side
 
 if TYPE_CHECKING:
     from pluralism_local.communities import Member
@@ -47,8 +47,8 @@ Entailment = Callable[[Sequence[tuple[str, str]], ShouldStop], Scores]
 class Voice:
     """A member as it will speak: through its adapter, or through its persona where it has none or none can be used.
 
-    Never through both: an adapter is trained on bare questions, and communities that are asked the same words share
-    the prompt's cells in the engine.
+    Through both only where the adapter was trained so: others are trained on bare questions, and communities that are
+    asked the same words share the prompt's cells in the engine.
     """
 
     member: Member
@@ -58,6 +58,10 @@ class Voice:
     def id(self) -> str:
         """The community's id."""
         return self.member.community.id
+
+    def persona(self, question: str) -> Message | None:
+        """What it is prompted with before anything else; None where it speaks through an adapter alone."""
+        return self.member.community.spoken_persona(question, adapter=self.adapter is not None)
 
 
 @dataclass(frozen=True)

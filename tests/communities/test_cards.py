@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pluralism_local.communities import Card, Community, load_community
 from pluralism_local.errors import InvalidInput, NotFound
-from tests.support.cards import plocal, write_card
+from tests.support.cards import MakeCard, plocal, write_card
 
 
 def card(**changes: Any) -> Community:
@@ -242,6 +243,17 @@ def test_a_persona_has_no_brace_left_or_is_refused(rest: str, question: str) -> 
             card(persona=persona)
     else:
         assert card(persona=persona).system(question) == f"x{rest}{question}"
+
+
+def test_an_adapter_beside_a_persona_needs_one(make_adapted: MakeCard) -> None:
+    folder = make_adapted("here", adapter={"beside_persona": True})
+    community = load_community(folder)
+    for adapter in (True, False):
+        assert community.spoken_persona("?", adapter=adapter) == community.message("?") is not None
+    block = yaml.safe_load((folder / "README.md").read_text().split("---")[1])
+    del block["plocal"]["persona"]
+    with pytest.raises(InvalidInput, match="needs the persona that it was trained behind"):
+        load_community(write_card(folder.parent, "here", block))
 
 
 def test_a_scale_without_an_adapter_is_refused() -> None:

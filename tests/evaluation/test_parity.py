@@ -61,6 +61,7 @@ class Case:
     engine: type[ScriptedEngine] = ScriptedEngine
     orders: Orders = "asked"
     trained: bool = False
+    beside_persona: bool = False
 
 
 def _says(name: str, text: str) -> Mapping[str, str]:
@@ -70,6 +71,7 @@ def _says(name: str, text: str) -> Mapping[str, str]:
 CASES: Mapping[str, Case] = {
     "plain": Case(),
     "through adapters": Case(trained=True),
+    "through adapters and personas": Case(trained=True, beside_persona=True),
     "no adapters": Case(trained=True, abilities=NO_ADAPTERS),
     "one community": Case(members=pool(("left", 1.0))),
     "two of three are silent": Case(replies=[_says("(left|right)", " \n")]),
@@ -146,7 +148,11 @@ def _engines(case: Case, folder: Path) -> tuple[ScriptedEngine, ScriptedEngine]:
 
 
 def _members(case: Case, folder: Path) -> Pool:
-    return pool(*(community(id, folder=folder) for id in ("left", "right"))) if case.trained else case.members
+    if not case.trained:
+        return case.members
+    return pool(
+        *(community(id, folder=folder, beside_persona=case.beside_persona) for id in ("left", "right"))
+    )
 
 
 def _calls(llm: ScriptedEngine, communities: ScriptedEngine) -> list[list[Request | OptionRequest]]:

@@ -123,6 +123,15 @@ def test_an_adapter_speaks_without_its_persona(tmp_path: Path) -> None:
     assert right.adapter is None and right.messages[0] == Message("system", "You speak for right.")
 
 
+def test_an_adapter_that_was_trained_behind_its_persona_speaks_with_it(tmp_path: Path) -> None:
+    both = community("left", folder=tmp_path, beside_persona=True)
+    engine = ScriptedEngine(record=True)
+    answer(Ask(ASK.prompt, "overton", pool(both, community("right"))), engine)
+    left = generated(engine)[0]
+    assert left.adapter is not None
+    assert left.messages == (Message("system", "You speak for left."), Message("user", ASK.prompt))
+
+
 def test_a_persona_stands_in_where_the_model_takes_no_adapters(tmp_path: Path) -> None:
     engine = ScriptedEngine(capabilities=NO_ADAPTERS, record=True)
     both, plain = community("left", folder=tmp_path), community("right")
@@ -130,6 +139,14 @@ def test_a_persona_stands_in_where_the_model_takes_no_adapters(tmp_path: Path) -
     assert [request.adapter for request in generated(engine)] == [None, None]
     assert result.comments[0].adapter_sha256 is None
     assert result.warnings[0] == "scripted: takes no adapters; through their persona alone speak: left."
+
+
+def test_a_persona_that_an_adapter_only_stands_beside_is_no_stand_in(tmp_path: Path) -> None:
+    engine = ScriptedEngine(capabilities=NO_ADAPTERS, record=True)
+    both = community("left", folder=tmp_path, beside_persona=True)
+    result = answer(Ask(ASK.prompt, "overton", pool(both, community("right"))), engine)
+    assert [request.adapter for request in generated(engine)] == [None, None]
+    assert not any("takes no adapters" in warning for warning in result.warnings)
 
 
 def test_without_a_persona_it_is_refused_before_anything_runs(tmp_path: Path) -> None:

@@ -26,11 +26,18 @@ BOUNDED = Capabilities(
 """Of an LLM whose probabilities are not known exactly, so that the scorer tells stances."""
 
 
-def community(id: str, persona: str | None = "", *, folder: Path | None = None) -> Community:
+def community(
+    id: str, persona: str | None = "", *, folder: Path | None = None, beside_persona: bool = False
+) -> Community:
     """A community with a persona (default: one that names it), and with an adapter if `folder` is given."""
     text = f"You speak for {id}." if persona == "" else persona
     adapter = AdapterSpec(
-        file=f"{id}.gguf", sha256=id.encode().hex().ljust(64, "0")[:64], rank=8, alpha=16, activation="always"
+        file=f"{id}.gguf",
+        sha256=id.encode().hex().ljust(64, "0")[:64],
+        rank=8,
+        alpha=16,
+        activation="always",
+        beside_persona=beside_persona,
     )
     return Community(
         Card(

@@ -27,6 +27,7 @@ from pluralism_local.evaluation.sample_file import read_rows
 from pluralism_local.evaluation.strict_records import check_records
 from pluralism_local.evaluation.voices.prompts import VOICE_PASSAGE
 from pluralism_local.files import digest
+from pluralism_local.modes.steps import Voice
 from pluralism_local.types import AdapterRef, Message, OptionRequest
 
 PASSAGES = 8
@@ -154,8 +155,8 @@ def passages(path: Path) -> list[str]:
 def _requests(member: Member | None, texts: Sequence[str]) -> list[OptionRequest]:
     """Two passages to a request; of the bare base without a member."""
     adapter = None if member is None else member.adapter
-    persona = None if member is None or adapter else member.community.system(VOICE_PASSAGE.text)
-    system = () if persona is None else (Message("system", persona),)
+    persona = None if member is None else Voice(member, adapter).persona(VOICE_PASSAGE.text)
+    system = () if persona is None else (persona,)
     messages = (*system, Message("user", VOICE_PASSAGE.render()))
     return [OptionRequest(messages, (a, b), adapter) for a, b in zip(texts[::2], texts[1::2], strict=True)]
 
