@@ -4,8 +4,10 @@
 python recipes/export_gguf.py recipes/runs/press-left              # for yourself: `plocal ask -p press-left` finds it
 python recipes/export_gguf.py recipes/runs/* --to adapters         # into a folder of communities
 
-RUN is a finished run of train_community.py, or any folder that PEFT saved, then with --id and --base. A card that is
-already there keeps what people wrote in it.
+python recipes/export_gguf.py recipes/runs/sides --id press-left --id press-right    # one adapter beside personas
+
+RUN is a finished run of train_community.py or train_sides.py, or any folder that PEFT saved, then with --id and --base.
+A card that is already there keeps what people wrote in it.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ PROVENANCE = ("corpus", "licence", "documents", "tokens", "recipe", "seed")
 HUB_NAMES = {
     "SmolLM2-135M-Instruct": "HuggingFaceTB/SmolLM2-135M-Instruct",
     "Qwen2.5-Coder-0.5B-Instruct": "Qwen/Qwen2.5-Coder-0.5B-Instruct",
+    "Qwen2.5-Coder-1.5B-Instruct": "Qwen/Qwen2.5-Coder-1.5B-Instruct",
 }
 """Where a base of that name lives on the Hub, for the card's `base_model`."""
 
@@ -58,8 +61,11 @@ def export(
         Path | None,
         typer.Option(help="Folder of communities.", show_default="communities/ in plocal's data folder"),
     ] = None,
-    community: Annotated[
-        str | None, typer.Option("--id", help="The community, for a bare PEFT folder.")
+    ids: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--id", help="The community, for a bare PEFT folder; repeatable for one that several share."
+        ),
     ] = None,
     base: Annotated[str | None, typer.Option(help="The base as GGUF: 'starter' or a file.")] = None,
     no_parity: Annotated[bool, typer.Option("--no-parity", help="Do not check; the output says so.")] = False,
@@ -70,18 +76,22 @@ def export(
     from pluralism_local.config import paths
     from pluralism_local.lora import read_lora
 
-    sources = [_source(folder, community, base) for folder in runs]
+    sources = [source for folder in runs for source in _sources(folder, ids or [], base)]
     _refuse_twice([source.community for source in sources])
     shapes = {source.base.gguf: _shape(source.base) for source in sources}
-    loras = [read_lora(source.peft, shapes[source.base.gguf]) for source in sources]
+    by_folder = {source.peft: read_lora(source.peft, shapes[source.base.gguf]) for source in sources}
+    loras = [by_folder[source.peft] for source in sources]
     folder = to or own_folder(paths().data_dir)
     summaries = []
     with tempfile.TemporaryDirectory() as spare:
         for file in shapes:
             of_base = [pair for pair in zip(sources, loras, strict=True) if pair[0].base.gguf == file]
+            proven: dict[Path, Parity | None] = {}
             with _prover(of_base[0][0].base, parity=not no_parity) as prover:
                 for source, lora in of_base:
-                    summaries.append(_export(source, lora, prover, folder, Path(spare), keep=not dry_run))
+                    summaries.append(
+                        _export(source, lora, prover, proven, folder, Path(spare), keep=not dry_run)
+                    )
     if as_json:
         print(json.dumps(summaries, ensure_ascii=False, indent=1))
         return
@@ -94,20 +104,26 @@ def export(
         print(f'Next:\n  plocal ask -p {summaries[-1]["id"]} "…"')
 
 
-def _source(folder: Path, community: str | None, base: str | None) -> Source:
-    """What `folder` holds and its base, whose fingerprint is the training's where that is known."""
+def _sources(folder: Path, ids: list[str], base: str | None) -> list[Source]:
+    """What `folder` holds, for each community, and its base: the very one of the training where that is known."""
     from communitylm.export.finished_run import base_of, read_record
     from communitylm.training.run_folder import PEFT_FOLDER, RECORD, STATE
 
     bare = (folder / "adapter_config.json").is_file()
     if bare and not (folder / RECORD).exists() and not (folder / STATE).exists():
-        if community is None or base is None:
+        if not ids or base is None:
             raise InvalidInput(
                 f"{folder} has no training.json.", "For a bare PEFT folder give --id and --base, too."
             )
-        return Source(folder, community, base_of(folder, {}, base), {})
+        return [Source(folder, id, base_of(folder, {}, base), {}) for id in ids]
     record = read_record(folder, "id")
-    return Source(folder / PEFT_FOLDER, community or record["id"], base_of(folder, record, base), record)
+    if record.get("beside_persona") and not ids:
+        raise InvalidInput(
+            f"{folder} is of no community: its adapter stands beside personas.",
+            "Name the communities that it is for, with --id.",
+        )
+    found = base_of(folder, record, base)
+    return [Source(folder / PEFT_FOLDER, id, found, record) for id in ids or [record["id"]]]
 
 
 def _refuse_twice(ids: list[str]) -> None:
@@ -141,9 +157,20 @@ def _prover(base: Base, *, parity: bool) -> AbstractContextManager[ParityBase | 
 
 
 def _export(
-    source: Source, lora: Lora, prover: ParityBase | None, to: Path, spare: Path, *, keep: bool
+    source: Source,
+    lora: Lora,
+    prover: ParityBase | None,
+    proven: dict[Path, Parity | None],
+    to: Path,
+    spare: Path,
+    *,
+    keep: bool,
 ) -> dict[str, Any]:
-    """Make the community's folder in `spare`, prove it there, then write it for good."""
+    """Make the community's folder in `spare`, prove it there, then write it for good.
+
+    Args:
+        proven: by PEFT folder what was proven before, of an adapter that several communities share.
+    """
     from communitylm.export.card_file import CARD
     from pluralism_local.files import write_atomic
     from pluralism_local.lora import write_lora_gguf
@@ -152,7 +179,9 @@ def _export(
     name = _file_name(source, target)
     say(f"{source.community}: converting …")
     info = write_lora_gguf(lora, draft / name)
-    parity = prover.check(source.peft, draft / name) if prover is not None else None
+    if source.peft not in proven:
+        proven[source.peft] = prover.check(source.peft, draft / name) if prover is not None else None
+    parity = proven[source.peft]
     say(f"{source.community}: " + (f"parity {parity.difference:.5f}" if parity else "parity not checked"))
     for other in _others(source, target):  # the card is checked beside all of its adapters
         shutil.copyfile(other, draft / other.name)
@@ -243,6 +272,7 @@ def _card(source: Source, info: LoraInfo, file: Path, earlier: str | None) -> st
             "rank": info.rank,
             "alpha": info.alpha,
             "activation": _activation(info),
+            **({"beside_persona": True} if record.get("beside_persona") else {}),
         },
         base={"model": base.name, "fingerprint": base.fingerprint},
         provenance=provenance or None,

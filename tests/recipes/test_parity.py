@@ -21,6 +21,7 @@ from communitylm.training.bases import Base, find_base
 from pluralism_local.communities import load_community
 from pluralism_local.errors import InvalidInput, NotFound, Refused
 from pluralism_local.lora import CONFIG, WEIGHTS, conversion, read_lora, write_lora_gguf
+from tests.support.cards import plocal, write_card
 
 torch = pytest.importorskip("torch")
 
@@ -219,6 +220,29 @@ def test_runs_and_bare_folders_become_communities(
 
     export(peft_folder, "--id", "bare", "--base", loaded.base.gguf, "--to", to)
     assert load_community(to / "bare").card.provenance is None
+
+
+@pytest.mark.usefixtures("share")
+def test_one_adapter_stands_beside_the_personas_of_several(finished_run: Path, tmp_path: Path) -> None:
+    record = json.loads((finished_run / "training.json").read_text())
+    (finished_run / "training.json").write_text(
+        json.dumps({**record, "kind": "sides", "beside_persona": True})
+    )
+    to = tmp_path / "communities"
+    for id in ("one", "two"):
+        write_card(to, id, {"plocal": plocal(id, persona=f"You are number {id}.")})
+    with pytest.raises(InvalidInput, match="stands beside personas"):
+        export(finished_run, "--to", to)
+    with pytest.raises(InvalidInput, match="needs the persona"):
+        export(finished_run, "--id", "nobody", "--to", to, "--no-parity")
+    assert not (to / "nobody").exists()
+    one, two = export(finished_run, "--id", "one", "--id", "two", "--to", to)
+    assert one["sha256"] == two["sha256"] and one["parity"] == two["parity"] is not None
+    for id in ("one", "two"):
+        community = load_community(to / id)
+        message = community.spoken_persona("?", adapter=True)
+        assert community.adapter_ref() is not None
+        assert message is not None and message.content == f"You are number {id}."
 
 
 @pytest.mark.usefixtures("share")

@@ -24,8 +24,6 @@ from communitylm.training.configuration import (
 from pluralism_local.communities.card_parts import ID_PATTERN
 from pluralism_local.errors import InvalidInput
 
-CONFIGS = "configs"
-"""The folder of configurations; one for another base than the starter is in a folder of that base."""
 HELD_OUT = 0.1
 """Share of a corpus that neither says which passages are held out nor has a configuration that does."""
 
@@ -157,12 +155,6 @@ class CommunitySettings(Settings[CommunityValues]):
     def id(self) -> str:
         """The community's id."""
         return self.values.id
-
-    @property
-    def recipe(self) -> str:
-        """Where the configuration stands among the recipes, for the card."""
-        _, inside, place = self.path.resolve().as_posix().rpartition(f"/{CONFIGS}/")
-        return f"recipes/{CONFIGS}/{place if inside else self.path.name}"
 
     @property
     def corpus_file(self) -> Path:

@@ -15,7 +15,7 @@ from communitylm.community.objective import collate, summed_loss
 from communitylm.community.planning import CommunityPlan
 from communitylm.progress import Say
 from communitylm.training import stepping
-from communitylm.training.stepping import OrderedTrainer
+from communitylm.training.stepping import MeanLossTrainer, OrderedTrainer
 
 
 class _TogetherTrainer(OrderedTrainer):
@@ -38,18 +38,6 @@ class _TogetherTrainer(OrderedTrainer):
         together.load_checkpoint(self.model if model is None else model, Path(resume_from_checkpoint))
 
 
-class _ContrastTrainer(OrderedTrainer):
-    """Pairs of a chosen and a rejected text, whose loss is a mean already; see `contrast`."""
-
-    def compute_loss(
-        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Any:
-        loss = self._loss(model, inputs)
-        if num_items_in_batch is not None:  # the Trainer then divides by the forward passes of a step no more
-            loss = loss / self.args.gradient_accumulation_steps
-        return (loss, {}) if return_outputs else loss
-
-
 def run_trainer(
     model: Any,
     plan: CommunityPlan,
@@ -64,7 +52,7 @@ def run_trainer(
     loss: stepping.Loss = summed_loss
     trainer: Callable[..., OrderedTrainer] = OrderedTrainer
     if contrast is not None:
-        loss, trainer = partial(contrast_loss, beta=contrast.beta, anchor=contrast.anchor), _ContrastTrainer
+        loss, trainer = partial(contrast_loss, beta=contrast.beta, anchor=contrast.anchor), MeanLossTrainer
     elif plan.partner is not None:
         loss = partial(together.summed_over_sides, loss=summed_loss)
         trainer = partial(_TogetherTrainer, plan.settings.values.training.apart)

@@ -17,6 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pluralism_local.errors import InvalidInput, NotFound, did_you_mean
 
+CONFIGS = "configs"
+"""The folder of configurations; one for another base than the starter is in a folder of that base."""
+
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
@@ -92,6 +95,12 @@ class Settings(Generic[Values]):
 
     def __init__(self, path: Path, values: Values, origins: Mapping[str, str]) -> None:
         self.path, self.values, self._origins = path, values, origins
+
+    @property
+    def recipe(self) -> str:
+        """Where the configuration stands among the recipes, for the card."""
+        _, inside, place = self.path.resolve().as_posix().rpartition(f"/{CONFIGS}/")
+        return f"recipes/{CONFIGS}/{place if inside else self.path.name}"
 
     def beside(self, file: str) -> Path:
         """A path as the configuration means it: relative to its folder."""

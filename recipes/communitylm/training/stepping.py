@@ -61,6 +61,18 @@ class OrderedTrainer(Trainer):
         return (loss, {}) if return_outputs else loss
 
 
+class MeanLossTrainer(OrderedTrainer):
+    """As its base class, for a loss that is a batch's mean already."""
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        loss = self._loss(model, inputs)
+        if num_items_in_batch is not None:  # the Trainer then divides by the forward passes of a step no more
+            loss = loss / self.args.gradient_accumulation_steps
+        return (loss, {}) if return_outputs else loss
+
+
 class Report(TrainerCallback):
     """A line on stderr and in the log: at the first step, every `REPORT_SECONDS`, and at the last.
 
