@@ -122,8 +122,8 @@ def _sources(folder: Path, ids: list[str], base: str | None) -> list[Source]:
             f"{folder} is of no community: its adapter stands beside personas.",
             "Name the communities that it is for, with --id.",
         )
-    found = base_of(folder, record, base)
-    return [Source(folder / PEFT_FOLDER, id, found, record) for id in ids or [record["id"]]]
+    trained_on = base_of(folder, record, base)
+    return [Source(folder / PEFT_FOLDER, id, trained_on, record) for id in ids or [record["id"]]]
 
 
 def _refuse_twice(ids: list[str]) -> None:

@@ -20,11 +20,9 @@ from pluralism_local.communities.cards import (
     Card,
     Community,
     HubMetadata,
-    check_base,
     load_community,
-    made_for,
 )
-from pluralism_local.communities.fitting import fit_to_base, standing_in
+from pluralism_local.communities.fitting import check_base, fit_to_base, made_for, standing_in
 from pluralism_local.communities.library import Library, Override, Problem, default_paths, shipped_path
 from pluralism_local.communities.pools import Member, Pool, ad_hoc_pool, load_pool
 

@@ -37,7 +37,7 @@ from pluralism_local.communities.card_parts import (
 )
 from pluralism_local.communities.plain_text import Line, Text, plain
 from pluralism_local.communities.strict_yaml import Strict, parse, read_text, validate
-from pluralism_local.errors import InvalidInput, NotFound, Refused
+from pluralism_local.errors import InvalidInput, NotFound
 from pluralism_local.results import LLM_VOICE
 from pluralism_local.types import AdapterRef, Message
 
@@ -270,15 +270,6 @@ class Community:
         )
 
 
-def made_for(community: Community, fingerprint: str) -> bool:
-    """Whether `community` has an adapter for the model with this fingerprint, or needs none.
-
-    One whose base is known by its name alone may be for it: the engine refuses it where a shape differs.
-    """
-    pairs = community.card.every_adapter
-    return not pairs or any(base.fingerprint in (None, fingerprint) for _, base in pairs)
-
-
 def load_community(path: Path, cache: Path | None = None) -> Community:
     """Read and check one card; `path` is its folder or its README.md.
 
@@ -312,32 +303,6 @@ def load_community(path: Path, cache: Path | None = None) -> Community:
         for spec, _ in card.every_adapter
     )
     return Community(card, folder, files)
-
-
-def check_base(community: Community, fingerprint: str, *, force: bool = False) -> list[str]:
-    """Whether `community` has an adapter for the model with this fingerprint; returns warnings, if any.
-
-    Raises:
-        Refused: all of its adapters belong to other models. With `force` that is a warning instead.
-    """
-    bases = [base for _, base in community.card.every_adapter]
-    if any(base.fingerprint == fingerprint for base in bases):
-        return []
-    if not bases:
-        return []
-    if name := next((base.model for base in bases if base.fingerprint is None), ""):
-        return [
-            f"The base of '{community.id}' is known by its name, {name}, and by its shapes: not checked further."
-        ]
-    models = " or ".join(base.model for base in bases)
-    names = " and ".join(f"{base.model} ({(base.fingerprint or '')[:19]}…)" for base in bases)
-    problem = (
-        f"The {'adapter' if len(bases) == 1 else 'adapters'} of '{community.id}' "
-        f"{'was' if len(bases) == 1 else 'were'} made for {names}, not for this model ({fingerprint[:19]}…)"
-    )
-    if force:
-        return [f"{problem}; that for {bases[0].model} is used because that was forced."]
-    raise Refused(f"{problem}.", f"Use it with {models}, or choose another pool.")
 
 
 def read_card(file: Path) -> Card:

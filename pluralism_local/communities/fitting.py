@@ -1,5 +1,6 @@
 """How the members of a pool speak through a model that their adapters were not made for.
 
+Community, a base's fingerprint ──made_for──> bool; ──check_base──> warnings, or Refused
 Pool, a base's fingerprint ──fit_to_base──> Pool, warnings
 communities whose persona speaks alone ──standing_in──> a warning, which names the pool that was made for it
 """
@@ -9,12 +10,48 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pluralism_local.communities.cards import Community, check_base, made_for
+from pluralism_local.communities.cards import Community
 from pluralism_local.communities.library import POOLS, shipped_path
 from pluralism_local.communities.pools import Pool
+from pluralism_local.errors import Refused
 
 PERSONAS = "outlooks"
 """The pool that ships of personas, for models that the adapters which ship were not made for."""
+
+
+def made_for(community: Community, fingerprint: str) -> bool:
+    """Whether `community` has an adapter for the model with this fingerprint, or needs none.
+
+    One whose base is known by its name alone may be for it: the engine refuses it where a shape differs.
+    """
+    pairs = community.card.every_adapter
+    return not pairs or any(base.fingerprint in (None, fingerprint) for _, base in pairs)
+
+
+def check_base(community: Community, fingerprint: str, *, force: bool = False) -> list[str]:
+    """Whether `community` has an adapter for the model with this fingerprint; returns warnings, if any.
+
+    Raises:
+        Refused: all of its adapters belong to other models. With `force` that is a warning instead.
+    """
+    bases = [base for _, base in community.card.every_adapter]
+    if any(base.fingerprint == fingerprint for base in bases):
+        return []
+    if not bases:
+        return []
+    if name := next((base.model for base in bases if base.fingerprint is None), ""):
+        return [
+            f"The base of '{community.id}' is known by its name, {name}, and by its shapes: not checked further."
+        ]
+    models = " or ".join(base.model for base in bases)
+    names = " and ".join(f"{base.model} ({(base.fingerprint or '')[:19]}…)" for base in bases)
+    problem = (
+        f"The {'adapter' if len(bases) == 1 else 'adapters'} of '{community.id}' "
+        f"{'was' if len(bases) == 1 else 'were'} made for {names}, not for this model ({fingerprint[:19]}…)"
+    )
+    if force:
+        return [f"{problem}; that for {bases[0].model} is used because that was forced."]
+    raise Refused(f"{problem}.", f"Use it with {models}, or choose another pool.")
 
 
 def fit_to_base(pool: Pool, fingerprint: str, *, force: bool = False) -> tuple[Pool, list[str]]:

@@ -45,11 +45,7 @@ Entailment = Callable[[Sequence[tuple[str, str]], ShouldStop], Scores]
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """A member as it will speak: through its adapter, or through its persona where it has none or none can be used.
-
-    Through both only where the adapter was trained so: others are trained on bare questions, and communities that are
-    asked the same words share the prompt's cells in the engine.
-    """
+    """A member as it will speak: through its adapter, through its persona, or both; see `Community.spoken_persona`."""
 
     member: Member
     adapter: AdapterRef | None
@@ -60,7 +56,7 @@ class Voice:
         return self.member.community.id
 
     def persona(self, question: str) -> Message | None:
-        """What it is prompted with before anything else; None where it speaks through an adapter alone."""
+        """What it is prompted with first; None where it speaks through an adapter alone."""
         return self.member.community.spoken_persona(question, adapter=self.adapter is not None)
 
 

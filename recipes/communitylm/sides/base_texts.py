@@ -51,19 +51,21 @@ def _written(
     for layer in range(batch["keys"].shape[1]):
         cache.update(batch["keys"][:, layer], batch["values"][:, layer], layer)
     head = model.get_output_embeddings().weight
-    asked = torch.tensor([opening.answer for opening in openings], device=device)
+    tokens_in = torch.tensor([opening.answer for opening in openings], device=device)
     mask, drawn = batch["prompt_mask"], []
     for _ in range(tokens):
-        mask = torch.cat([mask, torch.ones_like(asked)], dim=1)
-        positions = (mask.cumsum(dim=1) - 1)[:, -asked.shape[1] :]
+        mask = torch.cat([mask, torch.ones_like(tokens_in)], dim=1)
+        positions = (mask.cumsum(dim=1) - 1)[:, -tokens_in.shape[1] :]
         hidden = (
             model.get_base_model()
-            .model(input_ids=asked, attention_mask=mask, position_ids=positions, cache=cache, use_cache=True)
+            .model(
+                input_ids=tokens_in, attention_mask=mask, position_ids=positions, cache=cache, use_cache=True
+            )
             .last_hidden_state[:, -1]
         )
         likely = (hidden.contiguous() @ head.T).float().topk(TOP, dim=1)
         chosen = torch.multinomial(likely.values.softmax(dim=1).cpu(), 1, generator=chance).to(device)
-        asked = likely.indices.gather(1, chosen)
-        drawn.append(asked[:, 0])
+        tokens_in = likely.indices.gather(1, chosen)
+        drawn.append(tokens_in[:, 0])
     rows = torch.stack(drawn, dim=1).tolist()
     return [tuple(row[: row.index(end) + 1] if end in row else row) for row in rows]

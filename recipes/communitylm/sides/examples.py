@@ -58,7 +58,7 @@ def teller(speller: Speller) -> Tell:
         whole = _prompt(speller, persona, question)
         other = _prompt(speller, persona, "…")
         opening = next(
-            (at for at, (one, two) in enumerate(zip(whole, other, strict=False)) if one != two),
+            (at for at, (mine, theirs) in enumerate(zip(whole, other, strict=False)) if mine != theirs),
             min(len(whole), len(other)),
         )
         first_word = {1: words[:1], -1: words[1:], 0: ()}[side]

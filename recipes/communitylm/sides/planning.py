@@ -128,8 +128,8 @@ def plan(settings: SidesSettings) -> SidesPlan:
 
 
 def _questions(settings: SidesSettings) -> list[ContestedQuestion]:
-    found = [question for file in settings.question_files for question in read_questions(file)]
-    distinct = {question.text: question for question in found if question.direction}
+    questions = [question for file in settings.question_files for question in read_questions(file)]
+    distinct = {question.text: question for question in questions if question.direction}
     return list(distinct.values())
 
 
