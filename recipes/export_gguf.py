@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from communitylm.command import run, say
-from pluralism_local.errors import InvalidInput
+from pluralism_local.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from communitylm.export.parity import Parity, ParityBase
@@ -176,6 +176,11 @@ def _export(
     from pluralism_local.lora import write_lora_gguf
 
     draft, target = spare / source.community, to / source.community
+    if source.record.get("beside_persona") and not (target / CARD).exists():
+        raise NotFound(
+            f"There is no card of '{source.community}' in {to}, and the adapter stands beside a persona.",
+            "Give the folder of the community's card with --to, or write one with a persona first.",
+        )
     name = _file_name(source, target)
     say(f"{source.community}: converting …")
     info = write_lora_gguf(lora, draft / name)

@@ -113,6 +113,22 @@ def test_every_community_of_somebodys_texts_has_an_adapter_with_its_account(
     assert len(specs) == 1  # one rank and one activation for all, as the recipe has them
 
 
+def test_one_adapter_stands_beside_the_personas_of_perspectives_on_a_larger_model(shelf: Library) -> None:
+    (specs,) = {
+        tuple((spec.sha256, spec.beside_persona, spec.activation, base.model) for spec, base in its[1:])
+        for its in (member.community.card.every_adapter for member in shelf.pool("perspectives").members)
+    }
+    ((_, beside_persona, activation, model),) = specs
+    assert (beside_persona, activation, model) == (True, "assistant", "Qwen2.5-Coder-1.5B-Instruct")
+    for member in shelf.pool("perspectives").members:
+        (further,) = member.community.card.adapters
+        assert further.provenance is not None
+        assert further.provenance.recipe == "recipes/configs/qwen2.5-coder-1.5b/sides.toml"
+        own = member.community.for_base(further.base.fingerprint or "")
+        assert own.spoken_persona("?", adapter=True) == own.message("?") is not None
+        assert member.community.spoken_persona("?", adapter=True) is None  # on the starter
+
+
 def test_all_adapters_together_stay_small(shelf: Library) -> None:
     path = shipped_path()
     assert path is not None

@@ -233,7 +233,7 @@ def test_one_adapter_stands_beside_the_personas_of_several(finished_run: Path, t
         write_card(to, id, {"plocal": plocal(id, persona=f"You are number {id}.")})
     with pytest.raises(InvalidInput, match="stands beside personas"):
         export(finished_run, "--to", to)
-    with pytest.raises(InvalidInput, match="needs the persona"):
+    with pytest.raises(NotFound, match="no card of 'nobody'"):
         export(finished_run, "--id", "nobody", "--to", to, "--no-parity")
     assert not (to / "nobody").exists()
     one, two = export(finished_run, "--id", "one", "--id", "two", "--to", to)
