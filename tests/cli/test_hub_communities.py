@@ -127,7 +127,11 @@ def test_a_push_shows_first_and_sends_with_yes(
         "communities", "push", "press-left", "hf:me/press-left", "--yes", "--private", "--json"
     ).json()
     assert record["commit"].startswith(fake_hub.url)
-    assert set(fake_hub.pushed) == {"README.md", "press-left.gguf"}
+    assert set(fake_hub.pushed) == {
+        "README.md",
+        "press-left.gguf",
+        "press-left.qwen2-5-coder-1-5b-instruct.gguf",
+    }
 
 
 def test_a_card_that_says_too_little_is_exit_4(run: Run, village: Path, fake_hub: FakeHub) -> None:
