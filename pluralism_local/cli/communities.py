@@ -19,7 +19,7 @@ from pluralism_local.errors import PlocalError
 
 if TYPE_CHECKING:
     from pluralism_local.communities import Community, Library
-    from pluralism_local.communities.card_parts import JudgedVoice
+    from pluralism_local.communities.card_parts import AdapterSpec, JudgedVoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +159,11 @@ def _record(community: Community) -> dict[str, Any]:
     return {"folder": folder, **community.card.model_dump(mode="json", by_alias=True)}
 
 
+def _adapter_text(spec: AdapterSpec) -> str:
+    beside = ", beside the persona" if spec.beside_persona else ""
+    return f"{spec.file}, scale {spec.scale:g}, {spec.activation}{beside}"
+
+
 def _card_text(community: Community) -> str:
     card = community.card
     prior = card.prior
@@ -172,7 +177,7 @@ def _card_text(community: Community) -> str:
     ]
     for spec, base in card.every_adapter:
         facts += [
-            ("adapter", f"{spec.file}, scale {spec.scale:g}, {spec.activation}"),
+            ("adapter", _adapter_text(spec)),
             ("sha256", spec.sha256),
             ("base", f"{base.model} ({base.fingerprint or 'by its name and shapes'})"),
         ]
@@ -188,9 +193,9 @@ def _card_text(community: Community) -> str:
     for adapted in card.adapters:
         if adapted.provenance is not None:
             origin = f"{adapted.provenance.corpus} ({adapted.provenance.licence})"
-            facts.append((f"trained on, {adapted.base.model}", origin))
+            facts.append(("trained on", f"for {adapted.base.model}: {origin}"))
         facts += [
-            (f"{item.task}, {adapted.base.model}", f"{item.metric} {item.value:g} (base {item.base:g})")
+            (item.task, f"for {adapted.base.model}: {item.metric} {item.value:g} (base {item.base:g})")
             for item in adapted.evaluation
         ]
     facts += [("judged", _judged(item)) for item in card.judged]

@@ -19,11 +19,11 @@ COMMUNITIES = ("press-left", "press-center", "press-right")
 
 @pytest.fixture
 def files(own_home: Path) -> frozenset[Path]:
-    """Their adapters."""
+    """Their adapters, of every base."""
     shipped = shipped_path()
     assert shipped is not None
     paths = frozenset(file for id in COMMUNITIES for file in (shipped / id).glob("*.gguf"))
-    assert len(paths) == len(COMMUNITIES)
+    assert len(paths) == 2 * len(COMMUNITIES)
     return paths
 
 

@@ -45,7 +45,8 @@ def changed(community: Community, **block: object) -> Community:
 
 def test_the_card_and_its_adapters_go_and_nothing_else_of_the_folder(community: Community) -> None:
     plan = pushing.plan(community, "hf:me/press-left")
-    assert set(plan.files) == {"README.md", "press-left.gguf"}
+    adapters = {"press-left.gguf", "press-left.qwen2-5-coder-1-5b-instruct.gguf"}
+    assert set(plan.files) == {"README.md", *adapters}
     assert plan.bytes == sum(path.stat().st_size for path in plan.files.values())
     assert plan.repository == "me/press-left"
 
