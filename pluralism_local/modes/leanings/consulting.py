@@ -37,7 +37,9 @@ def _told(case: Case[Q]) -> Generator[Step, Any, dict[str, Told]]:
         yield Warn("Voices take sides only on a question that is answered by yes or no; this is another.")
         return {}
     if len(voices) < 2:
-        yield Warn("Voices take sides through personas, and fewer than two of this pool speak through one.")
+        yield Warn(
+            "Voices take sides through personas, and fewer than two of this pool speak through one alone."
+        )
         return {}
     try:
         leanings: Mapping[str, float] = yield Lean(voices, orders_of(question))
