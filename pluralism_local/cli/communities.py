@@ -19,7 +19,7 @@ from pluralism_local.errors import PlocalError
 
 if TYPE_CHECKING:
     from pluralism_local.communities import Community, Library
-    from pluralism_local.communities.card_parts import AdapterSpec, JudgedVoice
+    from pluralism_local.communities.card_parts import JudgedVoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +159,6 @@ def _record(community: Community) -> dict[str, Any]:
     return {"folder": folder, **community.card.model_dump(mode="json", by_alias=True)}
 
 
-def _adapter_text(spec: AdapterSpec) -> str:
-    beside = ", beside the persona" if spec.beside_persona else ""
-    return f"{spec.file}, scale {spec.scale:g}, {spec.activation}{beside}"
-
-
 def _card_text(community: Community) -> str:
     card = community.card
     prior = card.prior
@@ -177,7 +172,7 @@ def _card_text(community: Community) -> str:
     ]
     for spec, base in card.every_adapter:
         facts += [
-            ("adapter", _adapter_text(spec)),
+            ("adapter", spec.summary),
             ("sha256", spec.sha256),
             ("base", f"{base.model} ({base.fingerprint or 'by its name and shapes'})"),
         ]

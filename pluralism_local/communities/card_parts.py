@@ -46,6 +46,12 @@ class AdapterSpec(Strict):
     scale: Scale = 1.0
     beside_persona: bool = False
 
+    @property
+    def summary(self) -> str:
+        """``night-shift.gguf, scale 1, assistant``, and whether it stands beside the persona."""
+        beside = ", beside the persona" if self.beside_persona else ""
+        return f"{self.file}, scale {self.scale:g}, {self.activation}{beside}"
+
 
 class BaseSpec(Strict):
     """The base model that the adapter belongs to.

@@ -102,7 +102,6 @@ def _prior(card: Card) -> Iterator[str]:
 
 def _adapter(card: Card) -> Iterator[str]:
     for spec, base in card.every_adapter:
-        beside = ", beside the persona" if spec.beside_persona else ""
-        yield f"{spec.file}, scale {spec.scale:g}, {spec.activation}{beside}"
+        yield spec.summary
         yield f"sha256 {spec.sha256}"
         yield f"for {base.model}"

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from communitylm.sides.examples import SidedExample
-from communitylm.sides.prompt_states import PromptStates
+from communitylm.sides.prompt_states import PromptStates, cache_of
 from communitylm.training.examples import Tokens
 
 TOGETHER = 48
@@ -43,13 +43,9 @@ def _written(
     end: int,
     chance: torch.Generator,
 ) -> list[Tokens]:
-    from transformers import DynamicCache
-
     device = model.device
     batch = {name: tensor.to(device) for name, tensor in states.batch(openings).items()}
-    cache = DynamicCache()
-    for layer in range(batch["keys"].shape[1]):
-        cache.update(batch["keys"][:, layer], batch["values"][:, layer], layer)
+    cache = cache_of(batch)
     head = model.get_output_embeddings().weight
     tokens_in = torch.tensor([opening.answer for opening in openings], device=device)
     mask, drawn = batch["prompt_mask"], []

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from communitylm.training.examples import Example, Speller, Tokens
 from pluralism_local.errors import InvalidInput
@@ -54,9 +55,13 @@ def teller(speller: Speller) -> Tell:
     """
     words = word_tokens(speller)
 
+    @cache
+    def of_no_question(persona: str) -> Tokens:
+        return _prompt(speller, persona, "…")
+
     def tell(persona: str, question: str, side: int) -> SidedExample:
         whole = _prompt(speller, persona, question)
-        other = _prompt(speller, persona, "…")
+        other = of_no_question(persona)
         opening = next(
             (at for at, (mine, theirs) in enumerate(zip(whole, other, strict=False)) if mine != theirs),
             min(len(whole), len(other)),

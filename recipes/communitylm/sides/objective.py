@@ -17,7 +17,7 @@ import torch
 from torch.nn.functional import nll_loss, softplus
 
 from communitylm.sides.examples import SidedExample
-from communitylm.sides.prompt_states import PromptStates
+from communitylm.sides.prompt_states import PromptStates, cache_of
 from communitylm.training.examples import Tokens
 from communitylm.training.token_losses import Batch, head_of
 
@@ -59,11 +59,7 @@ def held_rows(texts: Sequence[tuple[SidedExample, Tokens]], states: PromptStates
 def log_probabilities(model: Any, batch: Batch, carrying: torch.Tensor | None = None) -> torch.Tensor:
     """(rows, vocabulary) float32 after each answer's last token, or after those that are `carrying`, row by row;
     differentiable in the adapter's weights where it is on."""
-    from transformers import DynamicCache
-
-    cache = DynamicCache()
-    for layer in range(batch["keys"].shape[1]):
-        cache.update(batch["keys"][:, layer], batch["values"][:, layer], layer)
+    cache = cache_of(batch)
     answer = batch["answer"]
     mask = torch.cat([batch["prompt_mask"], batch["answer_mask"]], dim=1)
     positions = (mask.cumsum(dim=1) - 1)[:, -answer.shape[1] :]

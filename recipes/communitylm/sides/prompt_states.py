@@ -10,7 +10,7 @@ without them nine tenths of its work would be reading.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -96,6 +96,16 @@ class PromptStates:
         # what fills up the shorter rows comes behind all that is kept of them, and causal attention keeps it out
         self._core(input_ids=tokens, cache=cache, use_cache=True)
         return cache
+
+
+def cache_of(batch: Mapping[str, torch.Tensor]) -> Any:
+    """The prompts of `PromptStates.batch` as a cache of their own, which grows with what is read behind them."""
+    from transformers import DynamicCache
+
+    cache = DynamicCache()
+    for layer in range(batch["keys"].shape[1]):
+        cache.update(batch["keys"][:, layer], batch["values"][:, layer], layer)
+    return cache
 
 
 def _layers(cache: Any, row: int, start: int, end: int) -> Layers:
